@@ -1,0 +1,206 @@
+"""All Regions together: a call goes in, its answer comes out, and time is told from outside.
+
+No I/O. Everything happens on one thread, so an operation is atomic because nothing else runs meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+from gtlab.localcloud import engine
+from gtlab.localcloud.engine import Change, TableId
+from gtlab.localcloud.errors import Refusal, invalid
+from gtlab.localcloud.groups import Groups
+from gtlab.localcloud.replication import Delivery, Replication
+from gtlab.localcloud.streams import RETENTION_S, Streams
+from gtlab.localcloud.tables import Tables
+from gtlab.localcloud.wire import Call
+from gtlab.localcloud.world import World
+
+HOUSEKEEPING_S = 1.0
+_TTL_IDENTITY = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
+_READS = ("GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems")
+_WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems",
+           "ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
+
+
+class Cloud:
+    """One local cloud. ``world`` says how far and how long; ``now`` in every call is epoch seconds."""
+
+    def __init__(self, world: World):
+        engine.reset()  # the library keeps its tables in the module: one cloud a process
+        self.world = world
+        self.streams = Streams()
+        self.tables = Tables(world, self.streams)
+        self.replication = Replication(world.replication_lag_s)
+        self.groups = Groups(world, self.tables, self.replication)
+        self._next_housekeeping = 0.0
+
+    def call(self, call: Call, now: float) -> bytes:
+        """Carry a call out; its answer's JSON. Raises Refusal, and then nothing was changed."""
+        self.tick(now)
+        if call.service == "dynamodbstreams":
+            return _json(_STREAM_OPERATIONS[call.operation](self.streams)(call.account, call.region, call.input, now))
+        data = _by_name(call)
+        if call.operation in _CONTROL:
+            return _json(_CONTROL[call.operation](self, call, data, now))
+        if call.operation in _WRITES or call.operation in _READS:
+            self._check_ready(call, data, now)
+        if call.operation in _WRITES:
+            body, changes = engine.write(call.account, call.region, call.operation, data, self._is_watched)
+            for change in changes:
+                self._committed(change, now)
+            return body
+        return engine.call(call.account, call.region, call.operation, data)
+
+    def tick(self, now: float) -> None:
+        """Let happen what was due by now."""
+        for delivery in self.replication.due(now):
+            self._deliver(delivery, now)
+        if now >= self._next_housekeeping:
+            self._next_housekeeping = now + HOUSEKEEPING_S
+            self._housekeep(now)
+
+    def next_due(self) -> float:
+        """When :meth:`tick` has something to do next."""
+        arrival = self.replication.next_due()
+        return self._next_housekeeping if arrival is None else min(arrival, self._next_housekeeping)
+
+    def summary(self, now: float) -> dict:
+        """What there is, for ``gtlab status``."""
+        return {"network": self.world.network, "seed": self.world.seed,
+                "tables": [{"account": table.account, "region": table.region, "name": table.name,
+                            "status": self.tables.status(table, now)} for table in engine.tables()],
+                "deliveries_waiting": self.replication.waiting()}
+
+    # Changes
+
+    def _is_watched(self, table: TableId) -> bool:
+        return self.tables.stream(table) is not None or self.groups.of(table) is not None
+
+    def _committed(self, change: Change, now: float, identity: dict | None = None) -> None:
+        self._record(change, now, identity)
+        group = self.groups.of(change.table)
+        if group:
+            self.replication.commit(group.id, change.table.region, change.key, change.new, now)
+
+    def _deliver(self, delivery: Delivery, now: float) -> None:
+        if not self.replication.accept(delivery):
+            return
+        account, _, name = delivery.group.partition("#")[0].partition("/")
+        table = TableId(account, delivery.target, name)
+        change = Change(table, delivery.key, engine.item(table, delivery.key), delivery.item)
+        if change.old != change.new:
+            engine.apply(table, delivery.key, delivery.item)
+            self._record(change, now)
+
+    def _record(self, change: Change, now: float, identity: dict | None = None) -> None:
+        stream = self.tables.stream(change.table)
+        if stream:
+            keys = engine.key_attributes(change.table, change.new or change.old)
+            self.streams.record(stream, keys, change.old, change.new, now, identity)
+
+    def _housekeep(self, now: float) -> None:
+        self.tables.housekeep(now)
+        self.streams.trim(now)
+        self.replication.forget_tombstones(now - RETENTION_S)
+        for table, key in self.tables.ttl_expired(now):
+            self._expire(table, key, now)
+
+    def _expire(self, table: TableId, key: engine.Key, now: float) -> None:
+        """Delete an expired item where it was last written; the others get the delete by replication."""
+        group = self.groups.of(table)
+        version = self.replication.version(group.id, table.region, key) if group else None
+        if version is None or version.region == table.region or version.region not in group.members:
+            old = engine.item(table, key)
+            engine.apply(table, key, None)
+            self._committed(Change(table, key, old, None), now, _TTL_IDENTITY)
+
+    def _check_ready(self, call: Call, data: dict, now: float) -> None:
+        """The data plane does not know a table that is still being created. A member of a legacy global table
+        is excepted: the article never waits, and its commands are to work as they stand."""
+        for name in _names(call.operation, data):
+            table = TableId(call.account, call.region, name)
+            if (self.tables.exists(table) and self.tables.status(table, now) == "CREATING"
+                    and not self.groups.of(table)):
+                raise Refusal("ResourceNotFoundException", "Requested resource not found")
+
+    # The control plane: (call, input, now) → output
+
+    def _create_table(self, call: Call, data: dict, now: float) -> dict:
+        table = self.tables.create(call.account, call.region, data, now)
+        return {"TableDescription": self.tables.describe(table, now)}
+
+    def _describe_table(self, call: Call, data: dict, now: float) -> dict:
+        return {"Table": self.tables.describe(_table(call, data), now)}
+
+    def _delete_table(self, call: Call, data: dict, now: float) -> dict:
+        table = _table(call, data)
+        description = self.tables.delete(table, now)
+        self.groups.leave(table, now)
+        return {"TableDescription": description}
+
+    def _update_table(self, call: Call, data: dict, now: float) -> dict:
+        table = _table(call, data)
+        self.tables.find(table)
+        if "ReplicaUpdates" in data or "GlobalTableWitnessUpdates" in data:
+            raise invalid("gtlab's local cloud does not have ReplicaUpdates (global tables version 2019.11.21) yet; "
+                          "use CreateGlobalTable and UpdateGlobalTable. Nothing was changed.")
+        specification = data.get("StreamSpecification")
+        if specification and not specification["StreamEnabled"] and self.groups.of(table):
+            raise invalid("One or more parameter values were invalid: Disabling Stream is not allowed for a "
+                          "Global Table replica.")
+        self.tables.update(table, data, now)
+        return {"TableDescription": self.tables.describe(table, now)}
+
+
+def _table(call: Call, data: dict) -> TableId:
+    return TableId(call.account, call.region, data["TableName"])
+
+
+def _names(operation: str, data: dict) -> Iterator[str]:
+    """The tables that a request of the data plane names (PartiQL statements left out)."""
+    if "TableName" in data:
+        yield data["TableName"]
+    if operation.startswith("Batch"):
+        yield from data.get("RequestItems", ())
+    for action in data.get("TransactItems", ()):
+        yield from (part["TableName"] for part in action.values() if "TableName" in part)
+
+
+def _by_name(call: Call) -> dict:
+    """The input with a table's ARN, where one stands for its name, made a name."""
+    name = call.input.get("TableName", "")
+    if not name.startswith("arn:"):
+        return call.input
+    prefix = TableId(call.account, call.region, "").arn
+    if not name.startswith(prefix) or "/" in name[len(prefix):]:
+        raise invalid(f"Invalid table ARN for this account and Region: {name}")
+    return call.input | {"TableName": name[len(prefix):]}
+
+
+def _json(answer: dict) -> bytes:
+    return json.dumps(answer, ensure_ascii=False).encode()
+
+
+_STREAM_OPERATIONS: dict[str, Callable] = {
+    "ListStreams": lambda streams: streams.list_streams,
+    "DescribeStream": lambda streams: streams.describe_stream,
+    "GetShardIterator": lambda streams: streams.get_shard_iterator,
+    "GetRecords": lambda streams: streams.get_records,
+}
+
+_CONTROL: dict[str, Callable[[Cloud, Call, dict, float], dict]] = {
+    "CreateTable": Cloud._create_table,
+    "DescribeTable": Cloud._describe_table,
+    "DeleteTable": Cloud._delete_table,
+    "UpdateTable": Cloud._update_table,
+    "ListTables": lambda self, call, data, now: self.tables.list(call.account, call.region, data, now),
+    "DescribeTimeToLive": lambda self, call, data, now: self.tables.describe_ttl(_table(call, data)),
+    "UpdateTimeToLive": lambda self, call, data, now: self.tables.update_ttl(_table(call, data), data),
+    "CreateGlobalTable": lambda self, call, data, now: self.groups.create(call.account, data, now),
+    "UpdateGlobalTable": lambda self, call, data, now: self.groups.update(call.account, data, now),
+    "DescribeGlobalTable": lambda self, call, data, now: self.groups.describe(call.account, data, now),
+    "ListGlobalTables": lambda self, call, data, now: self.groups.list(call.account, data, now),
+}

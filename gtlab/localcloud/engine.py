@@ -1,0 +1,224 @@
+"""The adapter: one Region's DynamoDB, by the ``ministack`` library. Only this file knows it.
+
+The engine keeps tables and items and evaluates requests and expressions. Streams, TTL, global tables and
+statuses over time are not its business here: it is never told of them. Change capture works by key, not by
+hook: a request says which items it may change, and each is compared before and after.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ministack.core.responses import request_scope
+from ministack.services import dynamodb as _dynamodb
+
+from gtlab.localcloud.errors import Refusal, invalid
+
+log = logging.getLogger(__name__)
+_NO_SORT_KEY = "__no_sort__"  # what the engine files an item under when its table has no sort key
+
+_PARTIQL = ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
+
+
+class TableId(NamedTuple):
+    account: str
+    region: str
+    name: str
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:dynamodb:{self.region}:{self.account}:table/{self.name}"
+
+
+class Key(NamedTuple):
+    """Where the engine files an item: the values of its partition key and sort key, as text."""
+
+    partition: str
+    sort: str
+
+
+class Change(NamedTuple):
+    table: TableId
+    key: Key
+    old: dict | None
+    new: dict | None
+
+
+def call(account: str, region: str, operation: str, data: dict) -> bytes:
+    """Carry an operation out in one Region; the JSON of its answer. Raises Refusal, and then nothing changed."""
+    headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
+    with request_scope(account, region):
+        status, _, body = _finish(_dynamodb.handle_request("POST", "/", headers, json.dumps(data).encode(), {}))
+    if status >= 400:
+        raise _refusal(operation, status, json.loads(body))
+    return body if isinstance(body, bytes) else body.encode()
+
+
+def write(account: str, region: str, operation: str, data: dict, watched) -> tuple[bytes, list[Change]]:
+    """Carry a write out; also what it changed in the tables for which ``watched(TableId)`` is true.
+
+    A write that changes nothing is no change, as on the service.
+    """
+    before = [(table, key, item(table, key)) for table, key in _touched(account, region, operation, data)
+              if watched(table)]
+    if operation in _PARTIQL:
+        _unshare(table for table, _, _ in before)
+    try:
+        body = call(account, region, operation, data)
+    except Refusal:
+        raise
+    except Exception:  # the engine stumbled over what a client sent: undo, and refuse it rather than answer 500
+        log.exception("the engine failed on %s", operation)
+        for table, key, old in before:
+            if item(table, key) is not old:
+                apply(table, key, old)
+        raise invalid(f"gtlab's local cloud cannot carry out this {operation}; nothing was changed.") from None
+    if operation in _PARTIQL:  # an INSERT makes an item that was not there to look at before
+        known = {(table, key) for table, key, _ in before}
+        before += [(table, key, None) for table in {table for table, _, _ in before} | set(
+            _partiql_tables(account, region, data)) if watched(table) for key, _ in items(table)
+                   if (table, key) not in known]
+    changes = [Change(table, key, old, item(table, key)) for table, key, old in before]
+    for change in changes:
+        if change.new is None:
+            _drop_empty_partition(change.table, change.key)
+    return body, [change for change in changes if change.old != change.new]
+
+
+def exists(table: TableId) -> bool:
+    return _raw(table) is not None
+
+
+def tables() -> list[TableId]:
+    return [TableId(*scoped) for scoped, _ in _dynamodb._tables.all_items()]
+
+
+def schema(table: TableId) -> dict:
+    """The engine's own record of a table: KeySchema, AttributeDefinitions, indexes, throughput. Read only."""
+    return _raw(table)
+
+
+def item(table: TableId, key: Key) -> dict | None:
+    raw = _raw(table)
+    return raw["items"].get(key.partition, {}).get(key.sort) if raw else None
+
+
+def items(table: TableId) -> Iterator[tuple[Key, dict]]:
+    raw = _raw(table)
+    for partition, row in (raw["items"] if raw else {}).items():
+        for sort, stored in row.items():
+            yield Key(partition, sort), stored
+
+
+def is_empty(table: TableId) -> bool:
+    return next(items(table), None) is None
+
+
+def key_attributes(table: TableId, stored: dict) -> dict:
+    """The primary key of an item, as the API writes it."""
+    return {element["AttributeName"]: stored[element["AttributeName"]] for element in _raw(table)["KeySchema"]}
+
+
+def apply(table: TableId, key: Key, new: dict | None) -> None:
+    """Store a replicated item (None: delete it). It was checked where it was first written."""
+    raw = _raw(table)
+    row = raw["items"][key.partition]
+    raw["ItemCount"] += (new is not None) - (key.sort in row)
+    if new is None:
+        row.pop(key.sort, None)
+        _drop_empty_partition(table, key)
+    else:
+        row[key.sort] = new
+
+
+def reset() -> None:
+    _dynamodb.reset()
+
+
+def _raw(table: TableId) -> dict | None:
+    return _dynamodb._tables.get_scoped(*table)
+
+
+def _finish(coroutine):
+    """The result of a coroutine that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value
+    raise RuntimeError("the engine waited for something")
+
+
+def _refusal(operation: str, status: int, body: dict) -> Refusal:
+    code = body.pop("__type", "InternalServerError").rpartition("#")[2]
+    message = body.pop("message", body.pop("Message", ""))
+    if code == "UnknownOperationException":
+        message = (f"{operation} is an operation of DynamoDB that gtlab's local cloud does not have. "
+                   "Nothing was done.")
+    return Refusal(code, message, status, body)
+
+
+def _touched(account: str, region: str, operation: str, data: dict) -> list[tuple[TableId, Key]]:
+    """The items that a request may change. What is malformed is left out: the engine refuses it."""
+    def id_of(name: str) -> TableId:
+        return TableId(account, region, name)
+
+    if operation == "PutItem":
+        found = [(id_of(data["TableName"]), data["Item"])]
+    elif operation in ("UpdateItem", "DeleteItem"):
+        found = [(id_of(data["TableName"]), data["Key"])]
+    elif operation == "BatchWriteItem":
+        found = [(id_of(name), request["PutRequest"]["Item"] if "PutRequest" in request
+                  else request["DeleteRequest"]["Key"])
+                 for name, requests in data["RequestItems"].items() for request in requests
+                 if "PutRequest" in request or "DeleteRequest" in request]
+    elif operation == "TransactWriteItems":
+        actions = [(kind, action[kind]) for action in data["TransactItems"]
+                   for kind in ("Put", "Update", "Delete") if kind in action]
+        found = [(id_of(action["TableName"]), action["Item" if kind == "Put" else "Key"])
+                 for kind, action in actions]
+    elif operation in _PARTIQL:
+        return [(table, key) for table in _partiql_tables(account, region, data) for key, _ in items(table)]
+    else:
+        return []
+    keys = ((table, _key(table, attributes)) for table, attributes in found)
+    return list(dict.fromkeys((table, key) for table, key in keys if key is not None))
+
+
+def _key(table: TableId, attributes: dict) -> Key | None:
+    raw = _raw(table)
+    if raw is None:
+        return None
+    partition = _key_value(attributes.get(raw["pk_name"]))
+    sort = _key_value(attributes.get(raw["sk_name"])) if raw["sk_name"] else _NO_SORT_KEY
+    return None if partition is None or sort is None else Key(partition, sort)
+
+
+def _key_value(attribute: dict | None) -> str | None:
+    return next((attribute[kind] for kind in ("S", "N", "B") if kind in attribute), None) if attribute else None
+
+
+def _partiql_tables(account: str, region: str, data: dict) -> list[TableId]:
+    """The tables that PartiQL writes name. Statements that only read are left out."""
+    statements = [part["Statement"] for part in data.get("Statements") or data.get("TransactStatements") or [data]]
+    writes = [text for text in statements if text.split(None, 1)[:1] and text.split(None, 1)[0].upper() != "SELECT"]
+    here = [table for table in tables() if (table.account, table.region) == (account, region)]
+    return [table for table in here if any(table.name in text for text in writes)]
+
+
+def _unshare(touched: Iterator[TableId]) -> None:
+    """Give tables items of their own. Items are shared between Regions and with stream records, which is safe
+    as long as a write replaces an item; a PartiQL UPDATE changes it in place."""
+    for table in set(touched):
+        for row in _raw(table)["items"].values():
+            for sort, stored in row.items():
+                row[sort] = copy.deepcopy(stored)
+
+
+def _drop_empty_partition(table: TableId, key: Key) -> None:
+    raw = _raw(table)
+    if raw and not raw["items"].get(key.partition, True):
+        del raw["items"][key.partition]

@@ -1,0 +1,54 @@
+"""Refusals in the form in which DynamoDB sends them."""
+
+from __future__ import annotations
+
+VALIDATION = "com.amazon.coral.validate#"
+SERVICE = "com.amazon.coral.service#"
+DYNAMODB = "com.amazonaws.dynamodb.v20120810#"
+
+_NAMESPACES = {
+    "ValidationException": VALIDATION,
+    "SerializationException": SERVICE,
+    "UnknownOperationException": SERVICE,
+    "MissingAuthenticationTokenException": SERVICE,
+    "IncompleteSignatureException": SERVICE,
+    "InvalidSignatureException": SERVICE,
+    "AccessDeniedException": SERVICE,
+}
+
+
+def wire_type(code: str) -> str:
+    """``__type`` of an error as it is on the wire; SDKs read what follows the ``#``."""
+    return code if "#" in code else _NAMESPACES.get(code, DYNAMODB) + code
+
+
+class Refusal(Exception):
+    """A request that is answered with an error; raising it changes nothing.
+
+    ``code`` is the exception's name in the DynamoDB API, ``status`` the HTTP status, ``details`` the further
+    members that some exceptions have (CancellationReasons, Item).
+    """
+
+    def __init__(self, code: str, message: str, status: int = 400, details: dict | None = None):
+        super().__init__(message)
+        self.code, self.message, self.status, self.details = code, message, status, details or {}
+
+    def body(self) -> dict:
+        return {"__type": wire_type(self.code), "message": self.message, **self.details}
+
+
+def invalid(message: str) -> Refusal:
+    return Refusal("ValidationException", message)
+
+
+def invalid_values(message: str) -> Refusal:
+    """The service's usual opening for parameters that do not fit together."""
+    return invalid(f"One or more parameter values were invalid: {message}")
+
+
+def no_such_table(name: str) -> Refusal:
+    return Refusal("ResourceNotFoundException", f"Requested resource not found: Table: {name} not found")
+
+
+def in_use(message: str = "The resource which you are attempting to change is in use.") -> Refusal:
+    return Refusal("ResourceInUseException", message)

@@ -1,0 +1,161 @@
+"""Replication as a pure state machine: changes and the time go in, due deliveries come out.
+
+No I/O, and no clock of its own. A *copy* is one Region's copy of a global table; an item in it is known
+by its key. Every item of every copy has a version beside it (commit time, Region), never in it.
+A delivery is applied where its version is newer than the stored one, so replays are harmless and order
+across items is free; the deliveries of one item over one link are never reordered. A delete leaves its
+version behind as a tombstone, so that an older write which is still on its way cannot bring the item back.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+Key = Hashable
+Lag = Callable[[str, str], float]
+
+
+class Version(NamedTuple):
+    """When and where an item was last written. The newer wins; of two at the same microsecond, the Region
+    later in the alphabet (the service documents no rule for ties: this one is ours)."""
+
+    time_us: int
+    region: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One item on its way from one Region's copy to another's. ``item`` None is a delete."""
+
+    group: str
+    source: str
+    target: str
+    key: Key
+    item: dict | None
+    version: Version
+    due: float  # seconds, on the caller's clock
+
+
+@dataclass
+class _Copy:
+    versions: dict[Key, Version] = field(default_factory=dict)
+    tombstones: set[Key] = field(default_factory=set)
+
+
+class Replication:
+    """All the copies of all the groups, and all that is on its way between them.
+
+    ``lag(source, target)`` answers the seconds that one delivery takes.
+    """
+
+    def __init__(self, lag: Lag):
+        self._lag = lag
+        self._copies: dict[tuple[str, str], _Copy] = {}
+        self._queue: list[tuple[float, int, Delivery]] = []
+        self._order = itertools.count()
+        self._last_due: dict[tuple[str, str, str, Key], float] = {}
+
+    def join(self, group: str, region: str) -> None:
+        """A Region gets a copy, empty as far as replication knows."""
+        self._copies.setdefault((group, region), _Copy())
+
+    def leave(self, group: str, region: str) -> None:
+        """A Region's copy goes. What is on its way to it, or has not left it yet, is dropped."""
+        self._copies.pop((group, region), None)
+        self._queue = [entry for entry in self._queue
+                       if entry[2].group != group or region not in (entry[2].source, entry[2].target)]
+        heapq.heapify(self._queue)
+        self._last_due = {link: due for link, due in self._last_due.items()
+                          if link[0] != group or region not in link[1:3]}
+
+    def regions(self, group: str) -> list[str]:
+        return [region for of, region in self._copies if of == group]
+
+    def commit(self, group: str, region: str, key: Key, item: dict | None, now: float) -> Version:
+        """A local write took effect in a Region: give it its version and send it to every other copy."""
+        copy = self._copies[group, region]
+        version = self._next_version(copy, key, region, now)
+        self._store(copy, key, version, item)
+        for target in self.regions(group):
+            if target != region:
+                self._send(group, region, target, key, item, version, now)
+        return version
+
+    def due(self, now: float) -> list[Delivery]:
+        """What has arrived by now, in order of arrival; it is handed out once."""
+        arrived = []
+        while self._queue and self._queue[0][0] <= now:
+            delivery = heapq.heappop(self._queue)[2]
+            link = (delivery.group, delivery.source, delivery.target, delivery.key)
+            if self._last_due.get(link) == delivery.due:
+                del self._last_due[link]
+            arrived.append(delivery)
+        return arrived
+
+    def accept(self, delivery: Delivery) -> bool:
+        """Whether a delivery is to be applied: it is newer than what its target has. If so, it is recorded."""
+        copy = self._copies.get((delivery.group, delivery.target))
+        if copy is None:
+            return False
+        stored = copy.versions.get(delivery.key)
+        if stored is not None and stored >= delivery.version:
+            return False
+        self._store(copy, delivery.key, delivery.version, delivery.item)
+        return True
+
+    def next_due(self) -> float | None:
+        return self._queue[0][0] if self._queue else None
+
+    def waiting(self) -> int:
+        """Deliveries that are on their way."""
+        return len(self._queue)
+
+    def version(self, group: str, region: str, key: Key) -> Version | None:
+        copy = self._copies.get((group, region))
+        return copy.versions.get(key) if copy else None
+
+    def forget_tombstones(self, before: float) -> int:
+        """Drop tombstones older than a time, but never one whose item still has a delivery on its way."""
+        busy: set[tuple[str, Key]] = {(entry[2].group, entry[2].key) for entry in self._queue}
+        dropped = 0
+        for (group, _), copy in self._copies.items():
+            old = [key for key in copy.tombstones
+                   if copy.versions[key].time_us < before * 1e6 and (group, key) not in busy]
+            for key in old:
+                copy.tombstones.discard(key)
+                del copy.versions[key]
+            dropped += len(old)
+        return dropped
+
+    def _next_version(self, copy: _Copy, key: Key, region: str, now: float) -> Version:
+        # A write is judged against what its writer saw, so it is newer than that even on a coarse clock.
+        seen = copy.versions.get(key)
+        time_us = int(now * 1e6)
+        return Version(time_us if seen is None else max(time_us, seen.time_us + 1), region)
+
+    @staticmethod
+    def _store(copy: _Copy, key: Key, version: Version, item: dict | None) -> None:
+        copy.versions[key] = version
+        if item is None:
+            copy.tombstones.add(key)
+        else:
+            copy.tombstones.discard(key)
+
+    def _send(self, group: str, source: str, target: str, key: Key, item: dict | None, version: Version,
+              now: float) -> None:
+        link = (group, source, target, key)
+        due = max(now + self._lag(source, target), self._last_due.get(link, 0.0))
+        self._last_due[link] = due
+        delivery = Delivery(group, source, target, key, item, version, due)
+        heapq.heappush(self._queue, (due, next(self._order), delivery))
+
+
+def changed(before: Iterable[tuple[Key, dict | None]], read: Callable[[Key], dict | None]
+            ) -> list[tuple[Key, dict | None, dict | None]]:
+    """Of the items that a call might have changed, those that it did: (key, old, new)."""
+    changes = ((key, old, read(key)) for key, old in before)
+    return [(key, old, new) for key, old, new in changes if old != new]

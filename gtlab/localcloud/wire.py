@@ -1,0 +1,171 @@
+"""From an HTTP request to a call: whose, in which Region, which operation, with what input.
+
+The shapes of inputs are those of botocore's own model of the API, so that a value of the wrong
+type is refused here, in the service's form, and never reaches the engine.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.loaders import Loader
+from botocore.model import ServiceModel, Shape
+
+from gtlab import regions
+from gtlab.localcloud.errors import Refusal, invalid
+
+DEFAULT_ACCOUNT = "000000000000"
+CALLER_HEADER = "x-gtlab-caller"
+
+# Prefix of X-Amz-Target → botocore's name of the service.
+_TARGETS = {"DynamoDB_20120810": "dynamodb", "DynamoDBStreams_20120810": "dynamodbstreams"}
+_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request")
+_MAX_DEPTH = 40  # deeper than the 32 levels an item may have, far above any other input
+
+
+@dataclass(frozen=True)
+class Call:
+    """One API call. ``caller`` is the Region the caller says it is in, or None for nowhere."""
+
+    account: str
+    region: str
+    service: str
+    operation: str
+    input: dict
+    caller: str | None = None
+
+
+@functools.cache
+def model(service: str) -> ServiceModel:
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
+
+
+@functools.cache
+def operations(service: str) -> frozenset[str]:
+    return frozenset(model(service).operation_names)
+
+
+def parse(headers: dict[str, str], body: bytes) -> Call:
+    """The call that a request makes; raises Refusal where it makes none. Header names in lower case."""
+    prefix, _, operation = headers.get("x-amz-target", "").partition(".")
+    service = _TARGETS.get(prefix)
+    if service is None or operation not in operations(service):
+        raise Refusal("UnknownOperationException", "")
+    account, region = _identity(headers.get("authorization", ""))
+    data = _json(body)
+    check_shape(data, model(service).operation_model(operation).input_shape)
+    return Call(account, region, service, operation, data, caller_of(headers))
+
+
+def caller_of(headers: dict[str, str]) -> str | None:
+    caller = headers.get(CALLER_HEADER)
+    if caller is not None and caller not in regions.REGIONS:
+        raise invalid(f"The {CALLER_HEADER} header names no AWS Region that gtlab knows: {caller}")
+    return caller
+
+
+def _identity(authorization: str) -> tuple[str, str]:
+    """Account and Region out of the signature's credential scope. Signatures are not verified."""
+    if not authorization:
+        raise Refusal("MissingAuthenticationTokenException", "Request is missing Authentication Token")
+    found = _CREDENTIAL.search(authorization)
+    if not found:
+        raise Refusal("IncompleteSignatureException",
+                      "Authorization header requires 'Credential' parameter of the form "
+                      "KEY/DATE/REGION/dynamodb/aws4_request.")
+    key, _, region, _ = found.groups()
+    if region not in regions.REGIONS:
+        raise Refusal("InvalidSignatureException",
+                      f"Credential should be scoped to a valid Region, not '{region}'. "
+                      f"The local cloud has: {', '.join(sorted(regions.REGIONS))}.")
+    return (key if re.fullmatch(r"\d{12}", key) else DEFAULT_ACCOUNT), region
+
+
+def _json(body: bytes) -> dict:
+    try:
+        data = json.loads(body or b"{}", parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise Refusal("SerializationException", "The request body is not valid JSON.") from None
+    if not isinstance(data, dict):
+        raise Refusal("SerializationException", "The request body must be a JSON object.")
+    return data
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+# Python type(s) of each kind of shape, as JSON brings it. bool is an int in Python, hence the care below.
+_KINDS: dict[str, tuple[type, ...]] = {
+    "string": (str,), "blob": (str,), "boolean": (bool,), "integer": (int,), "long": (int,),
+    "float": (int, float), "double": (int, float), "timestamp": (int, float),
+    "list": (list,), "map": (dict,), "structure": (dict,),
+}
+
+
+def check_shape(value: Any, shape: Shape | None, path: str = "", depth: int = 0) -> None:
+    """Refuse what is not of the model's types, and what lacks a required member."""
+    if shape is None:
+        return
+    if depth > _MAX_DEPTH:
+        raise invalid("Nesting Levels have exceeded supported limits")
+    kind = shape.type_name
+    if not isinstance(value, _KINDS[kind]) or (isinstance(value, bool) and kind != "boolean"):
+        raise Refusal("SerializationException",
+                      f"{_json_kind(value)} can not be converted to {_wanted(kind)}"
+                      + (f" at '{path}'" if path else ""))
+    if kind == "structure":
+        _check_members(value, shape, path, depth)
+    elif kind == "list":
+        for at, item in enumerate(value, start=1):
+            check_shape(item, shape.member, f"{path}.{at}.member", depth + 1)
+    elif kind == "map":
+        for key, item in value.items():
+            check_shape(item, shape.value, f"{path}.{key}.member", depth + 1)
+    elif kind == "string":
+        _check_text(value)
+
+
+def _check_members(value: dict, shape: Shape, path: str, depth: int) -> None:
+    for name in [name for name, given in value.items() if given is None]:
+        del value[name]  # JSON null is an absent member to the service
+    missing = [name for name in shape.required_members if name not in value]
+    if missing:
+        raise invalid(_constraints([f"Value null at '{_join(path, name)}' failed to satisfy constraint: "
+                                    "Member must not be null" for name in missing]))
+    for name, given in value.items():
+        member = shape.members.get(name)
+        if member is not None:  # members that the model does not know are ignored, as the service does
+            check_shape(given, member, _join(path, name), depth + 1)
+
+
+def _check_text(value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # lone surrogates: JSON can spell them, UTF-8 cannot
+        raise Refusal("SerializationException", "A string in the request is not valid Unicode.") from None
+
+
+def _constraints(failures: list[str]) -> str:
+    errors = "error" if len(failures) == 1 else "errors"
+    return f"{len(failures)} validation {errors} detected: " + "; ".join(failures)
+
+
+def _join(path: str, name: str) -> str:
+    name = name[:1].lower() + name[1:]
+    return f"{path}.{name}" if path else name
+
+
+def _json_kind(value: Any) -> str:
+    names = {dict: "MAP_VALUE", list: "LIST_VALUE", str: "STRING_VALUE", bool: "TRUE_VALUE" if value else
+             "FALSE_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE"}
+    return names.get(type(value), "NULL_VALUE")
+
+
+def _wanted(kind: str) -> str:
+    return {"structure": "a structure", "list": "a list", "map": "a map", "string": "String", "blob": "Blob",
+            "boolean": "Boolean", "integer": "Integer", "long": "Long"}.get(kind, "a number")
