@@ -1,0 +1,234 @@
+"""The local cloud as a background process: start it, find it, stop it.
+
+It lives on after the notebook or shell that started it, and keeps its state in one folder, the home, which
+the environment variable GTLAB_HOME names. Two homes are two separate clouds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+NETWORKS = ("realistic", "fast", "instant")
+_START_S = 30.0      # how long a start may take before it is given up; a busy machine needs some of it
+_ALREADY_RUNS, _PORT_IN_USE = 3, 4  # exit codes of python -m gtlab.localcloud
+
+
+class CloudError(Exception):
+    """The local cloud cannot do what was asked; the text says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A local cloud that answers."""
+
+    folder: Path
+    port: int
+    pid: int
+    instance: str
+    network: str
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def state_folder() -> Path:
+    """The state folder: GTLAB_HOME, or the platform's folder for a user's program state. Made if absent."""
+    named = os.environ.get("GTLAB_HOME")
+    folder = Path(named).expanduser() if named else Path(platformdirs.user_state_dir("gtlab", appauthor=False))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CloudError(f"The state folder {folder} cannot be made: {error.strerror}. "
+                         "Name another with the environment variable GTLAB_HOME.") from None
+    return folder.resolve()
+
+
+def find() -> Running | None:
+    """The local cloud of this home, if one runs and answers. A state file that a dead one left is ignored."""
+    state = _state()
+    if not state:
+        return None
+    answer = _ask(state["port"], "status", timeout_s=5.0 if _alive() else 0.5)
+    if answer is None or answer.get("instance") != state["instance"]:
+        return None  # dead, or its port is somebody else's by now
+    return Running(state_folder(), state["port"], state["pid"], state["instance"], answer["network"])
+
+
+def status(cloud: Running) -> dict:
+    """What the cloud says of itself: instance, pid, started, network, seed, tables, deliveries_waiting."""
+    answer = _ask(cloud.port, "status")
+    if answer is None:
+        raise CloudError("The local cloud has stopped answering. Start it again: gtlab up")
+    return answer
+
+
+def up(port: int = 0, network: str | None = None, seed: int | None = None) -> tuple[Running, bool]:
+    """The running cloud of this home, started if there is none; and whether it was started now.
+
+    ``port`` 0 takes the last one again, or any free one. Raises CloudError: the port is taken, or a cloud that
+    runs already has another port or network than was asked for.
+    """
+    with _start_lock():
+        running = find()
+        if running:
+            _check_same(running, port, network)
+            return running, False
+        if _alive():
+            raise CloudError("The local cloud of this home runs but does not answer. Stop it with: gtlab down")
+        return _start(port, network or "realistic", seed), True
+
+
+def down() -> bool:
+    """Stop the cloud of this home. False where none ran."""
+    with _start_lock():
+        running = find()
+        if running:
+            _ask(running.port, "stop", method="POST")
+        elif _alive():
+            _end_process()
+        else:
+            return False
+        if not _wait(lambda: not _alive(), 10.0):
+            _end_process()
+            if not _wait(lambda: not _alive(), 10.0):
+                raise CloudError(f"The local cloud (process {(_state() or {}).get('pid')}) does not end.")
+        return True
+
+
+@contextlib.contextmanager
+def throwaway(network: str = "fast", seed: int | None = None) -> Iterator[Running]:
+    """A local cloud of its own in a temporary home, for as long as the block lasts; this process and the ones it
+    starts use it (GTLAB_HOME). It and all that is in it are gone afterwards."""
+    before = os.environ.get("GTLAB_HOME")
+    with tempfile.TemporaryDirectory(prefix="gtlab-", ignore_cleanup_errors=True) as folder:
+        os.environ["GTLAB_HOME"] = folder
+        try:
+            yield up(network=network, seed=seed)[0]
+        finally:
+            down()
+            if before is None:
+                del os.environ["GTLAB_HOME"]
+            else:
+                os.environ["GTLAB_HOME"] = before
+
+
+def _check_same(running: Running, port: int, network: str | None) -> None:
+    for what, asked, has in (("port", port, running.port), ("network", network, running.network)):
+        if asked and asked != has:
+            raise CloudError(f"A local cloud runs already, with {what} {has}, not {asked}. "
+                             "Stop it first (its tables go with it): gtlab down")
+
+
+def _start(port: int, network: str, seed: int | None) -> Running:
+    folder = state_folder()
+    command = [sys.executable, "-m", "gtlab.localcloud", "--home", str(folder), "--network", network,
+               "--port", str(port), "--prefer-port", str((_state() or {}).get("port", 0))]
+    if seed is not None:
+        command += ["--seed", str(seed)]
+    before = (_state() or {}).get("instance")
+    # A session of its own: Ctrl-C in the terminal, or the end of the kernel, must not reach it.
+    apart = ({"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
+             if sys.platform == "win32" else {"start_new_session": True})
+    with open(folder / "cloud.log", "ab") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                   cwd=folder, env=os.environ | {"PYTHONPATH": _python_path()}, **apart)
+
+    def started() -> Running | None:
+        state = _state()
+        return find() if state and state["instance"] != before else None
+
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        found = started()
+        if found:
+            process.returncode = 0  # it is no child to wait for: silence Popen's warning about it
+            return found
+        if process.poll() is not None:
+            raise _failed_start(process.returncode, port, folder)
+        time.sleep(0.01)
+    process.kill()
+    raise CloudError(f"The local cloud did not answer within {_START_S:.0f} s. Its log: {folder / 'cloud.log'}")
+
+
+def _failed_start(code: int, port: int, folder: Path) -> CloudError:
+    if code == _PORT_IN_USE:
+        return CloudError(f"Port {port} is in use by another program. Choose another, or leave --port out to take "
+                          "any free one.")
+    if code == _ALREADY_RUNS:
+        return CloudError("Another local cloud of this home is just starting or ending. Try again.")
+    return CloudError(f"The local cloud ended at its start (exit code {code}). Its log: {folder / 'cloud.log'}")
+
+
+def _python_path() -> str:
+    """Where this gtlab was imported from, first: the server is the same gtlab as the caller."""
+    here = str(Path(__file__).resolve().parents[1])
+    return os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+
+
+def _state() -> dict | None:
+    """The state file, or None where it is absent or not ours to read."""
+    try:
+        state = json.loads((state_folder() / "cloud.json").read_text())
+        return state if isinstance(state["port"], int) and state["instance"] and state["pid"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _alive() -> bool:
+    """Whether a cloud of this home lives, answering or not: it holds its lock as long as it lives."""
+    lock = FileLock(state_folder() / "cloud.lock")
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _start_lock():
+    """One start or stop at a time: thirty notebooks opened at once start one cloud."""
+    return FileLock(state_folder() / "start.lock").acquire(timeout=2 * _START_S)
+
+
+def _end_process() -> None:
+    """End a cloud that does not answer. It holds the lock, so the process in its state file is the cloud."""
+    state = _state()
+    if state:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(state["pid"], signal.SIGTERM)
+
+
+def _wait(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _ask(port: int, what: str, method: str = "GET", timeout_s: float = 5.0) -> dict | None:
+    """The control API's answer, or None where there is none."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/_gtlab/v1/{what}", method=method)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
+    try:
+        with opener.open(request, timeout=timeout_s) as response:
+            answer = json.load(response)
+    except (OSError, ValueError, urllib.error.HTTPError):
+        return None
+    return answer if isinstance(answer, dict) else None

@@ -1,0 +1,54 @@
+"""A boto3 call as the ``aws`` command that does the same, made from the real request.
+
+The command can be pasted into a shell after ``eval "$(gtlab env)"``. Binary values are written in base64, which
+is how version 2 of the ``aws`` command reads them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+from typing import Any
+
+from botocore import xform_name
+
+
+class Command(str):
+    """The text of a command; in a notebook it is shown as a block of shell code."""
+
+    def _repr_markdown_(self) -> str:
+        return f"```bash\n{self}\n```"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def as_command(service: str, operation: str, parameters: dict, region: str) -> Command:
+    """The ``aws`` command of one call. ``operation`` and ``parameters`` are named as in the API
+    (``PutItem``, ``{"TableName": ...}``); one option a line."""
+    lines = [f"aws {service} {xform_name(operation, '-')}"]
+    for name, value in parameters.items():
+        option = "--" + xform_name(name, "-")
+        if isinstance(value, bool):
+            lines.append(option if value else option.replace("--", "--no-", 1))
+        else:
+            lines.append(f"{option} {shlex.quote(_text(value))}")
+    lines.append(f"--region {region}")
+    return Command(" \\\n    ".join(lines))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(value, default=_plain, ensure_ascii=False)
+    if isinstance(value, bytes | bytearray):
+        return base64.b64encode(value).decode()
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes | bytearray):
+        return base64.b64encode(value).decode()
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return str(value)

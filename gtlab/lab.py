@@ -1,0 +1,186 @@
+"""The lab: one boto3 client per Region, what this backend can do, and what you chose in the first notebook."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gtlab import background, commands, regions
+
+DEFAULT_HOME = "ap-southeast-1"                    # the article's Regions: Singapore, Virginia, Ireland
+DEFAULT_REPLICAS = ("us-east-1", "eu-west-1")
+CALLER_HEADER = "x-gtlab-caller"                   # tells the local cloud where a caller is
+_REMEMBERED_CALLS = 100
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Where you write, and where replicas are; ``replicas`` does not contain ``home``."""
+
+    home: str = DEFAULT_HOME
+    replicas: tuple[str, ...] = DEFAULT_REPLICAS
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        return (self.home, *self.replicas)
+
+
+def chosen() -> Choice:
+    """The choice that was remembered last, or the article's Regions."""
+    try:
+        saved = json.loads((background.state_folder() / "choice.json").read_text())
+        return checked_choice(saved["home"], saved["replicas"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return Choice()
+
+
+def remember(choice: Choice) -> Choice:
+    """Keep a choice for the notebooks to come."""
+    path = background.state_folder() / "choice.json"
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps({"home": choice.home, "replicas": list(choice.replicas)}))
+    draft.replace(path)
+    return choice
+
+
+def checked_choice(home: str, replicas: str | list[str] | tuple[str, ...]) -> Choice:
+    """A choice of Regions that makes a global table. Raises ValueError that says what does not fit."""
+    home_code = regions.get(home).code
+    codes = regions.parse(replicas)
+    if not codes:
+        raise ValueError("A global table needs at least one replica Region beside the home Region.")
+    if home_code in codes:
+        raise ValueError(f"{home_code} is the home Region already; a global table has one replica per Region.")
+    return Choice(home_code, tuple(codes))
+
+
+def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", replicas: str | list[str] = "",
+            profile: str | None = None) -> Lab:
+    """Open the lab.
+
+    ``backend``: ``"local"``, the local cloud, started if none runs; ``"aws"``, AWS itself with your credentials
+    (``profile`` names which), never without being asked; or a map of Region to endpoint URL for another
+    engine that speaks DynamoDB. ``home`` and ``replicas`` (codes; text may hold several, with commas) choose
+    Regions for this lab; left empty, they are what you chose last.
+    Raises ValueError for Regions that do not exist or do not fit, CloudError where the local cloud cannot start.
+    """
+    before = chosen()
+    if home and not replicas and home in before.replicas:
+        # Your new home was a replica: the old home takes its place.
+        replicas = [before.home if region == home else region for region in before.replicas]
+    choice = checked_choice(home or before.home, replicas or list(before.replicas))
+    if isinstance(backend, Mapping):
+        return Lab("endpoints", choice, {regions.get(region).code: url for region, url in backend.items()})
+    if backend == "aws":
+        return Lab("aws", choice, profile=profile)
+    if backend == "local":
+        running, _ = background.up()
+        return Lab("local", choice, dict.fromkeys(regions.REGIONS, running.url), network=running.network)
+    raise ValueError(f"There is no backend {backend!r}. Choose 'local', 'aws', or a map of Region to endpoint URL.")
+
+
+class Lab:
+    """What :func:`connect` gives.
+
+    ``home``, ``replicas`` and ``regions`` (home first) are Region codes. ``label`` says where figures come from,
+    and whether they are simulated; measurements carry it in their column ``backend``. ``simulated`` is true on the
+    local cloud. ``legacy_api`` says whether CreateGlobalTable (version 2017.11.29) can be called here.
+    """
+
+    def __init__(self, backend: str, choice: Choice, endpoints: Mapping[str, str] | None = None,
+                 network: str | None = None, profile: str | None = None):
+        self.backend, self.choice, self.network = backend, choice, network
+        self.simulated = self.legacy_api = backend == "local"
+        self._endpoints, self._profile = endpoints, profile
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._making = threading.Lock()
+        self._session = None
+        self._calls: deque[tuple[str, str, dict, str]] = deque(maxlen=_REMEMBERED_CALLS)
+
+    @property
+    def home(self) -> str:
+        return self.choice.home
+
+    @property
+    def replicas(self) -> tuple[str, ...]:
+        return self.choice.replicas
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        return self.choice.regions
+
+    @property
+    def label(self) -> str:
+        if self.backend == "local":
+            return f"simulated: local cloud, {self.network} network"
+        return "AWS" if self.backend == "aws" else "other endpoints"
+
+    def client(self, region: str, service: str = "dynamodb") -> Any:
+        """The boto3 client of a Region, made once. On the local cloud it says that its caller is in the home
+        Region. Raises ValueError for an unknown Region, or one without an endpoint."""
+        code = regions.get(region).code
+        with self._making:
+            if (code, service) not in self._clients:
+                self._clients[code, service] = self._make_client(code, service)
+            return self._clients[code, service]
+
+    def _make_client(self, region: str, service: str) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        options: dict[str, Any] = {"config": Config(max_pool_connections=64, retries={"mode": "standard"})}
+        if self._endpoints is not None:
+            if region not in self._endpoints:
+                raise ValueError(f"No endpoint was given for Region {region}; there are: "
+                                 f"{', '.join(self._endpoints)}")
+            # Never somebody's real keys to an endpoint that is not AWS.
+            options |= {"endpoint_url": self._endpoints[region], "aws_access_key_id": "gtlab",
+                        "aws_secret_access_key": "gtlab"}
+        if self._session is None:
+            # Told nothing of AWS_PROFILE and the like: a missing profile is no matter of the local cloud.
+            self._session = boto3.Session(profile_name=self._profile) if self.backend == "aws" else boto3.Session(
+                aws_access_key_id="gtlab", aws_secret_access_key="gtlab", region_name=region)
+        client = self._session.client(service, region_name=region, **options)
+        client.meta.events.register("provide-client-params.*.*", self._note_call(service, region))
+        if self.backend == "local":
+            client.meta.events.register("before-send.*.*", self._say_where)
+        return client
+
+    def _note_call(self, service: str, region: str):
+        def note(params: dict, model: Any, **_: Any) -> None:
+            self._calls.append((service, model.name, params, region))
+        return note
+
+    def _say_where(self, request: Any, **_: Any) -> None:
+        request.headers[CALLER_HEADER] = self.home
+
+    def last_command(self) -> commands.Command:
+        """The last boto3 call of this lab as the ``aws`` command that does the same."""
+        if not self._calls:
+            raise ValueError("This lab has made no call yet.")
+        return commands.as_command(*self._calls[-1])
+
+    @contextlib.contextmanager
+    def expect(self, *codes: str, because: str = "") -> Iterator[None]:
+        """Go on where a call is refused with one of these error codes, and show the service's words.
+
+        ``because`` is added to them: what it means here. Any other error is raised as usual.
+        """
+        from botocore.exceptions import ClientError
+
+        try:
+            yield
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code not in codes:
+                raise
+            print(f"{code}: {error.response['Error']['Message']}" + (f"\n→ {because}" if because else ""))
+
+    def __repr__(self) -> str:
+        return (f"Lab on {self.label}\n  home      {regions.label(self.home)}\n  replicas  "
+                + "\n            ".join(regions.label(region) for region in self.replicas))
