@@ -1,0 +1,87 @@
+# gtlab: one command each. `make` alone lists them. Works with GNU make 3.81 (macOS) and newer.
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.gtlab-setup
+# Present only while packages are being installed: one left over means an interrupted set-up.
+HALF  := $(VENV)/.gtlab-half
+LOCK  := requirements.lock
+# The tests' home folder: nothing in the real one is read or written.
+TEST_HOME := $(CURDIR)/out/test-home
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+UV ?= uv
+ARGS ?=
+
+# Candidates for the Python that makes .venv; `make setup PYTHON=/path/to/python3.12` chooses one.
+PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lab tour test lint lock clean FORCE
+
+help: ## List these commands
+	@echo 'gtlab: a hands-on course on DynamoDB global tables'
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo 'ARGS passes options on, for instance: make tour ARGS="04 -p samples 50"'
+
+setup: $(STAMP) ## Make .venv with everything in it (the other commands do it by themselves)
+
+lab: setup ## Start the local cloud and open JupyterLab on the first notebook
+	@exec $(BIN)/gtlab lab $(ARGS)
+
+tour: setup ## Run every notebook headless; executed copies go to out/
+	@exec $(BIN)/gtlab tour $(ARGS)
+
+test: setup ## Run the test suite
+	@mkdir -p "$(TEST_HOME)"
+	@exec env -u AWS_PROFILE -u AWS_ENDPOINT_URL -u XDG_STATE_HOME -u XDG_CONFIG_HOME -u XDG_DATA_HOME \
+	  -u XDG_CACHE_HOME HOME="$(TEST_HOME)" GTLAB_HOME="$(TEST_HOME)/gtlab" \
+	  $(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## Check the style of code and notebooks
+	@$(BIN)/python -m ruff check $(ARGS) .
+
+lock: ## Bring requirements.lock up to date (needs uv; ARGS=--upgrade for the newest releases)
+	@command -v $(UV) >/dev/null || { echo 'make lock needs uv: python3 -m pip install uv' >&2; exit 1; }
+	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(UV) pip compile --quiet --universal --generate-hashes \
+	  --python-version 3.11 --all-extras --no-annotate --no-emit-index-url $(ARGS) \
+	  --output-file $(LOCK) pyproject.toml
+	@echo "$(LOCK): $$(grep -c == $(LOCK)) packages"
+
+clean: ## Remove .venv, out/ and caches (not the local cloud's state)
+	rm -rf $(VENV) out dist build .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp holds the folder it was made in: scripts in .venv name that folder, so a moved checkout starts anew.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+$(STAMP): FORCE
+endif
+
+$(STAMP): pyproject.toml $(LOCK)
+	@set -e; \
+	here="$$(cat $(STAMP) 2>/dev/null || true)"; \
+	if [ -e $(HALF) ] || [ "$$here" != "$(CURDIR)" ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  rm -rf $(VENV); \
+	  found=; tried=; \
+	  for python in $(PYTHON); do \
+	    command -v "$$python" >/dev/null || continue; \
+	    "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && found="$$python" && break; \
+	    tried="$$tried $$python ($$("$$python" --version 2>&1 | head -1))"; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "gtlab needs Python 3.11 or newer; found:$${tried:- no Python}." >&2; \
+	    echo "Install one, or name it: make setup PYTHON=/path/to/python3.12" >&2; exit 1; \
+	  fi; \
+	  "$$found" -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "$$found cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; \
+	    exit 1; }; \
+	  echo "Making $(VENV) with $$("$$found" --version)"; \
+	  mkdir -p $(VENV); touch $(HALF); \
+	  "$$found" -m venv $(VENV); \
+	fi; \
+	touch $(HALF); \
+	echo "Installing the packages of $(LOCK) into $(VENV) (about a minute, once)"; \
+	$(PIP) install --no-deps --require-hashes --requirement $(LOCK); \
+	$(PIP) install --no-deps --no-build-isolation --editable .; \
+	rm -f $(HALF); \
+	printf '%s\n' "$(CURDIR)" > $(STAMP); \
+	echo "Ready."
