@@ -1,0 +1,110 @@
+"""The replication core under a pretend clock."""
+
+from __future__ import annotations
+
+import random
+
+from gtlab.localcloud.replication import Replication
+
+HERE, THERE, BEYOND = "ap-southeast-1", "us-east-1", "eu-west-1"
+
+
+def joined(*regions: str, lag=lambda source, target: 1.0) -> Replication:
+    core = Replication(lag)
+    for region in regions:
+        core.join("g", region)
+    return core
+
+
+def test_a_change_is_due_after_its_lag_and_only_once():
+    core = joined(HERE, THERE)
+    core.commit("g", HERE, "k", {"v": 1}, now=10.0)
+    assert core.due(10.9) == []
+    delivery, = core.due(11.0)
+    assert (delivery.target, delivery.item, delivery.due) == (THERE, {"v": 1}, 11.0)
+    assert core.due(99.0) == [] and core.next_due() is None
+
+
+def test_an_applied_delivery_is_not_sent_on():
+    core = joined(HERE, THERE, BEYOND)
+    core.commit("g", HERE, "k", {"v": 1}, now=0.0)
+    assert [core.accept(delivery) for delivery in core.due(1.0)] == [True, True]
+    assert core.waiting() == 0
+
+
+def test_the_newer_version_wins_and_a_replay_is_harmless():
+    core = joined(HERE, THERE)
+    core.commit("g", HERE, "k", {"v": "old"}, now=1.0)
+    core.commit("g", THERE, "k", {"v": "new"}, now=1.5)
+    old, new = core.due(9.0)
+    assert not core.accept(old) and core.accept(new) and not core.accept(new)
+    assert core.version("g", HERE, "k") == core.version("g", THERE, "k")
+
+
+def test_of_two_writes_at_the_same_time_the_later_region_in_the_alphabet_wins():
+    core = joined(HERE, THERE)
+    core.commit("g", HERE, "k", {"v": HERE}, now=1.0)
+    core.commit("g", THERE, "k", {"v": THERE}, now=1.0)
+    assert [(delivery.source, core.accept(delivery)) for delivery in core.due(9.0)] == [(HERE, False), (THERE, True)]
+
+
+def test_a_late_write_does_not_bring_a_deleted_item_back():
+    lags = iter([5.0, 1.0])
+    core = joined(HERE, THERE, lag=lambda source, target: next(lags))
+    core.commit("g", HERE, "k", {"v": 1}, now=0.0)
+    core.commit("g", THERE, "k", None, now=1.0)  # deleted there before the write arrived
+    verdicts = {delivery.source: core.accept(delivery) for delivery in core.due(9.0)}
+    assert verdicts == {HERE: False, THERE: True}
+
+
+def test_one_items_deliveries_keep_their_order_others_need_not():
+    lags = iter([5.0, 1.0, 1.0])
+    core = joined(HERE, THERE, lag=lambda source, target: next(lags))
+    core.commit("g", HERE, "k", {"v": 1}, now=0.0)
+    core.commit("g", HERE, "k", {"v": 2}, now=0.1)
+    core.commit("g", HERE, "other", {"v": 3}, now=0.2)
+    assert [delivery.item["v"] for delivery in core.due(9.0)] == [3, 1, 2]
+
+
+def test_nothing_is_delivered_to_or_from_a_region_that_left():
+    core = joined(HERE, THERE, BEYOND)
+    core.commit("g", HERE, "k", {"v": 1}, now=0.0)
+    core.commit("g", THERE, "l", {"v": 2}, now=0.0)
+    core.leave("g", HERE)
+    assert [(delivery.source, delivery.target) for delivery in core.due(9.0)] == [(THERE, BEYOND)]
+
+
+def test_tombstones_are_kept_while_a_delivery_of_their_item_is_on_its_way():
+    lags = iter([100.0, 1.0])
+    core = joined(HERE, THERE, lag=lambda source, target: next(lags))
+    core.commit("g", HERE, "k", {"v": 1}, now=0.0)
+    core.commit("g", THERE, "k", None, now=1.0)
+    assert core.forget_tombstones(before=50.0) == 0
+    for delivery in core.due(200.0):
+        core.accept(delivery)
+    assert core.forget_tombstones(before=50.0) == 2
+    assert core.version("g", HERE, "k") is None
+
+
+def test_copies_converge_whatever_the_order_of_arrival():
+    for seed in range(50):
+        chance = random.Random(seed)
+        core = joined(HERE, THERE, BEYOND, lag=lambda source, target: chance.expovariate(1.0))  # noqa: B023
+        copies = {region: {} for region in (HERE, THERE, BEYOND)}
+        newest, now = {}, 0.0
+
+        def settle(until: float) -> None:
+            for delivery in core.due(until):  # noqa: B023
+                if core.accept(delivery):  # noqa: B023
+                    copies[delivery.target][delivery.key] = delivery.item  # noqa: B023
+
+        for number in range(200):
+            now += chance.expovariate(5.0)
+            settle(now)
+            region, key = chance.choice((HERE, THERE, BEYOND)), chance.randrange(5)
+            item = None if chance.random() < 0.3 else {"v": number}
+            copies[region][key] = item
+            newest[key] = max(newest.get(key, ((0, ""), None)), (core.commit("g", region, key, item, now), item),
+                              key=lambda entry: entry[0])
+        settle(1e9)
+        assert copies[HERE] == copies[THERE] == copies[BEYOND] == {key: item for key, (_, item) in newest.items()}
