@@ -1,0 +1,397 @@
+"""The charts: what a learner reads off them, and what they refuse."""
+
+import html
+import inspect
+import re
+
+import pandas as pd
+import pytest
+
+from gtlab import charts, regions
+
+SIMULATED = "simulated: local cloud, realistic network"
+
+STATES = pd.DataFrame(
+    [
+        ("us-east-1", "absent", 0, 9),
+        ("us-east-1", "CREATING", 9, 21),
+        ("us-east-1", "ACTIVE", 21, 60),
+        ("eu-west-1", "ACTIVE", 0, 30),
+        ("eu-west-1", "ARCHIVING", 30, 60),
+    ],
+    columns=["region", "status", "start_s", "end_s"],
+)
+ARRIVALS = pd.DataFrame(
+    [
+        ("put Song 1", "ap-southeast-1", "source", 0, None, None),
+        ("put Song 1", "us-east-1", "target", 0, 612, 640),
+        ("put Song 1", "eu-west-1", "target", 0, 590, 604),
+        ("put Song 2", "us-east-1", "source", 100, None, None),
+        ("put Song 2", "eu-west-1", "target", 100, None, None),
+    ],
+    columns=["write", "region", "role", "sent_ms", "seen_min_ms", "seen_max_ms"],
+)
+LAGS = pd.DataFrame(
+    [
+        (number, "ap-southeast-1", target, low + 10 * number, low + 10 * number + 20)
+        for target, low in (("us-east-1", 700), ("eu-west-1", 600))
+        for number in range(5)
+    ],
+    columns=["probe", "source", "target", "lag_min_ms", "lag_max_ms"],
+)
+LATENCY = pd.DataFrame(
+    [
+        ("put", "ap-southeast-1", 12.0, 20.0),
+        ("get", "us-east-1", 221, 236),
+        ("replication lag", "us-east-1", 742, 1210),
+    ],
+    columns=["operation", "region", "median_ms", "p90_ms"],
+)
+LOOP = pd.DataFrame(
+    {
+        "item": ["Song 1", "Song 2"],
+        "put_ms": [12.0, 14.0],
+        "sleep_ms": [1000, 1000],
+        "get_ms": [222, 224],
+        "found": [True, False],
+        "lag_max_ms": [700, 1100],
+    }
+)
+CASES = {
+    "region_map": regions.frame("ap-southeast-1", "us-east-1,eu-west-1"),
+    "replica_states": STATES,
+    "arrivals": ARRIVALS,
+    "lag_by_target": LAGS,
+    "lag_distribution": LAGS,
+    "latency_beside_lag": LATENCY,
+    "loop_timing": LOOP,
+}
+every_chart = pytest.mark.parametrize("name", CASES)
+
+
+def draw(name, frame=None):
+    return getattr(charts, name)(CASES[name] if frame is None else frame)
+
+
+def words(fig):
+    """Everything written in the figure, without markup."""
+    layout = fig.layout
+    axes = [layout.xaxis, layout.yaxis]
+    texts = [layout.title.text, layout.title.subtitle.text, *(note.text for note in layout.annotations)]
+    texts += [text for axis in axes for text in (axis.title.text, *(axis.ticktext or ()))]
+    for trace in fig.data:
+        texts += [trace.text] if isinstance(trace.text, str) else list(trace.text or ())
+        texts += [trace.name] if layout.showlegend and trace.showlegend is not False else []
+    return html.unescape(re.sub("<[^>]*>", " ", " | ".join(text for text in texts if text)))
+
+
+def traces(fig, name):
+    return [trace for trace in fig.data if trace.name == name]
+
+
+def test_every_chart_is_tested():
+    public = {
+        name
+        for name, function in inspect.getmembers(charts, inspect.isfunction)
+        if function.__module__ == charts.__name__ and not name.startswith("_")
+    }
+    assert public == set(CASES)
+
+
+@every_chart
+def test_draws_offline_in_plain_svg(name):
+    fig = draw(name)
+    assert {trace.type for trace in fig.data} <= {"scatter", "bar"}
+    assert "http" not in fig.to_json()
+    # A saved notebook holds every figure it shows.
+    assert len(fig.to_json()) < 60_000
+
+
+@every_chart
+def test_fits_a_notebook(name):
+    fig = draw(name)
+    assert 300 <= fig.layout.height <= 460
+    assert fig.layout.width is None
+    sizes = [int(size) for size in re.findall(r"'size': (\d+)", repr(fig.layout.to_plotly_json()))]
+    assert sizes and min(sizes) >= 12
+
+
+def test_a_long_loop_still_fits_a_notebook():
+    fig = draw("loop_timing", pd.concat([LOOP] * 20))
+    assert fig.layout.height == 460
+    # The names of all 40 rows would cover each other.
+    assert len(fig.layout.yaxis.ticktext) == 20
+
+
+@every_chart
+def test_says_that_it_is_simulated(name):
+    fig = draw(name, CASES[name].assign(backend=SIMULATED))
+    assert SIMULATED in fig.layout.title.subtitle.text
+    assert "simulated" not in words(draw(name))
+
+
+@every_chart
+def test_names_every_backend_once(name):
+    frame = CASES[name].assign(backend=SIMULATED)
+    frame.loc[frame.index[-1], "backend"] = "AWS"
+    subtitle = draw(name, frame).layout.title.subtitle.text
+    assert subtitle.endswith(f"{SIMULATED} · AWS")
+
+
+@every_chart
+def test_refuses_a_frame_without_a_column_and_names_it(name):
+    needed = [column for column in CASES[name].columns if column not in ("country", "lag_max_ms")]
+    if name.startswith("lag_"):
+        needed.append("lag_max_ms")
+    for column in needed:
+        with pytest.raises(ValueError, match=f"{name} needs the column '{column}'"):
+            draw(name, CASES[name].drop(columns=column))
+
+
+@every_chart
+def test_refuses_an_empty_frame(name):
+    with pytest.raises(ValueError, match=f"{name} has nothing to draw: the data frame has no rows"):
+        draw(name, CASES[name].head(0))
+
+
+@every_chart
+def test_does_not_change_its_frame(name):
+    before = CASES[name].copy(deep=True)
+    draw(name)
+    pd.testing.assert_frame_equal(CASES[name], before)
+
+
+@every_chart
+def test_takes_a_frame_with_any_index(name):
+    frame = CASES[name].set_axis([7] * len(CASES[name]), axis="index")
+    assert words(draw(name, frame)) == words(draw(name))
+
+
+# ------------------------------------------------------------------------------------------------------ map
+
+
+def test_map_names_every_region_and_round_trip():
+    text = words(draw("region_map"))
+    for expected in (
+        "Singapore (home)",
+        "ap-southeast-1",
+        "Ashburn",
+        "us-east-1",
+        "Dublin",
+        "219 ms",
+        "179 ms",
+    ):
+        assert expected in text
+    assert "cloudping.co, 2024-25" in text and "not cable routes" in text
+
+
+def test_map_tells_home_from_replicas_by_shape_and_colour():
+    fig = draw("region_map")
+    home, replica = traces(fig, "home")[0], traces(fig, "replica")[0]
+    assert (len(home.x), len(replica.x)) == (1, 2)
+    assert home.marker.symbol != replica.marker.symbol and home.marker.color != replica.marker.color
+    assert len(traces(fig, "ap-southeast-1 to eu-west-1")) == 1
+
+
+REGION_SETS = [
+    ("ap-southeast-1", "us-east-1, eu-west-1"),
+    ("eu-west-1", "eu-west-2, eu-central-1"),
+    ("us-east-1", "us-west-2"),
+    ("sa-east-1", "ap-southeast-2"),
+    ("us-east-1", "us-west-2, ap-northeast-1, eu-central-1, sa-east-1"),
+    ("us-west-2", "ap-northeast-1"),
+    ("ap-northeast-1", "ap-northeast-2, ap-northeast-3"),
+    ("eu-central-1", "eu-central-2, eu-south-1, eu-west-3"),
+    ("us-east-1", "us-east-2"),
+]
+
+
+@pytest.mark.parametrize(("home", "replicas"), REGION_SETS)
+def test_map_labels_neither_overlap_nor_leave_the_map(home, replicas):
+    fig = charts.region_map(regions.frame(home, replicas))
+    plot_height = fig.layout.height - fig.layout.margin.t - fig.layout.margin.b
+    plot_width = charts.NOMINAL_WIDTH - fig.layout.margin.l - fig.layout.margin.r
+    boxes = []
+    for note in fig.layout.annotations:
+        lines = re.sub("</?b>", "", note.text).split("<br>")
+        # 7 pixels a letter and 15 a line: 12 px text as browsers set it.
+        half_width, half_height = max(map(len, lines)) * 3.5, len(lines) * 7.5
+        x, y = note.x * plot_width, note.y * plot_height
+        assert half_width < x < plot_width - half_width and half_height < y < plot_height - half_height, (
+            note.text
+        )
+        boxes.append((x, y, half_width, half_height, note.text))
+    assert len(boxes) == 2 * len(regions.parse(replicas)) + 1
+    for number, (x, y, width, height, text) in enumerate(boxes):
+        for other_x, other_y, other_width, other_height, other in boxes[:number]:
+            apart = abs(x - other_x) >= width + other_width or abs(y - other_y) >= height + other_height
+            assert apart, (text, other)
+
+
+@pytest.mark.parametrize(
+    ("home", "replicas"), [*REGION_SETS, ("us-east-1", set(regions.REGIONS) - {"us-east-1"})]
+)
+def test_map_shows_all_its_regions(home, replicas):
+    fig = charts.region_map(regions.frame(home, sorted(replicas) if isinstance(replicas, set) else replicas))
+    (west, east), (south, north) = fig.layout.xaxis.range, fig.layout.yaxis.range
+    assert 40 < east - west <= 360.01
+    for trace in (*traces(fig, "home"), *traces(fig, "replica")):
+        assert all(west < x < east for x in trace.x) and all(south < y < north for y in trace.y)
+
+
+def test_map_of_all_regions_names_each_within_the_map():
+    fig = charts.region_map(
+        regions.frame("us-east-1", [code for code in regions.REGIONS if code != "us-east-1"])
+    )
+    plot_height = fig.layout.height - fig.layout.margin.t - fig.layout.margin.b
+    names = [note for note in fig.layout.annotations if "-" in note.text]
+    assert len(names) == 33
+    assert all(8 < note.y * plot_height < plot_height - 8 for note in names)
+
+
+def test_map_draws_the_pacific_in_one_piece():
+    fig = charts.region_map(regions.frame("us-west-2", "ap-northeast-1"))
+    (line,) = traces(fig, "us-west-2 to ap-northeast-1")
+    assert max(line.x) - min(line.x) == pytest.approx(360 - 119.70 - 139.69, abs=0.1)
+
+
+def test_map_needs_one_home():
+    frame = regions.frame("us-east-1", "us-west-2").assign(role="replica")
+    with pytest.raises(ValueError, match='exactly one row with role "home"; this frame has 0'):
+        charts.region_map(frame)
+
+
+# --------------------------------------------------------------------------------------------------- states
+
+
+def test_states_are_bars_with_their_status_from_start_to_end():
+    fig = draw("replica_states")
+    assert [trace.name for trace in fig.data] == ["absent", "CREATING", "ACTIVE", "ARCHIVING"]
+    (active,) = traces(fig, "ACTIVE")
+    assert list(active.base) == [21, 0] and list(active.x) == [39, 30]
+    assert list(active.text) == ["ACTIVE", "ACTIVE"]
+    assert "us-east-1" in words(fig) and "Ashburn" in words(fig)
+
+
+def test_states_have_fixed_and_different_colours():
+    colours = [trace.marker.color for trace in draw("replica_states").data]
+    assert len(set(colours)) == 4
+    assert draw("replica_states", STATES.tail(2)).data[0].marker.color == colours[2]
+
+
+# ------------------------------------------------------------------------------------------------------ lag
+
+
+def test_arrivals_are_intervals_and_name_the_lag_since_the_write():
+    fig = draw("arrivals", ARRIVALS.assign(sent_ms=ARRIVALS["sent_ms"] + 50))
+    bar = traces(fig, "put Song 1 to us-east-1")[-1]
+    assert list(bar.x) == [612, 640] and bar.line.width > 5
+    assert "562\N{EN DASH}590 ms" in words(fig)
+    assert "put Song 1" in words(fig) and "Singapore" in words(fig)
+
+
+def test_arrivals_show_what_was_never_seen():
+    fig = draw("arrivals")
+    (lost,) = traces(fig, "not seen")
+    assert len(lost.x) == 1 and "not seen" in words(fig)
+    assert traces(draw("arrivals", ARRIVALS.head(3)), "not seen") == []
+
+
+def test_arrivals_need_a_source_for_every_write():
+    with pytest.raises(ValueError, match="role \"source\" for every write; none for 'put Song 1'"):
+        draw("arrivals", ARRIVALS.drop(index=0))
+
+
+def test_lag_by_target_marks_the_median():
+    text = words(draw("lag_by_target"))
+    assert "median 730 ms" in text and "median 630 ms" in text
+    assert "from Singapore (ap-southeast-1)" in text
+
+
+def test_lag_by_target_draws_every_interval_the_same_way_twice():
+    fig = draw("lag_by_target")
+    intervals, dots = traces(fig, "us-east-1")
+    assert list(intervals.x[:3]) == [700, 720, None] and dots.x[0] == 710
+    assert fig == draw("lag_by_target")
+
+
+def test_lag_counts_the_probes_that_were_never_seen():
+    frame = LAGS.assign(lag_min_ms=LAGS["lag_min_ms"].where(LAGS.index != 0))
+    frame["lag_max_ms"] = LAGS["lag_max_ms"].where(LAGS.index != 0)
+    assert "1 of 5 not seen" in words(draw("lag_by_target", frame))
+    assert [max(trace.y) for trace in draw("lag_distribution", frame).data] == pytest.approx(
+        [80, 80, 100, 100]
+    )
+
+
+@pytest.mark.parametrize("name", ["lag_by_target", "lag_distribution"])
+def test_lag_of_a_target_that_never_saw_anything_is_drawn(name):
+    nothing = LAGS.assign(lag_min_ms=float("nan"), lag_max_ms=float("nan"))
+    assert "us-east-1" in words(draw(name, nothing))
+
+
+@pytest.mark.parametrize("name", ["lag_by_target", "lag_distribution"])
+def test_lag_from_several_sources_keeps_them_apart(name):
+    both = pd.concat([LAGS, LAGS.assign(source="eu-west-2")], ignore_index=True)
+    text = words(draw(name, both))
+    assert "ap-southeast-1 → us-east-1" in text and "eu-west-2 → us-east-1" in text
+
+
+def test_distribution_lies_between_possibly_and_certainly_seen():
+    possibly, certainly = draw("lag_distribution").data[:2]
+    assert list(possibly.x)[1] == 700 and list(certainly.x)[1] == 720
+    assert list(certainly.y)[:3] == [0, 20, 40] and max(certainly.y) == 100
+    assert certainly.fill == "tonexty" and certainly.line.shape == "hv"
+
+
+# -------------------------------------------------------------------------------------------------- latency
+
+
+def test_latency_prints_its_values_and_names_its_operations():
+    text = words(draw("latency_beside_lag"))
+    for expected in (
+        "12 ms",
+        "221 ms",
+        "742 ms",
+        "1,210 ms",
+        "put",
+        "get",
+        "replication lag",
+        "median",
+        "P90",
+    ):
+        assert expected in text
+
+
+def test_latency_is_linear_until_values_differ_a_hundredfold():
+    assert draw("latency_beside_lag", LATENCY.tail(2)).layout.xaxis.type == "linear"
+    far_apart = draw("latency_beside_lag")
+    assert far_apart.layout.xaxis.type == "log" and "logarithmic" in far_apart.layout.xaxis.title.text
+
+
+def test_latency_has_one_colour_a_region():
+    colours = traces(draw("latency_beside_lag"), "median")[0].marker.color
+    assert colours[1] == colours[2] != colours[0]
+
+
+def test_loop_stacks_put_sleep_get_and_marks_the_arrival():
+    fig = draw("loop_timing")
+    put, sleep, get, arrived = fig.data
+    assert [put.name, sleep.name, get.name, arrived.name] == ["put", "sleep", "get", "item has arrived"]
+    assert list(put.base) == [0, 0] and list(sleep.base) == [12, 14] and list(get.base) == [1012, 1014]
+    assert list(arrived.x) == [712, 1114]
+    assert [note.text for note in fig.layout.annotations] == ["found", "<b>not found</b>"]
+
+
+def test_loop_without_known_arrivals_has_no_marker():
+    assert len(draw("loop_timing", LOOP.drop(columns="lag_max_ms")).data) == 3
+    assert len(draw("loop_timing", LOOP.assign(lag_max_ms=None)).data) == 3
+
+
+def test_labels_from_data_are_text_not_markup():
+    fig = draw("loop_timing", LOOP.assign(item="<b>Song</b> & more"))
+    assert fig.layout.yaxis.ticktext[0] == "&lt;b&gt;Song&lt;/b&gt; &amp; more"
+
+
+def test_a_region_outside_the_catalogue_is_shown_by_its_code():
+    assert "mars-north-1" in words(draw("replica_states", STATES.assign(region="mars-north-1")))
