@@ -185,9 +185,10 @@ def _state() -> dict | None:
     """The state file, or None where it is absent or not ours to read."""
     try:
         state = json.loads((state_folder() / "cloud.json").read_text())
-        return state if isinstance(state["port"], int) and state["instance"] and state["pid"] else None
+        usable = 0 < state["port"] < 65536 and state["pid"] > 0 and isinstance(state["instance"], str)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return state if usable else None
 
 
 def _alive() -> bool:
@@ -209,8 +210,8 @@ def _end_process() -> None:
     """End a cloud that does not answer. It holds the lock, so the process in its state file is the cloud."""
     state = _state()
     if state:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(state["pid"], signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # a hung process does not heed SIGTERM; Windows has no SIGKILL
+            os.kill(state["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 def _wait(condition: Callable[[], bool], seconds: float) -> bool:

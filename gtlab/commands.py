@@ -9,9 +9,12 @@ from __future__ import annotations
 import base64
 import json
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 from botocore import xform_name
+
+_BINARY_NOTE = "# Needs version 2 of the aws command: version 1 would encode the binary values once more.\n"
 
 
 class Command(str):
@@ -26,7 +29,7 @@ class Command(str):
 
 def as_command(service: str, operation: str, parameters: dict, region: str) -> Command:
     """The ``aws`` command of one call. ``operation`` and ``parameters`` are named as in the API
-    (``PutItem``, ``{"TableName": ...}``); one option a line."""
+    (``PutItem``, ``{"TableName": ...}``); one option a line, below a comment where a value is binary."""
     lines = [f"aws {service} {xform_name(operation, '-')}"]
     for name, value in parameters.items():
         option = "--" + xform_name(name, "-")
@@ -35,7 +38,16 @@ def as_command(service: str, operation: str, parameters: dict, region: str) -> C
         else:
             lines.append(f"{option} {shlex.quote(_text(value))}")
     lines.append(f"--region {region}")
-    return Command(" \\\n    ".join(lines))
+    note = _BINARY_NOTE if any(isinstance(value, bytes | bytearray) for value in _leaves(parameters)) else ""
+    return Command(note + " \\\n    ".join(lines))
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict | list | tuple | set | frozenset):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(part)
+    else:
+        yield value
 
 
 def _text(value: Any) -> str:

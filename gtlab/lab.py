@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import threading
 from collections import deque
@@ -153,7 +154,8 @@ class Lab:
 
     def _note_call(self, service: str, region: str):
         def note(params: dict, model: Any, **_: Any) -> None:
-            self._calls.append((service, model.name, params, region))
+            # A copy: the caller may go on to change what it passed.
+            self._calls.append((service, model.name, copy.deepcopy(params), region))
         return note
 
     def _say_where(self, request: Any, **_: Any) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 COURSE = "[0-9][0-9]_*.ipynb"
 START_TIMEOUT_S = 120  # about one kernel start in ten takes seconds; a busy machine, far more
+LOOK_AGAIN_S = 0.1
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 ERROR_MARKER = "papermill-error-cell-tag"  # papermill's tag on the two cells it adds to a failed notebook
 TRUE, FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
@@ -293,17 +294,49 @@ def _kernel_manager(env: Mapping[str, str]) -> type:
     from ipykernel.kernelspec import get_kernel_dict
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
+    from traitlets import Type
 
     # jupyter_client fills in ${...} in a kernelspec's environment; ours is meant literally.
     literal = {name: value.replace("$", "$$") for name, value in env.items()}
     spec = KernelSpec(**{**get_kernel_dict(), "env": literal})
 
     class ThisPython(AsyncKernelManager):
+        client_factory = Type(_patient_client())
+
         @property
         def kernel_spec(self) -> KernelSpec:
             return spec
 
     return ThisPython
+
+
+def _patient_client() -> type:
+    """A kernel client that looks for an answer again and again while it waits for one.
+
+    nbclient sends a widget's Output back to the kernel on the channel on which it waits for the cell's reply; a reply
+    that comes during a long send is then noticed only when the wait times out (github.com/jupyter/nbclient/issues/312).
+    """
+    from queue import Empty
+
+    from jupyter_client.asynchronous import AsyncKernelClient
+    from jupyter_client.channels import AsyncZMQSocketChannel
+    from traitlets import Type
+
+    class LookingAgain(AsyncZMQSocketChannel):
+        async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
+            deadline = None if timeout is None else time.monotonic() + timeout
+            while True:
+                left = LOOK_AGAIN_S if deadline is None else max(0.0, deadline - time.monotonic())
+                try:
+                    return await super().get_msg(min(LOOK_AGAIN_S, left))
+                except Empty:
+                    if left <= LOOK_AGAIN_S and deadline is not None:
+                        raise
+
+    class PatientClient(AsyncKernelClient):
+        shell_channel_class = Type(LookingAgain)
+
+    return PatientClient
 
 
 def _kernel_config() -> Config:

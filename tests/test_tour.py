@@ -369,3 +369,11 @@ def test_the_module_is_light():
     code = "import gtlab.tour, sys; print({'papermill', 'nbformat', 'pandas'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+def test_a_large_figure_in_an_output_does_not_stall_the_notebook(make, run):
+    """nbclient misses the cell's reply while it sends a large Output back: github.com/jupyter/nbclient/issues/312."""
+    path = make("big.ipynb", "import ipywidgets\nfrom IPython.display import display\nout = ipywidgets.Output()\n"
+                "with out:\n    display({'application/json': {'x': list(range(30000))}, 'text/plain': ''}, raw=True)")
+    result = run(path, timeout_s=45)
+    assert result.ok and result.seconds < 40

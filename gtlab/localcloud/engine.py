@@ -63,8 +63,9 @@ def write(account: str, region: str, operation: str, data: dict, watched) -> tup
 
     A write that changes nothing is no change, as on the service.
     """
-    before = [(table, key, item(table, key)) for table, key in _touched(account, region, operation, data)
-              if watched(table)]
+    if operation == "TransactWriteItems":
+        _check_transaction(account, region, data)
+    before = [(table, key, item(table, key)) for table, key in _touched(account, region, operation, data)]
     if operation in _PARTIQL:
         _unshare(table for table, _, _ in before)
     try:
@@ -77,6 +78,7 @@ def write(account: str, region: str, operation: str, data: dict, watched) -> tup
             if item(table, key) is not old:
                 apply(table, key, old)
         raise invalid(f"gtlab's local cloud cannot carry out this {operation}; nothing was changed.") from None
+    before = [(table, key, old) for table, key, old in before if watched(table)]
     if operation in _PARTIQL:  # an INSERT makes an item that was not there to look at before
         known = {(table, key) for table, key, _ in before}
         before += [(table, key, None) for table in {table for table, _, _ in before} | set(
@@ -188,6 +190,31 @@ def _touched(account: str, region: str, operation: str, data: dict) -> list[tupl
     return list(dict.fromkeys((table, key) for table, key in keys if key is not None))
 
 
+def _check_transaction(account: str, region: str, data: dict) -> None:
+    """Refuse a transaction whose actions lack their item's key: the engine would store junk, or ignore them."""
+    faults = [_transaction_fault(account, region, action) for action in data["TransactItems"]]
+    if any(faults):
+        reasons = [{"Code": "ValidationError", "Message": fault} if fault else {"Code": "None"} for fault in faults]
+        codes = ", ".join(reason["Code"] for reason in reasons)
+        raise Refusal("TransactionCanceledException", "Transaction cancelled, please refer cancellation reasons for "
+                      f"specific reasons [{codes}]", details={"CancellationReasons": reasons})
+
+
+def _transaction_fault(account: str, region: str, action: dict) -> str | None:
+    kinds = [kind for kind in ("ConditionCheck", "Put", "Update", "Delete") if kind in action]
+    if len(kinds) != 1:
+        raise invalid("TransactItems can only contain one of Check, Put, Update or Delete")
+    part = action[kinds[0]]
+    raw = _raw(TableId(account, region, part["TableName"]))
+    if raw is None:
+        return None  # the engine says that there is no such table
+    names = {element["AttributeName"] for element in raw["KeySchema"]}
+    if kinds[0] == "Put":
+        missing = sorted(names - set(part["Item"]))
+        return f"One or more parameter values were invalid: Missing the key {missing[0]} in the item" if missing else None
+    return None if set(part["Key"]) == names else "The provided key element does not match the schema"
+
+
 def _key(table: TableId, attributes: dict) -> Key | None:
     raw = _raw(table)
     if raw is None:
@@ -203,7 +230,8 @@ def _key_value(attribute: dict | None) -> str | None:
 
 def _partiql_tables(account: str, region: str, data: dict) -> list[TableId]:
     """The tables that PartiQL writes name. Statements that only read are left out."""
-    statements = [part["Statement"] for part in data.get("Statements") or data.get("TransactStatements") or [data]]
+    parts = data.get("Statements", data.get("TransactStatements", [data]))
+    statements = [part["Statement"] for part in parts]
     writes = [text for text in statements if text.split(None, 1)[:1] and text.split(None, 1)[0].upper() != "SELECT"]
     here = [table for table in tables() if (table.account, table.region) == (account, region)]
     return [table for table in here if any(table.name in text for text in writes)]

@@ -125,6 +125,7 @@ def check_shape(value: Any, shape: Shape | None, path: str = "", depth: int = 0)
             check_shape(item, shape.member, f"{path}.{at}.member", depth + 1)
     elif kind == "map":
         for key, item in value.items():
+            _check_text(key)
             check_shape(item, shape.value, f"{path}.{key}.member", depth + 1)
     elif kind == "string":
         _check_text(value)

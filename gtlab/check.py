@@ -1,0 +1,84 @@
+"""Self-checks: each looks at your answer, and says in words whether it is right and what to try.
+
+With ``strict=True``, or GTLAB_STRICT=1 in the environment, a wrong answer raises :class:`NotYet`; the course's own
+solutions are checked so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from gtlab import regions as catalogue
+from gtlab import stages, watch
+from gtlab.lab import Lab
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class NotYet(AssertionError):
+    """An answer that is not right, in strict mode."""
+
+
+def farthest_replica(lab: Lab, given: Any, *, strict: bool | None = None) -> None:
+    """00: the replica Region with the longest round trip from home."""
+    right = max(lab.replicas, key=lambda region: catalogue.rtt_ms(lab.home, region))
+    _judge(given == right, given, f"{catalogue.label(right)} is {catalogue.rtt_ms(lab.home, right):.0f} ms away.",
+           "Look at the column rtt_ms of regions.frame(), and give the Region's code as text.", strict)
+
+
+def stream_arn(lab: Lab, region: str, given: Any, *, strict: bool | None = None) -> None:
+    """01: the ARN of the stream of the table in a Region."""
+    described = lab.client(region).describe_table(TableName=stages.TABLE)["Table"]
+    right = described.get("LatestStreamArn")
+    hint = "describe_table answers with a Table; look at its keys for one that is about the stream and ends in Arn."
+    if given == described["TableArn"]:
+        hint = "That is the table's own ARN. The stream's goes on after it: …/stream/…"
+    _judge(right is not None and given == right, given, "Each Region's stream has an ARN of its own.", hint, strict)
+
+
+def members(lab: Lab, given: Any, *, strict: bool | None = None) -> None:
+    """02: the Regions of the global table, in any order."""
+    right = set(stages.members_of(lab) or lab.regions)
+    asked = list(given) if isinstance(given, Iterable) and not isinstance(given, str | Mapping) else []
+    hint = "Collect RegionName from each member of ReplicationGroup into a list of texts."
+    if asked and all(isinstance(each, str) for each in asked):
+        lacking, extra = sorted(right - set(asked)), sorted(set(asked) - right)
+        hint = f"Missing: {', '.join(lacking) or 'none'}. Not a member: {', '.join(extra) or 'none'}."
+    right_now = all(isinstance(each, str) for each in asked) and set(asked) == right and len(asked) == len(right)
+    _judge(right_now, given, f"{len(right)} replicas, and none of them is the first among equals.", hint, strict)
+
+
+def item_everywhere(lab: Lab, key: Any, *, strict: bool | None = None, timeout_s: float = 10.0) -> None:
+    """03: an item that was written in a replica Region and can be read in every Region."""
+    named = isinstance(key, Mapping) and set(key) == {"Artist", "SongTitle"}
+    missing: list[str] = list(lab.regions)
+    if named:
+        try:
+            watch.item(lab, stages.TABLE, key, timeout_s=timeout_s)
+            missing = []
+        except TimeoutError:
+            missing = [region for region, seen in watch.look(lab, stages.TABLE, key).items() if seen != "there"]
+    hint = (f"It is missing in {', '.join(missing)}. Put it with put_item of a replica's client." if named else
+            'A key has both Artist and SongTitle, each typed: {"S": "…"}.')
+    _judge(not missing, key, "Any replica takes writes; there is no master to send them to.", hint, strict)
+
+
+def slowest_target(lags: pd.DataFrame, given: Any, *, strict: bool | None = None) -> None:
+    """04: the target with the largest median of lag_max_ms."""
+    right = lags.groupby("target")["lag_max_ms"].median().idxmax()
+    _judge(given == right, given, f"{catalogue.label(right)} saw the writes last, half of the time or more.",
+           'Group by "target", take the median of "lag_max_ms"; idxmax() gives the name of the largest.', strict)
+
+
+def _judge(right: bool, given: Any, praise: str, hint: str, strict: bool | None) -> None:
+    if right:
+        print(f"✔ Right. {praise}")
+        return
+    shown = "nothing yet" if given in (None, "", ...) else repr(given)
+    text = f"✘ Not yet. Your answer: {shown}. {hint}"
+    if strict or (strict is None and os.environ.get("GTLAB_STRICT") == "1"):
+        raise NotYet(text)
+    print(text)

@@ -1,0 +1,85 @@
+"""The stages of the course: bring the world to one of them, so that every notebook can be started first.
+
+Each function says what it does, does only what is missing, and can be run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gtlab import regions as catalogue
+from gtlab import watch
+from gtlab.lab import Lab
+
+TABLE = "Music"
+_GOING = (watch.ABSENT, "DELETING")
+
+# The article's table: its key, its capacity, its stream.
+MUSIC = {
+    "TableName": TABLE,
+    "AttributeDefinitions": [{"AttributeName": "Artist", "AttributeType": "S"},
+                             {"AttributeName": "SongTitle", "AttributeType": "S"}],
+    "KeySchema": [{"AttributeName": "Artist", "KeyType": "HASH"},
+                  {"AttributeName": "SongTitle", "KeyType": "RANGE"}],
+    "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
+    "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+}
+
+
+def ensure_tables(lab: Lab, regions: Iterable[str] = ()) -> None:
+    """Have the article's table, ACTIVE, in each Region (default: home and the first replica)."""
+    where = tuple(regions) or lab.regions[:2]
+    missing = [region for region, status in watch.table_statuses(lab, TABLE, where).items() if status in _GOING]
+    if missing:
+        watch.tables(lab, TABLE, watch.ABSENT, missing)  # one that is still going has to be gone first
+        print(f"Brought here by gtlab, as 01_create_the_tables does: table {TABLE} in {_names(missing)}.")
+        for region in missing:
+            lab.client(region).create_table(**MUSIC)
+    watch.tables(lab, TABLE, "ACTIVE", where)
+
+
+def ensure_global_table(lab: Lab) -> None:
+    """Have a global table of the article's table in all the lab's Regions, every replica ACTIVE.
+
+    Raises RuntimeError where the tables that exist cannot become one; the text says what to do.
+    """
+    ensure_tables(lab, lab.regions)
+    if not lab.legacy_api:
+        return  # there is no CreateGlobalTable here: how Regions are joined is this backend's own affair
+    client = lab.client(lab.home)
+    members = members_of(lab)
+    missing = [region for region in lab.regions if region not in members]
+    if not missing:
+        return
+    print(f"Brought here by gtlab, as 02_create_the_global_table does: global table {TABLE} with {_names(missing)}.")
+    group = [{"RegionName": region} for region in missing]
+    try:
+        if members:
+            client.update_global_table(GlobalTableName=TABLE, ReplicaUpdates=[{"Create": each} for each in group])
+        else:
+            client.create_global_table(GlobalTableName=TABLE, ReplicationGroup=group)
+    except client.exceptions.ClientError as error:
+        raise RuntimeError(f"The tables that are there cannot be joined: {error.response['Error']['Message']}\n"
+                           "Run 09_clean_up to begin anew; it deletes them.") from None
+    watch.global_table(lab, TABLE)
+
+
+def members_of(lab: Lab) -> list[str]:
+    """The Regions of the global table (version 2017.11.29); empty where there is none."""
+    client = lab.client(lab.home)
+    try:
+        described = client.describe_global_table(GlobalTableName=TABLE)["GlobalTableDescription"]
+    except client.exceptions.GlobalTableNotFoundException:
+        return []
+    return [member["RegionName"] for member in described["ReplicationGroup"]]
+
+
+def regions_with_table(lab: Lab) -> list[str]:
+    """Where the article's table is: on the local cloud in any Region, elsewhere in the lab's and its members'."""
+    candidates = list(catalogue.REGIONS) if lab.simulated else list(dict.fromkeys([*lab.regions, *members_of(lab)]))
+    statuses = watch.table_statuses(lab, TABLE, candidates)
+    return [region for region, status in statuses.items() if status not in _GOING]
+
+
+def _names(codes: Iterable[str]) -> str:
+    return ", ".join(catalogue.label(code) for code in codes)
