@@ -36,6 +36,10 @@ STATUS_COLOURS = {
     "UPDATING": ("#56B4E9", "#000000"),
     "DELETING": ("#B84A00", "#FFFFFF"),
     "absent": ("#DDE1E6", "#333333"),
+    # Of an item, as gtlab.watch sees it.
+    "not there": ("#DDE1E6", "#333333"),
+    "older": ("#E69F00", "#000000"),
+    "there": ("#00704F", "#FFFFFF"),
 }
 OTHER_STATUS = ("#CC79A7", "#000000")
 
@@ -53,7 +57,7 @@ NOMINAL_WIDTH = 880
 def region_map(frame: pd.DataFrame) -> go.Figure:
     """Map of a home Region, its replicas, and the round trips between them.
 
-    Columns, as `gtlab.regions.frame` gives them: region, city, latitude, longitude (degrees), role ("home" or
+    Columns, as `gtlab.regions.frame` gives them: region, place, latitude, longitude (degrees), role ("home" or
     "replica"), rtt_ms (from home). Needs exactly one home.
 
     Traces: "land"; one line per replica (named "home to replica"); "replica" (circles) and "home" (a
@@ -61,7 +65,7 @@ def region_map(frame: pd.DataFrame) -> go.Figure:
     whole world, and is cut at the widest gap between them, so that a line over the Pacific is drawn over the
     Pacific.
     """
-    _need(frame, "region_map", "region", "city", "latitude", "longitude", "role", "rtt_ms")
+    _need(frame, "region_map", "region", "place", "latitude", "longitude", "role", "rtt_ms")
     homes, replicas = frame[frame["role"] == "home"], frame[frame["role"] != "home"]
     if len(homes) != 1:
         raise ValueError(f'region_map needs exactly one row with role "home"; this frame has {len(homes)}.')
@@ -241,7 +245,7 @@ def _label_map(
     crowded = len(frame) > 9
     for row in frame.itertuples():
         mark = " (home)" if row.role == "home" else ""
-        lines = [row.region + mark] if crowded else [_text(row.city) + mark, row.region]
+        lines = [row.region + mark] if crowded else [_text(row.place) + mark, row.region]
         width, height = max(map(_text_width, lines)) + 6, 15 * len(lines) + 4
         box = layout.place(_around(spots[row.region], width, height), always=True)
         lines[0] = f"<b>{lines[0]}</b>"
@@ -955,7 +959,7 @@ def _region_axis(
     labels = []
     for code in codes:
         colour = _darker((colours or {}).get(code, INK))
-        below = [text for text in (_city(code), (notes or {}).get(code)) if text]
+        below = [text for text in (_place_of(code), (notes or {}).get(code)) if text]
         labels.append(
             f'<span style="color:{colour}"><b>{_text(code)}</b></span>'
             + "".join(f'<br><span style="color:{QUIET}">{_text(text)}</span>' for text in below)
@@ -1021,8 +1025,8 @@ def _text_width(text: str) -> float:
     return 7.4 * len(html.unescape(text))
 
 
-def _city(code: str) -> str:
-    return regions.REGIONS[code].city if code in regions.REGIONS else ""
+def _place_of(code: str) -> str:
+    return regions.REGIONS[code].place if code in regions.REGIONS else ""
 
 
 def _place(code: str) -> str:

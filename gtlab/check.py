@@ -47,13 +47,16 @@ def members(lab: Lab, given: Any, *, strict: bool | None = None) -> None:
     if asked and all(isinstance(each, str) for each in asked):
         lacking, extra = sorted(right - set(asked)), sorted(set(asked) - right)
         hint = f"Missing: {', '.join(lacking) or 'none'}. Not a member: {', '.join(extra) or 'none'}."
+        twice = sorted({each for each in asked if asked.count(each) > 1})
+        hint = f"Named more than once: {', '.join(twice)}." if twice else hint
     right_now = all(isinstance(each, str) for each in asked) and set(asked) == right and len(asked) == len(right)
     _judge(right_now, given, f"{len(right)} replicas, and none of them is the first among equals.", hint, strict)
 
 
 def item_everywhere(lab: Lab, key: Any, *, strict: bool | None = None, timeout_s: float = 10.0) -> None:
     """03: an item that was written in a replica Region and can be read in every Region."""
-    named = isinstance(key, Mapping) and set(key) == {"Artist", "SongTitle"}
+    named = (isinstance(key, Mapping) and set(key) == {"Artist", "SongTitle"}
+             and all(isinstance(value, Mapping) and isinstance(value.get("S"), str) for value in key.values()))
     missing: list[str] = list(lab.regions)
     if named:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import os
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -142,10 +143,10 @@ class Lab:
             # Never somebody's real keys to an endpoint that is not AWS.
             options |= {"endpoint_url": self._endpoints[region], "aws_access_key_id": "gtlab",
                         "aws_secret_access_key": "gtlab"}
+        if self.backend == "local":
+            options["config"] = options["config"].merge(Config(proxies={}))  # this machine is not reached by proxy
         if self._session is None:
-            # Told nothing of AWS_PROFILE and the like: a missing profile is no matter of the local cloud.
-            self._session = boto3.Session(profile_name=self._profile) if self.backend == "aws" else boto3.Session(
-                aws_access_key_id="gtlab", aws_secret_access_key="gtlab", region_name=region)
+            self._session = boto3.Session(profile_name=self._profile) if self.backend == "aws" else _plain_session()
         client = self._session.client(service, region_name=region, **options)
         client.meta.events.register("provide-client-params.*.*", self._note_call(service, region))
         if self.backend == "local":
@@ -186,3 +187,13 @@ class Lab:
     def __repr__(self) -> str:
         return (f"Lab on {self.label}\n  home      {regions.label(self.home)}\n  replicas  "
                 + "\n            ".join(regions.label(region) for region in self.replicas))
+
+
+def _plain_session() -> Any:
+    """A boto3 session that reads neither AWS_PROFILE nor the configuration file: what they hold, a profile that
+    does not exist for one, is no matter of an endpoint that is not AWS."""
+    import boto3
+    import botocore.session
+
+    return boto3.Session(botocore_session=botocore.session.Session(session_vars={
+        "profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}))

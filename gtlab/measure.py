@@ -129,17 +129,18 @@ def beside_lag(latencies: pd.DataFrame, lags: pd.DataFrame) -> pd.DataFrame:
     columns = ["operation", "region", "ms", "backend"]
     everything = pd.concat([latencies[columns], arrivals[columns]])
     grouped = everything.groupby(["operation", "region", "backend"], sort=False)["ms"]
-    return grouped.agg(median_ms="median", p90_ms=lambda ms: ms.quantile(0.9)).reset_index()
+    found = grouped.agg(median_ms="median", p90_ms=lambda ms: ms.quantile(0.9)).reset_index()
+    return found[["operation", "region", "median_ms", "p90_ms", "backend"]]
 
 
 def summary(lags: pd.DataFrame) -> pd.DataFrame:
-    """A row per target: ``city``, ``probes``, the bounds of the median lag, the upper bounds of the 90th percentile and
+    """A row per target: ``place``, ``probes``, the bounds of the median lag, the upper bounds of the 90th percentile and
     of the slowest, all in milliseconds, rounded."""
     grouped = lags.groupby("target", sort=False)
     found = grouped.agg(probes=("probe", "count"), median_min_ms=("lag_min_ms", "median"),
                         median_max_ms=("lag_max_ms", "median"), p90_max_ms=("lag_max_ms", lambda ms: ms.quantile(0.9)),
                         slowest_max_ms=("lag_max_ms", "max")).round(0).reset_index()
-    found.insert(1, "city", [catalogue.get(target).city for target in found["target"]])
+    found.insert(1, "place", [catalogue.get(target).place for target in found["target"]])
     return found
 
 

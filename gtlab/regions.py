@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 class Region:
     """One AWS Region.
 
-    `name` is AWS's own long name. AWS names some Regions after a state or a country; `city` is then the city
-    nearest to what is publicly known. `latitude` and `longitude`, in degrees, are that city's, never a data
+    `name` is AWS's own long name; `place` is the short one, as AWS says it (a city, a state or a country), or the
+    city where AWS says no more than "Central". `latitude` and `longitude`, in degrees, are a city's, never a data
     centre's: good enough for a map of the world, and for nothing else.
     """
 
     code: str
     name: str
-    city: str
+    place: str
     country: str
     latitude: float
     longitude: float
@@ -35,11 +35,11 @@ REGIONS: dict[str, Region] = {
     region.code: region
     for region in (
         Region("ap-southeast-1", "Asia Pacific (Singapore)", "Singapore", "Singapore", 1.35, 103.82),
-        Region("us-east-1", "US East (N. Virginia)", "Ashburn", "United States", 39.04, -77.49),
-        Region("eu-west-1", "Europe (Ireland)", "Dublin", "Ireland", 53.35, -6.26),
-        Region("us-east-2", "US East (Ohio)", "Columbus", "United States", 39.96, -83.00),
-        Region("us-west-1", "US West (N. California)", "San Francisco", "United States", 37.77, -122.42),
-        Region("us-west-2", "US West (Oregon)", "Boardman", "United States", 45.84, -119.70),
+        Region("us-east-1", "US East (N. Virginia)", "N. Virginia", "United States", 39.04, -77.49),
+        Region("eu-west-1", "Europe (Ireland)", "Ireland", "Ireland", 53.35, -6.26),
+        Region("us-east-2", "US East (Ohio)", "Ohio", "United States", 39.96, -83.00),
+        Region("us-west-1", "US West (N. California)", "N. California", "United States", 37.77, -122.42),
+        Region("us-west-2", "US West (Oregon)", "Oregon", "United States", 45.84, -119.70),
         Region("ca-central-1", "Canada (Central)", "Montreal", "Canada", 45.50, -73.57),
         Region("ca-west-1", "Canada West (Calgary)", "Calgary", "Canada", 51.05, -114.07),
         Region("mx-central-1", "Mexico (Central)", "Querétaro", "Mexico", 20.59, -100.39),
@@ -50,10 +50,10 @@ REGIONS: dict[str, Region] = {
         Region("eu-central-2", "Europe (Zurich)", "Zurich", "Switzerland", 47.38, 8.54),
         Region("eu-north-1", "Europe (Stockholm)", "Stockholm", "Sweden", 59.33, 18.07),
         Region("eu-south-1", "Europe (Milan)", "Milan", "Italy", 45.46, 9.19),
-        Region("eu-south-2", "Europe (Spain)", "Zaragoza", "Spain", 41.65, -0.89),
+        Region("eu-south-2", "Europe (Spain)", "Spain", "Spain", 41.65, -0.89),
         Region("af-south-1", "Africa (Cape Town)", "Cape Town", "South Africa", -33.92, 18.42),
-        Region("me-south-1", "Middle East (Bahrain)", "Manama", "Bahrain", 26.23, 50.59),
-        Region("me-central-1", "Middle East (UAE)", "Dubai", "United Arab Emirates", 25.20, 55.27),
+        Region("me-south-1", "Middle East (Bahrain)", "Bahrain", "Bahrain", 26.23, 50.59),
+        Region("me-central-1", "Middle East (UAE)", "UAE", "United Arab Emirates", 25.20, 55.27),
         Region("il-central-1", "Israel (Tel Aviv)", "Tel Aviv", "Israel", 32.09, 34.78),
         Region("ap-south-1", "Asia Pacific (Mumbai)", "Mumbai", "India", 19.08, 72.88),
         Region("ap-south-2", "Asia Pacific (Hyderabad)", "Hyderabad", "India", 17.39, 78.49),
@@ -65,8 +65,8 @@ REGIONS: dict[str, Region] = {
         Region("ap-southeast-2", "Asia Pacific (Sydney)", "Sydney", "Australia", -33.87, 151.21),
         Region("ap-southeast-3", "Asia Pacific (Jakarta)", "Jakarta", "Indonesia", -6.21, 106.85),
         Region("ap-southeast-4", "Asia Pacific (Melbourne)", "Melbourne", "Australia", -37.81, 144.96),
-        Region("ap-southeast-5", "Asia Pacific (Malaysia)", "Kuala Lumpur", "Malaysia", 3.14, 101.69),
-        Region("ap-southeast-7", "Asia Pacific (Thailand)", "Bangkok", "Thailand", 13.76, 100.50),
+        Region("ap-southeast-5", "Asia Pacific (Malaysia)", "Malaysia", "Malaysia", 3.14, 101.69),
+        Region("ap-southeast-7", "Asia Pacific (Thailand)", "Thailand", "Thailand", 13.76, 100.50),
     )
 }
 
@@ -94,8 +94,8 @@ def get(code: str) -> Region:
 
 
 def label(code: str) -> str:
-    """City and code, for people: "Singapore (ap-southeast-1)". Raises UnknownRegion."""
-    return f"{get(code).city} ({code})"
+    """Place and code, for people: "Singapore (ap-southeast-1)". Raises UnknownRegion."""
+    return f"{get(code).place} ({code})"
 
 
 def parse(text_or_iterable: str | Iterable[str], *, at_least: int = 0) -> list[str]:
@@ -138,7 +138,7 @@ def rtt_ms(a: str, b: str, percentile: int = 50) -> float:
 def frame(home: str, replicas: str | Iterable[str]) -> pd.DataFrame:
     """A data frame of `home` and its `replicas`, one row a Region, home first.
 
-    Columns: region, city, country, latitude, longitude (degrees), role ("home" or "replica") and rtt_ms
+    Columns: region, place, country, latitude, longitude (degrees), role ("home" or "replica") and rtt_ms
     (median round trip from home; for home itself, to its own endpoint). `replicas` is whatever `parse`
     accepts. Raises as `parse` does, and ValueError when home is among the replicas.
     """
@@ -150,7 +150,7 @@ def frame(home: str, replicas: str | Iterable[str]) -> pd.DataFrame:
     rows = [
         {
             "region": code,
-            "city": REGIONS[code].city,
+            "place": REGIONS[code].place,
             "country": REGIONS[code].country,
             "latitude": REGIONS[code].latitude,
             "longitude": REGIONS[code].longitude,
@@ -190,14 +190,14 @@ def _data(file: str) -> str:
 
 
 def _near(text: str) -> list[str]:
-    """Up to three codes that `text` may stand for: by code, or by the city or the name AWS gives."""
+    """Up to three codes that `text` may stand for: by code, by place, or by the name AWS gives."""
     from difflib import get_close_matches
 
     text = text.strip().lower()
     known = {code: code for code in REGIONS}
     for region in REGIONS.values():
-        known[region.city.lower()] = region.code
+        known[region.place.lower()] = region.code
         known[region.name.lower()] = region.code
         known[region.name.partition("(")[2].rstrip(")").lower()] = region.code
-    # dict.fromkeys: a city and a name may lead to the same code.
+    # dict.fromkeys: a place and a name may lead to the same code.
     return list(dict.fromkeys(known[match] for match in get_close_matches(text, known, n=3, cutoff=0.75)))

@@ -29,13 +29,16 @@ MUSIC = {
 def ensure_tables(lab: Lab, regions: Iterable[str] = ()) -> None:
     """Have the article's table, ACTIVE, in each Region (default: home and the first replica)."""
     where = tuple(regions) or lab.regions[:2]
-    missing = [region for region, status in watch.table_statuses(lab, TABLE, where).items() if status in _GOING]
+    statuses = watch.table_statuses(lab, TABLE, where)
+    missing = [region for region in where if statuses[region] in _GOING]
     if missing:
-        watch.tables(lab, TABLE, watch.ABSENT, missing)  # one that is still going has to be gone first
+        if "DELETING" in statuses.values():  # it has to be gone before there can be another
+            watch.tables(lab, TABLE, watch.ABSENT, missing)
         print(f"Brought here by gtlab, as 01_create_the_tables does: table {TABLE} in {_names(missing)}.")
         for region in missing:
             lab.client(region).create_table(**MUSIC)
-    watch.tables(lab, TABLE, "ACTIVE", where)
+    if any(status != "ACTIVE" for status in statuses.values()):
+        watch.tables(lab, TABLE, "ACTIVE", where)
 
 
 def ensure_global_table(lab: Lab) -> None:

@@ -23,7 +23,7 @@ def tables(lab: Lab, name: str, status: str = "ACTIVE", regions: Iterable[str] |
     ``start_s``, ``end_s`` (seconds since the waiting began). Raises TimeoutError.
     """
     where = lab.regions if regions is None else tuple(regions)
-    return until(lambda: table_statuses(lab, name, where), lambda seen: all(each == status for each in seen.values()),
+    return until(lambda: table_statuses(lab, name, where), status,
                  what=f"table {name} to be {status}", timeout_s=timeout_s, every_s=_pause_s(lab))
 
 
@@ -40,8 +40,7 @@ def global_table(lab: Lab, name: str, status: str = "ACTIVE", *, timeout_s: floa
         members = [member["RegionName"] for member in described["ReplicationGroup"]]
         return table_statuses(lab, name, members) | {"global table": described["GlobalTableStatus"]}
 
-    return until(statuses, lambda seen: all(each == status for each in seen.values()),
-                 what=f"global table {name} to be {status}", timeout_s=timeout_s, every_s=_pause_s(lab))
+    return until(statuses, status, what=f"global table {name} to be {status}", timeout_s=timeout_s, every_s=_pause_s(lab))
 
 
 def item(lab: Lab, name: str, key: Mapping, regions: Iterable[str] | None = None, *, equals: Mapping | None = None,
@@ -51,8 +50,7 @@ def item(lab: Lab, name: str, key: Mapping, regions: Iterable[str] | None = None
     Statuses are "not there", "older" (there is another version) and "there"; the data frame is as in :func:`tables`.
     Raises TimeoutError.
     """
-    return until(lambda: look(lab, name, key, regions, equals=equals),
-                 lambda seen: all(each == "there" for each in seen.values()),
+    return until(lambda: look(lab, name, key, regions, equals=equals), "there",
                  what="the item to arrive", timeout_s=timeout_s, every_s=0.01)
 
 
@@ -86,19 +84,24 @@ def table_status(lab: Lab, name: str, region: str) -> str:
         return ABSENT
 
 
-def until(look: Callable[[], dict[str, str]], done: Callable[[dict[str, str]], bool], *, what: str,
-          timeout_s: float, every_s: float) -> pd.DataFrame:
-    """Look again and again until ``done``, with a progress bar; see :func:`tables` for what it gives."""
+def until(look: Callable[[], dict[str, str]], wanted: str, *, what: str, timeout_s: float,
+          every_s: float) -> pd.DataFrame:
+    """Look again and again, with a progress bar, until every status is the one that is wanted.
+
+    ``look`` gives statuses by name. The data frame is as in :func:`tables`; raises TimeoutError.
+    """
     import pandas as pd
     from tqdm.auto import tqdm
 
     began, seen, periods = time.monotonic(), look(), []
     since = dict.fromkeys(seen, 0.0)
-    with tqdm(desc=f"Waiting for {what}", bar_format="{desc} · {elapsed}{postfix}") as bar:
+    with tqdm(total=len(seen), desc=f"Waiting for {what}",
+              bar_format="{desc} {bar} {n_fmt}/{total_fmt} in {elapsed}{postfix}") as bar:
         while True:
-            bar.set_postfix_str(" · " + ", ".join(f"{name} {status}" for name, status in seen.items()), refresh=True)
+            bar.n = sum(status == wanted for status in seen.values())
+            bar.set_postfix_str(", ".join(f"{name} {status}" for name, status in seen.items()))
             now = time.monotonic() - began
-            if done(seen):
+            if bar.n == len(seen):
                 break
             if now > timeout_s:
                 raise TimeoutError(f"Waited {timeout_s:.0f} s for {what}; the last look: {seen}. "

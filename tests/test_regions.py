@@ -13,7 +13,7 @@ def test_every_region_has_a_place_and_a_name():
     assert len(regions.REGIONS) == 33
     for code, region in regions.REGIONS.items():
         assert region.code == code
-        assert region.name and region.city and region.country
+        assert region.name and region.place and region.country
         assert -60 < region.latitude < 70 and -180 < region.longitude < 180
 
 
@@ -28,7 +28,7 @@ def test_names_are_those_of_aws():
 
 def test_a_region_cannot_be_changed():
     with pytest.raises(AttributeError):
-        regions.get("eu-west-1").city = "Cork"
+        regions.get("eu-west-1").place = "Cork"
 
 
 @pytest.mark.parametrize("percentile", [50, 90])
@@ -65,7 +65,7 @@ def test_another_percentile_is_refused():
         ("us-east1", "us-east-1"),
         ("Frankfurt", "eu-central-1"),
         ("n. virginia", "us-east-1"),
-        ("dublin", "eu-west-1 = Europe (Ireland)"),
+        ("ireland", "eu-west-1 = Europe (Ireland)"),
     ],
 )
 def test_an_unknown_region_is_told_what_was_meant_and_where_to_look(written, meant):
@@ -121,7 +121,7 @@ def test_parse_counts():
 
 def test_frame_has_the_home_first_and_round_trips_from_home():
     frame = regions.frame("ap-southeast-1", "us-east-1, eu-west-1")
-    assert list(frame.columns) == ["region", "city", "country", "latitude", "longitude", "role", "rtt_ms"]
+    assert list(frame.columns) == ["region", "place", "country", "latitude", "longitude", "role", "rtt_ms"]
     assert list(frame["region"]) == ["ap-southeast-1", "us-east-1", "eu-west-1"]
     assert list(frame["role"]) == ["home", "replica", "replica"]
     assert list(frame["rtt_ms"])[1:] == [219.0, 179.08]

@@ -211,7 +211,8 @@ def _transaction_fault(account: str, region: str, action: dict) -> str | None:
     names = {element["AttributeName"] for element in raw["KeySchema"]}
     if kinds[0] == "Put":
         missing = sorted(names - set(part["Item"]))
-        return f"One or more parameter values were invalid: Missing the key {missing[0]} in the item" if missing else None
+        return (f"One or more parameter values were invalid: Missing the key {missing[0]} in the item" if missing
+                else None)
     return None if set(part["Key"]) == names else "The provided key element does not match the schema"
 
 

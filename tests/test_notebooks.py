@@ -1,0 +1,77 @@
+"""Every notebook of the course, run by papermill as the tour runs them, on a cloud that starts out empty."""
+
+from __future__ import annotations
+
+import re
+
+import nbformat
+import papermill
+import pytest
+
+from gtlab import background, tour
+
+COURSE = tour.find_notebooks()
+QUICK = {"sleep_s": 0.3, "samples": 4}  # only what takes time on purpose is shortened
+
+
+@pytest.fixture(autouse=True)
+def own_cloud():
+    with background.throwaway("fast"):
+        yield
+
+
+def run(notebooks, tmp_path, **parameters) -> dict[str, nbformat.NotebookNode]:
+    """The executed notebooks by stem; fails the test where one failed."""
+    known = {name for path in notebooks for name in papermill.inspect_notebook(path)}
+    given = {name: value for name, value in (QUICK | parameters).items() if name in known}
+    results = tour.run(notebooks, tour.check_parameters(notebooks, given), tmp_path, progress=False)
+    assert [(result.notebook.stem, result.error) for result in results] == [(path.stem, None) for path in notebooks]
+    return {path.stem: nbformat.read(tmp_path / path.name, 4) for path in notebooks}
+
+
+def printed(notebook) -> str:
+    return "".join(output.get("text", "") for cell in notebook.cells if cell.cell_type == "code"
+                   for output in cell.outputs)
+
+
+def test_the_course_from_a_clean_start_and_again(tmp_path):
+    for again in (False, True):
+        ran = run(COURSE, tmp_path)
+        assert "Nothing is left of table Music." in printed(ran["09_clean_up"])
+        for stem, notebook in ran.items():
+            assert ("✔ Right" in printed(notebook)) == (stem != "09_clean_up"), (stem, again)
+
+
+def test_another_pair_of_regions(tmp_path):
+    ran = run(COURSE, tmp_path, home="eu-central-1", replicas="sa-east-1")
+    assert "ap-southeast-1" not in printed(ran["02_create_the_global_table"])
+    assert "Nothing is left of table Music." in printed(ran["09_clean_up"])
+
+
+@pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
+def test_each_notebook_stands_alone_and_runs_twice(path, tmp_path):
+    first = printed(run([path], tmp_path)[path.stem])
+    again = printed(run([path], tmp_path)[path.stem])
+    if path.stem in ("02_create_the_global_table", "03_verify_replication", "04_time_it"):
+        assert "Brought here by gtlab" in first and "Brought here by gtlab" not in again
+
+
+def test_the_first_look_elsewhere_is_stale(tmp_path):
+    path, = tour.find_notebooks(["03"])
+    assert re.search(r"Stale: .*\(us-east-1\).*\(eu-west-1\)", printed(run([path], tmp_path)[path.stem]))
+
+
+@pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
+def test_notebooks_are_committed_clean_and_in_the_courses_form(path):
+    notebook = nbformat.read(path, 4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+    assert "widgets" not in notebook.metadata
+    assert notebook.cells[0].source.startswith("# ") and "**You will learn**" in notebook.cells[0].source
+    assert code[1].metadata.get("tags") == ["parameters"]
+    for name, found in papermill.inspect_notebook(path).items():
+        assert found["help"] and found["inferred_type_name"] != "None", name
+    assert all(len(line) <= 92 for cell in code for line in cell.source.splitlines()), "cut off in JupyterLab"
+    assert "## Summary" in notebook.cells[-1].source
+    solutions = [cell for cell in code if "solution" in cell.metadata.get("tags", [])]
+    assert all(cell.metadata["jupyter"]["source_hidden"] and "strict=True" in cell.source for cell in solutions)
