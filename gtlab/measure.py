@@ -110,8 +110,9 @@ def latency(lab: Lab, table: str, regions: Iterable[str] = (), samples: int = 20
         client.describe_table(TableName=table)  # opens the connection, which is no part of a call's latency
         try:
             for key in keys:
-                rows.append(("put", region, _timed_ms(lambda: client.put_item(TableName=table, Item=key)), lab.label))
-                rows.append(("get", region, _timed_ms(lambda: client.get_item(TableName=table, Key=key)), lab.label))
+                put_ms = _timed_ms(client.put_item, TableName=table, Item=key)
+                get_ms = _timed_ms(client.get_item, TableName=table, Key=key)
+                rows += [("put", region, put_ms, lab.label), ("get", region, get_ms, lab.label)]
         finally:
             _delete(lab, table, region, keys)
     return pd.DataFrame(rows, columns=["operation", "region", "ms", "backend"])
@@ -134,8 +135,8 @@ def beside_lag(latencies: pd.DataFrame, lags: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(lags: pd.DataFrame) -> pd.DataFrame:
-    """A row per target: ``place``, ``probes``, the bounds of the median lag, the upper bounds of the 90th percentile and
-    of the slowest, all in milliseconds, rounded."""
+    """A row per target: ``place``, ``probes``, the bounds of the median lag, and the upper bounds of the 90th percentile
+    and of the slowest, all in milliseconds, rounded."""
     grouped = lags.groupby("target", sort=False)
     found = grouped.agg(probes=("probe", "count"), median_min_ms=("lag_min_ms", "median"),
                         median_max_ms=("lag_max_ms", "median"), p90_max_ms=("lag_max_ms", lambda ms: ms.quantile(0.9)),
@@ -199,7 +200,7 @@ def _delete(lab: Lab, table: str, region: str, keys: list[dict]) -> None:
             requests = lab.client(region).batch_write_item(RequestItems=requests).get("UnprocessedItems")
 
 
-def _timed_ms(call: Callable[[], object]) -> float:
+def _timed_ms(call: Callable[..., object], **arguments: object) -> float:
     began = time.perf_counter()
-    call()
+    call(**arguments)
     return (time.perf_counter() - began) * 1000

@@ -17,10 +17,10 @@ ABSENT = "absent"  # a table that a Region does not have
 
 def tables(lab: Lab, name: str, status: str = "ACTIVE", regions: Iterable[str] | None = None, *,
            timeout_s: float = 900.0) -> pd.DataFrame:
-    """Wait until a table has a status in every Region (``"absent"``: until it is gone). ``regions`` defaults to the lab's.
+    """Wait until a table has a status in every Region (``"absent"``: until it is gone).
 
-    Gives what was seen: a data frame with a row per Region and period, columns ``region``, ``status``,
-    ``start_s``, ``end_s`` (seconds since the waiting began). Raises TimeoutError.
+    ``regions`` defaults to the lab's. Gives what was seen: a data frame with a row per Region and period, columns
+    ``region``, ``status``, ``start_s``, ``end_s`` (seconds since the waiting began). Raises TimeoutError.
     """
     where = lab.regions if regions is None else tuple(regions)
     return until(lambda: table_statuses(lab, name, where), status,
@@ -40,7 +40,8 @@ def global_table(lab: Lab, name: str, status: str = "ACTIVE", *, timeout_s: floa
         members = [member["RegionName"] for member in described["ReplicationGroup"]]
         return table_statuses(lab, name, members) | {"global table": described["GlobalTableStatus"]}
 
-    return until(statuses, status, what=f"global table {name} to be {status}", timeout_s=timeout_s, every_s=_pause_s(lab))
+    return until(statuses, status, what=f"global table {name} to be {status}",
+                 timeout_s=timeout_s, every_s=_pause_s(lab))
 
 
 def item(lab: Lab, name: str, key: Mapping, regions: Iterable[str] | None = None, *, equals: Mapping | None = None,

@@ -12,6 +12,7 @@ from gtlab.localcloud import engine
 from gtlab.localcloud.engine import Change, TableId
 from gtlab.localcloud.errors import Refusal, invalid
 from gtlab.localcloud.groups import Groups
+from gtlab.localcloud.legacy import Legacy
 from gtlab.localcloud.replication import Delivery, Replication
 from gtlab.localcloud.streams import RETENTION_S, Streams
 from gtlab.localcloud.tables import Tables
@@ -34,7 +35,8 @@ class Cloud:
         self.streams = Streams()
         self.tables = Tables(world, self.streams)
         self.replication = Replication(world.replication_lag_s)
-        self.groups = Groups(world, self.tables, self.replication)
+        self.groups = Groups(self.replication)
+        self.legacy = Legacy(world, self.tables, self.groups)
         self._next_housekeeping = 0.0
 
     def call(self, call: Call, now: float) -> bytes:
@@ -88,8 +90,7 @@ class Cloud:
     def _deliver(self, delivery: Delivery, now: float) -> None:
         if not self.replication.accept(delivery):
             return
-        account, _, name = delivery.group.partition("#")[0].partition("/")
-        table = TableId(account, delivery.target, name)
+        table = self.groups.by_id(delivery.group).table(delivery.target)
         change = Change(table, delivery.key, engine.item(table, delivery.key), delivery.item)
         if change.old != change.new:
             engine.apply(table, delivery.key, delivery.item)
@@ -138,7 +139,9 @@ class Cloud:
     def _delete_table(self, call: Call, data: dict, now: float) -> dict:
         table = _table(call, data)
         description = self.tables.delete(table, now)
-        self.groups.leave(table, now)
+        group = self.groups.of(table)
+        if group:  # the others go on without it
+            self.groups.leave(group, table.region)
         return {"TableDescription": description}
 
     def _update_table(self, call: Call, data: dict, now: float) -> dict:
@@ -199,8 +202,8 @@ _CONTROL: dict[str, Callable[[Cloud, Call, dict, float], dict]] = {
     "ListTables": lambda self, call, data, now: self.tables.list(call.account, call.region, data, now),
     "DescribeTimeToLive": lambda self, call, data, now: self.tables.describe_ttl(_table(call, data)),
     "UpdateTimeToLive": lambda self, call, data, now: self.tables.update_ttl(_table(call, data), data),
-    "CreateGlobalTable": lambda self, call, data, now: self.groups.create(call.account, data, now),
-    "UpdateGlobalTable": lambda self, call, data, now: self.groups.update(call.account, data, now),
-    "DescribeGlobalTable": lambda self, call, data, now: self.groups.describe(call.account, data, now),
-    "ListGlobalTables": lambda self, call, data, now: self.groups.list(call.account, data, now),
+    "CreateGlobalTable": lambda self, call, data, now: self.legacy.create(call.account, data, now),
+    "UpdateGlobalTable": lambda self, call, data, now: self.legacy.update(call.account, data, now),
+    "DescribeGlobalTable": lambda self, call, data, now: self.legacy.describe(call.account, data, now),
+    "ListGlobalTables": lambda self, call, data, now: self.legacy.list(call.account, data, now),
 }

@@ -1,40 +1,36 @@
-"""Global tables: membership, statuses, and the calls of version 2017.11.29 (the article's).
+"""Which tables are global tables, and of which version; joining and leaving.
 
-AWS refuses CreateGlobalTable since 2026; here it works as it did. A table that is still being created is
-taken as a member, and the global table finishes when it is ready: the article never waits. Texts that are
-not known from the service are ours, in its style; docs/local-cloud.md lists them.
+The calls that make and change them are in :mod:`legacy` (version 2017.11.29) and :mod:`current` (2019.11.21).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gtlab import regions
 from gtlab.localcloud import engine
 from gtlab.localcloud.engine import TableId
-from gtlab.localcloud.errors import Refusal, invalid, invalid_values
 from gtlab.localcloud.replication import Replication
-from gtlab.localcloud.tables import Tables
-from gtlab.localcloud.world import World
 
-LEGACY = "2017.11.29"
-_NAME = re.compile(r"[a-zA-Z0-9_.-]+")
+LEGACY, CURRENT = "2017.11.29", "2019.11.21"
 
 
 @dataclass
 class Group:
-    """A global table. ``members`` maps each Region, newest first, to the time its replica is ready."""
+    """A global table: one name in several Regions of an account. Times are seconds.
+
+    ``members`` are the Regions that replicate, newest first.
+    """
 
     id: str
     account: str
     name: str
     version: str
     created: float
-    settled: float                       # CREATING, later UPDATING, until then
-    members: dict[str, float] = field(default_factory=dict)
-    complete: bool = False               # it has been ACTIVE
+    members: list[str] = field(default_factory=list)
+    settled: float = 0.0        # legacy: CREATING, later UPDATING, until then
+    complete: bool = False      # legacy: it has been ACTIVE
 
     @property
     def arn(self) -> str:
@@ -45,196 +41,43 @@ class Group:
 
 
 class Groups:
-    """Every global table of every account."""
+    """Every global table of every account, by account and name."""
 
-    def __init__(self, world: World, tables: Tables, replication: Replication):
-        self._world, self._tables, self._replication = world, tables, replication
+    def __init__(self, replication: Replication):
+        self._replication = replication
         self._groups: dict[tuple[str, str], Group] = {}
-        self._made = 0
+        self._by_id: dict[str, Group] = {}
+        self._numbers = itertools.count(1)
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(list(self._groups.values()))
+
+    def find(self, account: str, name: str) -> Group | None:
+        return self._groups.get((account, name))
+
+    def by_id(self, group_id: str) -> Group | None:
+        return self._by_id.get(group_id)
 
     def of(self, table: TableId) -> Group | None:
         """The global table that a table is a member of."""
         group = self._groups.get((table.account, table.name))
         return group if group and table.region in group.members else None
 
-    def status(self, group: Group, now: float) -> str:
-        if now < group.settled:
-            return "UPDATING" if group.complete else "CREATING"
-        group.complete = True
-        return "ACTIVE"
-
-    def leave(self, table: TableId, now: float) -> None:
-        """A member's table is gone: the others go on without it."""
-        group = self.of(table)
-        if group:
-            self._remove(group, table.region)
-
-    # The API's operations: (account, input, now) → output.
-
-    def create(self, account: str, data: dict, now: float) -> dict:
-        name = _checked_name(data)
-        asked = [replica.get("RegionName") for replica in data["ReplicationGroup"]]
-        if not asked:
-            raise invalid_values("Global table must have atleast one replica")
-        _check_regions(asked)
-        if (account, name) in self._groups:
-            raise Refusal("GlobalTableAlreadyExistsException",
-                          f"Global table already exists: Global table with name: '{name}' already exists.")
-        self._check_members(account, name, asked, [], now)
-        self._made += 1
-        group = Group(f"{account}/{name}#{self._made}", account, name, LEGACY, round(now, 3), now)
-        for region in reversed(asked):  # newest first, and these in the order they were asked for
-            self._add(group, region, now)
-        self._groups[account, name] = group
-        return {"GlobalTableDescription": self._describe(group, now)}
-
-    def update(self, account: str, data: dict, now: float) -> dict:
-        name, updates = _checked_name(data), data["ReplicaUpdates"]
-        if not updates:
-            raise Refusal("ValidationException", "One or more parameter values were invalid")
-        if any("Create" in update and "Delete" in update for update in updates):
-            raise invalid("A ReplicaUpdate structure cannot contain both a create replica action and a "
-                          "delete replica action")
-        if any(not ({"Create", "Delete"} & set(update)) for update in updates):
-            raise invalid("A ReplicaUpdate structure must contain a create replica action or a delete replica action")
-        adds = [update["Create"]["RegionName"] for update in updates if "Create" in update]
-        removals = [update["Delete"]["RegionName"] for update in updates if "Delete" in update]
-        _check_regions(adds + removals)
-        group = self._find(account, name)
-        for region in adds:
-            if region in group.members:
-                raise Refusal("ReplicaAlreadyExistsException",
-                              f"Global table: '{name}' already has a replica in Region: '{region}'.")
-        for region in removals:
-            if region not in group.members:
-                raise Refusal("ReplicaNotFoundException",
-                              f"Global table: '{name}' has no replica in Region: '{region}'.")
-        remaining = [region for region in group.members if region not in removals]
-        self._check_members(account, name, adds, remaining, now)
-        was = self.status(group, now)
-        for region in adds:
-            self._add(group, region, now)
-        for region in removals:
-            self._remove(group, region)
-        # The answer shows the group as it was asked to be, under the status it had.
-        return {"GlobalTableDescription": self._describe(group, now) | {"GlobalTableStatus": was}}
-
-    def describe(self, account: str, data: dict, now: float) -> dict:
-        return {"GlobalTableDescription": self._describe(self._find(account, _checked_name(data)), now)}
-
-    def list(self, account: str, data: dict, now: float) -> dict:
-        region, limit = data.get("RegionName"), data.get("Limit", 100)
-        if region is not None:
-            _check_regions([region])
-        if limit < 1:
-            raise invalid(f"1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: "
-                          "Member must have value greater than or equal to 1")
-        found = sorted(name for (owner, name), group in self._groups.items()
-                       if owner == account and region in (None, *group.members)
-                       and name > data.get("ExclusiveStartGlobalTableName", ""))
-        answer = {"GlobalTables": [{"GlobalTableName": name, "ReplicationGroup": _members(
-            self._groups[account, name].members)} for name in found[:limit]]}
-        if len(found) > limit:
-            answer["LastEvaluatedGlobalTableName"] = found[limit - 1]
-        return answer
-
-    def _find(self, account: str, name: str) -> Group:
-        group = self._groups.get((account, name))
-        if group is None:
-            raise Refusal("GlobalTableNotFoundException",
-                          f"Global table not found: Global table with name: '{name}' does not exist.")
+    def new(self, account: str, name: str, version: str, now: float) -> Group:
+        group = Group(f"{account}/{name}#{next(self._numbers)}", account, name, version, round(now, 3))
+        self._groups[account, name] = self._by_id[group.id] = group
         return group
 
-    def _describe(self, group: Group, now: float) -> dict:
-        return {"ReplicationGroup": _members(group.members), "GlobalTableArn": group.arn,
-                "CreationDateTime": group.created, "GlobalTableStatus": self.status(group, now),
-                "GlobalTableName": group.name}
-
-    def _add(self, group: Group, region: str, now: float) -> None:
-        ready = max(now, self._tables.ready_at(group.table(region)))
-        group.members = {region: ready} | group.members
+    def join(self, group: Group, region: str, now: float) -> None:
+        """A Region's table becomes a member. Items that it has keep no older version than this moment's."""
+        group.members.insert(0, region)
         self._replication.join(group.id, region)
-        takes = self._world.control_plane_s("legacy global table", region)
-        group.settled = max(group.settled, ready + takes)
+        for key, _ in engine.items(group.table(region)):
+            self._replication.adopt(group.id, region, key, now)
 
-    def _remove(self, group: Group, region: str) -> None:
-        """Detach: the table and its data stay, as an ordinary table. The last to leave ends the group."""
-        del group.members[region]
+    def leave(self, group: Group, region: str) -> None:
+        """A Region's table stops replicating; the table is not touched. The last to leave ends the group."""
+        group.members.remove(region)
         self._replication.leave(group.id, region)
         if not group.members:
-            del self._groups[group.account, group.name]
-
-    def _check_members(self, account: str, name: str, adds: list[str], members: list[str], now: float) -> None:
-        """The old preconditions: a table of that name in each Region, alike, with streams, empty."""
-        for region in adds:
-            table = TableId(account, region, name)
-            if not self._tables.exists(table):
-                raise Refusal("TableNotFoundException",
-                              f"Table not found: Table with name: '{name}' does not exist in Region: '{region}'.")
-            if self._tables.stream_view(table) != "NEW_AND_OLD_IMAGES":
-                raise invalid_values(f"Table: '{name}' in Region: '{region}' must have a stream enabled with "
-                                     "StreamViewType NEW_AND_OLD_IMAGES")
-            if not engine.is_empty(table):
-                raise invalid_values(f"Table: '{name}' in Region: '{region}' contains data. A table must be empty "
-                                     "to become a replica of a global table")
-        for what, look in _ALIKE.items():
-            self._check_alike(account, name, [*members, *adds], what, look)
-
-    def _check_alike(self, account: str, name: str, among: list[str], what: str, look: Callable) -> None:
-        for region in among[1:]:
-            if look(engine.schema(TableId(account, region, name))) != look(
-                    engine.schema(TableId(account, among[0], name))):
-                raise invalid_values(f"Table: '{name}' in Region: '{region}' does not have the same {what} as in "
-                                     f"Region: '{among[0]}'")
-
-
-def _key_schema(schema: dict) -> list:
-    types = {each["AttributeName"]: each["AttributeType"] for each in schema["AttributeDefinitions"]}
-    return [(each["KeyType"], each["AttributeName"], types[each["AttributeName"]]) for each in schema["KeySchema"]]
-
-
-def _indexes(kind: str) -> Callable[[dict], dict]:
-    def look(schema: dict) -> dict:
-        return {index["IndexName"]: _key_schema(index | {"AttributeDefinitions": schema["AttributeDefinitions"]})
-                for index in schema[kind]}
-    return look
-
-
-def _write_capacity(schema: dict) -> tuple:
-    return (schema["BillingModeSummary"]["BillingMode"], schema["ProvisionedThroughput"]["WriteCapacityUnits"])
-
-
-# What the members' tables must have in common.
-_ALIKE = {
-    "key schema": _key_schema,
-    "global secondary indexes": _indexes("GlobalSecondaryIndexes"),
-    "local secondary indexes": _indexes("LocalSecondaryIndexes"),
-    "write capacity settings": _write_capacity,
-}
-
-
-def _members(found) -> list[dict]:
-    return [{"RegionName": region} for region in found]
-
-
-def _checked_name(data: dict) -> str:
-    name = data["GlobalTableName"]
-    faults = []
-    if not 3 <= len(name) <= 255:
-        faults.append("Member must have length "
-                      + ("greater than or equal to 3" if len(name) < 3 else "less than or equal to 255"))
-    if not _NAME.fullmatch(name):
-        faults.append(f"Member must satisfy regular expression pattern: {_NAME.pattern}")
-    if faults:
-        raise invalid(f"{len(faults)} validation error{'s' * (len(faults) > 1)} detected: " + "; ".join(
-            f"Value '{name}' at 'globalTableName' failed to satisfy constraint: {fault}" for fault in faults))
-    return name
-
-
-def _check_regions(asked: list[str | None]) -> None:
-    for region in asked:
-        if region not in regions.REGIONS:
-            raise invalid(f"Invalid AWS Region: {region}")
-    twice = next((region for region in asked if asked.count(region) > 1), None)
-    if twice:
-        raise invalid_values(f"Region: '{twice}' is named more than once")
+            del self._groups[group.account, group.name], self._by_id[group.id]

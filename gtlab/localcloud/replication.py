@@ -63,6 +63,10 @@ class Replication:
         """A Region gets a copy, empty as far as replication knows."""
         self._copies.setdefault((group, region), _Copy())
 
+    def adopt(self, group: str, region: str, key: Key, now: float) -> None:
+        """An item that a Region had before it joined: it is as old as this moment, and is sent to nobody."""
+        self._copies[group, region].versions[key] = Version(int(now * 1e6), region)
+
     def leave(self, group: str, region: str) -> None:
         """A Region's copy goes. What is on its way to it, or has not left it yet, is dropped."""
         self._copies.pop((group, region), None)

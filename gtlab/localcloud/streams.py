@@ -13,7 +13,7 @@ import json
 import secrets
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from gtlab.localcloud.errors import Refusal, invalid
 
@@ -26,7 +26,7 @@ _ITERATOR_TYPES = ("TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER", "AFTER_SEQUEN
 
 def label_at(now: float) -> str:
     """A stream's label: the time it was enabled, in milliseconds, without a zone."""
-    stamp = datetime.fromtimestamp(now, timezone.utc)
+    stamp = datetime.fromtimestamp(now, UTC)
     return stamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{stamp.microsecond // 1000:03d}"
 
 

@@ -1,0 +1,192 @@
+"""Global tables of version 2017.11.29: the article's calls.
+
+AWS refuses CreateGlobalTable since 2026; here it works as it did. A table that is still being created is
+taken as a member, and the global table finishes when it is ready: the article never waits. Texts that are
+not known from the service are ours, in its style; docs/local-cloud.md lists them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from gtlab import regions
+from gtlab.localcloud import engine
+from gtlab.localcloud.engine import TableId
+from gtlab.localcloud.errors import Refusal, invalid, invalid_values
+from gtlab.localcloud.groups import LEGACY, Group, Groups
+from gtlab.localcloud.tables import Tables
+from gtlab.localcloud.world import World
+
+_NAME = re.compile(r"[a-zA-Z0-9_.-]+")
+
+
+class Legacy:
+    """The operations of the legacy API: (account, input, now) → output."""
+
+    def __init__(self, world: World, tables: Tables, groups: Groups):
+        self._world, self._tables, self._groups = world, tables, groups
+
+    def status(self, group: Group, now: float) -> str:
+        if now < group.settled:
+            return "UPDATING" if group.complete else "CREATING"
+        group.complete = True
+        return "ACTIVE"
+
+    def create(self, account: str, data: dict, now: float) -> dict:
+        name = _checked_name(data)
+        asked = [replica.get("RegionName") for replica in data["ReplicationGroup"]]
+        if not asked:
+            raise invalid_values("Global table must have atleast one replica")
+        _check_regions(asked)
+        if self._groups.find(account, name):
+            raise Refusal("GlobalTableAlreadyExistsException",
+                          f"Global table already exists: Global table with name: '{name}' already exists.")
+        self._check_members(account, name, asked, [], now)
+        group = self._groups.new(account, name, LEGACY, now)
+        for region in reversed(asked):  # newest first, and these in the order they were asked for
+            self._add(group, region, now)
+        return {"GlobalTableDescription": self._describe(group, now)}
+
+    def update(self, account: str, data: dict, now: float) -> dict:
+        name, updates = _checked_name(data), data["ReplicaUpdates"]
+        if not updates:
+            raise Refusal("ValidationException", "One or more parameter values were invalid")
+        if any("Create" in update and "Delete" in update for update in updates):
+            raise invalid("A ReplicaUpdate structure cannot contain both a create replica action and a "
+                          "delete replica action")
+        if any(not ({"Create", "Delete"} & set(update)) for update in updates):
+            raise invalid("A ReplicaUpdate structure must contain a create replica action or a delete replica action")
+        adds = [update["Create"]["RegionName"] for update in updates if "Create" in update]
+        removals = [update["Delete"]["RegionName"] for update in updates if "Delete" in update]
+        _check_regions(adds + removals)
+        group = self._find(account, name)
+        for region in adds:
+            if region in group.members:
+                raise Refusal("ReplicaAlreadyExistsException",
+                              f"Global table: '{name}' already has a replica in Region: '{region}'.")
+        for region in removals:
+            if region not in group.members:
+                raise Refusal("ReplicaNotFoundException",
+                              f"Global table: '{name}' has no replica in Region: '{region}'.")
+        remaining = [region for region in group.members if region not in removals]
+        self._check_members(account, name, adds, remaining, now)
+        was = self.status(group, now)
+        for region in adds:
+            self._add(group, region, now)
+        for region in removals:
+            self._groups.leave(group, region)  # detached: the table and its data stay
+        # The answer shows the group as it was asked to be, under the status it had.
+        return {"GlobalTableDescription": self._describe(group, now) | {"GlobalTableStatus": was}}
+
+    def describe(self, account: str, data: dict, now: float) -> dict:
+        return {"GlobalTableDescription": self._describe(self._find(account, _checked_name(data)), now)}
+
+    def list(self, account: str, data: dict, now: float) -> dict:
+        region, limit = data.get("RegionName"), data.get("Limit", 100)
+        if region is not None:
+            _check_regions([region])
+        if limit < 1:
+            raise invalid(f"1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: "
+                          "Member must have value greater than or equal to 1")
+        found = sorted((group for group in self._groups
+                        if (group.account, group.version) == (account, LEGACY) and region in (None, *group.members)
+                        and group.name > data.get("ExclusiveStartGlobalTableName", "")), key=lambda group: group.name)
+        answer = {"GlobalTables": [{"GlobalTableName": group.name, "ReplicationGroup": _members(group.members)}
+                                   for group in found[:limit]]}
+        if len(found) > limit:
+            answer["LastEvaluatedGlobalTableName"] = found[limit - 1].name
+        return answer
+
+    def _find(self, account: str, name: str) -> Group:
+        group = self._groups.find(account, name)
+        if group is None or group.version != LEGACY:  # the legacy calls never show a table of the current version
+            raise Refusal("GlobalTableNotFoundException",
+                          f"Global table not found: Global table with name: '{name}' does not exist.")
+        return group
+
+    def _describe(self, group: Group, now: float) -> dict:
+        return {"ReplicationGroup": _members(group.members), "GlobalTableArn": group.arn,
+                "CreationDateTime": group.created, "GlobalTableStatus": self.status(group, now),
+                "GlobalTableName": group.name}
+
+    def _add(self, group: Group, region: str, now: float) -> None:
+        ready = max(now, self._tables.ready_at(group.table(region)))
+        self._groups.join(group, region, now)
+        takes = self._world.control_plane_s("legacy global table", region)
+        group.settled = max(group.settled, ready + takes)
+
+    def _check_members(self, account: str, name: str, adds: list[str], members: list[str], now: float) -> None:
+        """The old preconditions: a table of that name in each Region, alike, with streams, empty."""
+        for region in adds:
+            table = TableId(account, region, name)
+            if not self._tables.exists(table):
+                raise Refusal("TableNotFoundException",
+                              f"Table not found: Table with name: '{name}' does not exist in Region: '{region}'.")
+            if self._tables.stream_view(table) != "NEW_AND_OLD_IMAGES":
+                raise invalid_values(f"Table: '{name}' in Region: '{region}' must have a stream enabled with "
+                                     "StreamViewType NEW_AND_OLD_IMAGES")
+            if not engine.is_empty(table):
+                raise invalid_values(f"Table: '{name}' in Region: '{region}' contains data. A table must be empty "
+                                     "to become a replica of a global table")
+        for what, look in _ALIKE.items():
+            self._check_alike(account, name, [*members, *adds], what, look)
+
+    def _check_alike(self, account: str, name: str, among: list[str], what: str, look: Callable) -> None:
+        for region in among[1:]:
+            if look(engine.schema(TableId(account, region, name))) != look(
+                    engine.schema(TableId(account, among[0], name))):
+                raise invalid_values(f"Table: '{name}' in Region: '{region}' does not have the same {what} as in "
+                                     f"Region: '{among[0]}'")
+
+
+def _key_schema(schema: dict) -> list:
+    types = {each["AttributeName"]: each["AttributeType"] for each in schema["AttributeDefinitions"]}
+    return [(each["KeyType"], each["AttributeName"], types[each["AttributeName"]]) for each in schema["KeySchema"]]
+
+
+def _indexes(kind: str) -> Callable[[dict], dict]:
+    def look(schema: dict) -> dict:
+        return {index["IndexName"]: _key_schema(index | {"AttributeDefinitions": schema["AttributeDefinitions"]})
+                for index in schema[kind]}
+    return look
+
+
+def _write_capacity(schema: dict) -> tuple:
+    return (schema["BillingModeSummary"]["BillingMode"], schema["ProvisionedThroughput"]["WriteCapacityUnits"])
+
+
+# What the members' tables must have in common.
+_ALIKE = {
+    "key schema": _key_schema,
+    "global secondary indexes": _indexes("GlobalSecondaryIndexes"),
+    "local secondary indexes": _indexes("LocalSecondaryIndexes"),
+    "write capacity settings": _write_capacity,
+}
+
+
+def _members(found) -> list[dict]:
+    return [{"RegionName": region} for region in found]
+
+
+def _checked_name(data: dict) -> str:
+    name = data["GlobalTableName"]
+    faults = []
+    if not 3 <= len(name) <= 255:
+        faults.append("Member must have length "
+                      + ("greater than or equal to 3" if len(name) < 3 else "less than or equal to 255"))
+    if not _NAME.fullmatch(name):
+        faults.append(f"Member must satisfy regular expression pattern: {_NAME.pattern}")
+    if faults:
+        raise invalid(f"{len(faults)} validation error{'s' * (len(faults) > 1)} detected: " + "; ".join(
+            f"Value '{name}' at 'globalTableName' failed to satisfy constraint: {fault}" for fault in faults))
+    return name
+
+
+def _check_regions(asked: list[str | None]) -> None:
+    for region in asked:
+        if region not in regions.REGIONS:
+            raise invalid(f"Invalid AWS Region: {region}")
+    twice = next((region for region in asked if asked.count(region) > 1), None)
+    if twice:
+        raise invalid_values(f"Region: '{twice}' is named more than once")
