@@ -135,7 +135,7 @@ def beside_lag(latencies: pd.DataFrame, lags: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(lags: pd.DataFrame) -> pd.DataFrame:
-    """A row per target: ``place``, ``probes``, the bounds of the median lag, and the upper bounds of the 90th percentile
+    """A row per target: ``place``, ``probes``, the bounds of the median lag, the upper bounds of the 90th percentile
     and of the slowest, all in milliseconds, rounded."""
     grouped = lags.groupby("target", sort=False)
     found = grouped.agg(probes=("probe", "count"), median_min_ms=("lag_min_ms", "median"),

@@ -6,12 +6,15 @@ No I/O. Everything happens on one thread, so an operation is atomic because noth
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 
 from gtlab.localcloud import engine
+from gtlab.localcloud.autoscaling import AutoScaling
+from gtlab.localcloud.current import Current
 from gtlab.localcloud.engine import Change, TableId
 from gtlab.localcloud.errors import Refusal, invalid
-from gtlab.localcloud.groups import Groups
+from gtlab.localcloud.groups import CURRENT, Groups
 from gtlab.localcloud.legacy import Legacy
 from gtlab.localcloud.replication import Delivery, Replication
 from gtlab.localcloud.streams import RETENTION_S, Streams
@@ -36,12 +39,16 @@ class Cloud:
         self.tables = Tables(world, self.streams)
         self.replication = Replication(world.replication_lag_s)
         self.groups = Groups(self.replication)
+        self.scaling = AutoScaling()
+        self.current = Current(world, self.tables, self.groups, self.replication, self.scaling)
         self.legacy = Legacy(world, self.tables, self.groups)
         self._next_housekeeping = 0.0
 
     def call(self, call: Call, now: float) -> bytes:
         """Carry a call out; its answer's JSON. Raises Refusal, and then nothing was changed."""
         self.tick(now)
+        if call.service == "application-autoscaling":
+            return _json(_operation(_SCALING, call)(self.scaling, call.account, call.region, call.input, now))
         if call.service == "dynamodbstreams":
             return _json(_STREAM_OPERATIONS[call.operation](self.streams)(call.account, call.region, call.input, now))
         data = _by_name(call)
@@ -58,16 +65,21 @@ class Cloud:
 
     def tick(self, now: float) -> None:
         """Let happen what was due by now."""
-        for delivery in self.replication.due(now):
-            self._deliver(delivery, now)
+        while (due := self._next_event()) <= now:  # in the order in which things happen, however late we look
+            self.current.tick(due)
+            for delivery in self.replication.due(due):
+                self._deliver(delivery, due)
         if now >= self._next_housekeeping:
             self._next_housekeeping = now + HOUSEKEEPING_S
             self._housekeep(now)
 
     def next_due(self) -> float:
         """When :meth:`tick` has something to do next."""
-        arrival = self.replication.next_due()
-        return self._next_housekeeping if arrival is None else min(arrival, self._next_housekeeping)
+        return min(self._next_event(), self._next_housekeeping)
+
+    def _next_event(self) -> float:
+        return min((due for due in (self.replication.next_due(), self.current.next_due()) if due is not None),
+                   default=math.inf)
 
     def summary(self, now: float) -> dict:
         """What there is, for ``gtlab status``."""
@@ -131,31 +143,60 @@ class Cloud:
 
     def _create_table(self, call: Call, data: dict, now: float) -> dict:
         table = self.tables.create(call.account, call.region, data, now)
-        return {"TableDescription": self.tables.describe(table, now)}
+        return {"TableDescription": self._described(table, now)}
+
+    def _described(self, table: TableId, now: float) -> dict:
+        return self.tables.describe(table, now) | self.current.describe(table, now)
 
     def _describe_table(self, call: Call, data: dict, now: float) -> dict:
-        return {"Table": self.tables.describe(_table(call, data), now)}
+        return {"Table": self._described(_table(call, data), now)}
 
     def _delete_table(self, call: Call, data: dict, now: float) -> dict:
         table = _table(call, data)
+        self.current.check_delete(table, now)
         description = self.tables.delete(table, now)
-        group = self.groups.of(table)
-        if group:  # the others go on without it
+        group = self.groups.of(table)  # the others go on without it
+        if group and group.version == CURRENT:
+            self.current.deleted(table, group, now, self.tables.gone_at(table))
+        elif group:
             self.groups.leave(group, table.region)
         return {"TableDescription": description}
 
     def _update_table(self, call: Call, data: dict, now: float) -> dict:
         table = _table(call, data)
         self.tables.find(table)
-        if "ReplicaUpdates" in data or "GlobalTableWitnessUpdates" in data:
-            raise invalid("gtlab's local cloud does not have ReplicaUpdates (global tables version 2019.11.21) yet; "
-                          "use CreateGlobalTable and UpdateGlobalTable. Nothing was changed.")
+        if {"ReplicaUpdates", "GlobalTableWitnessUpdates", "MultiRegionConsistency"} & set(data):
+            before = self.tables.status(table, now)
+            self.current.update_replicas(table, data, now)
+            removal = any("Delete" in update for update in data.get("ReplicaUpdates", ()))
+            # A removal's answer still shows the status from before, as observed.
+            return {"TableDescription": self._described(table, now) | ({"TableStatus": before} if removal else {})}
+        self.current.check_update(table, data)
         specification = data.get("StreamSpecification")
-        if specification and not specification["StreamEnabled"] and self.groups.of(table):
+        group = self.groups.of(table)
+        if group and group.version != CURRENT and specification and not specification["StreamEnabled"]:
             raise invalid("One or more parameter values were invalid: Disabling Stream is not allowed for a "
                           "Global Table replica.")
-        self.tables.update(table, data, now)
-        return {"TableDescription": self.tables.describe(table, now)}
+        if set(data) == {"TableName", "DisassociationProtectionEnabled"}:
+            self.current.protect(table, data["DisassociationProtectionEnabled"])
+        else:
+            self.tables.update(table, data, now)
+            self.current.updated(table, data, now)
+        return {"TableDescription": self._described(table, now)}
+
+    def _update_ttl(self, call: Call, data: dict, now: float) -> dict:
+        table = _table(call, data)
+        self.current.check_ttl(table)
+        answer = self.tables.update_ttl(table, data)
+        self.current.ttl_updated(table, now)
+        return answer
+
+
+def _operation(known: dict[str, Callable], call: Call) -> Callable:
+    if call.operation not in known:
+        raise Refusal("UnknownOperationException", f"{call.operation} is an operation of {call.service} that gtlab's "
+                                                   "local cloud does not have. Nothing was done.")
+    return known[call.operation]
 
 
 def _table(call: Call, data: dict) -> TableId:
@@ -194,6 +235,15 @@ _STREAM_OPERATIONS: dict[str, Callable] = {
     "GetRecords": lambda streams: streams.get_records,
 }
 
+_SCALING: dict[str, Callable] = {
+    "RegisterScalableTarget": AutoScaling.register,
+    "DeregisterScalableTarget": AutoScaling.deregister,
+    "DescribeScalableTargets": AutoScaling.describe_targets,
+    "PutScalingPolicy": AutoScaling.put_policy,
+    "DescribeScalingPolicies": AutoScaling.describe_policies,
+    "DeleteScalingPolicy": AutoScaling.delete_policy,
+}
+
 _CONTROL: dict[str, Callable[[Cloud, Call, dict, float], dict]] = {
     "CreateTable": Cloud._create_table,
     "DescribeTable": Cloud._describe_table,
@@ -201,7 +251,7 @@ _CONTROL: dict[str, Callable[[Cloud, Call, dict, float], dict]] = {
     "UpdateTable": Cloud._update_table,
     "ListTables": lambda self, call, data, now: self.tables.list(call.account, call.region, data, now),
     "DescribeTimeToLive": lambda self, call, data, now: self.tables.describe_ttl(_table(call, data)),
-    "UpdateTimeToLive": lambda self, call, data, now: self.tables.update_ttl(_table(call, data), data),
+    "UpdateTimeToLive": Cloud._update_ttl,
     "CreateGlobalTable": lambda self, call, data, now: self.legacy.create(call.account, data, now),
     "UpdateGlobalTable": lambda self, call, data, now: self.legacy.update(call.account, data, now),
     "DescribeGlobalTable": lambda self, call, data, now: self.legacy.describe(call.account, data, now),

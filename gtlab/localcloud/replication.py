@@ -89,6 +89,10 @@ class Replication:
                 self._send(group, region, target, key, item, version, now)
         return version
 
+    def copy(self, group: str, source: str, target: str, key: Key, item: dict, now: float) -> None:
+        """Send an item as it is, under the version that it has: the backfill of a copy that has just joined."""
+        self._send(group, source, target, key, item, self._copies[group, source].versions[key], now)
+
     def due(self, now: float) -> list[Delivery]:
         """What has arrived by now, in order of arrival; it is handed out once."""
         arrived = []
@@ -114,9 +118,11 @@ class Replication:
     def next_due(self) -> float | None:
         return self._queue[0][0] if self._queue else None
 
-    def waiting(self) -> int:
-        """Deliveries that are on their way."""
-        return len(self._queue)
+    def waiting(self, group: str | None = None, region: str | None = None) -> int:
+        """Deliveries that are on their way; of one group, to or from one Region, if they are named."""
+        if group is None:
+            return len(self._queue)
+        return sum(entry[2].group == group and region in (entry[2].source, entry[2].target) for entry in self._queue)
 
     def version(self, group: str, region: str, key: Key) -> Version | None:
         copy = self._copies.get((group, region))

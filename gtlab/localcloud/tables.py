@@ -6,12 +6,14 @@ kept here. A status is worked out from the time it is asked for: nothing has to 
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 from dataclasses import dataclass
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.engine import TableId
-from gtlab.localcloud.errors import in_use, invalid, invalid_values, no_such_table
+from gtlab.localcloud.errors import Refusal, in_use, invalid, invalid_values, no_such_table
 from gtlab.localcloud.streams import SHARDS_ON_DEMAND, VIEW_TYPES, Streams
 from gtlab.localcloud.world import World
 
@@ -74,6 +76,13 @@ class Tables:
 
     def stream_view(self, table: TableId) -> str | None:
         return self.find(table).stream_view
+
+    def occupied(self, table: TableId, now: float) -> bool:
+        """Whether a table of that name is in the Region, or not quite gone."""
+        return engine.exists(table) or (table in self._ghosts and now < self._ghosts[table].gone)
+
+    def protected(self, table: TableId) -> bool:
+        return engine.exists(table) and engine.schema(table)["DeletionProtectionEnabled"]
 
     def describe(self, table: TableId, now: float) -> dict:
         """TableDescription; raises ResourceNotFoundException where there is no such table."""
@@ -147,6 +156,10 @@ class Tables:
         self._ghosts[table] = _Ghost(description, now + self._world.control_plane_s("delete table", table.region))
         return description
 
+    def gone_at(self, table: TableId) -> float:
+        """When a table that is being deleted is gone."""
+        return self._ghosts[table].gone
+
     def list(self, account: str, region: str, data: dict, now: float) -> dict:
         """ListTables: a table that is being deleted is still listed."""
         names = {table.name for table, ghost in self._ghosts.items()
@@ -168,6 +181,68 @@ class Tables:
         key_schema = engine.schema(table)["KeySchema"]
         stream = self._streams.enable(*table, view_type=view, key_schema=key_schema, shards=shards, now=now)
         life.stream, life.stream_view = stream.arn, view
+
+    # What the service does to the tables of global tables by itself
+
+    def busy(self, table: TableId, until: float) -> None:
+        """UPDATING until then."""
+        if engine.exists(table):
+            self.find(table).busy_until = max(self.find(table).busy_until, until)
+
+    def need_stream(self, table: TableId, now: float) -> None:
+        """A replica has a stream: one that is on stays as it is."""
+        life = self.find(table)
+        if not life.stream_view:
+            self._enable_stream(table, life, "NEW_AND_OLD_IMAGES", now)
+
+    def create_replica(self, source: TableId, there: TableId, overrides: dict, *, ready: float, now: float,
+                       with_stream: bool) -> None:
+        """A table like the source's in another Region, CREATING until ``ready``. Tags and deletion protection are
+        each Region's own and not copied."""
+        engine.call(there.account, there.region, "CreateTable", _like(engine.schema(source)))
+        life = self._lives[there] = Life(created=round(now, 3), ready=ready)
+        if engine.schema(there)["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST":
+            life.on_demand_since = ready
+        life.ttl_attribute = self.find(source).ttl_attribute
+        if with_stream:
+            self._enable_stream(there, life, self.find(source).stream_view or "NEW_AND_OLD_IMAGES", now)
+        self.override(there, overrides)
+
+    def override(self, table: TableId, overrides: dict) -> None:
+        """Give a replica the settings that it does not share (as ReplicaUpdates names them)."""
+        if engine.exists(table):
+            schema = engine.schema(table)
+            self._update_quietly(table, _overridden({
+                "ProvisionedThroughput": schema["ProvisionedThroughput"],
+                "OnDemandThroughput": schema.get("OnDemandThroughput", {})}, overrides, only=True))
+
+    def take_settings(self, table: TableId, shared: dict, overrides: dict, now: float) -> None:
+        """Change a replica as another one was changed (UpdateTable's input), but for what it overrides."""
+        life, view = self.find(table), _stream_view(shared.get("StreamSpecification"))
+        if view and not life.stream_view:
+            self._enable_stream(table, life, view, now)
+        if shared.get("BillingMode") == "PAY_PER_REQUEST":
+            life.on_demand_since = now
+        rest = {name: value for name, value in shared.items() if name != "StreamSpecification"}
+        self._update_quietly(table, _overridden(rest, overrides))
+
+    def drop(self, table: TableId, now: float, until: float) -> None:
+        """The service deletes a replica's table; its Region shows it as DELETING for a while."""
+        if not engine.exists(table):
+            return
+        description = self.describe(table, now) | {"TableStatus": "DELETING"}
+        engine.call(table.account, table.region, "DeleteTable", {"TableName": table.name})
+        life = self._lives.pop(table)
+        if life.stream_view:
+            self._streams.close(life.stream, now)
+        self._ghosts[table] = _Ghost(description, until)
+
+    @staticmethod
+    def _update_quietly(table: TableId, settings: dict) -> None:
+        """A change that was checked where it was asked for; one that changes nothing here is no matter."""
+        if settings:
+            with contextlib.suppress(Refusal):
+                engine.call(table.account, table.region, "UpdateTable", {"TableName": table.name} | settings)
 
     # Time to live. The engine's own sweeper would delete behind capture's back, so it is never told.
 
@@ -203,6 +278,47 @@ class Tables:
     def housekeep(self, now: float) -> None:
         for table in [table for table, ghost in self._ghosts.items() if now >= ghost.gone]:
             del self._ghosts[table]
+
+
+def _like(schema: dict) -> dict:
+    """CreateTable's input for a table like this one."""
+    on_demand = schema["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    index_parts = ["IndexName", "KeySchema", "Projection"] + ([] if on_demand else ["ProvisionedThroughput"])
+    asked = {name: copy.deepcopy(schema[name]) for name in ("TableName", "KeySchema", "AttributeDefinitions")}
+    asked["BillingMode"] = "PAY_PER_REQUEST" if on_demand else "PROVISIONED"
+    if not on_demand:
+        asked["ProvisionedThroughput"] = _units(schema["ProvisionedThroughput"])
+    for kind, parts in (("GlobalSecondaryIndexes", index_parts), ("LocalSecondaryIndexes", index_parts[:3])):
+        if schema[kind]:
+            asked[kind] = [{part: copy.deepcopy(index[part]) for part in parts if part in index}
+                           for index in schema[kind]]
+    if "OnDemandThroughput" in schema:
+        asked["OnDemandThroughput"] = schema["OnDemandThroughput"]
+    if "TableClassSummary" in schema:
+        asked["TableClass"] = schema["TableClassSummary"]["TableClass"]
+    if schema.get("SSEDescription"):
+        asked["SSESpecification"] = {"Enabled": True, "SSEType": schema["SSEDescription"].get("SSEType", "KMS")}
+    return asked
+
+
+def _overridden(settings: dict, overrides: dict, *, only: bool = False) -> dict:
+    """UpdateTable's settings with a replica's own in place of the shared ones; ``only``: nothing but its own."""
+    found = {} if only else dict(settings)
+    reads = overrides.get("ProvisionedThroughputOverride", {}).get("ReadCapacityUnits")
+    if reads and settings.get("ProvisionedThroughput"):
+        found["ProvisionedThroughput"] = _units(settings["ProvisionedThroughput"]) | {"ReadCapacityUnits": reads}
+    most = overrides.get("OnDemandThroughputOverride", {}).get("MaxReadRequestUnits")
+    if most and "OnDemandThroughput" in settings:
+        found["OnDemandThroughput"] = settings["OnDemandThroughput"] | {"MaxReadRequestUnits": most}
+    if "TableClassOverride" in overrides:
+        found.pop("TableClass", None)
+        if only:
+            found["TableClass"] = overrides["TableClassOverride"]
+    return found
+
+
+def _units(throughput: dict) -> dict:
+    return {name: throughput[name] for name in ("ReadCapacityUnits", "WriteCapacityUnits")}
 
 
 def _ask(table: TableId, operation: str) -> dict:

@@ -22,7 +22,8 @@ DEFAULT_ACCOUNT = "000000000000"
 CALLER_HEADER = "x-gtlab-caller"
 
 # Prefix of X-Amz-Target → botocore's name of the service.
-_TARGETS = {"DynamoDB_20120810": "dynamodb", "DynamoDBStreams_20120810": "dynamodbstreams"}
+_TARGETS = {"DynamoDB_20120810": "dynamodb", "DynamoDBStreams_20120810": "dynamodbstreams",
+            "AnyScaleFrontendService": "application-autoscaling"}
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request")
 _MAX_DEPTH = 40  # deeper than the 32 levels an item may have, far above any other input
 

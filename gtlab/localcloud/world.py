@@ -23,10 +23,19 @@ PROCESSING_SIGMA = 0.5
 # (shortest, longest) seconds of each step of the control plane. Those marked "ours" are not documented.
 CONTROL_PLANE_S = {
     "create table": (5.0, 12.0),
-    "update table": (4.0, 8.0),         # ours
-    "delete table": (4.0, 8.0),         # ours
-    "legacy global table": (3.0, 6.0),  # ours: from "all replicas ready" to GlobalTableStatus ACTIVE
-    "ttl sweep": (60.0, 120.0),         # ours: expired items go within minutes, and within seconds on "fast"
+    "update table": (4.0, 8.0),             # ours
+    "delete table": (4.0, 8.0),             # ours
+    "replica": (21.0, 28.0),                # observed with an empty source
+    "replica with data": (540.0, 690.0),    # observed with one item in the source
+    "strong replica": (15.0, 17.0),         # observed
+    "witnessed replica": (59.0, 86.0),      # observed
+    "replica update": (31.0, 47.0),         # observed: the source's UPDATING when a replica is removed
+    "replica gone": (121.0, 244.0),         # observed: until its entry is gone
+    "replica table gone": (10.0, 35.0),     # observed: how much longer its own Region answers
+    "delete strong replicas": (55.0, 70.0),  # observed
+    "propagate settings": (34.0, 39.0),     # observed: a change of TTL, throughput or table class
+    "legacy global table": (3.0, 6.0),      # ours: from "all replicas ready" to GlobalTableStatus ACTIVE
+    "ttl sweep": (60.0, 120.0),             # ours: expired items go within minutes, and within seconds on "fast"
 }
 
 _Z90 = 1.2815515655446004  # the standard normal's 90th percentile
