@@ -49,7 +49,12 @@ class App:
             call = wire.parse(headers, await _read(receive))
             away = self._cloud.world.round_trip_s(call.caller, call.region)
             await _pass(away / 2)
-            status, body = self._carry_out(call)
+            hold = self._cloud.begin(call)
+            try:
+                await _pass(hold.seconds)
+                status, body = self._carry_out(call)
+            finally:
+                self._cloud.end(hold)
             await _pass(away / 2)
         except Refusal as refusal:
             status, body = refusal.status, json.dumps(refusal.body()).encode()

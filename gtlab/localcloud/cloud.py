@@ -14,10 +14,11 @@ from gtlab.localcloud.autoscaling import AutoScaling
 from gtlab.localcloud.current import Current
 from gtlab.localcloud.engine import Change, TableId
 from gtlab.localcloud.errors import Refusal, invalid
-from gtlab.localcloud.groups import CURRENT, Groups
+from gtlab.localcloud.groups import CURRENT, LEGACY, Groups
 from gtlab.localcloud.legacy import Legacy
 from gtlab.localcloud.replication import Delivery, Replication
 from gtlab.localcloud.streams import RETENTION_S, Streams
+from gtlab.localcloud.strong import Hold, Strong
 from gtlab.localcloud.tables import Tables
 from gtlab.localcloud.wire import Call
 from gtlab.localcloud.world import World
@@ -41,8 +42,22 @@ class Cloud:
         self.groups = Groups(self.replication)
         self.scaling = AutoScaling()
         self.current = Current(world, self.tables, self.groups, self.replication, self.scaling)
+        self.strong = Strong(world, self.current, self.groups, self.replication)
         self.legacy = Legacy(world, self.tables, self.groups)
         self._next_housekeeping = 0.0
+
+    def begin(self, call: Call) -> Hold:
+        """How long a call is between Regions before it takes effect (strong consistency across Regions).
+
+        Raises Refusal where it cannot begin. What began is to be ended by :meth:`end`.
+        """
+        if call.operation not in _WRITES and call.operation not in _READS:
+            return Hold(0.0)
+        data = _by_name(call)
+        return self.strong.begin(call, data, _tables(call, data))
+
+    def end(self, hold: Hold) -> None:
+        self.strong.end(hold)
 
     def call(self, call: Call, now: float) -> bytes:
         """Carry a call out; its answer's JSON. Raises Refusal, and then nothing was changed."""
@@ -55,7 +70,11 @@ class Cloud:
         if call.operation in _CONTROL:
             return _json(_CONTROL[call.operation](self, call, data, now))
         if call.operation in _WRITES or call.operation in _READS:
-            self._check_ready(call, data, now)
+            tables = _tables(call, data)
+            self._check_ready(tables, now)
+            self.strong.check(call, tables)
+            for delivery in self.strong.behind(call, data, tables):
+                self._deliver(delivery, now)
         if call.operation in _WRITES:
             body, changes = engine.write(call.account, call.region, call.operation, data, self._is_watched)
             for change in changes:
@@ -130,13 +149,13 @@ class Cloud:
             engine.apply(table, key, None)
             self._committed(Change(table, key, old, None), now, _TTL_IDENTITY)
 
-    def _check_ready(self, call: Call, data: dict, now: float) -> None:
+    def _check_ready(self, tables: list[TableId], now: float) -> None:
         """The data plane does not know a table that is still being created. A member of a legacy global table
         is excepted: the article never waits, and its commands are to work as they stand."""
-        for name in _names(call.operation, data):
-            table = TableId(call.account, call.region, name)
+        for table in tables:
+            group = self.groups.of(table)
             if (self.tables.exists(table) and self.tables.status(table, now) == "CREATING"
-                    and not self.groups.of(table)):
+                    and not (group and group.version == LEGACY)):
                 raise Refusal("ResourceNotFoundException", "Requested resource not found")
 
     # The control plane: (call, input, now) → output
@@ -203,8 +222,14 @@ def _table(call: Call, data: dict) -> TableId:
     return TableId(call.account, call.region, data["TableName"])
 
 
+def _tables(call: Call, data: dict) -> list[TableId]:
+    """The tables that a request of the data plane names."""
+    if call.operation in engine.PARTIQL:
+        return engine.partiql_tables(call.account, call.region, data)
+    return [TableId(call.account, call.region, name) for name in dict.fromkeys(_names(call.operation, data))]
+
+
 def _names(operation: str, data: dict) -> Iterator[str]:
-    """The tables that a request of the data plane names (PartiQL statements left out)."""
     if "TableName" in data:
         yield data["TableName"]
     if operation.startswith("Batch"):

@@ -21,7 +21,7 @@ from gtlab.localcloud.errors import Refusal, invalid
 log = logging.getLogger(__name__)
 _NO_SORT_KEY = "__no_sort__"  # what the engine files an item under when its table has no sort key
 
-_PARTIQL = ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
+PARTIQL = ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
 
 
 class TableId(NamedTuple):
@@ -65,8 +65,8 @@ def write(account: str, region: str, operation: str, data: dict, watched) -> tup
     """
     if operation == "TransactWriteItems":
         _check_transaction(account, region, data)
-    before = [(table, key, item(table, key)) for table, key in _touched(account, region, operation, data)]
-    if operation in _PARTIQL:
+    before = [(table, key, item(table, key)) for table, key in touched(account, region, operation, data)]
+    if operation in PARTIQL:
         _unshare(table for table, _, _ in before)
     try:
         body = call(account, region, operation, data)
@@ -79,10 +79,10 @@ def write(account: str, region: str, operation: str, data: dict, watched) -> tup
                 apply(table, key, old)
         raise invalid(f"gtlab's local cloud cannot carry out this {operation}; nothing was changed.") from None
     before = [(table, key, old) for table, key, old in before if watched(table)]
-    if operation in _PARTIQL:  # an INSERT makes an item that was not there to look at before
+    if operation in PARTIQL:  # an INSERT makes an item that was not there to look at before
         known = {(table, key) for table, key, _ in before}
         before += [(table, key, None) for table in {table for table, _, _ in before} | set(
-            _partiql_tables(account, region, data)) if watched(table) for key, _ in items(table)
+            partiql_tables(account, region, data)) if watched(table) for key, _ in items(table)
                    if (table, key) not in known]
     changes = [Change(table, key, old, item(table, key)) for table, key, old in before]
     for change in changes:
@@ -163,7 +163,19 @@ def _refusal(operation: str, status: int, body: dict) -> Refusal:
     return Refusal(code, message, status, body)
 
 
-def _touched(account: str, region: str, operation: str, data: dict) -> list[tuple[TableId, Key]]:
+def named(account: str, region: str, operation: str, data: dict) -> list[tuple[TableId, Key]]:
+    """The items that a request names by their keys, to read or to write them; none where it names tables only."""
+    if operation == "GetItem":
+        found = [(data["TableName"], data["Key"])]
+    elif operation == "BatchGetItem":
+        found = [(name, key) for name, asked in data["RequestItems"].items() for key in asked["Keys"]]
+    else:
+        return touched(account, region, operation, data)
+    keys = ((TableId(account, region, name), _key(TableId(account, region, name), key)) for name, key in found)
+    return [(table, key) for table, key in keys if key is not None]
+
+
+def touched(account: str, region: str, operation: str, data: dict) -> list[tuple[TableId, Key]]:
     """The items that a request may change. What is malformed is left out: the engine refuses it."""
     def id_of(name: str) -> TableId:
         return TableId(account, region, name)
@@ -182,8 +194,8 @@ def _touched(account: str, region: str, operation: str, data: dict) -> list[tupl
                    for kind in ("Put", "Update", "Delete") if kind in action]
         found = [(id_of(action["TableName"]), action["Item" if kind == "Put" else "Key"])
                  for kind, action in actions]
-    elif operation in _PARTIQL:
-        return [(table, key) for table in _partiql_tables(account, region, data) for key, _ in items(table)]
+    elif operation in PARTIQL:
+        return [(table, key) for table in partiql_tables(account, region, data) for key, _ in items(table)]
     else:
         return []
     keys = ((table, _key(table, attributes)) for table, attributes in found)
@@ -229,8 +241,8 @@ def _key_value(attribute: dict | None) -> str | None:
     return next((attribute[kind] for kind in ("S", "N", "B") if kind in attribute), None) if attribute else None
 
 
-def _partiql_tables(account: str, region: str, data: dict) -> list[TableId]:
-    """The tables that PartiQL writes name. Statements that only read are left out."""
+def partiql_tables(account: str, region: str, data: dict) -> list[TableId]:
+    """The tables that PartiQL writes may mean. Statements that only read are left out."""
     parts = data.get("Statements", data.get("TransactStatements", [data]))
     statements = [part["Statement"] for part in parts]
     writes = [text for text in statements if text.split(None, 1)[:1] and text.split(None, 1)[0].upper() != "SELECT"]

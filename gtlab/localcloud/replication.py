@@ -128,6 +128,10 @@ class Replication:
         copy = self._copies.get((group, region))
         return copy.versions.get(key) if copy else None
 
+    def keys(self, group: str) -> set[Key]:
+        """Every item of a group that any copy has a version of."""
+        return {key for (of, _), copy in self._copies.items() if of == group for key in copy.versions}
+
     def forget_tombstones(self, before: float) -> int:
         """Drop tombstones older than a time, but never one whose item still has a delivery on its way."""
         busy: set[tuple[str, Key]] = {(entry[2].group, entry[2].key) for entry in self._queue}

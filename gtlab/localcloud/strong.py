@@ -1,0 +1,109 @@
+"""Strong consistency across Regions (MRSC): reads and writes of a group whose members agree on every write.
+
+A write and a strongly consistent read cost a round trip to the nearest other member, and see the newest version
+that any member has; an eventually consistent read costs nothing and may be old. While a write is on that round
+trip its item cannot be written in another Region.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from gtlab import regions
+from gtlab.localcloud import engine
+from gtlab.localcloud.current import Current
+from gtlab.localcloud.engine import Key, TableId
+from gtlab.localcloud.errors import Refusal, invalid
+from gtlab.localcloud.groups import Groups
+from gtlab.localcloud.replication import Delivery, Replication
+from gtlab.localcloud.wire import Call
+from gtlab.localcloud.world import World
+
+_TRANSACTIONS = ("TransactWriteItems", "TransactGetItems", "ExecuteTransaction")
+
+
+class Hold(NamedTuple):
+    """A call on its round trip to another member: how long that takes, and the items that it has taken meanwhile."""
+
+    seconds: float
+    taken: tuple[tuple[str, Key, str], ...] = ()  # group, key, Region
+
+
+class Strong:
+    """What the data plane does differently for tables of a strongly consistent group."""
+
+    def __init__(self, world: World, current: Current, groups: Groups, replication: Replication):
+        self._world, self._current, self._groups, self._replication = world, current, groups, replication
+        self._being_written: Counter[tuple[str, Key, str]] = Counter()  # group, key, Region
+
+    def check(self, call: Call, tables: list[TableId]) -> None:
+        """Refuse what such a group does not have."""
+        if call.operation in _TRANSACTIONS and any(self._members(table) for table in tables):
+            raise invalid("Transactions are not supported for global tables with MultiRegionConsistency set to STRONG.")
+
+    def begin(self, call: Call, data: dict, tables: list[TableId]) -> Hold:
+        """Send an operation to the other members, where it has to go there; a write takes its items meanwhile.
+
+        Raises ReplicatedWriteConflictException where another Region has one of them. Every hold is to be given back by
+        :meth:`end`.
+        """
+        others = [member for table in tables for member in self._members(table) or ()]
+        if not others or not (_is_write(call) or _is_strong_read(data)):
+            return Hold(0.0)
+        taken = tuple((group, key, call.region) for group, key in self._written(call, data))
+        if any(other[:2] == mine[:2] and other[2] != call.region for mine in taken for other in self._being_written):
+            raise Refusal("ReplicatedWriteConflictException",
+                          "One or more items in this request are being modified in another Region")
+        self._being_written.update(taken)
+        nearest = min(others, key=lambda member: regions.rtt_ms(call.region, member))
+        return Hold(self._world.round_trip_s(call.region, nearest), taken)
+
+    def end(self, hold: Hold) -> None:
+        """What began is over, whatever became of it."""
+        if hold.taken:
+            self._being_written.subtract(hold.taken)
+            self._being_written = +self._being_written
+
+    def behind(self, call: Call, data: dict, tables: list[TableId]) -> list[Delivery]:
+        """What a Region lacks, of all that an operation is to see, as deliveries that are due now."""
+        if not (_is_write(call) or _is_strong_read(data)):
+            return []
+        found = []
+        for table in tables:
+            group = self._groups.of(table) if self._members(table) else None
+            if group:
+                named = engine.named(call.account, call.region, call.operation, data)
+                keys = {key for at, key in named if at == table} or self._replication.keys(group.id)
+                found += [newest for key in keys if (newest := self._newest(group, table.region, key))]
+        return found
+
+    def _newest(self, group, region: str, key: Key) -> Delivery | None:
+        versions = {member: self._replication.version(group.id, member, key) for member in group.members}
+        known = {member: version for member, version in versions.items() if version is not None}
+        best = max(known, key=known.get, default=region)
+        if best == region or (versions[region] is not None and versions[region] >= known[best]):
+            return None
+        item = engine.item(group.table(best), key)
+        return Delivery(group.id, best, region, key, item, known[best], due=0.0)
+
+    def _members(self, table: TableId) -> list[str] | None:
+        return self._current.strong_members(table)
+
+    def _written(self, call: Call, data: dict) -> list[tuple[str, Key]]:
+        if not _is_write(call):
+            return []
+        return [(self._groups.of(table).id, key)
+                for table, key in engine.touched(call.account, call.region, call.operation, data)
+                if self._members(table) and self._groups.of(table)]
+
+
+def _is_write(call: Call) -> bool:
+    return call.operation in ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "ExecuteStatement",
+                              "BatchExecuteStatement")
+
+
+def _is_strong_read(data: dict) -> bool:
+    return bool(data.get("ConsistentRead")) or any(
+        isinstance(asked, dict) and asked.get("ConsistentRead")
+        for asked in data.get("RequestItems", {}).values())
