@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -136,6 +137,7 @@ def tour(notebooks: tuple[str, ...], parameters: tuple[tuple[str, str], ...], ou
 
     chosen = _found(runner.find_notebooks, notebooks)
     values = _found(runner.check_parameters, chosen, dict(parameters))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the cloud is stopped then too
     with background.throwaway(network):
         results = runner.run(chosen, values, out)
     click.echo(runner.table(results))

@@ -57,7 +57,8 @@ def jupyter(cloud, tmp_path_factory):
            "JUPYTERLAB_WORKSPACES_DIR": folder / "workspaces", "HOME": folder}
     log = open(folder / "jupyter.log", "w")
     process = subprocess.Popen(
-        [sys.executable, "-m", "gtlab", "lab", str(folder / "00_start_here.ipynb"), "--no-browser", "--port", str(port)],
+        [sys.executable, "-m", "gtlab", "lab", str(folder / "00_start_here.ipynb"), "--no-browser",
+         "--port", str(port)],
         env=os.environ | {name: str(value) for name, value in own.items()}, stdout=log, stderr=subprocess.STDOUT)
     try:
         wait_until(lambda: process.poll() is not None or f"127.0.0.1:{port}" in (folder / "jupyter.log").read_text(),

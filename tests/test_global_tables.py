@@ -179,8 +179,8 @@ def test_tables_that_do_not_fit_are_refused_and_nothing_is_changed(create, chang
 ])
 def test_groups_that_make_no_sense_are_refused(create, client, name, group, code, text):
     create(SINGAPORE)
-    from botocore.config import Config  # botocore's own checks are off: the cloud's are under test
     import boto3
+    from botocore.config import Config  # botocore's own checks are off: the cloud's are under test
     there = client(SINGAPORE)
     unchecked = boto3.client("dynamodb", region_name=SINGAPORE, endpoint_url=there.meta.endpoint_url,
                              aws_access_key_id=there._request_signer._credentials.access_key,

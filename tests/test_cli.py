@@ -1,0 +1,123 @@
+"""The ``gtlab`` command as a learner types it: what it prints, how it ends, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gtlab import background
+
+GTLAB = Path(sys.executable).with_name("gtlab")
+
+
+def gtlab(*arguments: str, **env: str) -> subprocess.CompletedProcess:
+    done = subprocess.run([GTLAB, *arguments], capture_output=True, text=True, timeout=60, env=os.environ | env)
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home without a cloud."""
+    monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
+    yield tmp_path
+    background.down()
+
+
+def test_up_status_down(home):
+    up = gtlab("up", "--network", "fast", "--seed", "7")
+    url = background.find().url
+    assert up.returncode == 0 and url in up.stdout and 'eval "$(gtlab env)"' in up.stdout
+    again = gtlab("up")
+    assert again.returncode == 0 and "was up already" in again.stdout
+    shown = gtlab("status")
+    assert shown.returncode == 0 and url in shown.stdout and "fast network, seed 7" in shown.stdout
+    assert str(home) in shown.stdout and "no tables" in shown.stdout
+    told = json.loads(gtlab("status", "--json").stdout)
+    assert (told["running"], told["url"], told["network"], told["seed"], told["tables"]) == (True, url, "fast", 7, [])
+    refused = gtlab("up", "--network", "realistic")
+    assert refused.returncode == 1 and "with network fast, not realistic" in refused.stderr
+
+    down = gtlab("down")
+    assert down.returncode == 0 and "stopped" in down.stdout
+    assert gtlab("down").returncode == 0
+    shown = gtlab("status")
+    assert shown.returncode == 1 and "gtlab up" in shown.stdout
+    told = gtlab("status", "--json")
+    assert told.returncode == 1 and json.loads(told.stdout) == {"running": False}
+
+
+def test_env_is_for_eval(cloud):
+    script = ('AWS_PROFILE=mine AWS_SESSION_TOKEN=t AWS_ENDPOINT_URL_DYNAMODB=http://elsewhere; '
+              'export AWS_PROFILE AWS_SESSION_TOKEN AWS_ENDPOINT_URL_DYNAMODB\n'
+              f'eval "$({GTLAB} env)" || exit 1\nenv')
+    done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and not done.stderr
+    found = dict(line.split("=", 1) for line in done.stdout.splitlines() if line.startswith("AWS_"))
+    assert found["AWS_ENDPOINT_URL"] == cloud.url
+    assert found["AWS_ACCESS_KEY_ID"] and found["AWS_SECRET_ACCESS_KEY"]
+    assert found["AWS_DEFAULT_REGION"] == "ap-southeast-1" and found["AWS_PAGER"] == ""
+    assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_DYNAMODB"} & set(found)
+
+
+def test_env_for_other_shells(cloud):
+    fish = gtlab("env", "--shell", "fish").stdout.splitlines()
+    assert f"set -gx AWS_ENDPOINT_URL {cloud.url}" in fish and "set -e AWS_PROFILE" in fish
+    powershell = gtlab("env", "--shell", "powershell").stdout.splitlines()
+    assert f"$Env:AWS_ENDPOINT_URL = '{cloud.url}'" in powershell
+    assert "Remove-Item Env:AWS_PROFILE -ErrorAction SilentlyContinue" in powershell
+    assert len(fish) == len(powershell) == len(gtlab("env").stdout.splitlines())
+
+
+def test_env_without_a_cloud_gives_a_shell_nothing_to_eval(home):
+    done = gtlab("env")
+    assert done.returncode == 1 and not done.stdout and "gtlab up" in done.stderr
+
+
+@pytest.mark.parametrize(("arguments", "code", "text"), [
+    (["tour", "no_such_notebook"], 1, "No notebook is called 'no_such_notebook'"),
+    (["tour", "04", "-p", "no_such_parameter", "1"], 1, "no_such_parameter"),
+    (["tour", "04", "-p", "samples", "many"], 1, "samples"),
+    (["lab", "no_such_notebook"], 1, "No notebook is called"),
+    (["up", "--port", "0"], 2, "--port"),
+    (["up", "--port", "x"], 2, "--port"),
+    (["up", "--network", "slow"], 2, "realistic"),
+    (["env", "--shell", "tcsh"], 2, "posix"),
+    (["down", "--now"], 2, "--now"),
+    (["fly"], 2, "No such command 'fly'"),
+])
+def test_what_cannot_be_done_is_told_in_a_line(home, arguments, code, text):
+    done = gtlab(*arguments)
+    assert done.returncode == code and text in done.stderr
+    assert background.find() is None  # and nothing was started for it
+
+
+def test_a_state_folder_that_cannot_be_made_is_told_in_a_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    for command in ("up", "down", "status", "env"):
+        done = gtlab(command, GTLAB_HOME=str(tmp_path / "file" / "home"))
+        assert done.returncode == 1 and done.stderr.count("\n") == 1 and "GTLAB_HOME" in done.stderr
+
+
+def test_a_home_that_is_in_disorder_is_told_in_a_line(tmp_path):
+    (tmp_path / "cloud.log").mkdir()
+    done = gtlab("up", GTLAB_HOME=str(tmp_path))
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "cloud.log" in done.stderr
+
+
+def test_help_and_version():
+    assert {"up", "down", "status", "env", "tour", "lab"} <= set(gtlab("--help").stdout.split())
+    assert gtlab("--version").stdout.startswith("gtlab, version ")
+
+
+def test_importing_gtlab_is_light_and_starts_nothing(home):
+    script = ("import sys, gtlab; print(*(name for name in ('boto3', 'botocore', 'pandas', 'plotly', 'ipywidgets', "
+              "'papermill', 'ministack', 'uvicorn') if name in sys.modules))")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == []
+    assert list(home.iterdir()) == [] and background.find() is None

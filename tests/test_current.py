@@ -1,0 +1,445 @@
+"""Global tables of version 2019.11.21, through boto3, on the realistic network under a pretend clock.
+
+Times and texts are those observed on the service; docs/rules.md says which test shows which rule.
+"""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ClientError
+from conftest import records
+
+OHIO, VIRGINIA, IRELAND = "us-east-2", "us-east-1", "eu-west-1"
+TABLE = {
+    "TableName": "Music", "BillingMode": "PAY_PER_REQUEST",
+    "AttributeDefinitions": [{"AttributeName": "Artist", "AttributeType": "S"}],
+    "KeySchema": [{"AttributeName": "Artist", "KeyType": "HASH"}],
+}
+PROVISIONED = TABLE | {"BillingMode": "PROVISIONED",
+                       "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}
+KEY = {"Artist": {"S": "a"}}
+MORE_THAN_ONE = "more than one create or delete replica actions not allowed"
+
+
+def refused(code: str, text: str):
+    return pytest.raises(ClientError, match=rf"(?s)\({code}\).*{text}")
+
+
+def invalid(text: str):
+    return refused("ValidationException", text)
+
+
+def gone():
+    return refused("ResourceNotFoundException", "not found")
+
+
+@pytest.fixture
+def ohio(pretend):
+    """Ohio's client, with an ACTIVE on-demand table Music."""
+    client = pretend.client(OHIO)
+    client.create_table(**TABLE)
+    pretend.wait(15)
+    return client
+
+
+@pytest.fixture
+def trio(pretend, ohio):
+    """Clients of Ohio, Virginia and Ireland; Ohio added the two others, one after the other."""
+    for region in (VIRGINIA, IRELAND):
+        add(ohio, region)
+        pretend.wait(30)
+    return ohio, pretend.client(VIRGINIA), pretend.client(IRELAND)
+
+
+def replicas(client, *updates: dict, **more) -> dict:
+    return client.update_table(TableName="Music", ReplicaUpdates=list(updates), **more)["TableDescription"]
+
+
+def add(client, region: str, **more) -> dict:
+    return replicas(client, {"Create": {"RegionName": region, **more}})
+
+
+def remove(client, region: str) -> dict:
+    return replicas(client, {"Delete": {"RegionName": region}})
+
+
+def table(client) -> dict:
+    return client.describe_table(TableName="Music")["Table"]
+
+
+def entries(client) -> dict[str, str]:
+    return {entry["RegionName"]: entry["ReplicaStatus"] for entry in table(client).get("Replicas", ())}
+
+
+def item(client, key=KEY, **more):
+    return client.get_item(TableName="Music", Key=key, **more).get("Item")
+
+
+def test_one_call_makes_the_replica_and_its_statuses_follow(pretend, ohio):
+    virginia = pretend.client(VIRGINIA)
+    answer = add(ohio, VIRGINIA)
+    assert (answer["TableStatus"], answer["Replicas"]) == ("UPDATING", [])
+    assert answer["GlobalTableVersion"] == "2019.11.21"
+    assert answer["GlobalTableSettingsReplicationMode"] == "ENABLED_WITH_OVERRIDES"
+    with gone():
+        table(virginia)
+    pretend.wait(8)
+    assert entries(ohio) == {VIRGINIA: "CREATING"} and table(ohio)["TableStatus"] == "UPDATING"
+    pretend.wait(5)
+    assert table(virginia)["TableStatus"] == "CREATING" and entries(virginia) == {OHIO: "ACTIVE"}
+    with gone():  # every call but DescribeTable
+        item(virginia)
+    ohio.put_item(TableName="Music", Item=KEY)  # the source serves while it is UPDATING
+    pretend.wait(17)
+    assert table(ohio)["TableStatus"] == table(virginia)["TableStatus"] == "ACTIVE"
+    assert entries(ohio) == {VIRGINIA: "ACTIVE"}
+    assert table(ohio)["Replicas"][0]["WarmThroughput"]["Status"] == "ACTIVE"
+    assert item(virginia) == KEY  # a write made during creation arrives too
+
+
+def test_each_region_lists_the_others_and_is_a_table_of_its_own(trio):
+    ohio, virginia, ireland = trio
+    assert list(entries(ohio)) == [VIRGINIA, IRELAND]
+    assert set(entries(virginia)) == {OHIO, IRELAND} and set(entries(ireland)) == {OHIO, VIRGINIA}
+    tables = [table(client) for client in trio]
+    for own in ("TableId", "TableArn", "LatestStreamArn", "LatestStreamLabel", "CreationDateTime"):
+        assert len({str(each[own]) for each in tables}) == 3, own
+    assert all("MultiRegionConsistency" not in each for each in tables)  # shown only when STRONG
+
+
+def test_a_regional_table_has_no_group_keys(ohio):
+    assert not {"GlobalTableVersion", "Replicas", "MultiRegionConsistency", "GlobalTableWitnesses",
+                "GlobalTableSettingsReplicationMode"} & set(table(ohio))
+
+
+def test_existing_items_are_backfilled_while_writes_go_on(pretend, ohio):
+    for number in range(20):
+        ohio.put_item(TableName="Music", Item={"Artist": {"S": str(number)}, "v": {"N": "1"}})
+    add(ohio, VIRGINIA)
+    pretend.wait(100)
+    assert table(ohio)["TableStatus"] == "UPDATING"  # with data it takes nine minutes and more
+    ohio.put_item(TableName="Music", Item={"Artist": {"S": "0"}, "v": {"N": "2"}})
+    ohio.delete_item(TableName="Music", Key={"Artist": {"S": "1"}})
+    pretend.wait(130)  # the table is there by now
+    ohio.put_item(TableName="Music", Item={"Artist": {"S": "2"}, "v": {"N": "2"}})
+    ohio.delete_item(TableName="Music", Key={"Artist": {"S": "3"}})
+    pretend.wait(500)
+    virginia = pretend.client(VIRGINIA)
+    assert table(virginia)["TableStatus"] == "ACTIVE"
+    here, there = (sorted(client.scan(TableName="Music")["Items"], key=str) for client in (ohio, virginia))
+    assert here == there and len(here) == 18
+
+
+def test_writes_replicate_both_ways_and_the_last_writer_wins(pretend, trio):
+    ohio, virginia, ireland = trio
+    ohio.put_item(TableName="Music", Item=KEY | {"first": {"S": "ohio"}})
+    pretend.wait(0.001)
+    virginia.put_item(TableName="Music", Item=KEY | {"second": {"S": "virginia"}})
+    assert item(ireland) is None
+    pretend.wait(10)
+    assert item(ohio) == item(virginia) == item(ireland) == KEY | {"second": {"S": "virginia"}}  # the whole item
+
+
+def test_of_two_writes_at_the_same_microsecond_the_later_region_in_the_alphabet_wins(pretend, trio):
+    ohio, virginia, _ = trio
+    for client in (ohio, virginia):
+        client.put_item(TableName="Music", Item=KEY | {"by": {"S": client.meta.region_name}})
+    pretend.wait(10)
+    assert item(ohio)["by"] == item(virginia)["by"] == {"S": OHIO}
+
+
+def test_a_write_that_changes_nothing_takes_no_part(pretend, trio):
+    ohio, virginia, _ = trio
+    ohio.put_item(TableName="Music", Item=KEY | {"v": {"N": "1"}})
+    pretend.wait(10)
+    ohio.put_item(TableName="Music", Item=KEY | {"v": {"N": "2"}})
+    pretend.wait(0.001)
+    virginia.put_item(TableName="Music", Item=KEY | {"v": {"N": "1"}})  # later, but what it has there already
+    virginia.delete_item(TableName="Music", Key={"Artist": {"S": "nothing"}})
+    pretend.wait(10)
+    assert item(ohio) == item(virginia) == KEY | {"v": {"N": "2"}}
+
+
+def test_conditions_see_the_local_version_and_counters_lose_increments(pretend, trio):
+    ohio, virginia, _ = trio
+    for client in (ohio, virginia):  # both pass
+        client.put_item(TableName="Music", Item=KEY, ConditionExpression="attribute_not_exists(Artist)")
+    pretend.wait(10)
+    for client in (ohio, virginia):
+        client.update_item(TableName="Music", Key=KEY, UpdateExpression="ADD n :one",
+                           ExpressionAttributeValues={":one": {"N": "1"}})
+        pretend.wait(0.001)
+    pretend.wait(10)
+    assert item(ohio)["n"] == item(virginia)["n"] == {"N": "1"}
+
+
+def test_a_batch_of_two_makes_two_records_in_each_regions_stream(pretend, trio):
+    ohio = trio[0]
+    ohio.batch_write_item(RequestItems={"Music": [
+        {"PutRequest": {"Item": {"Artist": {"S": name}}}} for name in ("one", "two")]})
+    pretend.wait(10)
+    for client in trio:
+        region = client.meta.region_name
+        found = records(pretend.client(region, "dynamodbstreams"), table(client)["LatestStreamArn"])
+        assert [record["eventName"] for record in found] == ["INSERT", "INSERT"]
+        assert {record["awsRegion"] for record in found} == {region}
+
+
+def test_a_transaction_arrives_item_by_item(pretend, trio):
+    ohio, virginia, _ = trio
+    names = [str(number) for number in range(40)]
+    ohio.transact_write_items(TransactItems=[
+        {"Put": {"TableName": "Music", "Item": {"Artist": {"S": name}}}} for name in names])
+    pretend.wait(0.45)
+    half = virginia.scan(TableName="Music")["Count"]
+    pretend.wait(10)
+    assert 0 < half < 40 and virginia.scan(TableName="Music")["Count"] == 40
+
+
+def test_a_stream_is_switched_on_and_another_view_type_is_kept(pretend, ohio):
+    assert "LatestStreamArn" not in table(ohio)
+    add(ohio, VIRGINIA)
+    assert table(ohio)["StreamSpecification"]["StreamViewType"] == "NEW_AND_OLD_IMAGES"
+    with invalid("Disabling Stream is not allowed for a Global Table replica"):
+        pretend.wait(30)
+        ohio.update_table(TableName="Music", StreamSpecification={"StreamEnabled": False})
+    with invalid("Table already has an enabled stream: TableName: Music"):
+        ohio.update_table(TableName="Music", StreamSpecification={"StreamEnabled": True,
+                                                                  "StreamViewType": "KEYS_ONLY"})
+
+
+def test_a_replica_copies_its_sources_view_type(pretend):
+    ohio = pretend.client(OHIO)
+    ohio.create_table(**TABLE, StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
+    pretend.wait(15)
+    add(ohio, VIRGINIA)
+    pretend.wait(30)
+    assert table(pretend.client(VIRGINIA))["StreamSpecification"]["StreamViewType"] == "KEYS_ONLY"
+
+
+def test_removing_deletes_the_table_and_the_region_can_be_added_again(pretend, trio):
+    ohio, virginia, _ = trio
+    label = table(virginia)["LatestStreamLabel"]
+    assert remove(ohio, VIRGINIA)["TableStatus"] == "ACTIVE"
+    assert table(ohio)["TableStatus"] == "UPDATING"
+    pretend.wait(60)
+    assert (table(ohio)["TableStatus"], entries(ohio)) == ("ACTIVE", {VIRGINIA: "DELETING", IRELAND: "ACTIVE"})
+    with invalid("because one or more replicas already existed as tables"):
+        add(ohio, VIRGINIA)
+    pretend.wait(190)
+    assert entries(ohio) == {IRELAND: "ACTIVE"}
+    pretend.wait(35)
+    with gone():
+        table(virginia)
+    add(ohio, VIRGINIA)
+    pretend.wait(30)
+    assert table(virginia)["TableStatus"] == "ACTIVE" and table(virginia)["LatestStreamLabel"] != label
+
+
+def test_group_keys_vanish_with_the_last_other_replica_and_the_stream_stays(pretend, ohio):
+    add(ohio, VIRGINIA)
+    pretend.wait(30)
+    remove(ohio, VIRGINIA)
+    pretend.wait(300)
+    assert not {"GlobalTableVersion", "Replicas", "GlobalTableSettingsReplicationMode"} & set(table(ohio))
+    assert table(ohio)["StreamSpecification"]["StreamEnabled"]
+    ohio.delete_table(TableName="Music")
+
+
+def test_delete_table_in_a_member_region_leaves_the_group(pretend, trio):
+    ohio, virginia, ireland = trio
+    virginia.delete_table(TableName="Music")
+    assert entries(ohio)[VIRGINIA] == "DELETING"
+    pretend.wait(60)
+    assert list(entries(ohio)) == [IRELAND]
+    ohio.put_item(TableName="Music", Item=KEY)
+    pretend.wait(10)
+    assert item(ireland) == KEY
+
+
+def test_a_source_of_replicas_cannot_be_deleted_for_a_day_while_they_exist(pretend, trio):
+    ohio, virginia, _ = trio
+    rule = "acted as a source region for new replica"
+    with invalid(rule):
+        ohio.delete_table(TableName="Music")
+    with invalid(rule):
+        remove(virginia, OHIO)
+    pretend.wait(24 * 3600)
+    remove(virginia, OHIO)
+    pretend.wait(60)
+    with gone():
+        item(ohio)
+
+
+def test_leaf_first_always_works(pretend, trio):
+    ohio = trio[0]
+    for region in (IRELAND, VIRGINIA):
+        remove(ohio, region)
+        pretend.wait(300)
+    ohio.delete_table(TableName="Music")
+    pretend.wait(10)
+    for client in trio:
+        assert client.list_tables()["TableNames"] == []
+
+
+def test_deletion_protection_is_each_regions_own(pretend, trio):
+    ohio, virginia, _ = trio
+    virginia.update_table(TableName="Music", DeletionProtectionEnabled=True)
+    assert not table(ohio)["DeletionProtectionEnabled"]
+    with invalid("Cannot delete table Music in region us-east-1 because it has deletion protection enabled"):
+        remove(ohio, VIRGINIA)
+
+
+def test_capacity_has_to_scale_by_itself(pretend):
+    ohio, scaling = pretend.client(OHIO), pretend.client(OHIO, "application-autoscaling")
+    index = {"IndexName": "ByGenre", "KeySchema": [{"AttributeName": "genre", "KeyType": "HASH"}],
+             "Projection": {"ProjectionType": "ALL"},
+             "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}
+    ohio.create_table(**PROVISIONED | {"AttributeDefinitions": [
+        *TABLE["AttributeDefinitions"], {"AttributeName": "genre", "AttributeType": "S"}],
+        "GlobalSecondaryIndexes": [index]})
+    pretend.wait(15)
+    for resource, kind in (("table/Music", "table"), ("table/Music/index/ByGenre", "index")):
+        with invalid(f"{'Table' if kind == 'table' else 'GSI'} write capacity should either be Pay-Per-Request or "
+                     "AutoScaled"):
+            add(ohio, VIRGINIA)
+        target = {"ServiceNamespace": "dynamodb", "ResourceId": resource,
+                  "ScalableDimension": f"dynamodb:{kind}:WriteCapacityUnits"}
+        scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=10)
+        scaling.put_scaling_policy(**target, PolicyName="half", PolicyType="TargetTrackingScaling",
+                                   TargetTrackingScalingPolicyConfiguration={"TargetValue": 50.0})
+    add(ohio, VIRGINIA)
+    pretend.wait(30)
+    assert [each["IndexName"] for each in table(pretend.client(VIRGINIA))["GlobalSecondaryIndexes"]] == ["ByGenre"]
+    there = pretend.client(VIRGINIA, "application-autoscaling")
+    assert len(there.describe_scalable_targets(ServiceNamespace="dynamodb")["ScalableTargets"]) == 2
+
+
+def test_shared_settings_follow_and_overrides_stay(pretend, trio):
+    ohio, virginia, ireland = trio
+    ohio.update_table(TableName="Music", OnDemandThroughput={"MaxReadRequestUnits": 50, "MaxWriteRequestUnits": 40})
+    assert table(virginia)["TableStatus"] == "UPDATING"
+    pretend.wait(40)
+    assert table(virginia)["OnDemandThroughput"] == {"MaxReadRequestUnits": 50, "MaxWriteRequestUnits": 40}
+    replicas(ohio, {"Update": {"RegionName": VIRGINIA, "TableClassOverride": "STANDARD_INFREQUENT_ACCESS"}})
+    assert entries(ohio)[VIRGINIA] == "UPDATING"
+    pretend.wait(40)
+    assert table(virginia)["TableClassSummary"]["TableClass"] == "STANDARD_INFREQUENT_ACCESS"
+    assert "TableClassSummary" not in table(ireland)
+    ohio.update_table(TableName="Music", AttributeDefinitions=[
+        *TABLE["AttributeDefinitions"], {"AttributeName": "genre", "AttributeType": "S"}],
+        GlobalSecondaryIndexUpdates=[{"Create": {
+            "IndexName": "ByGenre", "KeySchema": [{"AttributeName": "genre", "KeyType": "HASH"}],
+            "Projection": {"ProjectionType": "ALL"}}}])
+    pretend.wait(40)
+    assert [each["IndexName"] for each in table(ireland)["GlobalSecondaryIndexes"]] == ["ByGenre"]
+
+
+def test_ttl_settings_are_shared_and_tags_are_not(pretend, trio):
+    ohio, virginia, _ = trio
+    ohio.update_time_to_live(TableName="Music", TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"})
+    ohio.tag_resource(ResourceArn=table(ohio)["TableArn"], Tags=[{"Key": "team", "Value": "music"}])
+    pretend.wait(40)
+    described = virginia.describe_time_to_live(TableName="Music")["TimeToLiveDescription"]
+    assert described == {"TimeToLiveStatus": "ENABLED", "AttributeName": "until"}
+    assert virginia.list_tags_of_resource(ResourceArn=table(virginia)["TableArn"])["Tags"] == []
+
+
+def test_an_expired_item_is_deleted_once_and_replicated_as_a_delete(pretend, trio):
+    ohio, virginia, _ = trio
+    ohio.update_time_to_live(TableName="Music", TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"})
+    pretend.wait(40)
+    ohio.put_item(TableName="Music", Item=KEY | {"until": {"N": str(int(pretend.now) + 5)}})
+    pretend.wait(3)
+    assert item(virginia)
+    for _ in range(200):
+        pretend.wait(1)
+    assert item(ohio) is None and item(virginia) is None
+    who = []
+    for client in (ohio, virginia):
+        found = records(pretend.client(client.meta.region_name, "dynamodbstreams"), table(client)["LatestStreamArn"])
+        who.append([record.get("userIdentity", {}).get("PrincipalId") for record in found
+                    if record["eventName"] == "REMOVE"])
+    assert who == [["dynamodb.amazonaws.com"], [None]]
+
+
+def test_disassociate_keeps_the_table(pretend, trio):
+    ohio, virginia, _ = trio
+    leave = {"Disassociate": {"RegionName": VIRGINIA, "DisassociationMode": "WAIT_FOR_REPLICATION"}}
+    with invalid("disassociation protection"):
+        replicas(virginia, leave)
+    virginia.update_table(TableName="Music", DisassociationProtectionEnabled=False)
+    with invalid("must name the local region"):
+        replicas(ohio, leave)
+    ohio.put_item(TableName="Music", Item=KEY)
+    replicas(virginia, leave)
+    pretend.wait(60)
+    assert item(virginia) == KEY and "Replicas" not in table(virginia)
+    assert list(entries(ohio)) == [IRELAND]
+    ohio.delete_item(TableName="Music", Key=KEY)
+    pretend.wait(10)
+    assert item(virginia) == KEY
+
+
+@pytest.mark.parametrize(("updates", "more", "text"), [
+    ([{"Create": {"RegionName": "sa-east-1"}}, {"Create": {"RegionName": "eu-west-2"}}], {}, MORE_THAN_ONE),
+    ([{"Delete": {"RegionName": VIRGINIA}}, {"Delete": {"RegionName": IRELAND}}], {}, MORE_THAN_ONE),
+    ([{"Create": {"RegionName": "sa-east-1"}}, {"Delete": {"RegionName": VIRGINIA}}], {},
+     "more than one type of replica actions not allowed."),
+    ([{"Create": {"RegionName": "sa-east-1"}}], {"DeletionProtectionEnabled": True},
+     "Replica modification must be the only operation in the request"),
+    ([{"Create": {"RegionName": VIRGINIA}}], {}, "because one or more replicas already existed as tables."),
+    ([{"Delete": {"RegionName": "ca-central-1"}}], {},
+     r"Please retry the request without these replicas: \[ca-central-1\]."),
+    ([{"Update": {"RegionName": "ca-central-1"}}], {}, r"without these replicas: \[ca-central-1\]."),
+    ([{"Create": {"RegionName": OHIO}}], {}, "Cannot add or delete the local region through ReplicaUpdates."),
+    ([{"Delete": {"RegionName": OHIO}}], {}, "Cannot add or delete the local region through ReplicaUpdates."),
+    ([{"Create": {"RegionName": "mars-north-1"}}], {}, "Region mars-north-1 is not supported. The latest version"),
+    ([{}], {}, "There are no actions specified in the Replica Update Action of the request."),
+    ([{"Create": {"RegionName": "sa-east-1", "ProvisionedThroughputOverride": {"ReadCapacityUnits": 5}}}], {},
+     "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"),
+    ([{"Create": {"RegionName": "sa-east-1"}}], {"MultiRegionConsistency": "STRONG"},
+     "MultiRegionConsistency parameter is unsupported on existing global table"),
+])
+def test_mistakes_are_told_in_the_services_words_and_change_nothing(trio, updates, more, text):
+    before = [table(client) for client in trio]
+    with invalid(text):
+        replicas(trio[0], *updates, **more)
+    assert [table(client) for client in trio] == before
+
+
+def test_a_table_of_that_name_in_the_new_region_is_in_the_way(pretend, ohio):
+    pretend.client(VIRGINIA).create_table(**TABLE)
+    pretend.wait(15)
+    with invalid("because one or more replicas already existed as tables"):
+        add(ohio, VIRGINIA)
+
+
+def test_two_identical_creates_pass(pretend, ohio):
+    replicas(ohio, *[{"Create": {"RegionName": VIRGINIA}}] * 2)
+    pretend.wait(30)
+    assert entries(ohio) == {VIRGINIA: "ACTIVE"}
+
+
+def test_one_thing_at_a_time(pretend, ohio):
+    add(ohio, VIRGINIA)
+    with invalid("Create/Update/Delete of replica is not allowed while the replica is being added to table with name: "
+                 "‘Music’ in region: ‘us-east-1’"):
+        add(ohio, IRELAND)
+    with refused("ResourceInUseException", "The resource which you are attempting to change is in use."):
+        ohio.update_table(TableName="Music", BillingMode="PROVISIONED",
+                          ProvisionedThroughput={"ReadCapacityUnits": 1, "WriteCapacityUnits": 1})
+    pretend.wait(12)
+    with refused("ResourceInUseException", "Table: Music is being used"):
+        pretend.client(VIRGINIA).delete_table(TableName="Music")
+
+
+def test_no_such_table(pretend, ohio):
+    with refused("ResourceNotFoundException", "Requested resource not found: Table: Nothing not found"):
+        ohio.update_table(TableName="Nothing", ReplicaUpdates=[{"Create": {"RegionName": VIRGINIA}}])
+
+
+def test_legacy_calls_never_show_it(trio):
+    assert trio[0].list_global_tables()["GlobalTables"] == []
+    with refused("GlobalTableNotFoundException", "does not exist"):
+        trio[0].describe_global_table(GlobalTableName="Music")

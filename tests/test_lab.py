@@ -1,0 +1,170 @@
+"""``gtlab.connect()``: what is chosen, where calls go, what they say, and how far they travel."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from botocore.exceptions import ClientError
+from conftest import IRELAND, SINGAPORE, VIRGINIA
+
+import gtlab
+from gtlab import background, lab, regions
+from gtlab.lab import Choice
+
+NOWHERE = dict.fromkeys(regions.REGIONS, "http://127.0.0.1:1")  # endpoints that nothing answers at
+
+
+class Sent(Exception):
+    """A request that was about to leave."""
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def real_credentials(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAREAL")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "real-secret")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "real-token")
+
+
+def about_to_send(client, operation="list_tables"):
+    """The HTTP request that a call would send; it is not sent."""
+    def stop(request, **_):
+        raise Sent(request)
+
+    client.meta.events.register_last("before-send.*.*", stop)
+    with pytest.raises(Sent) as caught:
+        getattr(client, operation)()
+    return caught.value.args[0]
+
+
+def test_the_choice_is_the_articles_until_another_is_remembered(home):
+    assert gtlab.connect(NOWHERE).regions == (SINGAPORE, VIRGINIA, IRELAND)
+    lab.remember(Choice("eu-north-1", ("sa-east-1",)))
+    opened = gtlab.connect(NOWHERE)
+    assert (opened.home, opened.replicas, opened.regions) == ("eu-north-1", ("sa-east-1",), ("eu-north-1", "sa-east-1"))
+    assert gtlab.connect(NOWHERE, home=SINGAPORE, replicas="us-east-1, eu-west-1").regions == (
+        SINGAPORE, VIRGINIA, IRELAND)
+    assert lab.chosen().home == "eu-north-1"  # chosen for one lab is not remembered
+
+
+@pytest.mark.parametrize("left", ["", "garbage", "[]", '{"home": "mars-north-1", "replicas": ["us-east-1"]}',
+                                  '{"home": "us-east-1", "replicas": ["us-east-1"]}', '{"home": 1, "replicas": 2}'])
+def test_a_remembered_choice_that_makes_no_sense_is_forgotten(home, left):
+    (home / "choice.json").write_text(left)
+    assert lab.chosen() == Choice()
+
+
+def test_a_home_that_was_a_replica_changes_places_with_the_old_home(home):
+    assert gtlab.connect(NOWHERE, home=IRELAND).regions == (IRELAND, VIRGINIA, SINGAPORE)
+
+
+@pytest.mark.parametrize(("chosen", "text"), [
+    ({"home": "eu-wst-1"}, "'eu-wst-1' is not a Region gtlab knows. Did you mean eu-west-1"),
+    ({"replicas": "us-east-1, mars"}, "'mars' is not a Region"),
+    ({"replicas": "us-east-1 us-east-1"}, "us-east-1 is given twice"),
+    ({"home": SINGAPORE, "replicas": SINGAPORE}, "ap-southeast-1 is the home Region already"),
+    ({"replicas": " , "}, "needs at least one replica"),
+])
+def test_choices_that_do_not_fit_are_explained(home, chosen, text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        gtlab.connect(NOWHERE, **chosen)
+    assert background.find() is None
+
+
+def test_backends_and_regions_that_do_not_exist(home):
+    with pytest.raises(ValueError, match=r"no backend 'azure'\. Choose 'local', 'aws'"):
+        gtlab.connect("azure")
+    with pytest.raises(ValueError, match="'mars' is not a Region"):
+        gtlab.connect({"mars": "http://127.0.0.1:1"})
+    opened = gtlab.connect({SINGAPORE: "http://127.0.0.1:1"})
+    with pytest.raises(ValueError, match=r"No endpoint was given for Region us-east-1; there are: ap-southeast-1"):
+        opened.client(VIRGINIA)
+    with pytest.raises(ValueError, match="'mars' is not a Region"):
+        opened.client("mars")
+
+
+def test_other_endpoints_get_neither_real_credentials_nor_the_callers_region(cloud, real_credentials):
+    opened = gtlab.connect(dict.fromkeys(regions.REGIONS, cloud.url))
+    assert opened.client(IRELAND).list_tables()["TableNames"] is not None  # any engine that speaks DynamoDB
+    assert (opened.simulated, opened.legacy_api, opened.label) == (False, False, "other endpoints")
+    headers = {name.lower(): str(value) for name, value in about_to_send(opened.client(IRELAND)).headers.items()}
+    assert "x-gtlab-caller" not in headers and "x-amz-security-token" not in headers
+    assert "Credential=gtlab/" in headers["authorization"] and "REAL" not in str(headers)
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "dynamodbstreams"])
+def test_aws_is_never_contacted_unasked(cloud, real_credentials, monkeypatch, service):
+    monkeypatch.setenv("AWS_PROFILE", "absent")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://dynamodb.us-east-1.amazonaws.com")
+    opened = gtlab.connect()
+    assert opened.simulated and opened.legacy_api and opened.label == "simulated: local cloud, fast network"
+    assert {opened.client(region, service).meta.endpoint_url for region in regions.REGIONS} == {cloud.url}
+    operation = "list_tables" if service == "dynamodb" else "list_streams"
+    getattr(opened.client(IRELAND, service), operation)()
+    request = about_to_send(opened.client(VIRGINIA, service), operation)
+    assert request.url.startswith(cloud.url) and request.headers["x-gtlab-caller"] == SINGAPORE
+    assert "REAL" not in str(request.headers)
+
+
+def test_aws_asked_for_by_name(home, real_credentials):
+    opened = gtlab.connect("aws")
+    request = about_to_send(opened.client(VIRGINIA))
+    assert request.url.startswith("https://dynamodb.us-east-1.amazonaws.com")
+    assert "x-gtlab-caller" not in request.headers and b"Credential=AKIAREAL/" in request.headers["Authorization"]
+    assert (opened.simulated, opened.legacy_api, opened.label) == (False, False, "AWS")
+    assert background.find() is None
+
+
+def test_a_client_is_made_once(cloud):
+    opened = gtlab.connect()
+    assert opened.client(VIRGINIA) is opened.client(VIRGINIA) is not opened.client(IRELAND)
+
+
+def test_connect_starts_a_cloud_where_none_runs():
+    with background.throwaway("fast") as running:
+        background.down()
+        opened = gtlab.connect()
+        assert opened.client(SINGAPORE).list_tables()["TableNames"] == []
+        assert background.find().folder == running.folder and opened.network == "realistic"
+
+
+def test_a_callers_distance_is_felt_and_who_says_nothing_is_nowhere():
+    with background.throwaway("realistic", seed=1) as cloud:
+        def took_ms(opened, region):
+            client = opened.client(region)
+            client.list_tables()  # opens the connection
+            began = time.perf_counter()
+            client.list_tables()
+            return (time.perf_counter() - began) * 1000
+
+        here, nowhere = gtlab.connect(), gtlab.connect(dict.fromkeys(regions.REGIONS, cloud.url))
+        assert here.home == SINGAPORE
+        assert 150 < took_ms(here, VIRGINIA) < 1000
+        assert took_ms(here, SINGAPORE) < 100
+        assert took_ms(nowhere, VIRGINIA) < 100
+
+
+def test_expect_shows_the_services_words_and_goes_on(cloud, capsys):
+    opened = gtlab.connect()
+    with opened.expect("ResourceNotFoundException", because="there is none yet"):
+        opened.client(VIRGINIA).describe_table(TableName="Nothing")
+    shown = capsys.readouterr().out
+    assert shown.startswith("ResourceNotFoundException: Requested resource not found") and "→ there is none" in shown
+    with opened.expect("ResourceNotFoundException"):
+        opened.client(VIRGINIA).list_tables()
+    assert capsys.readouterr().out == ""
+    with pytest.raises(ClientError, match="ResourceNotFoundException"), opened.expect("ValidationException"):
+        opened.client(VIRGINIA).describe_table(TableName="Nothing")
+
+
+def test_a_lab_says_what_it_is(cloud):
+    shown = repr(gtlab.connect())
+    assert "fast network" in shown and "Singapore (ap-southeast-1)" in shown and "Ireland (eu-west-1)" in shown

@@ -1,0 +1,188 @@
+"""Strong consistency across Regions (MRSC), through boto3, under a pretend clock."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from botocore.exceptions import ClientError
+from conftest import wait_active, wait_until
+from test_current import KEY, OHIO, TABLE, VIRGINIA, add, entries, gone, invalid, item, remove, replicas, table
+
+from gtlab import regions
+
+OREGON = "us-west-2"
+STRONG = {"MultiRegionConsistency": "STRONG"}
+
+
+def create(*named: str) -> list[dict]:
+    return [{"Create": {"RegionName": region}} for region in named]
+
+
+@pytest.fixture
+def ohio(pretend):
+    client = pretend.client(OHIO)
+    client.create_table(**TABLE)
+    pretend.wait(15)
+    return client
+
+
+@pytest.fixture
+def trio(pretend, ohio):
+    """Three strongly consistent replicas."""
+    replicas(ohio, *create(VIRGINIA, OREGON), **STRONG)
+    pretend.wait(20)
+    return ohio, pretend.client(VIRGINIA), pretend.client(OREGON)
+
+
+def test_one_call_makes_three_replicas(trio):
+    for client in trio:
+        described = table(client)
+        assert (described["TableStatus"], described["MultiRegionConsistency"]) == ("ACTIVE", "STRONG")
+        assert len(entries(client)) == 2 and set(entries(client).values()) == {"ACTIVE"}
+        assert "StreamSpecification" not in described  # streams are optional here
+
+
+def test_or_two_and_a_witness(pretend, ohio):
+    replicas(ohio, *create(VIRGINIA), GlobalTableWitnessUpdates=create(OREGON), **STRONG)
+    assert table(ohio)["GlobalTableWitnesses"] == [{"RegionName": OREGON, "WitnessStatus": "CREATING"}]
+    pretend.wait(90)
+    assert table(ohio)["GlobalTableWitnesses"] == [{"RegionName": OREGON, "WitnessStatus": "ACTIVE"}]
+    assert entries(ohio) == {VIRGINIA: "ACTIVE"}
+    with gone():  # a witness has no table
+        table(pretend.client(OREGON))
+    with invalid("Update table delete operation does not include all witnesses."):
+        remove(ohio, VIRGINIA)
+    ohio.update_table(TableName="Music", ReplicaUpdates=[{"Delete": {"RegionName": VIRGINIA}}],
+                      GlobalTableWitnessUpdates=[{"Delete": {"RegionName": OREGON}}])
+    assert table(ohio)["GlobalTableWitnesses"][0]["WitnessStatus"] == "DELETING"
+    pretend.wait(120)
+    assert not {"GlobalTableWitnesses", "Replicas", "MultiRegionConsistency"} & set(table(ohio))
+    ohio.delete_table(TableName="Music")
+
+
+def test_a_strong_read_anywhere_sees_the_newest_and_an_eventual_one_need_not(pretend, trio):
+    ohio, virginia, oregon = trio
+    ohio.put_item(TableName="Music", Item=KEY)
+    assert item(virginia) is None
+    assert item(virginia, ConsistentRead=True) == KEY
+    assert oregon.query(TableName="Music", ConsistentRead=True, KeyConditionExpression="Artist = :a",
+                        ExpressionAttributeValues={":a": KEY["Artist"]})["Items"] == [KEY]
+    virginia.delete_item(TableName="Music", Key=KEY)
+    assert item(ohio) == KEY and item(ohio, ConsistentRead=True) is None  # old, even where it was written
+    pretend.wait(10)
+    assert item(oregon) is None
+
+
+def test_conditions_and_counters_are_judged_against_the_newest(trio):
+    ohio, virginia, oregon = trio
+    ohio.put_item(TableName="Music", Item=KEY)
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        virginia.put_item(TableName="Music", Item=KEY, ConditionExpression="attribute_not_exists(Artist)")
+    for client in (ohio, virginia, oregon) * 3:
+        client.update_item(TableName="Music", Key=KEY, UpdateExpression="ADD n :one",
+                           ExpressionAttributeValues={":one": {"N": "1"}})
+    assert item(ohio, ConsistentRead=True)["n"] == {"N": "9"}
+
+
+def test_writes_and_strong_reads_cost_a_round_trip_to_the_nearest_other_member(pretend, trio):
+    ohio, _, oregon = trio
+
+    def took_ms(call, **arguments) -> float:
+        began = pretend.now
+        call(TableName="Music", **arguments)
+        return (pretend.now - began) * 1000
+
+    near, far = regions.rtt_ms(OHIO, VIRGINIA), regions.rtt_ms(OREGON, OHIO)
+    assert took_ms(ohio.put_item, Item=KEY) == pytest.approx(near, rel=0.3)
+    assert took_ms(ohio.get_item, Key=KEY, ConsistentRead=True) == pytest.approx(near, rel=0.3)
+    assert took_ms(oregon.put_item, Item=KEY) == pytest.approx(far, rel=0.3)
+    assert took_ms(oregon.get_item, Key=KEY) == 0
+
+
+def test_two_regions_that_modify_one_item_at_once_conflict(client):
+    """On the real clock: a write is on its round trip while another Region's comes."""
+    ohio, oregon = client("ap-southeast-1"), client("us-east-1")
+    ohio.create_table(**TABLE)
+    wait_active(ohio)
+    replicas(ohio, *create("us-east-1", "eu-west-1"), **STRONG)
+    wait_until(lambda: table(ohio)["TableStatus"] == "ACTIVE", "the group to be ACTIVE")
+    refusals, done = [], threading.Event()
+
+    def write(there, value: str) -> None:
+        while not done.is_set():
+            try:
+                there.put_item(TableName="Music", Item=KEY | {"by": {"S": value}})
+            except ClientError as error:
+                refusals.append(error)
+                done.set()
+
+    writers = [threading.Thread(target=write, args=each) for each in ((ohio, "a"), (oregon, "b"))]
+    for writer in writers:
+        writer.start()
+    assert done.wait(20), "no conflict in 20 s"
+    for writer in writers:
+        writer.join()
+    assert refusals[0].response["Error"]["Code"] == "ReplicatedWriteConflictException"
+    assert "being modified in another Region" in refusals[0].response["Error"]["Message"]
+    ohio.put_item(TableName="Music", Item=KEY | {"by": {"S": "later"}})  # a retry succeeds
+
+
+def test_transactions_ttl_and_lsi_are_not_supported(pretend, trio):
+    ohio = trio[0]
+    with invalid("Transactions are not supported"):
+        ohio.transact_write_items(TransactItems=[{"Put": {"TableName": "Music", "Item": KEY}}])
+    with invalid("Transactions are not supported"):
+        ohio.transact_get_items(TransactItems=[{"Get": {"TableName": "Music", "Key": KEY}}])
+    with invalid("Time to Live is not supported"):
+        ohio.update_time_to_live(TableName="Music", TimeToLiveSpecification={
+            "Enabled": True, "AttributeName": "until"})
+
+
+def test_leaving_undoes_all_of_it(pretend, trio):
+    ohio, virginia, _ = trio
+    for alone in (lambda: remove(ohio, VIRGINIA), lambda: virginia.delete_table(TableName="Music")):
+        with invalid("Deletion of only one table replica is not supported"):
+            alone()
+    with invalid("Cannot add replicas to a global table with strong MultiRegionConsistency"):
+        add(ohio, "eu-west-1")
+    ohio.put_item(TableName="Music", Item=KEY)
+    replicas(ohio, *({"Delete": {"RegionName": region}} for region in (VIRGINIA, OREGON)))
+    pretend.wait(120)
+    assert item(ohio) == KEY and "MultiRegionConsistency" not in table(ohio)
+    with gone():
+        table(virginia)
+
+
+@pytest.mark.parametrize(("named", "witnesses", "more", "text"), [
+    ([VIRGINIA], [], STRONG, "Unsupported replica count"),
+    ([VIRGINIA, OREGON, "eu-west-1"], [], STRONG, "Unsupported replica count"),
+    ([VIRGINIA, "us-west-1"], [], STRONG, r"Unsupported Region\(s\) specified .*: \[us-west-1\]."),
+    ([VIRGINIA], [OREGON], {}, "MultiRegionConsistency must be set as STRONG when GlobalTableWitnessUpdates"),
+    ([VIRGINIA], [VIRGINIA], STRONG, "Cannot add a witness in the same region as an existing replica"),
+])
+def test_groups_that_cannot_be_are_refused(ohio, named, witnesses, more, text):
+    asked = {"GlobalTableWitnessUpdates": create(*witnesses)} if witnesses else {}
+    with invalid(text):
+        replicas(ohio, *create(*named), **asked, **more)
+    assert "GlobalTableVersion" not in table(ohio)
+
+
+def test_only_creates_go_with_the_parameter(ohio):
+    with invalid("Only Replica Create actions are supported when MultiRegionConsistency parameter is provided."):
+        replicas(ohio, {"Delete": {"RegionName": VIRGINIA}}, **STRONG)
+
+
+def test_a_table_with_items_cannot_become_strong(ohio):
+    ohio.put_item(TableName="Music", Item=KEY)
+    with invalid("must be empty"):
+        replicas(ohio, *create(VIRGINIA, OREGON), **STRONG)
+
+
+def test_the_tutorials_own_trio_can_be_strong(pretend):
+    singapore = pretend.client("ap-southeast-1")
+    singapore.create_table(**TABLE)
+    pretend.wait(15)
+    replicas(singapore, *create("us-east-1", "eu-west-1"), **STRONG)
+    pretend.wait(20)
+    assert table(singapore)["MultiRegionConsistency"] == "STRONG"

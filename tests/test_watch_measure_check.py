@@ -1,0 +1,286 @@
+"""The helpers that stand around plain calls: waiting, timing, checking, and bringing the world to a stage."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from botocore.exceptions import ClientError
+from conftest import IRELAND, SINGAPORE, VIRGINIA, song, wait_until
+
+import gtlab
+from gtlab import background, check, measure, stages, watch
+from gtlab.stages import MUSIC
+
+TRIO = (SINGAPORE, VIRGINIA, IRELAND)
+LABEL = "simulated: local cloud, fast network"
+# A table of numbers and bytes: keys of every type can be probed.
+ODD = MUSIC | {"TableName": "Odd",
+               "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "N"},
+                                        {"AttributeName": "part", "AttributeType": "B"}],
+               "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "part", "KeyType": "RANGE"}]}
+
+
+@pytest.fixture(scope="module")
+def lab():
+    """A lab in a cloud of its own, with the global tables Music and Odd in the article's Regions."""
+    with background.throwaway("fast", seed=2):
+        lab = gtlab.connect()
+        for region in TRIO:
+            lab.client(region).create_table(**ODD)
+        lab.client(SINGAPORE).create_global_table(GlobalTableName="Odd", ReplicationGroup=[
+            {"RegionName": region} for region in TRIO])
+        stages.ensure_global_table(lab)
+        watch.global_table(lab, "Odd")
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def lags(lab) -> pd.DataFrame:
+    return measure.replication_lag(lab, "Music", samples=6)
+
+
+def assert_periods(frame: pd.DataFrame, regions: set[str], ends_in: str) -> None:
+    assert list(frame.columns) == ["region", "status", "start_s", "end_s"]
+    assert set(frame["region"]) == regions and list(frame["start_s"]) == sorted(frame["start_s"])
+    for _, periods in frame.groupby("region"):
+        assert periods["start_s"].iloc[0] == 0 and periods["status"].iloc[-1] == ends_in
+        assert list(periods["end_s"].iloc[:-1]) == list(periods["start_s"].iloc[1:])  # no gap, no overlap
+        assert (periods["start_s"] <= periods["end_s"]).all()
+
+
+# --- watch ---
+
+def test_watching_a_table_come_and_go(lab):
+    for region in TRIO:
+        lab.client(region).create_table(**MUSIC | {"TableName": "Watched"})
+    frame = watch.tables(lab, "Watched")
+    assert_periods(frame, set(TRIO), ends_in="ACTIVE")
+    assert set(frame[frame["start_s"] == 0]["status"]) == {"CREATING"}
+    for region in (SINGAPORE, VIRGINIA):
+        lab.client(region).delete_table(TableName="Watched")
+    frame = watch.tables(lab, "Watched", watch.ABSENT, [SINGAPORE, VIRGINIA])
+    assert_periods(frame, {SINGAPORE, VIRGINIA}, ends_in="absent")
+    assert watch.table_status(lab, "Watched", SINGAPORE) == "absent"
+    assert watch.table_status(lab, "Watched", IRELAND) == "ACTIVE"
+
+
+def test_watching_a_global_table(lab):
+    assert_periods(watch.global_table(lab, "Music"), {*TRIO, "global table"}, ends_in="ACTIVE")
+    with pytest.raises(ClientError, match="GlobalTableNotFoundException"):
+        watch.global_table(lab, "Nothing")
+
+
+def test_watching_an_item_arrive(lab):
+    lab.client(SINGAPORE).put_item(TableName="Music", Item=song("watched"))
+    frame = watch.item(lab, "Music", song("watched"))
+    assert_periods(frame, set(TRIO), ends_in="there")
+    assert "not there" in set(frame["status"])
+
+
+def test_waiting_in_vain_says_for_what_and_what_was_seen(lab):
+    with pytest.raises(TimeoutError, match=r"for table Nothing to be ACTIVE; .*'us-east-1': 'absent'.*run the cell"):
+        watch.tables(lab, "Nothing", timeout_s=0.1)
+    with pytest.raises(TimeoutError, match=r"for the item to arrive.*'not there'"):
+        watch.item(lab, "Music", song("never"), timeout_s=0.1)
+
+
+# --- measure ---
+
+def test_replication_lag_is_an_interval(lags):
+    assert list(lags.columns) == ["probe", "source", "target", "sent_ms", "put_ms", "missed_ms", "seen_ms",
+                                  "lag_min_ms", "lag_max_ms", "get_ms", "polls", "backend"]
+    assert set(zip(lags["probe"], lags["target"], strict=True)) == {
+        (probe, target) for probe in range(1, 7) for target in (VIRGINIA, IRELAND)}
+    assert set(lags["source"]) == {SINGAPORE} and set(lags["backend"]) == {LABEL}
+    assert (lags["missed_ms"] <= lags["seen_ms"]).all() and (lags["lag_min_ms"] <= lags["lag_max_ms"]).all()
+    assert (lags["lag_max_ms"] == lags["seen_ms"]).all() and (lags["lag_min_ms"] >= 0).all()
+    assert (lags["put_ms"] > 0).all() and (lags["get_ms"] > 0).all() and (lags["polls"] >= 1).all()
+    # Simulated on the fast network: half a round trip (about 10 ms) and processing of 45 ms in the median.
+    assert (lags["lag_max_ms"] > 15).all() and (lags["lag_min_ms"] < 500).all()
+    assert lags["lag_min_ms"].median() < 150 and lags["lag_max_ms"].median() > 30
+
+
+def test_probes_are_deleted_everywhere(lab, lags):
+    def probes(region: str) -> int:
+        items = lab.client(region).scan(TableName="Music")["Items"]
+        return sum("probe" in item["Artist"]["S"] for item in items)
+
+    wait_until(lambda: not any(probes(region) for region in TRIO), "the probes to be gone")
+
+
+def test_source_and_targets_are_as_asked(lab):
+    found = measure.replication_lag(lab, "Music", source=IRELAND, targets="ap-southeast-1", samples=1)
+    assert list(found[["source", "target"]].iloc[0]) == [IRELAND, SINGAPORE] and len(found) == 1
+
+
+def test_tables_of_any_key_schema_can_be_probed(lab):
+    assert len(measure.replication_lag(lab, "Odd", samples=2)) == 4
+    assert len(measure.latency(lab, "Odd", regions=[VIRGINIA], samples=1)) == 2
+
+
+def test_an_interrupted_measurement_keeps_what_it_has(lab, capsys):
+    client, seen = lab.client(SINGAPORE), []
+
+    def interrupt(**_):
+        seen.append(1)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    client.meta.events.register("before-call.dynamodb.PutItem", interrupt)
+    try:
+        found = measure.replication_lag(lab, "Music", samples=10)
+    finally:
+        client.meta.events.unregister("before-call.dynamodb.PutItem", interrupt)
+    assert list(found["probe"]) == [1, 1, 2, 2]
+    assert "Stopped after 2 of 10 probes" in capsys.readouterr().out
+    test_probes_are_deleted_everywhere(lab, found)
+
+
+@pytest.mark.parametrize(("asked", "text"), [
+    ({"targets": [SINGAPORE, VIRGINIA]}, "ap-southeast-1 is the source"),
+    ({"source": "mars"}, "'mars' is not a Region"),
+    ({"targets": "mars"}, "'mars' is not a Region"),
+    ({"targets": [VIRGINIA, VIRGINIA]}, "given twice"),
+    ({"samples": 0}, "samples is 0"),
+])
+def test_measurements_that_make_no_sense_are_explained(lab, asked, text):
+    with pytest.raises(ValueError, match=text):
+        measure.replication_lag(lab, "Music", **asked)
+
+
+def test_an_item_that_does_not_arrive_is_told(lab):
+    client = lab.client("eu-west-2")
+    client.create_table(**MUSIC | {"TableName": "Odd"} | {name: ODD[name] for name in (
+        "KeySchema", "AttributeDefinitions")})
+    watch.tables(lab, "Odd", regions=["eu-west-2"])
+    with pytest.raises(TimeoutError, match=r"not seen in eu-west-2 within 1 s. Is table Odd there a replica"):
+        measure.replication_lag(lab, "Odd", targets="eu-west-2", samples=1, timeout_s=1)
+
+
+def test_latency_of_puts_and_gets(lab, lags):
+    found = measure.latency(lab, "Music", samples=3)
+    assert list(found.columns) == ["operation", "region", "ms", "backend"]
+    assert found.groupby(["operation", "region"]).size().to_dict() == {
+        (operation, region): 3 for operation in ("put", "get") for region in TRIO}
+    # From Singapore, a tenth of the round trip: about 20 ms to Virginia.
+    median = found.groupby("region")["ms"].median()
+    assert median[VIRGINIA] > 10 > median[SINGAPORE]
+
+    beside = measure.beside_lag(found, lags)
+    assert list(beside.columns) == ["operation", "region", "median_ms", "p90_ms", "backend"]
+    assert set(beside["operation"]) == {"put", "get", "replication lag"} and set(beside["backend"]) == {LABEL}
+    assert (beside["median_ms"] <= beside["p90_ms"]).all()
+    lag = beside[(beside["operation"] == "replication lag") & (beside["region"] == IRELAND)]
+    assert lag["median_ms"].item() == lags[lags["target"] == IRELAND]["lag_max_ms"].median()
+
+
+def test_summary_and_arrivals(lags):
+    summary = measure.summary(lags)
+    assert list(summary["target"]) == [VIRGINIA, IRELAND] and list(summary["place"]) == ["N. Virginia", "Ireland"]
+    assert list(summary["probes"]) == [6, 6]
+    assert (summary["median_min_ms"] <= summary["median_max_ms"]).all()
+    assert (summary["p90_max_ms"] <= summary["slowest_max_ms"]).all()
+
+    arrivals = measure.arrivals(lags, writes=2)
+    assert list(arrivals.columns) == ["write", "region", "role", "sent_ms", "seen_min_ms", "seen_max_ms", "backend"]
+    assert list(arrivals["region"]) == [SINGAPORE, VIRGINIA, IRELAND] * 2
+    assert list(arrivals["role"]) == ["source", "target", "target"] * 2
+    assert arrivals["sent_ms"].min() == 0
+    assert (arrivals["sent_ms"] <= arrivals["seen_min_ms"]).all()
+    assert (arrivals["seen_min_ms"] <= arrivals["seen_max_ms"]).all()
+
+
+# --- check ---
+
+def right(capsys) -> None:
+    assert capsys.readouterr().out.startswith("✔ Right.")
+
+
+def test_right_answers_are_praised(lab, lags, capsys):
+    arn = lab.client(VIRGINIA).describe_table(TableName="Music")["Table"]["LatestStreamArn"]
+    lab.client(IRELAND).put_item(TableName="Music", Item=song("check"))
+    slowest = lags.groupby("target")["lag_max_ms"].median().idxmax()
+    for answered in (lambda: check.farthest_replica(lab, VIRGINIA, strict=True),
+                     lambda: check.stream_arn(lab, VIRGINIA, arn, strict=True),
+                     lambda: check.members(lab, [IRELAND, VIRGINIA, SINGAPORE], strict=True),
+                     lambda: check.members(lab, set(TRIO), strict=True),
+                     lambda: check.item_everywhere(lab, song("check"), strict=True),
+                     lambda: check.slowest_target(lags, slowest, strict=True)):
+        answered()
+        right(capsys)
+
+
+WRONG = {
+    "another Region": (lambda lab, lags, strict: check.farthest_replica(lab, IRELAND, strict=strict),
+                       "'eu-west-1'. Look at the column rtt_ms"),
+    "no answer": (lambda lab, lags, strict: check.farthest_replica(lab, ..., strict=strict), "nothing yet"),
+    "no text": (lambda lab, lags, strict: check.farthest_replica(lab, ["us-east-1"], strict=strict), "code as text"),
+    "table's ARN": (lambda lab, lags, strict: check.stream_arn(
+        lab, SINGAPORE, lab.client(SINGAPORE).describe_table(TableName="Music")["Table"]["TableArn"], strict=strict),
+        "the table's own ARN"),
+    "no ARN": (lambda lab, lags, strict: check.stream_arn(lab, SINGAPORE, None, strict=strict), "ends in Arn"),
+    "one too few": (lambda lab, lags, strict: check.members(lab, [SINGAPORE, "sa-east-1"], strict=strict),
+                    "Missing: eu-west-1, us-east-1. Not a member: sa-east-1."),
+    "no list": (lambda lab, lags, strict: check.members(lab, 17, strict=strict), "into a list of texts"),
+    "dicts": (lambda lab, lags, strict: check.members(lab, [{"RegionName": SINGAPORE}], strict=strict),
+              "into a list of texts"),
+    "one twice": (lambda lab, lags, strict: check.members(lab, [*TRIO, IRELAND], strict=strict),
+                  "Named more than once: eu-west-1."),
+    "no such item": (lambda lab, lags, strict: check.item_everywhere(lab, song("no"), strict=strict, timeout_s=0.1),
+                     "missing in ap-southeast-1, us-east-1, eu-west-1"),
+    "no key": (lambda lab, lags, strict: check.item_everywhere(lab, {"Artist": {"S": "x"}}, strict=strict),
+               "both Artist and SongTitle"),
+    "untyped key": (lambda lab, lags, strict: check.item_everywhere(
+        lab, {"Artist": "x", "SongTitle": "y"}, strict=strict), "each typed"),
+    "a number in the key": (lambda lab, lags, strict: check.item_everywhere(
+        lab, {"Artist": {"N": "1"}, "SongTitle": {"S": "y"}}, strict=strict), "each typed"),
+    "not a target": (lambda lab, lags, strict: check.slowest_target(lags, SINGAPORE, strict=strict), "idxmax()"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_answers_get_a_hint_and_fail_in_strict_mode(lab, lags, capsys, monkeypatch, name):
+    answer, hint = WRONG[name]
+    answer(lab, lags, None)
+    shown = capsys.readouterr().out
+    assert shown.startswith("✘ Not yet. Your answer: ") and hint in shown
+    with pytest.raises(check.NotYet) as caught:
+        answer(lab, lags, True)
+    assert str(caught.value) == shown.rstrip("\n")
+    monkeypatch.setenv("GTLAB_STRICT", "1")
+    with pytest.raises(check.NotYet):
+        answer(lab, lags, None)
+    answer(lab, lags, False)
+
+
+# --- stages ---
+
+def test_a_stage_that_is_reached_is_left_alone(lab, capsys):
+    before = lab.client(SINGAPORE).describe_table(TableName="Music")["Table"]["CreationDateTime"]
+    stages.ensure_tables(lab)
+    stages.ensure_global_table(lab)
+    assert capsys.readouterr().out == ""
+    assert lab.client(SINGAPORE).describe_table(TableName="Music")["Table"]["CreationDateTime"] == before
+    assert set(stages.members_of(lab)) == set(stages.regions_with_table(lab)) == set(TRIO)
+
+
+def test_a_stage_brings_only_what_is_missing_and_says_so(lab, capsys):
+    wider = gtlab.connect(home=SINGAPORE, replicas=[VIRGINIA, IRELAND, "sa-east-1"])
+    stages.ensure_global_table(wider)
+    shown = capsys.readouterr().out
+    assert "table Music in São Paulo (sa-east-1)" in shown and "global table Music with São Paulo" in shown
+    assert "Singapore" not in shown
+    assert set(stages.members_of(wider)) == {*TRIO, "sa-east-1"}
+    wider.client(SINGAPORE).update_global_table(GlobalTableName="Music", ReplicaUpdates=[
+        {"Delete": {"RegionName": "sa-east-1"}}])  # as the other tests have it
+
+
+def test_tables_that_cannot_be_joined_are_explained(lab, capsys):
+    other = gtlab.connect(home="eu-west-3", replicas="eu-central-1")
+    assert stages.regions_with_table(other) and stages.members_of(other)  # the trio's is there already
+    stages.ensure_tables(other)
+    assert "Paris (eu-west-3), Frankfurt (eu-central-1)" in capsys.readouterr().out
+    other.client("eu-central-1").put_item(TableName="Music", Item=song())
+    with pytest.raises(RuntimeError, match=r"(?s)cannot be joined: .*contains data.*09_clean_up"):
+        stages.ensure_global_table(other)
+    assert set(stages.members_of(other)) == set(TRIO)

@@ -1,0 +1,361 @@
+"""The door of the DynamoDB API over raw HTTP: whatever comes in, the answer is the service's, and never a 5xx."""
+
+from __future__ import annotations
+
+import copy
+import http.client
+import json
+import statistics
+import time
+
+import pytest
+from conftest import SINGAPORE, VIRGINIA, wait_until
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gtlab.stages import MUSIC
+
+ACCOUNT = "200000000001"
+STREAMS = ("ListStreams", "DescribeStream", "GetShardIterator", "GetRecords")
+STUMBLE = "cannot carry out"  # what gtlab says where the engine failed on something: safe, but no good answer
+KEY = {"Artist": {"S": "a"}, "SongTitle": {"S": "t"}}
+
+
+class Door:
+    """One kept-open connection to the local cloud, on which anything can be said."""
+
+    def __init__(self, cloud):
+        self.connection = http.client.HTTPConnection("127.0.0.1", cloud.port, timeout=20)
+
+    def say(self, operation: str, body: object = None, region: str = SINGAPORE, **headers: str | None):
+        """Status and answer. A header that is None is left out; ``body`` is sent as it is if it is bytes."""
+        service = "DynamoDBStreams" if operation in STREAMS else "DynamoDB"
+        sent = {"X-Amz-Target": f"{service}_20120810.{operation}", "Content-Type": "application/x-amz-json-1.0",
+                "Authorization": f"AWS4-HMAC-SHA256 Credential={ACCOUNT}/20260101/{region}/dynamodb/aws4_request, "
+                                 "SignedHeaders=host, Signature=0"} | {
+            name.replace("_", "-"): value for name, value in headers.items()}
+        content = body if isinstance(body, bytes) else json.dumps({} if body is None else body).encode()
+        self.connection.request("POST", "/", content, {name: value for name, value in sent.items()
+                                                       if value is not None})
+        response = self.connection.getresponse()
+        return response.status, json.loads(response.read())
+
+    def ok(self, operation: str, body: object = None, **named):
+        status, answer = self.say(operation, body, **named)
+        assert status == 200, answer
+        return answer
+
+    def state(self) -> object:
+        """All that a refused call could have changed in Singapore."""
+        names = self.ok("ListTables")["TableNames"]
+        return (names, self.ok("ListGlobalTables")["GlobalTables"],
+                [(name, self.ok("DescribeTable", {"TableName": name})["Table"].get("StreamSpecification"))
+                 for name in names],
+                sorted(json.dumps(item, sort_keys=True) for name in ("Music", "Plain")
+                       for item in self.ok("Scan", {"TableName": name})["Items"]))
+
+
+@pytest.fixture(scope="module")
+def door(cloud):
+    """A door to an account that has: global table Music of two Regions, table Plain with an index, an item each."""
+    door = Door(cloud)
+    index = {"IndexName": "by_genre", "KeySchema": [{"AttributeName": "genre", "KeyType": "HASH"}],
+             "Projection": {"ProjectionType": "ALL"},
+             "ProvisionedThroughput": MUSIC["ProvisionedThroughput"]}
+    door.ok("CreateTable", MUSIC)
+    door.ok("CreateTable", MUSIC, region=VIRGINIA)
+    door.ok("CreateTable", MUSIC | {"TableName": "Spare"})
+    door.ok("CreateTable", MUSIC | {
+        "TableName": "Plain", "GlobalSecondaryIndexes": [index], "StreamSpecification": {"StreamEnabled": False},
+        "AttributeDefinitions": [*MUSIC["AttributeDefinitions"], {"AttributeName": "genre", "AttributeType": "S"}]})
+    door.ok("CreateGlobalTable", {"GlobalTableName": "Music", "ReplicationGroup": [
+        {"RegionName": SINGAPORE}, {"RegionName": VIRGINIA}]})
+    for name in ("Music", "Plain", "Spare"):
+        wait_until(lambda name=name: door.ok("DescribeTable", {"TableName": name})["Table"]["TableStatus"] == "ACTIVE",
+                   f"{name} to be ACTIVE")
+    for name in ("Music", "Plain"):
+        door.ok("PutItem", {"TableName": name, "Item": KEY | {"n": {"N": "1"}}})
+    return door
+
+
+@pytest.fixture
+def unchanged(door):
+    """The calls of the test change nothing, and the connection and the cloud are as good as before."""
+    before = door.state()
+    yield door
+    assert door.state() == before
+
+
+def refused(door: Door, code: str, text: str, operation: str, body: object = None, **named) -> None:
+    status, answer = door.say(operation, body, **named)
+    assert (status, answer["__type"].rpartition("#")[2]) == (400, code), answer
+    assert text in answer["message"] and STUMBLE not in answer["message"]
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"{", b"nonsense", b'{"TableName": "Music", "Item": }', b"\xff\xfe", b"[]", b'"text"', b"17", b"null",
+    b'{"TableName": "Music", "Item": {"Artist": {"S": "a"}, "SongTitle": {"S": "t"}}, "Ignored": NaN}',
+    b'{"TableName": "Music", "Item": {"n": {"N": Infinity}}}',
+    b'{"TableName": "Music", "Item": {"Artist": {"S": "\\ud800"}, "SongTitle": {"S": "t"}}}',
+    b'{"TableName": "Music", "Item": {"Artist": {"S": "a"}, "SongTitle": {"S": "t"}, "\\udfff": {"S": "t"}}}',
+    b"[" * 100_000, b'{"a":' * 100_000, b'{"TableName": "Music"}', b'{"TableName": null, "Item": null}',
+    b'{"TableName": "Music", "Item": {"Artist": null, "SongTitle": {"S": "t"}}}',
+    b'{"TableName": "Music", "Item": {"Artist": {"S": "a"}}}',
+    b'{"TableName": "Music", "Item": {"Artist": {}, "SongTitle": {"S": "t"}}}',
+    b'{"TableName": "Music", "Item": {"Artist": {"S": "a", "N": "1"}, "SongTitle": {"S": "t"}}}',
+    b'{"TableName": "Music", "Item": {"Artist": {"N": "1"}, "SongTitle": {"S": "t"}}}',
+    b'{"TableName": "Music", "Item": {"Artist": {"S": ""}, "SongTitle": {"S": "t"}}}',
+], ids=lambda body: body[:60].decode("latin-1"))
+def test_bodies_that_are_no_put(unchanged, body):
+    status, answer = unchanged.say("PutItem", body)
+    assert status == 400 and answer["message"] and STUMBLE not in answer["message"]
+    assert answer["__type"].rpartition("#")[2] in ("SerializationException", "ValidationException")
+
+
+@pytest.mark.parametrize("name", ["TableName", "Item", "ConditionExpression", "ExpressionAttributeValues",
+                                  "ReturnValues", "Expected"])
+@pytest.mark.parametrize("value", [17, True, 1.5, "text", [], {}, [[]], {"a": 1}], ids=repr)
+def test_values_of_the_wrong_type(unchanged, name, value):
+    status, answer = unchanged.say("PutItem", {"TableName": "Music", "Item": {}} | {name: value})
+    assert status == 400 and answer["message"] and answer["__type"] and STUMBLE not in answer["message"]
+
+
+def test_an_item_nested_too_deep_is_refused(unchanged):
+    value: dict = {"S": "x"}
+    for _ in range(40):
+        value = {"M": {"a": value}}
+    refused(unchanged, "ValidationException", "Nesting Levels", "PutItem",
+            {"TableName": "Music", "Item": KEY | {"deep": value}})
+
+
+@pytest.mark.parametrize("target", ["DynamoDB_20120810.Fly", "DynamoDB_20120810", "Nothing.PutItem", "", None,
+                                    "DynamoDBStreams_20120810.PutItem"])
+def test_unknown_operations(unchanged, target):
+    refused(unchanged, "UnknownOperationException", "", "-", {}, X_Amz_Target=target)
+
+
+def test_an_operation_that_gtlab_lacks_says_so(unchanged):
+    refused(unchanged, "UnknownOperationException", "gtlab's local cloud does not have",
+            "DescribeTableReplicaAutoScaling", {"TableName": "Music"})
+
+
+@pytest.mark.parametrize(("authorization", "code"), [
+    (None, "MissingAuthenticationTokenException"), ("", "MissingAuthenticationTokenException"),
+    ("garbled", "IncompleteSignatureException"), ("AWS4-HMAC-SHA256 Credential=a/b/c", "IncompleteSignatureException"),
+    ("AWS4-HMAC-SHA256 Credential=x/20260101/mars-north-1/dynamodb/aws4_request", "InvalidSignatureException"),
+])
+def test_who_does_not_say_who_and_where_is_refused(unchanged, authorization, code):
+    refused(unchanged, code, "", "PutItem", {"TableName": "Music", "Item": KEY}, Authorization=authorization)
+
+
+def test_an_unknown_caller_region_is_refused(unchanged):
+    refused(unchanged, "ValidationException", "mars-north-1", "PutItem", {"TableName": "Music", "Item": KEY},
+            X_Gtlab_Caller="mars-north-1")
+
+
+def test_a_body_that_is_too_large_is_refused(unchanged, cloud):
+    other = Door(cloud)  # the server may close a connection on which too much is coming
+    status, answer = other.say("PutItem", b" " * (17 << 20) + json.dumps({"TableName": "Music", "Item": KEY}).encode())
+    assert status in (400, 413) and answer["message"] and answer["__type"]
+    refused(unchanged, "ValidationException", "size", "PutItem",
+            {"TableName": "Music", "Item": KEY | {"n": {"S": "x" * 500_000}}})
+
+
+@pytest.mark.parametrize("host", ["example.com", "example.com:80", "127.0.0.1.example.com", "169.254.169.254"])
+def test_a_foreign_host_is_refused(unchanged, host):
+    """What a web page could have a browser send by rebinding a name to 127.0.0.1."""
+    status, answer = unchanged.say("PutItem", {"TableName": "Music", "Item": KEY}, Host=host)
+    assert status == 403 and answer["message"]
+
+
+def test_a_kept_open_connection_is_answered_at_once(door):
+    """Without TCP_NODELAY each answer takes 40 ms more (Nagle's algorithm against delayed acknowledgements)."""
+    took = []
+    for _ in range(50):
+        began = time.perf_counter()
+        door.ok("GetItem", {"TableName": "Music", "Key": KEY})
+        took.append(time.perf_counter() - began)
+    assert statistics.median(took) < 0.03
+
+
+def test_health_is_told_to_a_plain_get(door):
+    door.connection.request("GET", "/")
+    response = door.connection.getresponse()
+    assert response.status == 200 and b"healthy" in response.read()
+
+
+@pytest.mark.parametrize(("kind", "action"), [
+    ("Put", {"Item": {"SongTitle": {"S": "t"}}}), ("Put", {"Item": {}}),
+    ("Put", {"Item": {"Artist": {"N": "1"}, "SongTitle": {"S": "t"}}}),
+    ("Update", {"Key": {"Artist": {"S": "a"}}, "UpdateExpression": "SET n = :n",
+                "ExpressionAttributeValues": {":n": {"N": "1"}}}),
+    ("Delete", {"Key": {"Artist": {"S": "a"}}}),
+])
+@pytest.mark.parametrize("table", ["Music", "Plain"])
+def test_a_transaction_without_the_key_is_refused_whole(unchanged, kind, action, table):
+    put = {"Put": {"TableName": table, "Item": {"Artist": {"S": "new"}, "SongTitle": {"S": "new"}}}}
+    refused(unchanged, "TransactionCanceledException", "[None, ValidationError]", "TransactWriteItems",
+            {"TransactItems": [put, {kind: {"TableName": table, **action}}]})
+
+
+@pytest.mark.parametrize("action", [{}, {"Put": {"TableName": "Music", "Item": KEY},
+                                         "Delete": {"TableName": "Music", "Key": KEY}}])
+def test_a_transaction_of_what_is_no_action_is_refused(unchanged, action):
+    refused(unchanged, "ValidationException", "only contain one of", "TransactWriteItems", {"TransactItems": [action]})
+
+
+@pytest.mark.parametrize("bad", [{"Item": {"SongTitle": {"S": "t"}}}, {"Item": {}}])
+@pytest.mark.parametrize("table", ["Music", "Plain"])
+def test_a_batch_with_a_bad_item_is_refused_whole(unchanged, table, bad):
+    good = {"Item": {"Artist": {"S": "new"}, "SongTitle": {"S": "new"}}}
+    refused(unchanged, "ValidationException", "key", "BatchWriteItem",
+            {"RequestItems": {table: [{"PutRequest": good}, {"PutRequest": bad}]}})
+
+
+@pytest.mark.parametrize(("operation", "body"), [
+    ("BatchExecuteStatement", {"Statements": []}), ("ExecuteTransaction", {"TransactStatements": []}),
+    ("TransactWriteItems", {"TransactItems": []}), ("TransactGetItems", {"TransactItems": []}),
+    ("BatchWriteItem", {"RequestItems": {}}), ("BatchGetItem", {"RequestItems": {}}),
+])
+def test_nothing_to_do_is_refused(unchanged, operation, body):
+    refused(unchanged, "ValidationException", "", operation, body)
+
+
+# --- mutated requests ---
+
+SQL = "'Artist': 'sql', 'SongTitle': 't'"
+WHERE = "WHERE Artist = 'a' AND SongTitle = 't'"
+VALID: list[tuple[str, dict]] = [
+    (operation, body if name is None else body | {"TableName": name})
+    for name in ("Music", "Plain") for operation, body in [
+        ("PutItem", {"Item": KEY | {"n": {"N": "2"}, "m": {"M": {"l": {"L": [{"BOOL": True}, {"NULL": True}]}}},
+                                    "s": {"SS": ["x", "y"]}, "ns": {"NS": ["1"]}, "b": {"B": "AAE="},
+                                    "genre": {"S": "pop"}},
+                     "ConditionExpression": "attribute_not_exists(#x) OR n > :n", "ReturnValues": "ALL_OLD",
+                     "ExpressionAttributeNames": {"#x": "x"}, "ExpressionAttributeValues": {":n": {"N": "0"}}}),
+        ("UpdateItem", {"Key": KEY, "UpdateExpression": "SET #n = #n + :one, l = list_append(:l, :l) REMOVE x ADD s :s",
+                        "ExpressionAttributeNames": {"#n": "n"}, "ReturnValues": "UPDATED_NEW",
+                        "ExpressionAttributeValues": {":one": {"N": "1"}, ":l": {"L": [{"S": "a"}]},
+                                                      ":s": {"SS": ["z"]}}}),
+        ("UpdateItem", {"Key": KEY, "AttributeUpdates": {"n": {"Action": "ADD", "Value": {"N": "1"}}}}),
+        ("DeleteItem", {"Key": KEY | {"Artist": {"S": "nobody"}}, "ReturnValues": "ALL_OLD",
+                        "Expected": {"n": {"Exists": False}}}),
+        ("GetItem", {"Key": KEY, "ProjectionExpression": "n, m.l[0], #s", "ExpressionAttributeNames": {"#s": "s"},
+                     "ConsistentRead": True}),
+        ("Query", {"KeyConditionExpression": "Artist = :a AND begins_with(SongTitle, :t)", "Limit": 2,
+                   "ExpressionAttributeValues": {":a": {"S": "a"}, ":t": {"S": ""}, ":n": {"N": "0"}},
+                   "FilterExpression": "n BETWEEN :n AND :n OR contains(s, :a)", "ScanIndexForward": False,
+                   "ExclusiveStartKey": KEY}),
+        ("Query", {"KeyConditions": {"Artist": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "a"}]}}}),
+        ("Scan", {"FilterExpression": "size(n) > :n", "ExpressionAttributeValues": {":n": {"N": "0"}}, "Limit": 5,
+                  "Segment": 0, "TotalSegments": 2, "Select": "ALL_ATTRIBUTES", "ExclusiveStartKey": KEY}),
+    ]
+] + [
+    ("Query", {"TableName": "Plain", "IndexName": "by_genre", "KeyConditionExpression": "genre = :g",
+               "ExpressionAttributeValues": {":g": {"S": "pop"}}}),
+    ("BatchWriteItem", {"RequestItems": {
+        "Music": [{"PutRequest": {"Item": KEY | {"Artist": {"S": "b"}}}}, {"DeleteRequest": {"Key": KEY | {
+            "Artist": {"S": "c"}}}}], "Plain": [{"PutRequest": {"Item": KEY | {"n": {"N": "3"}}}}]}}),
+    ("BatchGetItem", {"RequestItems": {"Music": {"Keys": [KEY], "ProjectionExpression": "n"}}}),
+    ("TransactWriteItems", {"TransactItems": [
+        {"Put": {"TableName": "Music", "Item": KEY | {"Artist": {"S": "d"}}}},
+        {"Update": {"TableName": "Plain", "Key": KEY, "UpdateExpression": "SET n = :n",
+                    "ExpressionAttributeValues": {":n": {"N": "9"}}}},
+        {"Delete": {"TableName": "Plain", "Key": KEY | {"Artist": {"S": "nobody"}}}},
+        {"ConditionCheck": {"TableName": "Music", "Key": KEY, "ConditionExpression": "attribute_exists(Artist)"}}],
+        "ClientRequestToken": "token"}),
+    ("TransactGetItems", {"TransactItems": [{"Get": {"TableName": "Music", "Key": KEY}}]}),
+    ("ExecuteStatement", {"Statement": 'SELECT * FROM "Music" WHERE Artist = ?', "Parameters": [{"S": "a"}]}),
+    ("ExecuteStatement", {"Statement": f"INSERT INTO \"Music\" VALUE {{{SQL}}}"}),
+    ("ExecuteStatement", {"Statement": f'UPDATE "Plain" SET n = ? {WHERE}', "Parameters": [{"N": "4"}]}),
+    ("ExecuteStatement", {"Statement": f'DELETE FROM "Music" {WHERE}x'}),
+    ("BatchExecuteStatement", {"Statements": [{"Statement": f'UPDATE "Music" SET n = 5 {WHERE}'}]}),
+    ("ExecuteTransaction", {"TransactStatements": [{"Statement": f'UPDATE "Plain" SET n = 6 {WHERE}'}]}),
+    ("CreateTable", MUSIC | {"TableName": "Made", "Tags": [{"Key": "k", "Value": "v"}]}),
+    ("UpdateTable", {"TableName": "Spare", "ProvisionedThroughput": {"ReadCapacityUnits": 2, "WriteCapacityUnits": 2},
+                     "AttributeDefinitions": [{"AttributeName": "genre", "AttributeType": "S"}],
+                     "GlobalSecondaryIndexUpdates": [{"Create": {
+                         "IndexName": "i", "KeySchema": [{"AttributeName": "genre", "KeyType": "HASH"}],
+                         "Projection": {"ProjectionType": "ALL"}}}]}),
+    ("UpdateTable", {"TableName": "Spare", "StreamSpecification": {"StreamEnabled": False}}),
+    ("DeleteTable", {"TableName": "Absent"}),
+    ("DescribeTable", {"TableName": "Music"}),
+    ("ListTables", {"Limit": 1, "ExclusiveStartTableName": "A"}),
+    ("UpdateTimeToLive", {"TableName": "Spare", "TimeToLiveSpecification": {
+        "Enabled": True, "AttributeName": "until"}}),
+    ("DescribeTimeToLive", {"TableName": "Spare"}),
+    ("TagResource", {"ResourceArn": f"arn:aws:dynamodb:{SINGAPORE}:{ACCOUNT}:table/Spare",
+                     "Tags": [{"Key": "k", "Value": "v"}]}),
+    ("CreateGlobalTable", {"GlobalTableName": "Spare", "ReplicationGroup": [{"RegionName": SINGAPORE}]}),
+    ("UpdateGlobalTable", {"GlobalTableName": "Music", "ReplicaUpdates": [
+        {"Create": {"RegionName": "eu-west-1"}}, {"Delete": {"RegionName": "sa-east-1"}}]}),
+    ("DescribeGlobalTable", {"GlobalTableName": "Music"}),
+    ("ListGlobalTables", {"RegionName": SINGAPORE, "Limit": 3, "ExclusiveStartGlobalTableName": "A"}),
+    ("ListStreams", {"TableName": "Music", "Limit": 1}),
+    ("DescribeStream", {"StreamArn": "ARN", "Limit": 1, "ExclusiveStartShardId": "shardId-1"}),
+    ("GetShardIterator", {"StreamArn": "ARN", "ShardId": "SHARD", "ShardIteratorType": "AT_SEQUENCE_NUMBER",
+                          "SequenceNumber": "1000000000000000000001"}),
+    ("GetRecords", {"ShardIterator": "ITERATOR", "Limit": 2}),
+]
+
+VALUES = st.sampled_from([
+    None, True, 0, -1, 10**30, 0.5, "", "x", "Absent", "a" * 300, "é\x00'\"", "1e999", "SET", ":n", "#x", [], {},
+    [None], [{}], [[]], ["x", "x"], [1], {"": ""}, {"x": None}, {"S": "x"}, {"S": ""}, {"S": 1}, {"N": "NaN"},
+    {"N": ""},
+    {"N": "1e200"}, {"N": "0" * 50 + "1"}, {"B": "!"}, {"SS": []}, {"SS": ["x", "x"]}, {"NS": ["1", "1.0"]},
+    {"L": [{}]}, {"M": {"": {"S": "x"}}},
+    {"NULL": False}, {"BOOL": "true"}, {"X": "x"}, {"S": "x", "N": "1"}, {"L": [{"L": [{}]}]},
+])
+
+
+def places(value: object, at: tuple = ()):
+    """Every place inside a request, as the path that leads there."""
+    for name in (value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()):
+        yield (*at, name)
+        yield from places(value[name], (*at, name))
+
+
+@st.composite
+def mutated(draw):
+    operation, body = draw(st.sampled_from(VALID))
+    body = copy.deepcopy(body)
+    for _ in range(draw(st.integers(1, 3))):
+        paths = list(places(body))
+        if not paths:
+            break
+        *way, last = draw(st.sampled_from(paths))
+        parent = body
+        for name in way:
+            parent = parent[name]
+        change = draw(st.sampled_from(["drop", "replace", "replace", "as list", "as map", "twice"]))
+        if change == "drop":
+            del parent[last]
+        elif change == "replace":
+            parent[last] = copy.deepcopy(draw(VALUES))
+        elif change == "as list":
+            parent[last] = [parent[last]]
+        elif change == "as map":
+            parent[last] = {"M": parent[last]}
+        elif isinstance(parent, list):
+            parent.append(copy.deepcopy(parent[last]))
+    return operation, body
+
+
+@settings(max_examples=600, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(request=mutated())
+def test_no_mutated_request_is_answered_by_a_5xx_or_changes_anything_when_refused(door, request):
+    operation, body = request
+    if operation in STREAMS:
+        arn = door.ok("ListStreams", {"TableName": "Music"})["Streams"][0]["StreamArn"]
+        shard = door.ok("DescribeStream", {"StreamArn": arn})["StreamDescription"]["Shards"][0]["ShardId"]
+        iterator = door.ok("GetShardIterator", {"StreamArn": arn, "ShardId": shard,
+                                                "ShardIteratorType": "TRIM_HORIZON"})["ShardIterator"]
+        real = {"ARN": arn, "SHARD": shard, "ITERATOR": iterator}
+        body = {name: real.get(value, value) if isinstance(value, str) else value for name, value in body.items()}
+    before = door.state()
+    status, answer = door.say(operation, body)
+    assert status in (200, 400), answer
+    assert isinstance(answer, dict)
+    if status == 400:
+        assert answer["__type"] and isinstance(answer["message"], str)
+        assert door.state() == before
