@@ -443,3 +443,28 @@ def test_legacy_calls_never_show_it(trio):
     assert trio[0].list_global_tables()["GlobalTables"] == []
     with refused("GlobalTableNotFoundException", "does not exist"):
         trio[0].describe_global_table(GlobalTableName="Music")
+
+
+def test_a_fresh_on_demand_table_as_described(pretend):
+    ohio = pretend.client(OHIO)
+    ohio.create_table(**TABLE, StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})
+    fresh = table(ohio)
+    assert fresh["TableStatus"] == "CREATING" and "WarmThroughput" not in fresh
+    assert fresh["BillingModeSummary"] == {"BillingMode": "PAY_PER_REQUEST"}
+    assert fresh["ProvisionedThroughput"] == {"NumberOfDecreasesToday": 0, "ReadCapacityUnits": 0,
+                                              "WriteCapacityUnits": 0}
+    pretend.wait(12)
+    ready = table(ohio)
+    assert ready["TableStatus"] == "ACTIVE" and "LastUpdateToPayPerRequestDateTime" in ready["BillingModeSummary"]
+    assert (ready["WarmThroughput"]["ReadUnitsPerSecond"], ready["WarmThroughput"]["WriteUnitsPerSecond"]) == (
+        12000, 4000)
+    streams = pretend.client(OHIO, "dynamodbstreams")
+    shards = streams.describe_stream(StreamArn=ready["LatestStreamArn"])["StreamDescription"]["Shards"]
+    assert len(shards) == 4 and all(len(shard["ShardId"]) == len("shardId-00000001789760980178-7ffbb64e")
+                                    for shard in shards)
+
+
+def test_global_tables_across_accounts_are_refused_clearly(pretend):
+    with invalid("within one account only"):
+        pretend.client(OHIO).create_table(**TABLE, GlobalTableSourceArn="arn:aws:dynamodb:us-east-1:1:table/Music")
+    assert pretend.client(OHIO).list_tables()["TableNames"] == []

@@ -19,6 +19,7 @@ from gtlab.localcloud.errors import Refusal, invalid
 
 RETENTION_S = 24 * 3600        # of a record
 ITERATOR_LIFE_S = 15 * 60      # of a shard iterator
+MOST_RECORDS = 100_000         # a shard keeps its newest: memory is bounded (ours)
 SHARDS_ON_DEMAND = 4           # an on-demand table's stream starts with four, as observed
 VIEW_TYPES = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 _ITERATOR_TYPES = ("TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER")
@@ -34,7 +35,7 @@ def label_at(now: float) -> str:
 class Shard:
     id: str
     start: str                                       # first sequence number
-    records: deque = field(default_factory=deque)    # (sequence number, time, record)
+    records: deque = field(default_factory=lambda: deque(maxlen=MOST_RECORDS))  # (sequence number, time, record)
     end: str | None = None                           # set when the stream is closed
 
 

@@ -107,6 +107,9 @@ class Tables:
         table = TableId(account, region, data["TableName"])
         if table in self._ghosts and now < self._ghosts[table].gone:
             raise in_use(f"Attempt to change a resource which is still in use: Table is being deleted: {table.name}")
+        if {"GlobalTableSourceArn", "GlobalTableSettingsReplicationMode"} & set(data):
+            raise invalid("gtlab's local cloud has global tables within one account only: GlobalTableSourceArn and "
+                          "GlobalTableSettingsReplicationMode are not supported. Nothing was created.")
         asked = {name: value for name, value in data.items() if name != "StreamSpecification"}
         view = _stream_view(data.get("StreamSpecification"))
         engine.call(account, region, "CreateTable", asked)
