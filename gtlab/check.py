@@ -69,6 +69,17 @@ def item_everywhere(lab: Lab, key: Any, *, strict: bool | None = None, timeout_s
     _judge(not missing, key, "Any replica takes writes; there is no master to send them to.", hint, strict)
 
 
+def listed_replicas(lab: Lab, table: str, region: str, given: Any, *, strict: bool | None = None) -> None:
+    """05: the Regions that DescribeTable lists as Replicas when it is asked in a Region, in any order."""
+    described = lab.client(region).describe_table(TableName=table)["Table"]
+    right = {entry["RegionName"] for entry in described.get("Replicas", [])}
+    codes = isinstance(given, list | tuple | set) and all(isinstance(each, str) for each in given)
+    hint = "Ask a client of that Region, and collect RegionName from each entry of Replicas into a list."
+    if codes and region in given:
+        hint = f"DescribeTable lists the other members only: {region} is the one that you asked."
+    _judge(codes and set(given) == right, given, "The Region that you ask is never in its own list.", hint, strict)
+
+
 def slowest_target(lags: pd.DataFrame, given: Any, *, strict: bool | None = None) -> None:
     """04: the target with the largest median of lag_max_ms."""
     right = lags.groupby("target")["lag_max_ms"].median().idxmax()

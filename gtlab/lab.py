@@ -91,13 +91,15 @@ class Lab:
 
     ``home``, ``replicas`` and ``regions`` (home first) are Region codes. ``label`` says where figures come from,
     and whether they are simulated; measurements carry it in their column ``backend``. ``simulated`` is true on the
-    local cloud. ``legacy_api`` says whether CreateGlobalTable (version 2017.11.29) can be called here.
+    local cloud. ``legacy_api`` says whether CreateGlobalTable (version 2017.11.29) can be called here,
+    ``current_api`` whether UpdateTable takes ReplicaUpdates (version 2019.11.21).
     """
 
     def __init__(self, backend: str, choice: Choice, endpoints: Mapping[str, str] | None = None,
                  network: str | None = None, profile: str | None = None):
         self.backend, self.choice, self.network = backend, choice, network
         self.simulated = self.legacy_api = backend == "local"
+        self.current_api = backend in ("local", "aws")
         self._endpoints, self._profile = endpoints, profile
         self._clients: dict[tuple[str, str], Any] = {}
         self._making = threading.Lock()

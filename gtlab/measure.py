@@ -96,10 +96,12 @@ def _poll(lab: Lab, table: str, target: str, key: dict, sent: float, timeout_s: 
                        "there a replica of the source's?")
 
 
-def latency(lab: Lab, table: str, regions: Iterable[str] = (), samples: int = 20) -> pd.DataFrame:
+def latency(lab: Lab, table: str, regions: Iterable[str] = (), samples: int = 20, *,
+            strong: bool = False) -> pd.DataFrame:
     """Put and get in each Region, one after the other, as seen from where the lab is.
 
-    A row per call: ``operation`` ("put" or "get"), ``region``, ``ms``, ``backend``. The items are deleted afterwards.
+    A row per call: ``operation`` ("put", "get", and with ``strong`` "strong get", a strongly consistent read),
+    ``region``, ``ms``, ``backend``. The items are deleted afterwards.
     """
     import pandas as pd
 
@@ -113,6 +115,9 @@ def latency(lab: Lab, table: str, regions: Iterable[str] = (), samples: int = 20
                 put_ms = _timed_ms(client.put_item, TableName=table, Item=key)
                 get_ms = _timed_ms(client.get_item, TableName=table, Key=key)
                 rows += [("put", region, put_ms, lab.label), ("get", region, get_ms, lab.label)]
+                if strong:
+                    strong_ms = _timed_ms(client.get_item, TableName=table, Key=key, ConsistentRead=True)
+                    rows.append(("strong get", region, strong_ms, lab.label))
         finally:
             _delete(lab, table, region, keys)
     return pd.DataFrame(rows, columns=["operation", "region", "ms", "backend"])

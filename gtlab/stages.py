@@ -46,9 +46,12 @@ def ensure_global_table(lab: Lab) -> None:
 
     Raises RuntimeError where the tables that exist cannot become one; the text says what to do.
     """
+    if not lab.legacy_api and lab.current_api:
+        _ensure_current(lab)
+        return
     ensure_tables(lab, lab.regions)
     if not lab.legacy_api:
-        return  # there is no CreateGlobalTable here: how Regions are joined is this backend's own affair
+        return  # how these Regions are joined is this backend's own affair
     client = lab.client(lab.home)
     members = members_of(lab)
     missing = [region for region in lab.regions if region not in members]
@@ -65,6 +68,28 @@ def ensure_global_table(lab: Lab) -> None:
         raise RuntimeError(f"The tables that are there cannot be joined: {error.response['Error']['Message']}\n"
                            "Run 09_clean_up to begin anew; it deletes them.") from None
     watch.global_table(lab, TABLE)
+
+
+def _ensure_current(lab: Lab) -> None:
+    """The same where only the current version is to be had: an on-demand table, and its replicas one by one."""
+    client = lab.client(lab.home)
+    if watch.table_status(lab, TABLE, lab.home) in _GOING:
+        watch.tables(lab, TABLE, watch.ABSENT, [lab.home])
+        print(f"Brought here by gtlab: table {TABLE} in {_names([lab.home])}.")
+        asked = {name: value for name, value in MUSIC.items() if name != "ProvisionedThroughput"}
+        client.create_table(**asked, BillingMode="PAY_PER_REQUEST")
+    watch.tables(lab, TABLE, "ACTIVE", [lab.home])
+    described = client.describe_table(TableName=TABLE)["Table"]
+    for region in lab.replicas:
+        if region in [entry["RegionName"] for entry in described.get("Replicas", [])]:
+            continue
+        print(f"Brought here by gtlab, with one UpdateTable: a replica in {_names([region])}.")
+        try:
+            client.update_table(TableName=TABLE, ReplicaUpdates=[{"Create": {"RegionName": region}}])
+        except client.exceptions.ClientError as error:
+            raise RuntimeError(f"The replica cannot be made: {error.response['Error']['Message']}\n"
+                               "Run 09_clean_up to begin anew; it deletes the tables.") from None
+        watch.tables(lab, TABLE, "ACTIVE", [lab.home, region])
 
 
 def members_of(lab: Lab) -> list[str]:
