@@ -116,6 +116,8 @@ def lab(notebook: str, no_browser: bool, port: int | None) -> None:
                "--LabApp.default_url", f"/lab/tree/{path.name}"]
     if no_browser or not _has_browser():
         command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")  # a container: Jupyter would refuse to start
     if port:
         command += ["--port", str(port)]
     os.execv(sys.executable, command)

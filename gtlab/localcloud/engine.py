@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -247,7 +248,8 @@ def partiql_tables(account: str, region: str, data: dict) -> list[TableId]:
     statements = [part["Statement"] for part in parts]
     writes = [text for text in statements if text.split(None, 1)[:1] and text.split(None, 1)[0].upper() != "SELECT"]
     here = [table for table in tables() if (table.account, table.region) == (account, region)]
-    return [table for table in here if any(table.name in text for text in writes)]
+    return [table for table in here if any(re.search(rf"(?<![\w.-]){re.escape(table.name)}(?![\w.-])", text)
+                                           for text in writes)]
 
 
 def _unshare(touched: Iterator[TableId]) -> None:
