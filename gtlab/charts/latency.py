@@ -1,0 +1,102 @@
+"""How long calls take, beside how long replication takes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from gtlab.charts.look import (
+    INK,
+    colour_each,
+    faded,
+    figure,
+    height_for,
+    ms,
+    need,
+    place_name,
+    plain_text,
+    region_axis,
+    unique,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+
+def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
+    """How long calls take beside how long replication takes: two different things.
+
+    Columns: operation ("put", "get", "replication lag"), region (of the call; for the lag, the target),
+    median_ms, p90_ms. One row per operation and Region.
+
+    Traces: "median" (solid bars) and "P90" (pale, striped), horizontal, grouped by operation, one colour a
+    Region, values printed at the bars. The axis is logarithmic, and says so, when values differ more than a
+    hundredfold.
+    """
+    need(frame, "latency_beside_lag", "operation", "region", "median_ms", "p90_ms")
+    colours = colour_each(unique(frame["region"]))
+    rows = [
+        row for name in unique(frame["operation"]) for row in frame[frame["operation"] == name].itertuples()
+    ]
+    # Room for a heading is left above each operation's first row.
+    places, headings, at = [], [], 0.0
+    for number, row in enumerate(rows):
+        if number == 0 or row.operation != rows[number - 1].operation:
+            at += 0.75
+            headings.append((at - 0.82, plain_text(row.operation)))
+        places.append(at)
+        at += 1
+    fig = figure(
+        frame,
+        title="A call's latency and the replication lag",
+        note="Solid: median. Striped: 90th percentile (P90).",
+        height=height_for(at, 46),
+    )
+    values = [value for row in rows for value in (row.median_ms, row.p90_ms) if value > 0]
+    log = bool(values) and max(values) > 100 * min(values)
+    for column, shift, name, opacity in (("median_ms", -0.2, "median", 1.0), ("p90_ms", 0.2, "P90", 0.35)):
+        fig.add_bar(
+            orientation="h",
+            y=[place + shift for place in places],
+            x=[getattr(row, column) for row in rows],
+            width=0.38,
+            marker={
+                "color": [faded(colours[row.region], opacity) for row in rows],
+                "pattern": {
+                    "shape": "" if opacity == 1 else "/",
+                    "fgcolor": [colours[row.region] for row in rows],
+                },
+            },
+            name=name,
+            text=[ms(getattr(row, column)) for row in rows],
+            textposition="outside",
+            textfont={"size": 12, "color": INK},
+            cliponaxis=False,
+            customdata=[f"{plain_text(row.operation)}, {place_name(row.region)}" for row in rows],
+            hovertemplate=f"%{{customdata}}: {name} %{{text}}<extra></extra>",
+        )
+    for y, text in headings:
+        fig.add_annotation(
+            xref="paper",
+            x=0,
+            y=y,
+            text=f"<b>{text}</b>",
+            showarrow=False,
+            xanchor="left",
+            yanchor="middle",
+            font={"size": 13},
+        )
+    region_axis(fig, [row.region for row in rows], colours, at=places)
+    top, low = max(values, default=1.0), min(values, default=1.0)
+    # The widest value is printed beyond its bar: leave room for it.
+    scale = [math.log10(low) - 0.4, math.log10(top) + 0.35] if log else [0, top * 1.12]
+    fig.update_xaxes(
+        title_text="milliseconds (logarithmic scale)" if log else "milliseconds",
+        type="log" if log else "linear",
+        dtick=1 if log else None,
+        range=scale,
+    )
+    fig.update_yaxes(range=[at - 0.4, -0.35])
+    fig.update_layout(barmode="overlay", showlegend=False)
+    return fig

@@ -1,0 +1,124 @@
+"""The article's timing loop: put, sleep, get."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING
+
+from gtlab.charts.look import (
+    INK,
+    PALETTE,
+    QUIET,
+    WHITE_EDGE,
+    darker,
+    figure,
+    height_for,
+    missing,
+    ms,
+    need,
+    plain_text,
+    row_axis,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+
+def loop_timing(frame: pd.DataFrame) -> go.Figure:
+    """The article's timing loop, one bar an iteration: put here, sleep, get there.
+
+    Columns: item (its label), put_ms, sleep_ms, get_ms, found (bool: the get returned the item); optionally
+    lag_max_ms (from the put's answer until the item was certainly in the other Region; missing where not
+    known).
+
+    Traces: stacked bars "put", "sleep", "get"; with lag_max_ms also "item has arrived" (diamonds on the same
+    time axis, at put_ms + lag_max_ms). A diamond within the sleep shows what the loop's own times cannot: the
+    lag.
+    """
+    need(frame, "loop_timing", "item", "put_ms", "sleep_ms", "get_ms", "found")
+    count = len(frame)
+    fig = figure(
+        frame,
+        title="The timing loop: put, sleep, get",
+        note=_loop_note(frame),
+        height=height_for(count, 34),
+        legend=["put", "sleep", "get", "item has arrived"],
+    )
+    rows = list(range(count))
+    starts = {
+        "put": [0.0] * count,
+        "sleep": list(frame["put_ms"]),
+        "get": [put + sleep for put, sleep in zip(frame["put_ms"], frame["sleep_ms"], strict=True)],
+    }
+    for name, colour, ink in (
+        ("put", PALETTE[0], "#FFFFFF"),
+        ("sleep", "#DDE1E6", INK),
+        ("get", "#E69F00", "#000000"),
+    ):
+        lasted = list(frame[f"{name}_ms"])
+        fig.add_bar(
+            orientation="h",
+            y=rows,
+            base=starts[name],
+            x=lasted,
+            width=0.8,
+            marker={"color": colour, "line": {"color": "white", "width": 0.5}},
+            name=name,
+            text=[f"{name} {ms(value)}" for value in lasted],
+            textposition="inside",
+            insidetextanchor=_clear_end(frame) if name == "sleep" else "middle",
+            textangle=0,
+            insidetextfont={"color": ink, "size": 12},
+            hovertemplate="%{text}<extra></extra>",
+        )
+    ends = [start + get for start, get in zip(starts["get"], frame["get_ms"], strict=True)]
+    _mark_arrivals(fig, frame)
+    for row, (end, found) in enumerate(zip(ends, frame["found"], strict=True)):
+        if found and count > 20:
+            continue
+        fig.add_annotation(
+            x=end,
+            y=row,
+            text="found" if found else "<b>not found</b>",
+            showarrow=False,
+            xanchor="left",
+            xshift=6,
+            font={"size": 12, "color": QUIET if found else darker(PALETTE[1])},
+        )
+    row_axis(fig, [plain_text(item) for item in frame["item"]], rows)
+    fig.update_xaxes(title_text="milliseconds since the iteration began", range=[0, max(ends) * 1.12])
+    fig.update_layout(barmode="overlay", uniformtext={"minsize": 12, "mode": "hide"})
+    return fig
+
+
+def _loop_note(frame: pd.DataFrame) -> str:
+    timed = f"Timed: put (median {ms(median(frame['put_ms']))}) and get ({ms(median(frame['get_ms']))})."
+    return f"{timed} Not timed: the replication lag{', over by the diamond' if _knows_lag(frame) else ''}."
+
+
+def _knows_lag(frame: pd.DataFrame) -> bool:
+    return "lag_max_ms" in frame.columns and frame["lag_max_ms"].notna().any()
+
+
+def _clear_end(frame: pd.DataFrame) -> str:
+    """The end of the sleep where the diamonds are not, for its text."""
+    if not _knows_lag(frame):
+        return "middle"
+    return "start" if frame["lag_max_ms"].median() > frame["sleep_ms"].median() / 2 else "end"
+
+
+def _mark_arrivals(fig: go.Figure, frame: pd.DataFrame) -> None:
+    if not _knows_lag(frame):
+        return
+    pairs = zip(frame["put_ms"], frame["lag_max_ms"], strict=True)
+    known = [(row, put + lag, lag) for row, (put, lag) in enumerate(pairs) if not missing(lag)]
+    fig.add_scatter(
+        x=[when for _, when, _ in known],
+        y=[row for row, _, _ in known],
+        mode="markers",
+        marker={"symbol": "diamond", "size": 12, "color": darker(PALETTE[2]), "line": WHITE_EDGE},
+        name="item has arrived",
+        text=[ms(lag) for _, _, lag in known],
+        hovertemplate="in the other Region at most %{text} after the put<extra></extra>",
+    )

@@ -1,0 +1,201 @@
+"""The map of the Regions: dots, the lines between them, and their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from gtlab import regions
+from gtlab.charts.labels import Box, Labels
+from gtlab.charts.look import (
+    COAST,
+    INK,
+    NOMINAL_WIDTH,
+    PALETTE,
+    WHITE_EDGE,
+    darker,
+    figure,
+    ms,
+    need,
+    place_name,
+    plain_text,
+    text_width,
+)
+from gtlab.charts.view import View
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+LAND, SEA = "#E3E7EA", "#F7FAFC"
+HOME, REPLICA = PALETTE[1], PALETTE[0]
+
+
+def region_map(frame: pd.DataFrame) -> go.Figure:
+    """Map of a home Region, its replicas, and the round trips between them.
+
+    Columns, as `gtlab.regions.frame` gives them: region, place, latitude, longitude (degrees), role ("home" or
+    "replica"), rtt_ms (from home). Needs exactly one home.
+
+    Traces: "land"; one line per replica (named "home to replica"); "replica" (circles) and "home" (a
+    diamond). The labels are annotations. The map shows the Regions with some room around them, up to the
+    whole world, and is cut at the widest gap between them, so that a line over the Pacific is drawn over the
+    Pacific.
+    """
+    need(frame, "region_map", "region", "place", "latitude", "longitude", "role", "rtt_ms")
+    homes, replicas = frame[frame["role"] == "home"], frame[frame["role"] != "home"]
+    if len(homes) != 1:
+        raise ValueError(f'region_map needs exactly one row with role "home"; this frame has {len(homes)}.')
+
+    height, top, edge = 440, 84, 12
+    view = View.around(
+        list(frame["longitude"]), list(frame["latitude"]), NOMINAL_WIDTH - 2 * edge, height - top - edge
+    )
+    fig = figure(
+        frame,
+        title=f"Home Region {place_name(homes['region'].iloc[0])} and its replicas",
+        note="Round trips: measured medians (cloudping.co, 2024-25). Lines are not cable routes.",
+        height=height,
+    )
+    fig.add_scatter(**_land(view))
+    home = homes.iloc[0]
+    spots = {row.region: view.pixel(row.longitude, row.latitude) for row in frame.itertuples()}
+    layout = Labels(view.width, view.height)
+    for spot in spots.values():
+        layout.block(Box(*spot, 18, 18))
+    arcs = {row.region: _arc(spots[home.region], spots[row.region], layout) for row in replicas.itertuples()}
+    for code, arc in arcs.items():
+        layout.avoid(arc, code)
+        fig.add_scatter(
+            x=[view.longitude(x) for x, _ in arc],
+            y=[view.latitude(y) for _, y in arc],
+            mode="lines",
+            line={"color": REPLICA, "width": 2},
+            name=f"{home.region} to {code}",
+            hoverinfo="skip",
+        )
+    for rows, colour, symbol, size in ((replicas, REPLICA, "circle", 12), (homes, HOME, "diamond", 15)):
+        fig.add_scatter(**_dots(rows, view, colour, symbol, size))
+    _label_map(fig, frame, spots, arcs, layout)
+    axis = {"visible": False, "fixedrange": True}
+    fig.update_xaxes(range=[view.west, view.east], **axis)
+    fig.update_yaxes(range=[view.south, view.north], **axis)
+    fig.update_layout(plot_bgcolor=SEA, showlegend=False, margin={"l": edge, "r": edge, "t": top, "b": edge})
+    return fig
+
+
+def _land(view: View) -> dict[str, Any]:
+    """The land in view, as one filled trace; copies to the west and east fill a view across the Pacific."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for offset in (-360, 0, 360):
+        for ring in regions.land_rings():
+            lons, lats = [point[0] + offset for point in ring], [point[1] for point in ring]
+            in_view = max(lons) >= view.west and min(lons) <= view.east and max(lats) >= view.south
+            if in_view and min(lats) <= view.north:
+                x += [*(round(lon, 1) for lon in lons), None]
+                y += [*lats, None]
+    return {
+        "x": x,
+        "y": y,
+        "mode": "lines",
+        "fill": "toself",
+        "fillcolor": LAND,
+        "line": {"color": COAST, "width": 0.7},
+        "name": "land",
+        "hoverinfo": "skip",
+    }
+
+
+def _dots(rows: pd.DataFrame, view: View, colour: str, symbol: str, size: int) -> dict[str, Any]:
+    return {
+        "x": [view.shift(longitude) for longitude in rows["longitude"]],
+        "y": list(rows["latitude"]),
+        "mode": "markers",
+        "marker": {"color": colour, "symbol": symbol, "size": size, "line": WHITE_EDGE},
+        "name": "home" if symbol == "diamond" else "replica",
+        "text": [f"{place_name(row.region)}: {ms(row.rtt_ms)} from home" for row in rows.itertuples()],
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+
+
+def _arc(
+    start: tuple[float, float], end: tuple[float, float], layout: Labels, points: int = 24
+) -> list[tuple[float, float]]:
+    """A slightly bent line in pixels: of several bends, the one clearest of the dots and other lines."""
+    (x0, y0), (x1, y1) = start, end
+    arcs = []
+    for bend in (0.12, -0.12, 0.24, -0.24):
+        # Upwards for a positive bend, whichever way the line runs.
+        sign = 1 if x1 >= x0 else -1
+        xc, yc = (x0 + x1) / 2 + sign * bend * (y1 - y0), (y0 + y1) / 2 - sign * bend * (x1 - x0)
+        steps = [step / points for step in range(points + 1)]
+        arc = [
+            (
+                (1 - t) ** 2 * x0 + 2 * t * (1 - t) * xc + t * t * x1,
+                (1 - t) ** 2 * y0 + 2 * t * (1 - t) * yc + t * t * y1,
+            )
+            for t in steps
+        ]
+        # The ends lie in the dots' own boxes and say nothing.
+        inner = [Box(x, y, 6, 6) for x, y in arc[3:-3]]
+        arcs.append((sum(layout.cost(box) for box in inner) + abs(bend) * 100, arc))
+    return min(arcs, key=lambda scored: scored[0])[1]
+
+
+def _label_map(
+    fig: go.Figure,
+    frame: pd.DataFrame,
+    spots: dict[str, tuple[float, float]],
+    arcs: dict[str, list[tuple[float, float]]],
+    layout: Labels,
+) -> None:
+    """Name every dot and line, each where it covers least; among many Regions a line may stay unnamed."""
+    crowded = len(frame) > 9
+    for row in frame.itertuples():
+        mark = " (home)" if row.role == "home" else ""
+        lines = [row.region + mark] if crowded else [plain_text(row.place) + mark, row.region]
+        width, height = max(map(text_width, lines)) + 6, 15 * len(lines) + 4
+        box = layout.place(_around(spots[row.region], width, height), always=True)
+        lines[0] = f"<b>{lines[0]}</b>"
+        colour = HOME if row.role == "home" else REPLICA
+        _annotate_pixel(fig, layout, box, "<br>".join(lines), {"color": darker(colour), "size": 12})
+    for row in frame[frame["role"] != "home"].itertuples():
+        text, arc = ms(row.rtt_ms), arcs[row.region]
+        order = sorted(range(3, len(arc) - 3), key=lambda step: abs(step - len(arc) * 0.5))
+        size = (text_width(text) + 8, 19)
+        box = layout.place((Box(*arc[step], *size) for step in order), always=not crowded, owner=row.region)
+        if box:
+            _annotate_pixel(
+                fig, layout, box, text, {"color": INK, "size": 13}, bgcolor="white", bordercolor=COAST
+            )
+
+
+def _annotate_pixel(
+    fig: go.Figure, layout: Labels, box: Box, text: str, font: dict[str, Any], **look: Any
+) -> None:
+    # Fractions of the plot, not degrees: labels keep their distance when the notebook is wider than assumed.
+    fig.add_annotation(
+        xref="paper",
+        yref="paper",
+        x=box.x / layout.width,
+        y=1 - box.y / layout.height,
+        xanchor="center",
+        yanchor="middle",
+        text=text,
+        font=font,
+        showarrow=False,
+        borderpad=1,
+        **look,
+    )
+
+
+def _around(spot: tuple[float, float], width: float, height: float) -> Iterator[Box]:
+    """Places for a label near a dot, best first: above, below, beside, at the corners, then further out."""
+    x, y = spot
+    for gap in (11, 22, 36):
+        up, side = gap + height / 2, gap + width / 2
+        beside = ((0, -up), (0, up), (side, 0), (-side, 0))
+        corners = [(across * side * 0.8, down * up * 0.8) for down in (-1, 1) for across in (1, -1)]
+        for dx, dy in (*beside, *corners):
+            yield Box(x + dx, y + dy, width, height)
