@@ -139,7 +139,7 @@ def test_the_lab_opens_on_the_first_notebook_and_a_choice_is_kept(jupyter, page)
 
 
 @pytest.mark.parametrize(("notebook", "charts"), [("02_create_the_global_table", 3), ("03_verify_replication", 2),
-                                                  ("04_time_it", 4)])
+                                                  ("04_time_it", 4), ("05_build_it_today", 3)])
 def test_a_notebook_runs_by_hand_and_draws(jupyter, page, notebook, charts):
     open_and_run(page, f"{jupyter}/lab/tree/{notebook}.ipynb?token=course&reset")
     assert errors(page) == []

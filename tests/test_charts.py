@@ -273,6 +273,13 @@ def test_states_are_bars_with_their_status_from_start_to_end():
     assert "us-east-1" in words(fig) and "N. Virginia" in words(fig)
 
 
+def test_a_status_reached_as_the_watching_ends_is_named():
+    frame = pd.DataFrame([("us-east-1", "CREATING", 0.0, 9.0), ("us-east-1", "ACTIVE", 9.0, 9.0)],
+                         columns=["region", "status", "start_s", "end_s"])
+    assert "→ ACTIVE" in words(draw("replica_states", frame))
+    assert "→" not in words(draw("replica_states", frame.head(1)))
+
+
 def test_states_have_fixed_and_different_colours():
     colours = [trace.marker.color for trace in draw("replica_states").data]
     assert len(set(colours)) == 4

@@ -49,7 +49,7 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
         at += 1
     fig = figure(
         frame,
-        title="A call's latency and the replication lag",
+        title="A call's latency" + (" and the replication lag" if "replication lag" in set(frame["operation"]) else ""),
         note="Solid: median. Striped: 90th percentile (P90).",
         height=height_for(at, 46),
     )

@@ -60,7 +60,18 @@ def replica_states(frame: pd.DataFrame) -> go.Figure:
             hovertemplate="%{text}, %{base:.1f} to %{customdata[1]:.1f} s<extra>%{customdata[0]}</extra>",
         )
     region_axis(fig, codes)
-    fig.update_xaxes(title_text="seconds since the observation began", rangemode="tozero")
+    last = float(frame["end_s"].max())
+    fig.update_xaxes(title_text="seconds since the observation began", range=[0, (last or 1.0) * 1.14])
+    _note_ends(fig, frame, codes, last)
     # A bar too short for its word shows none: the legend and the hover text name it.
     fig.update_layout(barmode="overlay", uniformtext={"minsize": 12, "mode": "hide"})
     return fig
+
+
+def _note_ends(fig: go.Figure, frame: pd.DataFrame, codes: list[str], last: float) -> None:
+    """Name the status in which a row ends, where its bar is too short for the word: waiting ends as it begins."""
+    for at, code in enumerate(codes):
+        end = frame[frame["region"] == code].sort_values("end_s", kind="stable").iloc[-1]
+        if end["end_s"] - end["start_s"] < 0.1 * last or not last:
+            fig.add_annotation(x=end["end_s"], y=at, text=f"→ {plain_text(end['status'])}", showarrow=False,
+                               xanchor="left", font={"size": 12})
