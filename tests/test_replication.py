@@ -86,6 +86,21 @@ def test_tombstones_are_kept_while_a_delivery_of_their_item_is_on_its_way():
     assert core.version("g", HERE, "k") is None
 
 
+def test_what_comes_to_a_cut_link_waits_and_then_arrives_in_order():
+    cut = {(HERE, THERE)}
+    core = Replication(lambda source, target: 1.0, lambda source, target: (source, target) not in cut)
+    for region in (HERE, THERE, BEYOND):
+        core.join("g", region)
+    for number in range(3):
+        core.commit("g", HERE, "k", {"v": number}, now=float(number))
+    assert [delivery.target for delivery in core.due(50.0)] == [BEYOND] * 3
+    assert core.waiting() == 3 and core.forget_tombstones(before=100.0) == 0
+    cut.clear()
+    assert core.next_due() is not None
+    assert [delivery.item["v"] for delivery in core.due(60.0) if core.accept(delivery)] == [0, 1, 2]
+    assert core.next_due() is None
+
+
 def test_copies_converge_whatever_the_order_of_arrival():
     for seed in range(50):
         chance = random.Random(seed)

@@ -186,3 +186,20 @@ def test_the_tutorials_own_trio_can_be_strong(pretend):
     replicas(singapore, *create("us-east-1", "eu-west-1"), **STRONG)
     pretend.wait(20)
     assert table(singapore)["MultiRegionConsistency"] == "STRONG"
+
+
+def test_a_member_cut_off_from_the_others_serves_eventual_reads_only(pretend, trio):
+    ohio, virginia, _ = trio
+    ohio.put_item(TableName="Music", Item=KEY)
+    pretend.wait(10)
+    for other in (VIRGINIA, OREGON):
+        pretend.cloud.world.cut(OHIO, other)
+    for call in (lambda: ohio.put_item(TableName="Music", Item=KEY | {"n": {"N": "1"}}),
+                 lambda: item(ohio, ConsistentRead=True)):
+        with pytest.raises(ClientError, match="InternalServerError"):
+            call()
+    assert item(ohio) == KEY
+    virginia.put_item(TableName="Music", Item=KEY | {"n": {"N": "2"}})  # the others go on
+    for other in (VIRGINIA, OREGON):
+        pretend.cloud.world.mend(OHIO, other)
+    assert item(ohio, ConsistentRead=True) == KEY | {"n": {"N": "2"}}

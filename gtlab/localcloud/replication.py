@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+LOOK_AGAIN_S = 0.2  # between two looks at a link that was cut
 
 Key = Hashable
 Lag = Callable[[str, str], float]
@@ -49,15 +51,18 @@ class _Copy:
 class Replication:
     """All the copies of all the groups, and all that is on its way between them.
 
-    ``lag(source, target)`` answers the seconds that one delivery takes.
+    ``lag(source, target)`` answers the seconds that one delivery takes, ``reachable(source, target)`` whether it can
+    arrive: what comes to a link that is cut waits there, and the link is looked at again every LOOK_AGAIN_S.
     """
 
-    def __init__(self, lag: Lag):
-        self._lag = lag
+    def __init__(self, lag: Lag, reachable: Callable[[str, str], bool] = lambda source, target: True):
+        self._lag, self._reachable = lag, reachable
         self._copies: dict[tuple[str, str], _Copy] = {}
         self._queue: list[tuple[float, int, Delivery]] = []
         self._order = itertools.count()
         self._last_due: dict[tuple[str, str, str, Key], float] = {}
+        self._held: dict[tuple[str, str], list[Delivery]] = {}  # by link: source and target
+        self._look_again: float | None = None
 
     def join(self, group: str, region: str) -> None:
         """A Region gets a copy, empty as far as replication knows."""
@@ -73,6 +78,8 @@ class Replication:
         self._queue = [entry for entry in self._queue
                        if entry[2].group != group or region not in (entry[2].source, entry[2].target)]
         heapq.heapify(self._queue)
+        self._held = {link: [delivery for delivery in held if delivery.group != group or region not in link]
+                      for link, held in self._held.items()}
         self._last_due = {link: due for link, due in self._last_due.items()
                           if link[0] != group or region not in link[1:3]}
 
@@ -95,14 +102,28 @@ class Replication:
 
     def due(self, now: float) -> list[Delivery]:
         """What has arrived by now, in order of arrival; it is handed out once."""
+        self._release(now)
         arrived = []
         while self._queue and self._queue[0][0] <= now:
             delivery = heapq.heappop(self._queue)[2]
+            if not self._reachable(delivery.source, delivery.target):
+                self._held.setdefault((delivery.source, delivery.target), []).append(delivery)
+                self._look_again = self._look_again or now + LOOK_AGAIN_S
+                continue
             link = (delivery.group, delivery.source, delivery.target, delivery.key)
             if self._last_due.get(link) == delivery.due:
                 del self._last_due[link]
             arrived.append(delivery)
         return arrived
+
+    def _release(self, now: float) -> None:
+        """Let go what waits on links that are no longer cut, in the order in which it came there."""
+        if self._look_again is None or now < self._look_again:
+            return
+        for link in [link for link in self._held if self._reachable(*link)]:
+            for delivery in self._held.pop(link):
+                heapq.heappush(self._queue, (now, next(self._order), delivery))
+        self._look_again = now + LOOK_AGAIN_S if self._held else None
 
     def accept(self, delivery: Delivery) -> bool:
         """Whether a delivery is to be applied: it is newer than what its target has. If so, it is recorded."""
@@ -116,13 +137,18 @@ class Replication:
         return True
 
     def next_due(self) -> float | None:
-        return self._queue[0][0] if self._queue else None
+        times = [self._queue[0][0]] if self._queue else []
+        return min([*times, *([self._look_again] if self._look_again else [])], default=None)
 
     def waiting(self, group: str | None = None, region: str | None = None) -> int:
         """Deliveries that are on their way; of one group, to or from one Region, if they are named."""
-        if group is None:
-            return len(self._queue)
-        return sum(entry[2].group == group and region in (entry[2].source, entry[2].target) for entry in self._queue)
+        return sum(group is None or (delivery.group == group and region in (delivery.source, delivery.target))
+                   for delivery in self._on_their_way())
+
+    def _on_their_way(self) -> Iterator[Delivery]:
+        yield from (entry[2] for entry in self._queue)
+        for held in self._held.values():
+            yield from held
 
     def version(self, group: str, region: str, key: Key) -> Version | None:
         copy = self._copies.get((group, region))
@@ -132,9 +158,16 @@ class Replication:
         """Every item of a group that any copy has a version of."""
         return {key for (of, _), copy in self._copies.items() if of == group for key in copy.versions}
 
+    def lost(self, group: str, region: str, key: Key) -> None:
+        """An item went from one copy, and nobody is told: its version stays for a tombstone's time, so that nothing
+        older brings it back."""
+        copy = self._copies[group, region]
+        if key in copy.versions:
+            copy.tombstones.add(key)
+
     def forget_tombstones(self, before: float) -> int:
         """Drop tombstones older than a time, but never one whose item still has a delivery on its way."""
-        busy: set[tuple[str, Key]] = {(entry[2].group, entry[2].key) for entry in self._queue}
+        busy = {(delivery.group, delivery.key) for delivery in self._on_their_way()}
         dropped = 0
         for (group, _), copy in self._copies.items():
             old = [key for key in copy.tombstones

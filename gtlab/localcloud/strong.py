@@ -45,18 +45,23 @@ class Strong:
     def begin(self, call: Call, data: dict, tables: list[TableId]) -> Hold:
         """Send an operation to the other members, where it has to go there; a write takes its items meanwhile.
 
-        Raises ReplicatedWriteConflictException where another Region has one of them. Every hold is to be given back by
-        :meth:`end`.
+        Raises ReplicatedWriteConflictException where another Region has one of them, and InternalServerError (HTTP 500)
+        where no other member can be reached: such a Region serves eventually consistent reads only. Every hold is to be
+        given back by :meth:`end`.
         """
         others = [member for table in tables for member in self._members(table) or ()]
         if not others or not (_is_write(call) or _is_strong_read(data)):
             return Hold(0.0)
+        reached = [member for member in others if self._world.reachable(call.region, member)]
+        if not reached:
+            raise Refusal("InternalServerError",
+                          "Internal server error: the replica cannot reach another member of its global table", 500)
         taken = tuple((group, key, call.region) for group, key in self._written(call, data))
         if any(other[:2] == mine[:2] and other[2] != call.region for mine in taken for other in self._being_written):
             raise Refusal("ReplicatedWriteConflictException",
                           "One or more items in this request are being modified in another Region")
         self._being_written.update(taken)
-        nearest = min(others, key=lambda member: regions.rtt_ms(call.region, member))
+        nearest = min(reached, key=lambda member: regions.rtt_ms(call.region, member))
         return Hold(self._world.round_trip_s(call.region, nearest), taken)
 
     def end(self, hold: Hold) -> None:

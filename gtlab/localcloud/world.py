@@ -38,6 +38,9 @@ CONTROL_PLANE_S = {
     "ttl sweep": (60.0, 120.0),             # ours: expired items go within minutes, and within seconds on "fast"
 }
 
+# (shortest, longest) seconds until version 2017.11.29 wrote a customer's item once more, to mark it. Ours.
+LEGACY_MARK_S = (0.005, 0.02)
+
 _Z90 = 1.2815515655446004  # the standard normal's 90th percentile
 
 
@@ -53,6 +56,7 @@ class World:
             raise ValueError(f"no network named {network!r}; choose from {', '.join(NETWORKS)}")
         self.network, self.seed = network, seed if seed is not None else random.SystemRandom().getrandbits(32)
         self._scale = NETWORKS[network]
+        self._cut: set[frozenset[str]] = set()
         self._chance: dict[tuple[str, ...], random.Random] = {}
 
     def round_trip_s(self, caller: str | None, region: str) -> float:
@@ -69,9 +73,23 @@ class World:
         processing = chance.lognormvariate(math.log(PROCESSING_MEDIAN_S), PROCESSING_SIGMA)
         return self._scale * (self._network_s("replication", source, target) / 2 + processing)
 
+    def cut(self, a: str, b: str) -> None:
+        """Part two Regions: nothing passes between them until :meth:`mend`."""
+        self._cut.add(frozenset((a, b)))
+
+    def mend(self, a: str, b: str) -> None:
+        self._cut.discard(frozenset((a, b)))
+
+    def reachable(self, a: str, b: str) -> bool:
+        return frozenset((a, b)) not in self._cut
+
     def control_plane_s(self, step: str, region: str) -> float:
         """How long a step of the control plane (a key of CONTROL_PLANE_S) takes this time."""
         return self._scale * self._link("control plane", step, region).uniform(*CONTROL_PLANE_S[step])
+
+    def legacy_mark_s(self, region: str) -> float:
+        """From a customer's write to the service's second update of the item (version 2017.11.29)."""
+        return self._scale * self._link("legacy mark", region).uniform(*LEGACY_MARK_S)
 
     def _network_s(self, use: str, a: str, b: str) -> float:
         """A round trip whose median is the matrix's P50 and whose 90th percentile is its P90."""
