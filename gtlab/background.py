@@ -24,6 +24,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 NETWORKS = ("realistic", "fast", "instant")
+LEGACY_APIS = ("historic", "2026")  # version 2017.11.29 as it was, or refused as AWS refuses it today
 _START_S = 30.0      # how long a start may take before it is given up; a busy machine needs some of it
 _ALREADY_RUNS, _PORT_IN_USE = 3, 4  # exit codes of python -m gtlab.localcloud
 
@@ -41,6 +42,7 @@ class Running:
     pid: int
     instance: str
     network: str
+    legacy_api: str
 
     @property
     def url(self) -> str:
@@ -67,31 +69,49 @@ def find() -> Running | None:
     answer = _ask(state["port"], "status", timeout_s=5.0 if _alive() else 0.5)
     if answer is None or answer.get("instance") != state["instance"]:
         return None  # dead, or its port is somebody else's by now
-    return Running(state_folder(), state["port"], state["pid"], state["instance"], answer["network"])
+    return Running(state_folder(), state["port"], state["pid"], state["instance"], answer["network"],
+                   answer["legacy_api"])
 
 
 def status(cloud: Running) -> dict:
-    """What the cloud says of itself: instance, pid, started, network, seed, tables, deliveries_waiting."""
+    """What the cloud says of itself: instance, pid, started, network, seed, legacy_api, tables,
+    deliveries_waiting."""
     answer = _ask(cloud.port, "status")
     if answer is None:
         raise CloudError("The local cloud has stopped answering. Start it again: gtlab up")
     return answer
 
 
-def up(port: int = 0, network: str | None = None, seed: int | None = None) -> tuple[Running, bool]:
+def legacy_face(port: int, face: str | None = None) -> str:
+    """How a running cloud answers the calls of version 2017.11.29 (one of LEGACY_APIS), set to ``face`` if given.
+
+    Raises ValueError for another face, CloudError where no cloud answers.
+    """
+    if face is not None and face not in LEGACY_APIS:
+        raise ValueError(f"There is no legacy API {face!r}. Choose one of: {', '.join(LEGACY_APIS)}.")
+    answer = (_ask(port, "legacy-api") if face is None
+              else _ask(port, "legacy-api", method="PUT", body={"face": face}))
+    if answer is None:
+        raise CloudError("The local cloud has stopped answering. Start it again: gtlab up")
+    return answer["face"]
+
+
+def up(port: int = 0, network: str | None = None, seed: int | None = None,
+       legacy_api: str | None = None) -> tuple[Running, bool]:
     """The running cloud of this home, started if there is none; and whether it was started now.
 
-    ``port`` 0 takes the last one again, or any free one. Raises CloudError: the port is taken, or a cloud that
-    runs already has another port or network than was asked for.
+    ``port`` 0 takes the last one again, or any free one. ``network`` is one of NETWORKS (default: realistic),
+    ``legacy_api`` one of LEGACY_APIS (default: historic). Raises CloudError: the port is taken, or a cloud that
+    runs already has another port, network or legacy API than was asked for.
     """
     with _start_lock():
         running = find()
         if running:
-            _check_same(running, port, network)
+            _check_same(running, port, network, legacy_api)
             return running, False
         if _alive():
             raise CloudError("The local cloud of this home runs but does not answer. Stop it with: gtlab down")
-        return _start(port, network or "realistic", seed), True
+        return _start(port, network or "realistic", seed, legacy_api or LEGACY_APIS[0]), True
 
 
 def down() -> bool:
@@ -112,14 +132,14 @@ def down() -> bool:
 
 
 @contextlib.contextmanager
-def throwaway(network: str = "fast", seed: int | None = None) -> Iterator[Running]:
+def throwaway(network: str = "fast", seed: int | None = None, legacy_api: str | None = None) -> Iterator[Running]:
     """A local cloud of its own in a temporary home, for as long as the block lasts; this process and the ones it
     starts use it (GTLAB_HOME). It and all that is in it are gone afterwards."""
     before = os.environ.get("GTLAB_HOME")
     with tempfile.TemporaryDirectory(prefix="gtlab-", ignore_cleanup_errors=True) as folder:
         os.environ["GTLAB_HOME"] = folder
         try:
-            yield up(network=network, seed=seed)[0]
+            yield up(network=network, seed=seed, legacy_api=legacy_api)[0]
         finally:
             down()
             if before is None:
@@ -128,17 +148,18 @@ def throwaway(network: str = "fast", seed: int | None = None) -> Iterator[Runnin
                 os.environ["GTLAB_HOME"] = before
 
 
-def _check_same(running: Running, port: int, network: str | None) -> None:
-    for what, asked, has in (("port", port, running.port), ("network", network, running.network)):
+def _check_same(running: Running, port: int, network: str | None, legacy_api: str | None) -> None:
+    for what, asked, has in (("port", port, running.port), ("network", network, running.network),
+                             ("legacy API", legacy_api, running.legacy_api)):
         if asked and asked != has:
             raise CloudError(f"A local cloud runs already, with {what} {has}, not {asked}. "
                              "Stop it first (its tables go with it): gtlab down")
 
 
-def _start(port: int, network: str, seed: int | None) -> Running:
+def _start(port: int, network: str, seed: int | None, legacy_api: str) -> Running:
     folder = state_folder()
     command = [sys.executable, "-m", "gtlab.localcloud", "--home", str(folder), "--network", network,
-               "--port", str(port), "--prefer-port", str((_state() or {}).get("port", 0))]
+               "--legacy-api", legacy_api, "--port", str(port), "--prefer-port", str((_state() or {}).get("port", 0))]
     if seed is not None:
         command += ["--seed", str(seed)]
     before = (_state() or {}).get("instance")
@@ -223,9 +244,11 @@ def _wait(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def _ask(port: int, what: str, method: str = "GET", timeout_s: float = 5.0) -> dict | None:
+def _ask(port: int, what: str, method: str = "GET", timeout_s: float = 5.0, body: dict | None = None) -> dict | None:
     """The control API's answer, or None where there is none."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/_gtlab/v1/{what}", method=method)
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/_gtlab/v1/{what}", method=method,
+                                     data=None if body is None else json.dumps(body).encode(),
+                                     headers={} if body is None else {"Content-Type": "application/json"})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
     try:
         with opener.open(request, timeout=timeout_s) as response:

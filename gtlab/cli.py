@@ -46,9 +46,11 @@ def main() -> None:
 @click.option("--network", type=click.Choice(background.NETWORKS),
               help="realistic (default); fast: a tenth of every delay; instant: none.")
 @click.option("--seed", type=int, help="Make the simulated delays the same again in another run.")
-def up(port: int | None, network: str | None, seed: int | None) -> None:
+@click.option("--legacy-api", type=click.Choice(background.LEGACY_APIS),
+              help="CreateGlobalTable and its kin as they were (historic, default), or refused as AWS does in 2026.")
+def up(port: int | None, network: str | None, seed: int | None, legacy_api: str | None) -> None:
     """Start the local cloud in the background, if none runs."""
-    cloud, started = background.up(port or 0, network, seed)
+    cloud, started = background.up(port or 0, network, seed, legacy_api)
     click.echo(f"The local cloud {'is up' if started else 'was up already'}: {cloud.url}, {cloud.network} network.")
     if started:
         click.echo('To point the aws command or any SDK at it: eval "$(gtlab env)"')
@@ -74,6 +76,8 @@ def status(as_json: bool) -> None:
                                "folder": str(cloud.folder), **found}))
         return
     click.echo(f"Running at {cloud.url} (process {cloud.pid}), {cloud.network} network, seed {found['seed']}.")
+    click.echo(f"Global tables of version 2017.11.29: {found['legacy_api']}"
+               + (", as they worked." if found["legacy_api"] == "historic" else ", refused as AWS refuses them today."))
     click.echo(f"State folder: {cloud.folder}")
     for table in found["tables"] or []:
         click.echo(f"  {table['region']:<15} {table['name']}  {table['status']}")

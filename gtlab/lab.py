@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from gtlab import background, commands, regions
 
@@ -82,7 +83,8 @@ def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", repli
         return Lab("aws", choice, profile=profile)
     if backend == "local":
         running, _ = background.up()
-        return Lab("local", choice, dict.fromkeys(regions.REGIONS, running.url), network=running.network)
+        return Lab("local", choice, dict.fromkeys(regions.REGIONS, running.url), network=running.network,
+                   legacy_api=running.legacy_api)
     raise ValueError(f"There is no backend {backend!r}. Choose 'local', 'aws', or a map of Region to endpoint URL.")
 
 
@@ -96,9 +98,10 @@ class Lab:
     """
 
     def __init__(self, backend: str, choice: Choice, endpoints: Mapping[str, str] | None = None,
-                 network: str | None = None, profile: str | None = None):
+                 network: str | None = None, profile: str | None = None, legacy_api: str = "historic"):
         self.backend, self.choice, self.network = backend, choice, network
-        self.simulated = self.legacy_api = backend == "local"
+        self.simulated = backend == "local"
+        self.legacy_api = self.simulated and legacy_api == "historic"
         self.current_api = backend in ("local", "aws")
         self._endpoints, self._profile = endpoints, profile
         self._clients: dict[tuple[str, str], Any] = {}
@@ -185,6 +188,25 @@ class Lab:
             if code not in codes:
                 raise
             print(f"{code}: {error.response['Error']['Message']}" + (f"\n→ {because}" if because else ""))
+
+    @contextlib.contextmanager
+    def legacy_face(self, face: str) -> Iterator[None]:
+        """For a block of code, have the local cloud answer the calls of version 2017.11.29 as they worked
+        (``"historic"``) or as AWS refuses them today (``"2026"``); afterwards it is as before.
+
+        It holds for everybody who uses this cloud meanwhile. Raises ValueError for another face, and on other
+        backends: they answer as they answer.
+        """
+        if self.backend != "local":
+            raise ValueError(f"legacy_face() is a knob of the local cloud; this lab is on {self.label}, which answers "
+                             "these calls as it does.")
+        port = urlsplit(self._endpoints[self.home]).port
+        before = background.legacy_face(port)
+        self.legacy_api = background.legacy_face(port, face) == "historic"
+        try:
+            yield
+        finally:
+            self.legacy_api = background.legacy_face(port, before) == "historic"
 
     def __repr__(self) -> str:
         return (f"Lab on {self.label}\n  home      {regions.label(self.home)}\n  replicas  "

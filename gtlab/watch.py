@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ABSENT = "absent"  # a table that a Region does not have
+_REPLICATION = "aws:rep:"  # what the legacy version's attributes are named by
 
 
 def tables(lab: Lab, name: str, status: str = "ACTIVE", regions: Iterable[str] | None = None, *,
@@ -49,6 +50,7 @@ def item(lab: Lab, name: str, key: Mapping, regions: Iterable[str] | None = None
     """Wait until an item can be read in every Region: any version of it, or the one that ``equals`` is.
 
     Statuses are "not there", "older" (there is another version) and "there"; the data frame is as in :func:`tables`.
+    Only your own attributes are compared; see :func:`look`.
     Raises TimeoutError.
     """
     return until(lambda: look(lab, name, key, regions, equals=equals), "there",
@@ -58,7 +60,11 @@ def item(lab: Lab, name: str, key: Mapping, regions: Iterable[str] | None = None
 def look(lab: Lab, name: str, key: Mapping, regions: Iterable[str] | None = None, *, equals: Mapping | None = None,
          consistent: bool = False) -> dict[str, str]:
     """One read of an item in every Region, all at the same time: "not there", "older" or "there" by Region; see
-    :func:`item`. ``consistent`` makes them strongly consistent reads."""
+    :func:`item`. ``consistent`` makes them strongly consistent reads.
+
+    Only your own attributes are compared with ``equals``: those named ``aws:rep:…``, which global tables of version
+    2017.11.29 put into every item, are left out.
+    """
     where = lab.regions if regions is None else tuple(regions)
 
     def status(region: str) -> str:
@@ -66,9 +72,14 @@ def look(lab: Lab, name: str, key: Mapping, regions: Iterable[str] | None = None
         found = answer.get("Item")
         if found is None:
             return "not there"
-        return "there" if equals is None or found == equals else "older"
+        return "there" if equals is None or own(found) == own(equals) else "older"
 
     return _in_each(where, status)
+
+
+def own(item: Mapping) -> dict:
+    """An item without the attributes that global tables of version 2017.11.29 put into it."""
+    return {name: value for name, value in item.items() if not name.startswith(_REPLICATION)}
 
 
 def table_statuses(lab: Lab, name: str, regions: Iterable[str]) -> dict[str, str]:

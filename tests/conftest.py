@@ -18,6 +18,7 @@ from gtlab import background
 from gtlab.localcloud import wire
 from gtlab.localcloud.errors import Refusal
 from gtlab.stages import MUSIC
+from gtlab.watch import own
 
 SINGAPORE, VIRGINIA, IRELAND = "ap-southeast-1", "us-east-1", "eu-west-1"
 _accounts = itertools.count(100_000_000_001)
@@ -100,7 +101,13 @@ def song(number: int | str = 1, **attributes: str) -> dict:
 
 
 def read(there, key: dict, table: str = "Music") -> dict | None:
-    """An item by its key (other attributes of ``key`` are left out)."""
+    """An item by its key (other attributes of ``key`` are left out), without the legacy version's aws:rep ones."""
+    found = read_all(there, key, table)
+    return None if found is None else own(found)
+
+
+def read_all(there, key: dict, table: str = "Music") -> dict | None:
+    """An item by its key, with all that is in it."""
     return there.get_item(TableName=table, Key={name: key[name] for name in ("Artist", "SongTitle")}).get("Item")
 
 

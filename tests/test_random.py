@@ -17,8 +17,8 @@ NAMES = [f"artist {number}" for number in range(30)]
 class Crowd:
     """Somebody who calls everything, everywhere, without a plan but the seed's."""
 
-    def __init__(self, pretend, seed: int):
-        self.pretend, self.chance = pretend, random.Random(seed)
+    def __init__(self, pretend, seed: int, ttl: bool):
+        self.pretend, self.chance, self.ttl = pretend, random.Random(seed), ttl
         self.clients = [pretend.client(region) for region in REGIONS]
         self.streams = [pretend.client(region, "dynamodbstreams") for region in REGIONS]
         self.done = self.refused = 0
@@ -73,7 +73,8 @@ class Crowd:
             lambda: ("describe_table", music),
             lambda: ("list_tables", {}),
             lambda: ("update_time_to_live", music | {"TimeToLiveSpecification": {
-                "Enabled": self.chance.random() < 0.5, "AttributeName": "until"}}),
+                "Enabled": self.chance.random() < 0.5, "AttributeName": "until"}}) if self.ttl else (
+                    "describe_time_to_live", music),
             lambda: ("update_table", music | {"DeletionProtectionEnabled": False}),
             lambda: ("describe_global_table", {"GlobalTableName": "Music"}),
             lambda: ("create_global_table", {"GlobalTableName": "Music", "ReplicationGroup": [
@@ -91,7 +92,8 @@ class Crowd:
 
 @pytest.mark.parametrize("version", ["2017.11.29", "2019.11.21"])
 def test_all_replicas_are_identical_in_the_end(pretend, version):
-    crowd = Crowd(pretend, seed=20261123)
+    # The legacy version does not replicate TTL's deletes: its replicas would differ, as they did.
+    crowd = Crowd(pretend, seed=20261123, ttl=version == "2019.11.21")
     if version == "2017.11.29":
         for client in crowd.clients:
             client.create_table(**MUSIC)
@@ -105,7 +107,7 @@ def test_all_replicas_are_identical_in_the_end(pretend, version):
             pretend.wait(30)
             crowd.clients[0].update_table(TableName="Music", ReplicaUpdates=[{"Create": {"RegionName": region}}])
         pretend.wait(30)
-    for _ in range(OPERATIONS // 2):
+    for _ in range(OPERATIONS):
         crowd.act()
     for client in crowd.clients:  # nothing expires any more
         status = client.describe_time_to_live(TableName="Music")["TimeToLiveDescription"]["TimeToLiveStatus"]
@@ -114,5 +116,5 @@ def test_all_replicas_are_identical_in_the_end(pretend, version):
                 "Enabled": False, "AttributeName": "until"})
             pretend.wait(60)
     pretend.wait(300)
-    assert crowd.done > OPERATIONS // 4 and crowd.refused > OPERATIONS // 20
+    assert crowd.done > OPERATIONS // 2 and crowd.refused > OPERATIONS // 10
     assert crowd.contents(0) == crowd.contents(1) == crowd.contents(2) != []

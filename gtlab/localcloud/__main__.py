@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from gtlab.localcloud.app import App
 from gtlab.localcloud.cloud import Cloud
+from gtlab.localcloud.legacy import FACES, HISTORIC
 from gtlab.localcloud.world import NETWORKS, World
 
 ALREADY_RUNS, PORT_IN_USE = 3, 4  # exit codes that ``gtlab up`` understands
@@ -41,6 +42,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--prefer-port", type=int, default=0, help="taken if it is free")
     parser.add_argument("--network", choices=NETWORKS, default="realistic")
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--legacy-api", choices=FACES, default=HISTORIC)
     return parser.parse_args()
 
 
@@ -51,14 +53,14 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
     if listener is None:
         return PORT_IN_USE
     instance = secrets.token_hex(8)
-    cloud = Cloud(World(options.network, options.seed))
+    cloud = Cloud(World(options.network, options.seed), options.legacy_api)
     app = App(cloud, instance, stop=lambda: setattr(server, "should_exit", True))
     server = uvicorn.Server(uvicorn.Config(
         app, http="httptools", lifespan="off", log_level="warning", access_log=False, server_header=False,
         date_header=True, timeout_graceful_shutdown=2, backlog=2048, timeout_keep_alive=75))
     app.wake()
     _write(state, {"instance": instance, "pid": os.getpid(), "port": listener.getsockname()[1],
-                   "network": options.network, "started": time.time()})
+                   "network": options.network, "legacy_api": options.legacy_api, "started": time.time()})
     await server.serve(sockets=[listener])
     return 0
 

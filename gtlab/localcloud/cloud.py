@@ -15,7 +15,9 @@ from gtlab.localcloud.current import Current
 from gtlab.localcloud.engine import Change, TableId
 from gtlab.localcloud.errors import Refusal, invalid
 from gtlab.localcloud.groups import CURRENT, LEGACY, Groups
-from gtlab.localcloud.legacy import Legacy
+from gtlab.localcloud.legacy import HISTORIC, Legacy
+from gtlab.localcloud.legacy_settings import LegacySettings
+from gtlab.localcloud.legacy_writes import Mark, Marks, marked, replicated
 from gtlab.localcloud.replication import Delivery, Replication
 from gtlab.localcloud.streams import RETENTION_S, Streams
 from gtlab.localcloud.strong import Hold, Strong
@@ -31,19 +33,24 @@ _WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWri
 
 
 class Cloud:
-    """One local cloud. ``world`` says how far and how long; ``now`` in every call is epoch seconds."""
+    """One local cloud. ``world`` says how far and how long; ``now`` in every call is epoch seconds.
 
-    def __init__(self, world: World):
+    ``legacy_api`` is the face of version 2017.11.29: see FACES in :mod:`legacy`.
+    """
+
+    def __init__(self, world: World, legacy_api: str = HISTORIC):
         engine.reset()  # the library keeps its tables in the module: one cloud a process
         self.world = world
         self.streams = Streams()
         self.tables = Tables(world, self.streams)
-        self.replication = Replication(world.replication_lag_s)
+        self.replication = Replication(world.replication_lag_s, world.reachable)
         self.groups = Groups(self.replication)
         self.scaling = AutoScaling()
         self.current = Current(world, self.tables, self.groups, self.replication, self.scaling)
         self.strong = Strong(world, self.current, self.groups, self.replication)
-        self.legacy = Legacy(world, self.tables, self.groups)
+        self.legacy = Legacy(world, self.tables, self.groups, face=legacy_api)
+        self.legacy_settings = LegacySettings(world, self.tables, self.legacy, self.scaling)
+        self._marks = Marks()
         self._next_housekeeping = 0.0
 
     def begin(self, call: Call) -> Hold:
@@ -86,6 +93,8 @@ class Cloud:
         """Let happen what was due by now."""
         while (due := self._next_event()) <= now:  # in the order in which things happen, however late we look
             self.current.tick(due)
+            for mark in self._marks.due(due):
+                self._mark(mark, due)
             for delivery in self.replication.due(due):
                 self._deliver(delivery, due)
         if now >= self._next_housekeeping:
@@ -97,12 +106,12 @@ class Cloud:
         return min(self._next_event(), self._next_housekeeping)
 
     def _next_event(self) -> float:
-        return min((due for due in (self.replication.next_due(), self.current.next_due()) if due is not None),
-                   default=math.inf)
+        return min((due for due in (self.replication.next_due(), self.current.next_due(), self._marks.next_due())
+                    if due is not None), default=math.inf)
 
     def summary(self, now: float) -> dict:
         """What there is, for ``gtlab status``."""
-        return {"network": self.world.network, "seed": self.world.seed,
+        return {"network": self.world.network, "seed": self.world.seed, "legacy_api": self.legacy.face,
                 "tables": [{"account": table.account, "region": table.region, "name": table.name,
                             "status": self.tables.status(table, now)} for table in engine.tables()],
                 "deliveries_waiting": self.replication.waiting()}
@@ -116,15 +125,34 @@ class Cloud:
         self._record(change, now, identity)
         group = self.groups.of(change.table)
         if group:
-            self.replication.commit(group.id, change.table.region, change.key, change.new, now)
+            region = change.table.region
+            version = self.replication.commit(group.id, region, change.key, change.new, now)
+            if group.version == LEGACY and change.new is not None:
+                due = now + self.world.legacy_mark_s(region)
+                self._marks.add(Mark(group.id, region, change.key, version, due))
+
+    def _mark(self, mark: Mark, now: float) -> None:
+        """The legacy version's second update. It is no write of a customer's, so it is sent to nobody; where another
+        write of the item came first, that one's own is what counts."""
+        if self.replication.version(mark.group, mark.region, mark.key) == mark.version:
+            table = self.groups.by_id(mark.group).table(mark.region)
+            old = engine.item(table, mark.key)
+            if old is not None:
+                self._apply(Change(table, mark.key, old, marked(old, mark.version)), now)
 
     def _deliver(self, delivery: Delivery, now: float) -> None:
         if not self.replication.accept(delivery):
             return
-        table = self.groups.by_id(delivery.group).table(delivery.target)
-        change = Change(table, delivery.key, engine.item(table, delivery.key), delivery.item)
+        group = self.groups.by_id(delivery.group)
+        table, old = group.table(delivery.target), engine.item(group.table(delivery.target), delivery.key)
+        for new in replicated(old, delivery) if group.version == LEGACY else [delivery.item]:
+            self._apply(Change(table, delivery.key, old, new), now)
+            old = new
+
+    def _apply(self, change: Change, now: float) -> None:
+        """A write of the service's own; one that changes nothing leaves no trace."""
         if change.old != change.new:
-            engine.apply(table, delivery.key, delivery.item)
+            engine.apply(change.table, change.key, change.new)
             self._record(change, now)
 
     def _record(self, change: Change, now: float, identity: dict | None = None) -> None:
@@ -141,8 +169,15 @@ class Cloud:
             self._expire(table, key, now)
 
     def _expire(self, table: TableId, key: engine.Key, now: float) -> None:
-        """Delete an expired item where it was last written; the others get the delete by replication."""
+        """Delete an expired item where it was last written; the others get the delete by replication. In the legacy
+        version each Region deletes by its own settings, and tells nobody."""
         group = self.groups.of(table)
+        if group and group.version == LEGACY:
+            change = Change(table, key, engine.item(table, key), None)
+            engine.apply(table, key, None)
+            self._record(change, now, _TTL_IDENTITY)
+            self.replication.lost(group.id, table.region, key)
+            return
         version = self.replication.version(group.id, table.region, key) if group else None
         if version is None or version.region == table.region or version.region not in group.members:
             old = engine.item(table, key)
@@ -277,8 +312,11 @@ _CONTROL: dict[str, Callable[[Cloud, Call, dict, float], dict]] = {
     "ListTables": lambda self, call, data, now: self.tables.list(call.account, call.region, data, now),
     "DescribeTimeToLive": lambda self, call, data, now: self.tables.describe_ttl(_table(call, data)),
     "UpdateTimeToLive": Cloud._update_ttl,
-    "CreateGlobalTable": lambda self, call, data, now: self.legacy.create(call.account, data, now),
-    "UpdateGlobalTable": lambda self, call, data, now: self.legacy.update(call.account, data, now),
+    "CreateGlobalTable": lambda self, call, data, now: self.legacy.create(call.account, call.region, data, now),
+    "UpdateGlobalTable": lambda self, call, data, now: self.legacy.update(call.account, call.region, data, now),
     "DescribeGlobalTable": lambda self, call, data, now: self.legacy.describe(call.account, data, now),
     "ListGlobalTables": lambda self, call, data, now: self.legacy.list(call.account, data, now),
+    "DescribeGlobalTableSettings":
+        lambda self, call, data, now: self.legacy_settings.describe(call.account, data, now),
+    "UpdateGlobalTableSettings": lambda self, call, data, now: self.legacy_settings.update(call.account, data, now),
 }

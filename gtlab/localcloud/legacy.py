@@ -1,8 +1,10 @@
 """Global tables of version 2017.11.29: the article's calls.
 
-AWS refuses CreateGlobalTable since 2026; here it works as it did. A table that is still being created is
-taken as a member, and the global table finishes when it is ready: the article never waits. Texts that are
-not known from the service are ours, in its style; docs/local-cloud.md lists them.
+AWS refuses CreateGlobalTable since 2026. Two faces are to be had: ``historic``, where it works as it did, and
+``2026``, where it is refused as it is today; groups that are there go on replicating, but no call shows them.
+A table that is still being created is taken as a member, and the global table finishes when it is ready: the
+article never waits. Texts that are not known from the service are ours, in its style; docs/local-cloud.md lists
+them. What this version writes into items is in :mod:`legacy_writes`.
 """
 
 from __future__ import annotations
@@ -14,18 +16,22 @@ from gtlab import regions
 from gtlab.localcloud import engine
 from gtlab.localcloud.engine import TableId
 from gtlab.localcloud.errors import Refusal, invalid, invalid_values
-from gtlab.localcloud.groups import LEGACY, Group, Groups
+from gtlab.localcloud.groups import CURRENT, LEGACY, Group, Groups
 from gtlab.localcloud.tables import Tables
 from gtlab.localcloud.world import World
 
+HISTORIC, TODAY = FACES = ("historic", "2026")
+# The only Regions that ever had this version, in the order in which the service's refusal lists them.
+_EVER = ("eu-west-2", "eu-west-1", "ap-southeast-1", "ap-southeast-2", "ap-northeast-2", "eu-central-1",
+         "ap-northeast-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2")
 _NAME = re.compile(r"[a-zA-Z0-9_.-]+")
 
 
 class Legacy:
-    """The operations of the legacy API: (account, input, now) → output."""
+    """The operations of the legacy API: (account, input, now) → output. ``face`` is one of FACES."""
 
-    def __init__(self, world: World, tables: Tables, groups: Groups):
-        self._world, self._tables, self._groups = world, tables, groups
+    def __init__(self, world: World, tables: Tables, groups: Groups, face: str = HISTORIC):
+        self._world, self._tables, self._groups, self.face = world, tables, groups, face
 
     def status(self, group: Group, now: float) -> str:
         if now < group.settled:
@@ -33,12 +39,14 @@ class Legacy:
         group.complete = True
         return "ACTIVE"
 
-    def create(self, account: str, data: dict, now: float) -> dict:
-        name = _checked_name(data)
+    def create(self, account: str, here: str, data: dict, now: float) -> dict:
+        name = checked_name(data)
         asked = [replica.get("RegionName") for replica in data["ReplicationGroup"]]
         if not asked:
             raise invalid_values("Global table must have atleast one replica")
         _check_regions(asked)
+        self._check_open(here)
+        _check_once(asked)
         if self._groups.find(account, name):
             raise Refusal("GlobalTableAlreadyExistsException",
                           f"Global table already exists: Global table with name: '{name}' already exists.")
@@ -48,8 +56,8 @@ class Legacy:
             self._add(group, region, now)
         return {"GlobalTableDescription": self._describe(group, now)}
 
-    def update(self, account: str, data: dict, now: float) -> dict:
-        name, updates = _checked_name(data), data["ReplicaUpdates"]
+    def update(self, account: str, here: str, data: dict, now: float) -> dict:
+        name, updates = checked_name(data), data["ReplicaUpdates"]
         if not updates:
             raise Refusal("ValidationException", "One or more parameter values were invalid")
         if any("Create" in update and "Delete" in update for update in updates):
@@ -60,7 +68,10 @@ class Legacy:
         adds = [update["Create"]["RegionName"] for update in updates if "Create" in update]
         removals = [update["Delete"]["RegionName"] for update in updates if "Delete" in update]
         _check_regions(adds + removals)
-        group = self._find(account, name)
+        if adds:
+            self._check_open(here)
+        _check_once(adds + removals)
+        group = self.find(account, name)
         for region in adds:
             if region in group.members:
                 raise Refusal("ReplicaAlreadyExistsException",
@@ -80,7 +91,7 @@ class Legacy:
         return {"GlobalTableDescription": self._describe(group, now) | {"GlobalTableStatus": was}}
 
     def describe(self, account: str, data: dict, now: float) -> dict:
-        return {"GlobalTableDescription": self._describe(self._find(account, _checked_name(data)), now)}
+        return {"GlobalTableDescription": self._describe(self.find(account, checked_name(data)), now)}
 
     def list(self, account: str, data: dict, now: float) -> dict:
         region, limit = data.get("RegionName"), data.get("Limit", 100)
@@ -90,7 +101,7 @@ class Legacy:
             raise invalid(f"1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: "
                           "Member must have value greater than or equal to 1")
         found = sorted((group for group in self._groups
-                        if (group.account, group.version) == (account, LEGACY) and region in (None, *group.members)
+                        if self._shows(group) and group.account == account and region in (None, *group.members)
                         and group.name > data.get("ExclusiveStartGlobalTableName", "")), key=lambda group: group.name)
         answer = {"GlobalTables": [{"GlobalTableName": group.name, "ReplicationGroup": _members(group.members)}
                                    for group in found[:limit]]}
@@ -98,12 +109,26 @@ class Legacy:
             answer["LastEvaluatedGlobalTableName"] = found[limit - 1].name
         return answer
 
-    def _find(self, account: str, name: str) -> Group:
+    def find(self, account: str, name: str, opening: str = "Global table not found: ") -> Group:
         group = self._groups.find(account, name)
-        if group is None or group.version != LEGACY:  # the legacy calls never show a table of the current version
+        if group is None or not self._shows(group):
             raise Refusal("GlobalTableNotFoundException",
-                          f"Global table not found: Global table with name: '{name}' does not exist.")
+                          f"{opening}Global table with name: '{name}' does not exist.")
         return group
+
+    def _shows(self, group: Group) -> bool:
+        """The legacy calls never show a table of the current version, and today none at all."""
+        return group.version == LEGACY and self.face == HISTORIC
+
+    def _check_open(self, here: str) -> None:
+        """Refuse to make or extend a global table as the service does today, by the Region that is called."""
+        if self.face == HISTORIC:
+            return
+        if here not in _EVER:
+            raise invalid_values(f"DynamoDB global tables version {LEGACY} is not supported in this region "
+                                 f"'{here}', supported regions are : [{', '.join(_EVER)}]")
+        raise invalid_values(f"DynamoDB global tables version {LEGACY} is not supported. We recommend using DynamoDB "
+                             f"global tables version {CURRENT}, instead of version {LEGACY} (Legacy).")
 
     def _describe(self, group: Group, now: float) -> dict:
         return {"ReplicationGroup": _members(group.members), "GlobalTableArn": group.arn,
@@ -169,7 +194,7 @@ def _members(found) -> list[dict]:
     return [{"RegionName": region} for region in found]
 
 
-def _checked_name(data: dict) -> str:
+def checked_name(data: dict) -> str:
     name = data["GlobalTableName"]
     faults = []
     if not 3 <= len(name) <= 255:
@@ -186,7 +211,10 @@ def _checked_name(data: dict) -> str:
 def _check_regions(asked: list[str | None]) -> None:
     for region in asked:
         if region not in regions.REGIONS:
-            raise invalid(f"Invalid AWS Region: {region}")
+            raise invalid(f"Invalid AWS Region: {region or 'null'}")
+
+
+def _check_once(asked: list[str]) -> None:
     twice = next((region for region in asked if asked.count(region) > 1), None)
     if twice:
         raise invalid_values(f"Region: '{twice}' is named more than once")
