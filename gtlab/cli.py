@@ -94,7 +94,8 @@ def env(shell: str) -> None:
         raise background.CloudError("No local cloud is running. Start one: gtlab up")
     from gtlab.lab import chosen
 
-    values = {"AWS_ENDPOINT_URL": cloud.url, "AWS_DEFAULT_REGION": chosen().home, **_ENV}
+    direct = ",".join(dict.fromkeys([*filter(None, os.environ.get("NO_PROXY", "").split(",")), "127.0.0.1"]))
+    values = {"AWS_ENDPOINT_URL": cloud.url, "AWS_DEFAULT_REGION": chosen().home, "NO_PROXY": direct, **_ENV}
     for name in _UNSET:
         click.echo({"posix": f"unset {name}", "fish": f"set -e {name}",
                     "powershell": f"Remove-Item Env:{name} -ErrorAction SilentlyContinue"}[shell])

@@ -55,6 +55,7 @@ def test_up_status_down(home):
 def test_env_is_for_eval(cloud):
     script = ('AWS_PROFILE=mine AWS_SESSION_TOKEN=t AWS_ENDPOINT_URL_DYNAMODB=http://elsewhere; '
               'export AWS_PROFILE AWS_SESSION_TOKEN AWS_ENDPOINT_URL_DYNAMODB\n'
+              'export NO_PROXY=intranet\n'
               f'eval "$({GTLAB} env)" || exit 1\nenv')
     done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and not done.stderr
@@ -63,6 +64,7 @@ def test_env_is_for_eval(cloud):
     assert found["AWS_ACCESS_KEY_ID"] and found["AWS_SECRET_ACCESS_KEY"]
     assert found["AWS_DEFAULT_REGION"] == "ap-southeast-1" and found["AWS_PAGER"] == ""
     assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_DYNAMODB"} & set(found)
+    assert "NO_PROXY=intranet,127.0.0.1" in done.stdout.splitlines()  # never through a proxy
 
 
 def test_env_for_other_shells(cloud):
