@@ -43,7 +43,7 @@ lint: setup ## Check the style of code and notebooks
 lock: ## Bring requirements.lock up to date (needs uv; ARGS=--upgrade for the newest releases)
 	@command -v $(UV) >/dev/null || { echo 'make lock needs uv: python3 -m pip install uv' >&2; exit 1; }
 	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(UV) pip compile --quiet --universal --generate-hashes \
-	  --python-version 3.11 --all-extras --no-annotate --no-emit-index-url $(ARGS) \
+	  --python-version 3.11 --all-extras --no-annotate $(ARGS) \
 	  --output-file $(LOCK) pyproject.toml
 	@echo "$(LOCK): $$(grep -c == $(LOCK)) packages"
 

@@ -21,6 +21,11 @@ from gtlab.stages import MUSIC
 from gtlab.watch import own
 
 SINGAPORE, VIRGINIA, IRELAND = "ap-southeast-1", "us-east-1", "eu-west-1"
+ON_DEMAND = {
+    "TableName": "Music", "BillingMode": "PAY_PER_REQUEST",
+    "AttributeDefinitions": [{"AttributeName": "Artist", "AttributeType": "S"}],
+    "KeySchema": [{"AttributeName": "Artist", "KeyType": "HASH"}],
+}
 _accounts = itertools.count(100_000_000_001)
 
 
@@ -167,3 +172,12 @@ class Pretend:
 @pytest.fixture
 def pretend() -> Pretend:
     return Pretend()
+
+
+@pytest.fixture
+def ohio(pretend):
+    """Ohio's client under the pretend clock, with an ACTIVE on-demand table Music."""
+    client = pretend.client("us-east-2")
+    client.create_table(**ON_DEMAND)
+    pretend.wait(15)
+    return client

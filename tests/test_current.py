@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import pytest
 from botocore.exceptions import ClientError
+from conftest import ON_DEMAND as TABLE
 from conftest import records
 
 OHIO, VIRGINIA, IRELAND = "us-east-2", "us-east-1", "eu-west-1"
-TABLE = {
-    "TableName": "Music", "BillingMode": "PAY_PER_REQUEST",
-    "AttributeDefinitions": [{"AttributeName": "Artist", "AttributeType": "S"}],
-    "KeySchema": [{"AttributeName": "Artist", "KeyType": "HASH"}],
-}
 PROVISIONED = TABLE | {"BillingMode": "PROVISIONED",
                        "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}
 KEY = {"Artist": {"S": "a"}}
@@ -31,15 +27,6 @@ def invalid(text: str):
 
 def gone():
     return refused("ResourceNotFoundException", "not found")
-
-
-@pytest.fixture
-def ohio(pretend):
-    """Ohio's client, with an ACTIVE on-demand table Music."""
-    client = pretend.client(OHIO)
-    client.create_table(**TABLE)
-    pretend.wait(15)
-    return client
 
 
 @pytest.fixture
@@ -97,7 +84,7 @@ def test_one_call_makes_the_replica_and_its_statuses_follow(pretend, ohio):
     assert item(virginia) == KEY  # a write made during creation arrives too
 
 
-def test_each_region_lists_the_others_and_is_a_table_of_its_own(trio):
+def test_each_region_lists_the_others_and_is_a_table_of_its_own(pretend, trio):
     ohio, virginia, ireland = trio
     assert list(entries(ohio)) == [VIRGINIA, IRELAND]
     assert set(entries(virginia)) == {OHIO, IRELAND} and set(entries(ireland)) == {OHIO, VIRGINIA}
@@ -105,6 +92,8 @@ def test_each_region_lists_the_others_and_is_a_table_of_its_own(trio):
     for own in ("TableId", "TableArn", "LatestStreamArn", "LatestStreamLabel", "CreationDateTime"):
         assert len({str(each[own]) for each in tables}) == 3, own
     assert all("MultiRegionConsistency" not in each for each in tables)  # shown only when STRONG
+    with gone():
+        table(pretend.client("sa-east-1"))  # no member
 
 
 def test_a_regional_table_has_no_group_keys(ohio):

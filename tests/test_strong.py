@@ -6,8 +6,9 @@ import threading
 
 import pytest
 from botocore.exceptions import ClientError
+from conftest import ON_DEMAND as TABLE
 from conftest import wait_active, wait_until
-from test_current import KEY, OHIO, TABLE, VIRGINIA, add, entries, gone, invalid, item, remove, replicas, table
+from test_current import KEY, OHIO, VIRGINIA, add, entries, gone, invalid, item, remove, replicas, table
 
 from gtlab import regions
 
@@ -17,14 +18,6 @@ STRONG = {"MultiRegionConsistency": "STRONG"}
 
 def create(*named: str) -> list[dict]:
     return [{"Create": {"RegionName": region}} for region in named]
-
-
-@pytest.fixture
-def ohio(pretend):
-    client = pretend.client(OHIO)
-    client.create_table(**TABLE)
-    pretend.wait(15)
-    return client
 
 
 @pytest.fixture
