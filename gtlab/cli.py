@@ -114,6 +114,7 @@ def lab(notebook: str, no_browser: bool, port: int | None) -> None:
     from gtlab import tour
 
     path = _found(tour.find_notebooks, [notebook])[0]
+    _commands_at_hand()
     cloud, _ = background.up()
     click.echo(f"The local cloud is up: {cloud.url}, {cloud.network} network. It stays up when JupyterLab ends;\n"
                "stop it with: gtlab down")
@@ -144,11 +145,17 @@ def tour(notebooks: tuple[str, ...], parameters: tuple[tuple[str, str], ...], ou
 
     chosen = _found(runner.find_notebooks, notebooks)
     values = _found(runner.check_parameters, chosen, dict(parameters))
+    _commands_at_hand()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the cloud is stopped then too
     with background.throwaway(network):
         results = runner.run(chosen, values, out)
     click.echo(runner.table(results))
     sys.exit(0 if results and all(result.ok for result in results) else 1)
+
+
+def _commands_at_hand() -> None:
+    """Have `gtlab` and `aws` of this environment found in notebooks and JupyterLab's terminals, activated or not."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
 def _found(function, *arguments):

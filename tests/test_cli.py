@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from gtlab import background
@@ -123,3 +124,11 @@ def test_importing_gtlab_is_light_and_starts_nothing(home):
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == []
     assert list(home.iterdir()) == [] and background.find() is None
+
+
+def test_the_tours_kernels_find_the_environments_commands(tmp_path):
+    path = tmp_path / "find.ipynb"
+    code = "import shutil\nassert shutil.which('gtlab') == " + repr(str(GTLAB)) + ", shutil.which('gtlab')"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), path)
+    done = gtlab("tour", str(path), "--network", "instant", "--out", str(tmp_path / "out"), PATH="/usr/bin:/bin")
+    assert done.returncode == 0, done.stderr
