@@ -352,6 +352,27 @@ def test_an_expired_item_is_deleted_once_and_replicated_as_a_delete(pretend, tri
     assert who == [["dynamodb.amazonaws.com"], [None]]
 
 
+def test_a_new_replica_has_its_sources_ttl(pretend, ohio):
+    ohio.update_time_to_live(TableName="Music", TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"})
+    add(ohio, VIRGINIA)
+    pretend.wait(30)
+    described = pretend.client(VIRGINIA).describe_time_to_live(TableName="Music")["TimeToLiveDescription"]
+    assert described["AttributeName"] == "until"
+
+
+def test_disassociate_waits_for_replication(pretend, trio):
+    ohio, virginia, _ = trio
+    virginia.update_table(TableName="Music", DisassociationProtectionEnabled=False)
+    pretend.cloud.world.cut(OHIO, VIRGINIA)
+    ohio.put_item(TableName="Music", Item=KEY)
+    replicas(virginia, {"Disassociate": {"RegionName": VIRGINIA, "DisassociationMode": "WAIT_FOR_REPLICATION"}})
+    pretend.wait(120)
+    assert "Replicas" in table(virginia)
+    pretend.cloud.world.mend(OHIO, VIRGINIA)
+    pretend.wait(5)
+    assert item(virginia) == KEY and "Replicas" not in table(virginia)
+
+
 def test_disassociate_keeps_the_table(pretend, trio):
     ohio, virginia, _ = trio
     leave = {"Disassociate": {"RegionName": VIRGINIA, "DisassociationMode": "WAIT_FOR_REPLICATION"}}

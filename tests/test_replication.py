@@ -48,6 +48,14 @@ def test_of_two_writes_at_the_same_time_the_later_region_in_the_alphabet_wins():
     assert [(delivery.source, core.accept(delivery)) for delivery in core.due(9.0)] == [(HERE, False), (THERE, True)]
 
 
+def test_a_write_is_newer_than_what_its_writer_saw_even_if_the_clock_went_back():
+    core = joined(HERE, THERE)
+    core.commit("g", HERE, "k", {"v": 1}, now=5.0)
+    assert [core.accept(delivery) for delivery in core.due(6.0)] == [True]
+    core.commit("g", THERE, "k", {"v": 2}, now=4.0)
+    assert [core.accept(delivery) for delivery in core.due(6.0)] == [True]
+
+
 def test_a_late_write_does_not_bring_a_deleted_item_back():
     lags = iter([5.0, 1.0])
     core = joined(HERE, THERE, lag=lambda source, target: next(lags))
