@@ -20,7 +20,6 @@ class Crowd:
     def __init__(self, pretend, seed: int, ttl: bool):
         self.pretend, self.chance, self.ttl = pretend, random.Random(seed), ttl
         self.clients = [pretend.client(region) for region in REGIONS]
-        self.streams = [pretend.client(region, "dynamodbstreams") for region in REGIONS]
         self.done = self.refused = 0
 
     def key(self) -> dict:

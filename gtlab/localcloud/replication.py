@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -199,10 +199,3 @@ class Replication:
         self._last_due[link] = due
         delivery = Delivery(group, source, target, key, item, version, due)
         heapq.heappush(self._queue, (due, next(self._order), delivery))
-
-
-def changed(before: Iterable[tuple[Key, dict | None]], read: Callable[[Key], dict | None]
-            ) -> list[tuple[Key, dict | None, dict | None]]:
-    """Of the items that a call might have changed, those that it did: (key, old, new)."""
-    changes = ((key, old, read(key)) for key, old in before)
-    return [(key, old, new) for key, old, new in changes if old != new]
