@@ -363,12 +363,12 @@ def test_a_new_replica_has_its_sources_ttl(pretend, ohio):
 def test_disassociate_waits_for_replication(pretend, trio):
     ohio, virginia, _ = trio
     virginia.update_table(TableName="Music", DisassociationProtectionEnabled=False)
-    pretend.cloud.world.cut(OHIO, VIRGINIA)
+    pretend.cloud.world.turn("partition", (OHIO, VIRGINIA))
     ohio.put_item(TableName="Music", Item=KEY)
     replicas(virginia, {"Disassociate": {"RegionName": VIRGINIA, "DisassociationMode": "WAIT_FOR_REPLICATION"}})
     pretend.wait(120)
     assert "Replicas" in table(virginia)
-    pretend.cloud.world.mend(OHIO, VIRGINIA)
+    pretend.cloud.world.turn_back("partition", (OHIO, VIRGINIA))
     pretend.wait(5)
     assert item(virginia) == KEY and "Replicas" not in table(virginia)
 

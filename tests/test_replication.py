@@ -19,10 +19,10 @@ def joined(*regions: str, lag=lambda source, target: 1.0) -> Replication:
 def test_a_change_is_due_after_its_lag_and_only_once():
     core = joined(HERE, THERE)
     core.commit("g", HERE, "k", {"v": 1}, now=10.0)
-    assert core.due(10.9) == []
+    assert list(core.due(10.9)) == []
     delivery, = core.due(11.0)
     assert (delivery.target, delivery.item, delivery.due) == (THERE, {"v": 1}, 11.0)
-    assert core.due(99.0) == [] and core.next_due() is None
+    assert list(core.due(99.0)) == [] and core.next_due() is None
 
 
 def test_an_applied_delivery_is_not_sent_on():
@@ -74,12 +74,39 @@ def test_one_items_deliveries_keep_their_order_others_need_not():
     assert [delivery.item["v"] for delivery in core.due(9.0)] == [3, 1, 2]
 
 
-def test_nothing_is_delivered_to_or_from_a_region_that_left():
+def test_nothing_is_delivered_to_a_region_that_left_and_what_it_had_sent_arrives():
     core = joined(HERE, THERE, BEYOND)
     core.commit("g", HERE, "k", {"v": 1}, now=0.0)
     core.commit("g", THERE, "l", {"v": 2}, now=0.0)
     core.leave("g", HERE)
-    assert [(delivery.source, delivery.target) for delivery in core.due(9.0)] == [(THERE, BEYOND)]
+    assert [(delivery.source, delivery.target) for delivery in core.due(9.0)] == [
+        (HERE, THERE), (HERE, BEYOND), (THERE, BEYOND)]
+
+
+def test_with_the_last_copy_all_that_is_on_its_way_goes():
+    core = joined(HERE, THERE)
+    core.commit("g", HERE, "k", {"v": 1}, now=0.0)
+    core.leave("g", HERE)
+    core.leave("g", THERE)
+    assert core.waiting() == 0 and list(core.due(9.0)) == []
+
+
+def test_a_new_copy_gets_what_was_on_its_way_to_its_source_and_to_nobody_else():
+    core = joined(HERE, THERE, lag=lambda source, target: 50.0)
+    items = {(HERE, "old"): {"v": 1}, (THERE, "new"): {"v": 2}}
+    core.commit("g", HERE, "old", {"v": 1}, now=0.0)
+    core.commit("g", HERE, "gone", {"v": 1}, now=0.0)
+    for delivery in core.due(50.0):
+        core.accept(delivery)
+    core.commit("g", THERE, "new", {"v": 2}, now=51.0)
+    core.commit("g", THERE, "gone", None, now=51.0)
+    core.join("g", BEYOND)
+    core.backfill("g", HERE, BEYOND, lambda region, key: items.get((region, key)), now=52.0)
+    arrived = {}
+    for delivery in core.due(200.0):
+        if core.accept(delivery) and delivery.target == BEYOND:
+            arrived[delivery.key] = delivery.item
+    assert arrived == {"old": {"v": 1}, "new": {"v": 2}, "gone": None}
 
 
 def test_tombstones_are_kept_while_a_delivery_of_their_item_is_on_its_way():
@@ -96,7 +123,7 @@ def test_tombstones_are_kept_while_a_delivery_of_their_item_is_on_its_way():
 
 def test_what_comes_to_a_cut_link_waits_and_then_arrives_in_order():
     cut = {(HERE, THERE)}
-    core = Replication(lambda source, target: 1.0, lambda source, target: (source, target) not in cut)
+    core = Replication(lambda source, target: 1.0, lambda delivery, now: delivery[1:3] not in cut)
     for region in (HERE, THERE, BEYOND):
         core.join("g", region)
     for number in range(3):

@@ -186,7 +186,7 @@ def test_a_member_cut_off_from_the_others_serves_eventual_reads_only(pretend, tr
     ohio.put_item(TableName="Music", Item=KEY)
     pretend.wait(10)
     for other in (VIRGINIA, OREGON):
-        pretend.cloud.world.cut(OHIO, other)
+        pretend.cloud.world.turn("partition", (OHIO, other))
     for call in (lambda: ohio.put_item(TableName="Music", Item=KEY | {"n": {"N": "1"}}),
                  lambda: item(ohio, ConsistentRead=True)):
         with pytest.raises(ClientError, match="InternalServerError"):
@@ -194,5 +194,5 @@ def test_a_member_cut_off_from_the_others_serves_eventual_reads_only(pretend, tr
     assert item(ohio) == KEY
     virginia.put_item(TableName="Music", Item=KEY | {"n": {"N": "2"}})  # the others go on
     for other in (VIRGINIA, OREGON):
-        pretend.cloud.world.mend(OHIO, other)
+        pretend.cloud.world.turn_back("partition", (OHIO, other))
     assert item(ohio, ConsistentRead=True) == KEY | {"n": {"N": "2"}}

@@ -30,6 +30,14 @@ class AutoScaling:
     def __init__(self) -> None:
         self._targets: dict[tuple[str, str, str, str], _Target] = {}
 
+    # What is kept
+
+    def saved(self) -> list[tuple[tuple[str, str, str, str], _Target]]:
+        return list(self._targets.items())
+
+    def restore(self, kept: list[tuple[tuple[str, str, str, str], _Target]]) -> None:
+        self._targets = dict(kept)
+
     # What the rest of the cloud asks
 
     def scales_writes(self, table: TableId) -> bool:

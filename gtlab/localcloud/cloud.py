@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.autoscaling import AutoScaling
@@ -15,6 +16,7 @@ from gtlab.localcloud.current import Current
 from gtlab.localcloud.engine import Change, TableId
 from gtlab.localcloud.errors import Refusal, invalid
 from gtlab.localcloud.groups import CURRENT, LEGACY, Groups
+from gtlab.localcloud.journal import Journal
 from gtlab.localcloud.legacy import HISTORIC, Legacy
 from gtlab.localcloud.legacy_settings import LegacySettings
 from gtlab.localcloud.legacy_writes import Mark, Marks, marked, replicated
@@ -27,9 +29,24 @@ from gtlab.localcloud.world import World
 
 HOUSEKEEPING_S = 1.0
 _TTL_IDENTITY = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
+_LOOKS = ("Describe", "List", "Get", "Query", "Scan", "BatchGet", "TransactGet")  # what changes no setting
 _READS = ("GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems")
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems",
            "ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
+
+
+@dataclass
+class Unsaved:
+    """What changed since it was last cleared, beside what replication and streams say of themselves."""
+
+    items: set[tuple[TableId, engine.Key]] = field(default_factory=set)
+    tokens: set[tuple[str, str, str]] = field(default_factory=set)  # account, Region, ClientRequestToken
+    settings: bool = False                                          # anything else may have changed
+
+    def clear(self) -> None:
+        self.items.clear()
+        self.tokens.clear()
+        self.settings = False
 
 
 class Cloud:
@@ -43,13 +60,15 @@ class Cloud:
         self.world = world
         self.streams = Streams()
         self.tables = Tables(world, self.streams)
-        self.replication = Replication(world.replication_lag_s, world.reachable)
-        self.groups = Groups(self.replication)
+        self.journal = Journal()
+        self.replication = Replication(world.replication_lag_s, self._passes)
+        self.groups = Groups(self.replication, self.journal)
         self.scaling = AutoScaling()
         self.current = Current(world, self.tables, self.groups, self.replication, self.scaling)
         self.strong = Strong(world, self.current, self.groups, self.replication)
         self.legacy = Legacy(world, self.tables, self.groups, face=legacy_api)
         self.legacy_settings = LegacySettings(world, self.tables, self.legacy, self.scaling)
+        self.unsaved = Unsaved()
         self._marks = Marks()
         self._next_housekeeping = 0.0
 
@@ -70,10 +89,12 @@ class Cloud:
         """Carry a call out; its answer's JSON. Raises Refusal, and then nothing was changed."""
         self.tick(now)
         if call.service == "application-autoscaling":
+            self._may_change_settings(call)
             return _json(_operation(_SCALING, call)(self.scaling, call.account, call.region, call.input, now))
         if call.service == "dynamodbstreams":
             return _json(_STREAM_OPERATIONS[call.operation](self.streams)(call.account, call.region, call.input, now))
         data = _by_name(call)
+        self._may_change_settings(call)
         if call.operation in _CONTROL:
             return _json(_CONTROL[call.operation](self, call, data, now))
         if call.operation in _WRITES or call.operation in _READS:
@@ -83,16 +104,18 @@ class Cloud:
             for delivery in self.strong.behind(call, data, tables):
                 self._deliver(delivery, now)
         if call.operation in _WRITES:
-            body, changes = engine.write(call.account, call.region, call.operation, data, self._is_watched)
+            body, changes = engine.write(call.account, call.region, call.operation, data)
             for change in changes:
                 self._committed(change, now)
+            if "ClientRequestToken" in data:
+                self.unsaved.tokens.add((call.account, call.region, data["ClientRequestToken"]))
             return body
         return engine.call(call.account, call.region, call.operation, data)
 
     def tick(self, now: float) -> None:
         """Let happen what was due by now."""
         while (due := self._next_event()) <= now:  # in the order in which things happen, however late we look
-            self.current.tick(due)
+            self.unsaved.settings |= self.current.tick(due)
             for mark in self._marks.due(due):
                 self._mark(mark, due)
             for delivery in self.replication.due(due):
@@ -116,20 +139,50 @@ class Cloud:
                             "status": self.tables.status(table, now)} for table in engine.tables()],
                 "deliveries_waiting": self.replication.waiting()}
 
+    # The world
+
+    def turn(self, knob: str, place: tuple[str, ...], value: object, now: float) -> None:
+        """Break the world, as in KNOBS of :mod:`world`. Raises ValueError for what makes no sense."""
+        self.tick(now)
+        if self.world.turn(knob, place, value):
+            self._turned("broken", knob, place, value, now)
+
+    def turn_back(self, knob: str, place: tuple[str, ...], now: float) -> None:
+        """Mend one thing. Raises ValueError for a knob or a place that cannot be."""
+        self.tick(now)
+        if self.world.turn_back(knob, place):
+            self._turned("mended", knob, place, None, now)
+
+    def mend_all(self, now: float) -> None:
+        """Put everything right."""
+        for knob, place, _ in self.world.turned():
+            self.turn_back(knob, place, now)
+
+    def _turned(self, kind: str, knob: str, place: tuple[str, ...], value: object, now: float) -> None:
+        self.journal.world(kind, knob, place, value, now)
+        self.unsaved.settings = True
+
+    def _passes(self, delivery: Delivery, now: float) -> bool:
+        """Whether a delivery can arrive now."""
+        return self.world.reachable(delivery.source, delivery.target)
+
     # Changes
 
-    def _is_watched(self, table: TableId) -> bool:
-        return self.tables.stream(table) is not None or self.groups.of(table) is not None
+    def _may_change_settings(self, call: Call) -> None:
+        if call.operation not in _WRITES and not call.operation.startswith(_LOOKS):
+            self.unsaved.settings = True
 
     def _committed(self, change: Change, now: float, identity: dict | None = None) -> None:
         self._record(change, now, identity)
-        group = self.groups.of(change.table)
+        group, version = self.groups.of(change.table), None
         if group:
             region = change.table.region
             version = self.replication.commit(group.id, region, change.key, change.new, now)
             if group.version == LEGACY and change.new is not None:
                 due = now + self.world.legacy_mark_s(region)
                 self._marks.add(Mark(group.id, region, change.key, version, due))
+        self.journal.write(change.table, engine.key_attributes(change.table, change.key), deleted=change.new is None,
+                           by="ttl" if identity else "customer", version=version, at=now)
 
     def _mark(self, mark: Mark, now: float) -> None:
         """The legacy version's second update. It is no write of a customer's, so it is sent to nobody; where another
@@ -141,10 +194,15 @@ class Cloud:
                 self._apply(Change(table, mark.key, old, marked(old, mark.version)), now)
 
     def _deliver(self, delivery: Delivery, now: float) -> None:
-        if not self.replication.accept(delivery):
-            return
         group = self.groups.by_id(delivery.group)
-        table, old = group.table(delivery.target), engine.item(group.table(delivery.target), delivery.key)
+        table = group.table(delivery.target)
+        winner = self.replication.version(delivery.group, delivery.target, delivery.key)
+        key = engine.key_attributes(table, delivery.key)
+        if not self.replication.accept(delivery):
+            self.journal.discarded(table, key, delivery, winner, now)
+            return
+        self.journal.delivery(table, key, delivery, now)
+        old = engine.item(table, delivery.key)
         for new in replicated(old, delivery) if group.version == LEGACY else [delivery.item]:
             self._apply(Change(table, delivery.key, old, new), now)
             old = new
@@ -156,14 +214,15 @@ class Cloud:
             self._record(change, now)
 
     def _record(self, change: Change, now: float, identity: dict | None = None) -> None:
+        self.unsaved.items.add((change.table, change.key))
         stream = self.tables.stream(change.table)
         if stream:
-            keys = engine.key_attributes(change.table, change.new or change.old)
+            keys = engine.key_attributes(change.table, change.key)
             self.streams.record(stream, keys, change.old, change.new, now, identity)
 
     def _housekeep(self, now: float) -> None:
-        self.tables.housekeep(now)
-        self.streams.trim(now)
+        self.unsaved.settings |= self.tables.housekeep(now) | self.streams.trim(now)
+        self.unsaved.tokens.update(engine.forget_tokens())
         self.replication.forget_tombstones(now - RETENTION_S)
         for table, key in self.tables.ttl_expired(now):
             self._expire(table, key, now)
@@ -176,6 +235,7 @@ class Cloud:
             change = Change(table, key, engine.item(table, key), None)
             engine.apply(table, key, None)
             self._record(change, now, _TTL_IDENTITY)
+            self.journal.write(table, engine.key_attributes(table, key), deleted=True, by="ttl", version=None, at=now)
             self.replication.lost(group.id, table.region, key)
             return
         version = self.replication.version(group.id, table.region, key) if group else None
@@ -213,7 +273,7 @@ class Cloud:
         if group and group.version == CURRENT:
             self.current.deleted(table, group, now, self.tables.gone_at(table))
         elif group:
-            self.groups.leave(group, table.region)
+            self.groups.leave(group, table.region, now)
         return {"TableDescription": description}
 
     def _update_table(self, call: Call, data: dict, now: float) -> dict:

@@ -62,6 +62,12 @@ class _State:
     protected: dict[str, bool] = field(default_factory=dict)  # DisassociationProtectionEnabled by Region
 
 
+@dataclass
+class Saved:
+    states: dict[str, _State]
+    events: list[tuple[float, str, list]]  # when, which method, with what
+
+
 class Current:
     """The groups of the current version, and what is to happen to them."""
 
@@ -77,13 +83,28 @@ class Current:
     def next_due(self) -> float | None:
         return self._events[0][0] if self._events else None
 
-    def tick(self, now: float) -> None:
+    def tick(self, now: float) -> bool:
+        """Let happen what was due by now; whether there was any."""
+        happened = False
         while self._events and self._events[0][0] <= now:
             _, _, what, arguments = heapq.heappop(self._events)
             getattr(self, what)(*arguments, now)
+            happened = True
+        return happened
 
     def _at(self, due: float, what: str, *arguments: object) -> None:
         heapq.heappush(self._events, (due, next(self._order), what, arguments))
+
+    # What is kept
+
+    def saved(self) -> Saved:
+        return Saved(dict(self._states), [(due, what, list(arguments)) for due, _, what, arguments
+                                          in sorted(self._events, key=lambda event: event[:2])])
+
+    def restore(self, kept: Saved) -> None:
+        self._states = kept.states
+        for due, what, arguments in kept.events:
+            self._at(due, what, *arguments)
 
     # Looking
 
@@ -269,8 +290,8 @@ class Current:
                                     with_stream=not state.strong)
         self._scaling.copy(source, there)
         self._groups.join(group, region, now)
-        for key, item in engine.items(source):
-            self._replication.copy(group.id, replica.source, region, key, item, now)
+        self._replication.backfill(group.id, replica.source, region,
+                                   lambda at, key: engine.item(group.table(at), key), now)
 
     def _update(self, table: TableId, actions: list[dict], witnesses: list[dict], strong: bool, now: float) -> None:
         state = self._must_have(table, actions)
@@ -333,7 +354,7 @@ class Current:
         if group is None:
             return
         if region in group.members and len(group.members) > 1:
-            self._groups.leave(group, region)
+            self._groups.leave(group, region, now)
         until = gone + self._world.control_plane_s("replica table gone", region)
         self._tables.drop(group.table(region), now, until)
 
@@ -346,7 +367,7 @@ class Current:
         if len(state.replicas) <= 1:
             del self._states[group_id]
             for last in list(group.members):
-                self._groups.leave(group, last)
+                self._groups.leave(group, last, now)
 
     def _disassociate(self, table: TableId, actions: list[dict], witnesses: list[dict], strong: bool,
                       now: float) -> None:
@@ -371,7 +392,7 @@ class Current:
         if self._replication.waiting(group_id, region):
             self._at(now + 0.05, "_set_free", group_id, region)
             return
-        self._groups.leave(group, region)
+        self._groups.leave(group, region, now)
         self._forget_replica(group_id, region, now)
 
     # Other calls on members
@@ -443,7 +464,7 @@ class Current:
         state = self._states[group.id]
         state.replicas[table.region].deleting = now
         if len(group.members) > 1:
-            self._groups.leave(group, table.region)
+            self._groups.leave(group, table.region, now)
         self._at(gone, "_forget_replica", group.id, table.region)
 
 

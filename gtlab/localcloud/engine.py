@@ -11,7 +11,8 @@ import copy
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ministack.core.responses import request_scope
@@ -59,11 +60,8 @@ def call(account: str, region: str, operation: str, data: dict) -> bytes:
     return body if isinstance(body, bytes) else body.encode()
 
 
-def write(account: str, region: str, operation: str, data: dict, watched) -> tuple[bytes, list[Change]]:
-    """Carry a write out; also what it changed in the tables for which ``watched(TableId)`` is true.
-
-    A write that changes nothing is no change, as on the service.
-    """
+def write(account: str, region: str, operation: str, data: dict) -> tuple[bytes, list[Change]]:
+    """Carry a write out; also what it changed. A write that changes nothing is no change, as on the service."""
     if operation == "TransactWriteItems":
         _check_transaction(account, region, data)
     before = [(table, key, item(table, key)) for table, key in touched(account, region, operation, data)]
@@ -79,11 +77,9 @@ def write(account: str, region: str, operation: str, data: dict, watched) -> tup
             if item(table, key) is not old:
                 apply(table, key, old)
         raise invalid(f"gtlab's local cloud cannot carry out this {operation}; nothing was changed.") from None
-    before = [(table, key, old) for table, key, old in before if watched(table)]
     if operation in PARTIQL:  # an INSERT makes an item that was not there to look at before
         known = {(table, key) for table, key, _ in before}
-        before += [(table, key, None) for table in {table for table, _, _ in before} | set(
-            partiql_tables(account, region, data)) if watched(table) for key, _ in items(table)
+        before += [(table, key, None) for table in partiql_tables(account, region, data) for key, _ in items(table)
                    if (table, key) not in known]
     changes = [Change(table, key, old, item(table, key)) for table, key, old in before]
     for change in changes:
@@ -121,9 +117,14 @@ def is_empty(table: TableId) -> bool:
     return next(items(table), None) is None
 
 
-def key_attributes(table: TableId, stored: dict) -> dict:
-    """The primary key of an item, as the API writes it."""
-    return {element["AttributeName"]: stored[element["AttributeName"]] for element in _raw(table)["KeySchema"]}
+def key_attributes(table: TableId, key: Key) -> dict:
+    """A primary key as the API writes it."""
+    raw = _raw(table)
+    kinds = {each["AttributeName"]: each["AttributeType"] for each in raw["AttributeDefinitions"]}
+    found = {raw["pk_name"]: {kinds[raw["pk_name"]]: key.partition}}
+    if raw["sk_name"]:
+        found[raw["sk_name"]] = {kinds[raw["sk_name"]]: key.sort}
+    return found
 
 
 def apply(table: TableId, key: Key, new: dict | None) -> None:
@@ -140,6 +141,56 @@ def apply(table: TableId, key: Key, new: dict | None) -> None:
 
 def reset() -> None:
     _dynamodb.reset()
+
+
+# What is kept
+
+# The library's other records: what it holds of tags, backups and the like.
+_RECORDS = ("_tags", "_pitr_settings", "_kinesis_destinations", "_backups", "_contributor_insights",
+            "_resource_policies", "_exports", "_imports")
+_MOST_TOKENS = 1000  # transactions whose tokens are remembered; the library would remember all of them
+
+
+def saved() -> dict:
+    """Every table without its items, and the library's other records, as JSON can hold them."""
+    return {"tables": [[*scoped, {name: value for name, value in raw.items() if name != "items"}]
+                       for scoped, raw in _dynamodb._tables.all_items()],
+            "records": {name: [[*scoped, value] for scoped, value in getattr(_dynamodb, name).all_items()]
+                        for name in _RECORDS}}
+
+
+def restore(kept: dict, kept_items: Iterable[tuple[TableId, Key, dict]],
+            tokens: Iterable[tuple[str, str, str, dict]]) -> None:
+    """Take up what was kept."""
+    reset()
+    for account, region, name, raw in kept["tables"]:
+        _dynamodb._tables.set_scoped(account, region, name, raw | {"items": defaultdict(dict), "ItemCount": 0})
+    for name, entries in kept["records"].items():
+        for account, region, key, value in entries:
+            getattr(_dynamodb, name).set_scoped(account, region, key, value)
+    for table, key, stored in kept_items:
+        apply(table, key, stored)
+    for account, region, token, answer in tokens:
+        _dynamodb._txn_idempotency.set_scoped(account, region, token, answer)
+
+
+def incarnation(table: TableId) -> str:
+    """What tells a table from another one that had its name before."""
+    return _raw(table)["TableId"]
+
+
+def token(account: str, region: str, name: str) -> dict | None:
+    """What is remembered of the transaction that had this ClientRequestToken."""
+    return _dynamodb._txn_idempotency.get_scoped(account, region, name)
+
+
+def forget_tokens() -> list[tuple[str, str, str]]:
+    """Forget the oldest tokens, so that memory is bounded; which they were."""
+    known = [scoped for scoped, _ in _dynamodb._txn_idempotency.all_items()]
+    old = known[:-_MOST_TOKENS]
+    for scoped in old:
+        _dynamodb._txn_idempotency.pop_scoped(*scoped, None)
+    return old
 
 
 def _raw(table: TableId) -> dict | None:

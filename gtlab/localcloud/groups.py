@@ -5,12 +5,12 @@ The calls that make and change them are in :mod:`legacy` (version 2017.11.29) an
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.engine import TableId
+from gtlab.localcloud.journal import Journal
 from gtlab.localcloud.replication import Replication
 
 LEGACY, CURRENT = "2017.11.29", "2019.11.21"
@@ -43,11 +43,11 @@ class Group:
 class Groups:
     """Every global table of every account, by account and name."""
 
-    def __init__(self, replication: Replication):
-        self._replication = replication
+    def __init__(self, replication: Replication, journal: Journal):
+        self._replication, self._journal = replication, journal
         self._groups: dict[tuple[str, str], Group] = {}
         self._by_id: dict[str, Group] = {}
-        self._numbers = itertools.count(1)
+        self._made = 0
 
     def __iter__(self) -> Iterator[Group]:
         return iter(list(self._groups.values()))
@@ -63,8 +63,18 @@ class Groups:
         group = self._groups.get((table.account, table.name))
         return group if group and table.region in group.members else None
 
+    def saved(self) -> tuple[int, list[Group]]:
+        """The number of groups that there have ever been, and those that there are."""
+        return self._made, list(self._groups.values())
+
+    def restore(self, kept: tuple[int, list[Group]]) -> None:
+        self._made, groups = kept
+        self._groups = {(group.account, group.name): group for group in groups}
+        self._by_id = {group.id: group for group in groups}
+
     def new(self, account: str, name: str, version: str, now: float) -> Group:
-        group = Group(f"{account}/{name}#{next(self._numbers)}", account, name, version, round(now, 3))
+        self._made += 1
+        group = Group(f"{account}/{name}#{self._made}", account, name, version, round(now, 3))
         self._groups[account, name] = self._by_id[group.id] = group
         return group
 
@@ -74,10 +84,12 @@ class Groups:
         self._replication.join(group.id, region)
         for key, _ in engine.items(group.table(region)):
             self._replication.adopt(group.id, region, key, now)
+        self._journal.member(group.table(region), joined=True, at=now)
 
-    def leave(self, group: Group, region: str) -> None:
+    def leave(self, group: Group, region: str, now: float) -> None:
         """A Region's table stops replicating; the table is not touched. The last to leave ends the group."""
         group.members.remove(region)
+        self._journal.member(group.table(region), joined=False, at=now)
         self._replication.leave(group.id, region)
         if not group.members:
             del self._groups[group.account, group.name], self._by_id[group.id]

@@ -86,7 +86,7 @@ class Legacy:
         for region in adds:
             self._add(group, region, now)
         for region in removals:
-            self._groups.leave(group, region)  # detached: the table and its data stay
+            self._groups.leave(group, region, now)  # detached: the table and its data stay
         # The answer shows the group as it was asked to be, under the status it had.
         return {"GlobalTableDescription": self._describe(group, now) | {"GlobalTableStatus": was}}
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Hashable, Iterator
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-LOOK_AGAIN_S = 0.2  # between two looks at a link that was cut
+LOOK_AGAIN_S = 0.2  # between two looks at what does not let deliveries pass
 
 Key = Hashable
 Lag = Callable[[str, str], float]
@@ -29,9 +30,8 @@ class Version(NamedTuple):
     region: str
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """One item on its way from one Region's copy to another's. ``item`` None is a delete."""
+class Delivery(NamedTuple):
+    """One item on its way from one Region's copy to another's. ``item`` None is a delete, ``n`` rises with each."""
 
     group: str
     source: str
@@ -40,6 +40,7 @@ class Delivery:
     item: dict | None
     version: Version
     due: float  # seconds, on the caller's clock
+    n: int = 0
 
 
 @dataclass
@@ -48,40 +49,71 @@ class _Copy:
     tombstones: set[Key] = field(default_factory=set)
 
 
+@dataclass
+class Unsaved:
+    """What changed since it was last cleared, for whoever keeps it: by what it is now, not by how it came to be."""
+
+    copies: set[tuple[str, str]] = field(default_factory=set)         # group and Region: gone, or begun anew
+    versions: set[tuple[str, str, Key]] = field(default_factory=set)  # group, Region, key
+    sent: dict[int, Delivery] = field(default_factory=dict)
+    done: set[int] = field(default_factory=set)                       # deliveries that are no longer on their way
+
+    def __bool__(self) -> bool:
+        return bool(self.versions or self.sent or self.done or self.copies)
+
+    def clear(self) -> None:
+        for part in (self.copies, self.versions, self.sent, self.done):
+            part.clear()
+
+
 class Replication:
     """All the copies of all the groups, and all that is on its way between them.
 
-    ``lag(source, target)`` answers the seconds that one delivery takes, ``reachable(source, target)`` whether it can
-    arrive: what comes to a link that is cut waits there, and the link is looked at again every LOOK_AGAIN_S.
+    ``lag(source, target)`` answers the seconds that one delivery takes, ``passes(delivery, now)`` whether it can
+    arrive. One that cannot waits, and what comes behind it on the same link with it, so that order is kept; each
+    link is looked at again every LOOK_AGAIN_S.
     """
 
-    def __init__(self, lag: Lag, reachable: Callable[[str, str], bool] = lambda source, target: True):
-        self._lag, self._reachable = lag, reachable
+    def __init__(self, lag: Lag, passes: Callable[[Delivery, float], bool] = lambda delivery, now: True):
+        self._lag, self._passes = lag, passes
         self._copies: dict[tuple[str, str], _Copy] = {}
         self._queue: list[tuple[float, int, Delivery]] = []
-        self._order = itertools.count()
+        self._numbers = itertools.count(1)
         self._last_due: dict[tuple[str, str, str, Key], float] = {}
-        self._held: dict[tuple[str, str], list[Delivery]] = {}  # by link: source and target
+        self._held: dict[tuple[str, str, str], deque[Delivery]] = {}  # by link: group, source and target
         self._look_again: float | None = None
+        self.unsaved = Unsaved()
 
     def join(self, group: str, region: str) -> None:
         """A Region gets a copy, empty as far as replication knows."""
         self._copies.setdefault((group, region), _Copy())
+        self.unsaved.copies.add((group, region))
 
     def adopt(self, group: str, region: str, key: Key, now: float) -> None:
         """An item that a Region had before it joined: it is as old as this moment, and is sent to nobody."""
         self._copies[group, region].versions[key] = Version(int(now * 1e6), region)
+        self.unsaved.versions.add((group, region, key))
 
     def leave(self, group: str, region: str) -> None:
-        """A Region's copy goes. What is on its way to it, or has not left it yet, is dropped."""
+        """A Region's copy goes, and what is on its way to it is dropped. What it sent arrives: some may have it
+        already, and copies that differ for ever would be worse than a late write. With the last copy all of it goes."""
         self._copies.pop((group, region), None)
-        self._queue = [entry for entry in self._queue
-                       if entry[2].group != group or region not in (entry[2].source, entry[2].target)]
+        self.unsaved.copies.add((group, region))
+        last = not self.regions(group)
+
+        def dropped(delivery: Delivery) -> bool:
+            gone = delivery.group == group and (last or delivery.target == region)
+            if gone:
+                self._no_longer(delivery)
+            return gone
+
+        self._queue = [entry for entry in self._queue if not dropped(entry[2])]
         heapq.heapify(self._queue)
-        self._held = {link: [delivery for delivery in held if delivery.group != group or region not in link]
-                      for link, held in self._held.items()}
+        held = ((link, deque(delivery for delivery in waiting if not dropped(delivery)))
+                for link, waiting in self._held.items())
+        self._held = {link: waiting for link, waiting in held if waiting}
         self._last_due = {link: due for link, due in self._last_due.items()
-                          if link[0] != group or region not in link[1:3]}
+                          if link[0] != group or not (last or link[2] == region)}
 
     def regions(self, group: str) -> list[str]:
         return [region for of, region in self._copies if of == group]
@@ -90,40 +122,52 @@ class Replication:
         """A local write took effect in a Region: give it its version and send it to every other copy."""
         copy = self._copies[group, region]
         version = self._next_version(copy, key, region, now)
-        self._store(copy, key, version, item)
+        self._store(group, region, key, version, item)
         for target in self.regions(group):
             if target != region:
                 self._send(group, region, target, key, item, version, now)
         return version
 
-    def copy(self, group: str, source: str, target: str, key: Key, item: dict, now: float) -> None:
-        """Send an item as it is, under the version that it has: the backfill of a copy that has just joined."""
-        self._send(group, source, target, key, item, self._copies[group, source].versions[key], now)
+    def backfill(self, group: str, source: str, target: str, item_of: Callable[[str, Key], dict | None],
+                 now: float) -> None:
+        """Send a copy that has just joined what there is, under the versions that it has: what the source has, and
+        from each other copy what is newer there, for what is on its way to the source is on its way to nobody else.
+        ``item_of(region, key)`` is an item, None where there is none."""
+        known = self._copies[group, source].versions
+        for region in self.regions(group):
+            for key, version in self._copies[group, region].versions.items() if region != target else ():
+                if region == source or key not in known or known[key] < version:
+                    self._send(group, region, target, key, item_of(region, key), version, now)
 
-    def due(self, now: float) -> list[Delivery]:
-        """What has arrived by now, in order of arrival; it is handed out once."""
+    def due(self, now: float) -> Iterator[Delivery]:
+        """What has arrived by now, in order of arrival; it is handed out once, and is to be taken one by one: whether
+        the next one can arrive is asked when its turn comes."""
         self._release(now)
-        arrived = []
         while self._queue and self._queue[0][0] <= now:
             delivery = heapq.heappop(self._queue)[2]
-            if not self._reachable(delivery.source, delivery.target):
-                self._held.setdefault((delivery.source, delivery.target), []).append(delivery)
+            link = delivery[:3]
+            if link in self._held or not self._passes(delivery, now):
+                self._held.setdefault(link, deque()).append(delivery)
                 self._look_again = self._look_again or now + LOOK_AGAIN_S
                 continue
-            link = (delivery.group, delivery.source, delivery.target, delivery.key)
-            if self._last_due.get(link) == delivery.due:
-                del self._last_due[link]
-            arrived.append(delivery)
-        return arrived
+            item_link = (*link, delivery.key)
+            if self._last_due.get(item_link) == delivery.due:
+                del self._last_due[item_link]
+            self._no_longer(delivery)
+            yield delivery
 
     def _release(self, now: float) -> None:
-        """Let go what waits on links that are no longer cut, in the order in which it came there."""
+        """Let go what waits on links that let deliveries pass again, in the order in which it came there."""
         if self._look_again is None or now < self._look_again:
             return
-        for link in [link for link in self._held if self._reachable(*link)]:
+        for link in [link for link, waiting in self._held.items() if self._passes(waiting[0], now)]:
             for delivery in self._held.pop(link):
-                heapq.heappush(self._queue, (now, next(self._order), delivery))
+                heapq.heappush(self._queue, (now, delivery.n, delivery))
         self._look_again = now + LOOK_AGAIN_S if self._held else None
+
+    def _no_longer(self, delivery: Delivery) -> None:
+        if self.unsaved.sent.pop(delivery.n, None) is None:
+            self.unsaved.done.add(delivery.n)
 
     def accept(self, delivery: Delivery) -> bool:
         """Whether a delivery is to be applied: it is newer than what its target has. If so, it is recorded."""
@@ -133,19 +177,21 @@ class Replication:
         stored = copy.versions.get(delivery.key)
         if stored is not None and stored >= delivery.version:
             return False
-        self._store(copy, delivery.key, delivery.version, delivery.item)
+        self._store(delivery.group, delivery.target, delivery.key, delivery.version, delivery.item)
         return True
 
     def next_due(self) -> float | None:
-        times = [self._queue[0][0]] if self._queue else []
-        return min([*times, *([self._look_again] if self._look_again else [])], default=None)
+        first = self._queue[0][0] if self._queue else None
+        return min((due for due in (first, self._look_again) if due is not None), default=None)
 
     def waiting(self, group: str | None = None, region: str | None = None) -> int:
         """Deliveries that are on their way; of one group, to or from one Region, if they are named."""
-        return sum(group is None or (delivery.group == group and region in (delivery.source, delivery.target))
-                   for delivery in self._on_their_way())
+        if group is None:
+            return len(self._queue) + sum(map(len, self._held.values()))
+        return sum(delivery.group == group and region in (delivery.source, delivery.target)
+                   for delivery in self.on_their_way())
 
-    def _on_their_way(self) -> Iterator[Delivery]:
+    def on_their_way(self) -> Iterator[Delivery]:
         yield from (entry[2] for entry in self._queue)
         for held in self._held.values():
             yield from held
@@ -164,19 +210,19 @@ class Replication:
         copy = self._copies[group, region]
         if key in copy.versions:
             copy.tombstones.add(key)
+            self.unsaved.versions.add((group, region, key))
 
     def forget_tombstones(self, before: float) -> int:
         """Drop tombstones older than a time, but never one whose item still has a delivery on its way."""
-        busy = {(delivery.group, delivery.key) for delivery in self._on_their_way()}
-        dropped = 0
-        for (group, _), copy in self._copies.items():
-            old = [key for key in copy.tombstones
-                   if copy.versions[key].time_us < before * 1e6 and (group, key) not in busy]
-            for key in old:
-                copy.tombstones.discard(key)
-                del copy.versions[key]
-            dropped += len(old)
-        return dropped
+        old = [(group, region, key) for (group, region), copy in self._copies.items() for key in copy.tombstones
+               if copy.versions[key].time_us < before * 1e6]
+        busy = {(delivery.group, delivery.key) for delivery in self.on_their_way()} if old else set()
+        old = [(group, region, key) for group, region, key in old if (group, key) not in busy]
+        for group, region, key in old:
+            self._copies[group, region].tombstones.discard(key)
+            del self._copies[group, region].versions[key]
+        self.unsaved.versions.update(old)
+        return len(old)
 
     def _next_version(self, copy: _Copy, key: Key, region: str, now: float) -> Version:
         # A write is judged against what its writer saw, so it is newer than that even on a coarse clock.
@@ -184,18 +230,51 @@ class Replication:
         time_us = int(now * 1e6)
         return Version(time_us if seen is None else max(time_us, seen.time_us + 1), region)
 
-    @staticmethod
-    def _store(copy: _Copy, key: Key, version: Version, item: dict | None) -> None:
+    def _store(self, group: str, region: str, key: Key, version: Version, item: dict | None) -> None:
+        copy = self._copies[group, region]
         copy.versions[key] = version
         if item is None:
             copy.tombstones.add(key)
         else:
             copy.tombstones.discard(key)
+        self.unsaved.versions.add((group, region, key))
 
     def _send(self, group: str, source: str, target: str, key: Key, item: dict | None, version: Version,
               now: float) -> None:
         link = (group, source, target, key)
         due = max(now + self._lag(source, target), self._last_due.get(link, 0.0))
-        self._last_due[link] = due
-        delivery = Delivery(group, source, target, key, item, version, due)
-        heapq.heappush(self._queue, (due, next(self._order), delivery))
+        delivery = Delivery(group, source, target, key, item, version, due, next(self._numbers))
+        self._put(delivery)
+        self.unsaved.sent[delivery.n] = delivery
+
+    def _put(self, delivery: Delivery) -> None:
+        self._last_due[(*delivery[:3], delivery.key)] = delivery.due
+        heapq.heappush(self._queue, (delivery.due, delivery.n, delivery))
+
+    # What is kept
+
+    def copies(self) -> list[tuple[str, str]]:
+        """Every copy: group and Region."""
+        return list(self._copies)
+
+    def entry(self, group: str, region: str, key: Key) -> tuple[Version, bool] | None:
+        """An item's version in a copy, and whether it is a tombstone."""
+        copy = self._copies.get((group, region))
+        if copy is None or key not in copy.versions:
+            return None
+        return copy.versions[key], key in copy.tombstones
+
+    def restore(self, copies: Iterable[tuple[str, str]], entries: Iterable[tuple[str, str, Key, Version, bool]],
+                deliveries: Iterable[Delivery]) -> None:
+        """Take up what was kept, before anything else happens."""
+        self._copies = {copy: _Copy() for copy in copies}
+        for group, region, key, version, is_tombstone in entries:
+            copy = self._copies[group, region]
+            copy.versions[key] = version
+            if is_tombstone:
+                copy.tombstones.add(key)
+        last = 0
+        for delivery in sorted(deliveries, key=lambda delivery: delivery.n):
+            self._put(delivery)
+            last = delivery.n
+        self._numbers = itertools.count(last + 1)

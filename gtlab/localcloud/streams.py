@@ -12,14 +12,15 @@ import hashlib
 import json
 import secrets
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from gtlab.localcloud.errors import Refusal, invalid
 
 RETENTION_S = 24 * 3600        # of a record
 ITERATOR_LIFE_S = 15 * 60      # of a shard iterator
-MOST_RECORDS = 100_000         # a shard keeps its newest: memory is bounded (ours)
+MOST_RECORDS = 10_000          # a shard keeps its newest: memory is bounded (ours)
 SHARDS_ON_DEMAND = 4           # an on-demand table's stream starts with four, as observed
 VIEW_TYPES = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 _ITERATOR_TYPES = ("TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER")
@@ -35,7 +36,8 @@ def label_at(now: float) -> str:
 class Shard:
     id: str
     start: str                                       # first sequence number
-    records: deque = field(default_factory=lambda: deque(maxlen=MOST_RECORDS))  # (sequence number, time, record)
+    # (sequence number, time, record as JSON: a fraction of what it takes as objects)
+    records: deque[tuple[str, float, bytes]] = field(default_factory=lambda: deque(maxlen=MOST_RECORDS))
     end: str | None = None                           # set when the stream is closed
 
 
@@ -61,7 +63,8 @@ class Streams:
 
     def __init__(self) -> None:
         self._streams: dict[str, Stream] = {}
-        self._sequence = 0
+        self.sequence = 0  # of the newest record, over the whole cloud
+        self.unsaved: list[tuple[str, str, str, float, bytes]] = []  # records, as restore() takes them
 
     def enable(self, account: str, region: str, table: str, view_type: str, key_schema: list[dict],
                shards: int, now: float) -> Stream:
@@ -105,16 +108,41 @@ class Streams:
         if identity:
             record["userIdentity"] = identity
         shard = stream.shards[_spread(keys[stream.key_schema[0]["AttributeName"]], len(stream.shards))]
-        shard.records.append((sequence, now, record))
+        entry = (sequence, now, json.dumps(record, ensure_ascii=False).encode())
+        shard.records.append(entry)
+        self.unsaved.append((arn, shard.id, *entry))
 
-    def trim(self, now: float) -> None:
-        """Forget records past their 24 hours, and closed streams that have none left."""
+    def trim(self, now: float) -> bool:
+        """Forget records past their 24 hours, and closed streams that have none left; whether there was any."""
+        trimmed = False
         for arn, stream in list(self._streams.items()):
             for shard in stream.shards:
                 while shard.records and shard.records[0][1] < now - RETENTION_S:
                     shard.records.popleft()
+                    trimmed = True
             if stream.closed and stream.closed < now - RETENTION_S:
                 del self._streams[arn]
+                trimmed = True
+        return trimmed
+
+    # What is kept
+
+    def saved(self) -> list[Stream]:
+        """Every stream, without its records."""
+        return [replace(stream, shards=[replace(shard, records=deque()) for shard in stream.shards])
+                for stream in self._streams.values()]
+
+    def restore(self, streams: list[Stream], sequence: int,
+                records: Iterable[tuple[str, str, str, float, bytes]]) -> None:
+        """Take up what was kept; records as (ARN, shard, sequence number, time, JSON), in order."""
+        for stream in streams:
+            for shard in stream.shards:
+                shard.records = deque(maxlen=MOST_RECORDS)
+            self._streams[stream.arn] = stream
+        shards = {(stream.arn, shard.id): shard for stream in streams for shard in stream.shards}
+        for arn, shard_id, *entry in records:
+            shards[arn, shard_id].records.append(tuple(entry))
+        self.sequence = sequence
 
     # The API's operations: (account, region, input, now) → output.
 
@@ -176,7 +204,7 @@ class Streams:
                                                       f"{ITERATOR_LIFE_S // 60} minutes ago.")
         limit = _limit(data, 1000)
         fresh = [entry for entry in shard.records if entry[0] > after and entry[1] >= now - RETENTION_S][:limit]
-        answer = {"Records": [entry[2] for entry in fresh]}
+        answer = {"Records": [json.loads(entry[2]) for entry in fresh]}
         last = fresh[-1][0] if fresh else after
         drained = not shard.records or last >= shard.records[-1][0]
         if not (shard.end and drained):  # a closed shard ends: no next iterator
@@ -207,8 +235,8 @@ class Streams:
 
     def _next_sequence(self) -> str:
         """22 digits, rising over the whole cloud."""
-        self._sequence += 1
-        return f"{1_000_000_000_000_000_000_000 + self._sequence}"
+        self.sequence += 1
+        return f"{1_000_000_000_000_000_000_000 + self.sequence}"
 
 
 def item_size(item: dict) -> int:

@@ -43,6 +43,12 @@ class _Ghost:
     gone: float
 
 
+@dataclass
+class Saved:
+    lives: list[tuple[TableId, Life]]
+    ghosts: list[tuple[TableId, _Ghost]]
+
+
 class Tables:
     def __init__(self, world: World, streams: Streams):
         self._world, self._streams = world, streams
@@ -278,9 +284,20 @@ class Tables:
                         if _expired(item.get(life.ttl_attribute), now)]
         return expired
 
-    def housekeep(self, now: float) -> None:
-        for table in [table for table, ghost in self._ghosts.items() if now >= ghost.gone]:
+    def housekeep(self, now: float) -> bool:
+        """Forget what is gone; whether there was any."""
+        gone = [table for table, ghost in self._ghosts.items() if now >= ghost.gone]
+        for table in gone:
             del self._ghosts[table]
+        return bool(gone)
+
+    # What is kept
+
+    def saved(self) -> Saved:
+        return Saved(list(self._lives.items()), list(self._ghosts.items()))
+
+    def restore(self, kept: Saved) -> None:
+        self._lives, self._ghosts = dict(kept.lives), dict(kept.ghosts)
 
 
 def _like(schema: dict) -> dict:

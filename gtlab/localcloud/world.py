@@ -3,12 +3,17 @@
 Three things that learners confuse are kept apart here: a caller's round trip to a Region, the
 replication lag between two Regions, and how long the control plane takes to carry a change out.
 All figures are simulated. Times are seconds.
+
+The world can be broken and mended: see KNOBS. A knob is set at a place, which is a tuple of Regions (for
+``throttle``: account, Region and table), to a value; one that is not set is as it should be.
 """
 
 from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from gtlab import regions
 
@@ -44,6 +49,74 @@ LEGACY_MARK_S = (0.005, 0.02)
 _Z90 = 1.2815515655446004  # the standard normal's 90th percentile
 
 
+OUTAGES = ("timeout", "refused", "error")  # how the endpoint of a Region that is down fails
+MOST_MS, MOST_S, MOST_UNITS = 60_000, 3600, 1_000_000  # the most that knobs take: sixty seconds, an hour, a million
+BURST_S = 300  # a table's unused capacity is kept for five minutes, as AWS documents
+
+
+class Knob(NamedTuple):
+    """One way in which the world can be broken. ``places``: how many parts its place has, ``()`` always for 0."""
+
+    name: str
+    places: tuple[int, ...]
+    pair: bool                      # two Regions in whatever order
+    check: Callable[[Any], Any]     # the value as it is kept; raises ValueError for one that makes no sense
+    what: str                       # what it does
+    value: str = ""                 # what the value is; empty where there is none
+
+
+def _nothing(value: Any) -> None:
+    if value is not None:
+        raise ValueError("it takes no value")
+
+
+def _number(most: float, unit: str) -> Callable[[Any], float]:
+    def check(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+            raise ValueError(f"it takes a number of {unit} from 0 to {most}, not {value!r}")
+        return value
+    return check
+
+
+def _outage(value: Any) -> str:
+    if value not in OUTAGES:
+        raise ValueError(f"it takes one of {', '.join(OUTAGES)}, not {value!r}")
+    return value
+
+
+def _place(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"it takes the code of a Region, not {value!r}")
+    return regions.get(value).code
+
+
+def _throttle(value: Any) -> dict:
+    limits = {"read_units": (0, MOST_UNITS), "write_units": (0, MOST_UNITS), "burst_s": (0, MOST_S)}
+    value = {} if value is None else value
+    if not isinstance(value, dict) or set(value) - set(limits):
+        raise ValueError(f"it takes {', '.join(limits)}, not {value!r}")
+    for name, given in value.items():
+        low, high = limits[name]
+        if isinstance(given, bool) or not isinstance(given, int | float) or not low <= given <= high:
+            raise ValueError(f"{name} is a number from {low} to {high}, not {given!r}")
+    return value
+
+
+KNOBS = {knob.name: knob for knob in (
+    Knob("partition", (2,), True, _nothing, "nothing passes between two Regions"),
+    Knob("isolate", (1,), False, _nothing, "nothing passes between a Region and any other; callers reach it"),
+    Knob("outage", (1,), False, _outage, "a Region is down: its endpoint fails, nothing passes to or from it",
+         "timeout, refused or error"),
+    Knob("slow", (2,), True, _number(MOST_MS, "milliseconds"),
+         "a round trip between two Regions takes longer, for callers and for replication", "ms added to a round trip"),
+    Knob("lag", (0, 2), False, _number(MOST_S, "seconds"),
+         "replication takes this long, from a Region to another or everywhere", "seconds"),
+    Knob("throttle", (3,), False, _throttle,
+         "a table has no more than its capacity and its burst credit", "read_units, write_units, burst_s"),
+    Knob("caller", (0,), False, _place, "every caller is in this Region", "a Region"),
+)}
+
+
 class World:
     """Draws round trips, replication lags and control-plane times.
 
@@ -56,32 +129,71 @@ class World:
             raise ValueError(f"no network named {network!r}; choose from {', '.join(NETWORKS)}")
         self.network, self.seed = network, seed if seed is not None else random.SystemRandom().getrandbits(32)
         self._scale = NETWORKS[network]
-        self._cut: set[frozenset[str]] = set()
+        self._set: dict[str, dict[tuple[str, ...], Any]] = {name: {} for name in KNOBS}
         self._chance: dict[tuple[str, ...], random.Random] = {}
 
     def round_trip_s(self, caller: str | None, region: str) -> float:
         """One round trip from a caller in a Region (None: nowhere, no distance) to a Region's endpoint."""
-        if caller is None or not self._scale:
+        caller = self._set["caller"].get((), caller)
+        if caller is None:
             return 0.0
-        return self._scale * self._network_s("caller", caller, region)
+        network = self._scale * self._network_s("caller", caller, region) if self._scale else 0.0
+        return network + self._slowed_s(caller, region)
 
     def replication_lag_s(self, source: str, target: str) -> float:
         """From a commit at the source to its arrival at the target: half a round trip, and processing."""
+        lags = self._set["lag"]
+        if lags:
+            fixed = lags.get((source, target), lags.get(()))
+            if fixed is not None:
+                return fixed
+        slowed = self._slowed_s(source, target) / 2
         if not self._scale:
-            return 0.0
+            return slowed
         chance = self._link("processing", source, target)
         processing = chance.lognormvariate(math.log(PROCESSING_MEDIAN_S), PROCESSING_SIGMA)
-        return self._scale * (self._network_s("replication", source, target) / 2 + processing)
+        return self._scale * (self._network_s("replication", source, target) / 2 + processing) + slowed
 
-    def cut(self, a: str, b: str) -> None:
-        """Part two Regions: nothing passes between them until :meth:`mend`."""
-        self._cut.add(frozenset((a, b)))
+    # Breaking it and mending it
 
-    def mend(self, a: str, b: str) -> None:
-        self._cut.discard(frozenset((a, b)))
+    def turn(self, knob: str, place: tuple[str, ...], value: Any = None) -> bool:
+        """Set a knob. Whether that changed anything; raises ValueError for what makes no sense."""
+        place = checked_place(knob, place)
+        try:
+            value = KNOBS[knob].check(value)
+        except ValueError as error:
+            raise ValueError(f"{knob}: {error}.") from None
+        if place in self._set[knob] and self._set[knob][place] == value:
+            return False
+        self._set[knob][place] = value
+        return True
+
+    def turn_back(self, knob: str, place: tuple[str, ...]) -> bool:
+        """Clear a knob. Whether it had been set; raises ValueError for a knob or place that cannot be."""
+        place = checked_place(knob, place)
+        return self._set[knob].pop(place, self) is not self
+
+    def turned(self) -> list[tuple[str, tuple[str, ...], Any]]:
+        """Every knob that is set: its name, place and value."""
+        return [(name, place, value) for name, places in self._set.items() for place, value in places.items()]
+
+    def outage(self, region: str) -> str | None:
+        """How a Region's endpoint fails (one of OUTAGES), None where it does not."""
+        return self._set["outage"].get((region,))
+
+    def throttle(self, account: str, region: str, table: str) -> dict | None:
+        """The limits that a table is held to: ``read_units`` and ``write_units`` where they are not its own,
+        ``burst_s``. None where it is not held to any."""
+        return self._set["throttle"].get((account, region, table))
 
     def reachable(self, a: str, b: str) -> bool:
-        return frozenset((a, b)) not in self._cut
+        """Whether anything passes between two Regions."""
+        parted, cut_off = self._set["partition"], (self._set["isolate"], self._set["outage"])
+        return not ((parted and _pair(a, b) in parted)
+                    or any((region,) in regions_off for regions_off in cut_off if regions_off for region in (a, b)))
+
+    def _slowed_s(self, a: str, b: str) -> float:
+        return self._set["slow"].get(_pair(a, b), 0.0) / 1000 if self._set["slow"] else 0.0
 
     def control_plane_s(self, step: str, region: str) -> float:
         """How long a step of the control plane (a key of CONTROL_PLANE_S) takes this time."""
@@ -101,3 +213,24 @@ class World:
         if names not in self._chance:
             self._chance[names] = random.Random(f"{self.seed}:{':'.join(names)}")
         return self._chance[names]
+
+
+def checked_place(knob: str, place: tuple[str, ...]) -> tuple[str, ...]:
+    """A place as it is kept; raises ValueError that says what would be one."""
+    known = KNOBS.get(knob)
+    if known is None:
+        raise ValueError(f"There is no knob {knob!r}; there are: {', '.join(KNOBS)}.")
+    if len(place) not in known.places:
+        wanted = " or ".join({0: "no place", 1: "a Region", 2: "two Regions", 3: "an account, a Region and a table"}[
+            number] for number in known.places)
+        raise ValueError(f"{knob}: it takes {wanted}, not {len(place)} names.")
+    if knob == "throttle":
+        return (place[0], regions.get(place[1]).code, place[2])
+    codes = tuple(regions.get(region).code for region in place)
+    if len(set(codes)) < len(codes):
+        raise ValueError(f"{knob}: it takes two different Regions, not {codes[0]} twice.")
+    return _pair(*codes) if known.pair else codes
+
+
+def _pair(a: str, b: str) -> tuple[str, str]:
+    return (a, b) if a < b else (b, a)
