@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 NETWORKS = ("realistic", "fast", "instant")
 LEGACY_APIS = ("historic", "2026")  # version 2017.11.29 as it was, or refused as AWS refuses it today
 _START_S = 30.0      # how long a start may take before it is given up; a busy machine needs some of it
-_ALREADY_RUNS, _PORT_IN_USE = 3, 4  # exit codes of python -m gtlab.localcloud
+_ALREADY_RUNS, _PORT_IN_USE, _DISK = 3, 4, 5  # exit codes of python -m gtlab.localcloud
 
 
 class CloudError(Exception):
@@ -96,12 +96,13 @@ def legacy_face(port: int, face: str | None = None) -> str:
     return answer["face"]
 
 
-def up(port: int = 0, network: str | None = None, seed: int | None = None,
-       legacy_api: str | None = None) -> tuple[Running, bool]:
+def up(port: int = 0, network: str | None = None, seed: int | None = None, legacy_api: str | None = None,
+       in_memory: bool = False) -> tuple[Running, bool]:
     """The running cloud of this home, started if there is none; and whether it was started now.
 
-    ``port`` 0 takes the last one again, or any free one. ``network`` is one of NETWORKS (default: realistic),
-    ``legacy_api`` one of LEGACY_APIS (default: historic). Raises CloudError: the port is taken, or a cloud that
+    ``port`` 0 takes the last one again, or any free one. ``network`` is one of NETWORKS, ``legacy_api`` one of
+    LEGACY_APIS; not given, they are as they were last (at first realistic, historic). ``in_memory``: the cloud
+    neither takes up what this home keeps nor keeps anything. Raises CloudError: the port is taken, or a cloud that
     runs already has another port, network or legacy API than was asked for.
     """
     with _start_lock():
@@ -111,7 +112,7 @@ def up(port: int = 0, network: str | None = None, seed: int | None = None,
             return running, False
         if _alive():
             raise CloudError("The local cloud of this home runs but does not answer. Stop it with: gtlab down")
-        return _start(port, network or "realistic", seed, legacy_api or LEGACY_APIS[0]), True
+        return _start(port, network, seed, legacy_api, in_memory), True
 
 
 def down() -> bool:
@@ -139,7 +140,7 @@ def throwaway(network: str = "fast", seed: int | None = None, legacy_api: str | 
     with tempfile.TemporaryDirectory(prefix="gtlab-", ignore_cleanup_errors=True) as folder:
         os.environ["GTLAB_HOME"] = folder
         try:
-            yield up(network=network, seed=seed, legacy_api=legacy_api)[0]
+            yield up(network=network, seed=seed, legacy_api=legacy_api, in_memory=True)[0]
         finally:
             down()
             if before is None:
@@ -153,15 +154,18 @@ def _check_same(running: Running, port: int, network: str | None, legacy_api: st
                              ("legacy API", legacy_api, running.legacy_api)):
         if asked and asked != has:
             raise CloudError(f"A local cloud runs already, with {what} {has}, not {asked}. "
-                             "Stop it first (its tables go with it): gtlab down")
+                             "Stop it first (it keeps its tables): gtlab down")
 
 
-def _start(port: int, network: str, seed: int | None, legacy_api: str) -> Running:
+def _start(port: int, network: str | None, seed: int | None, legacy_api: str | None, in_memory: bool) -> Running:
     folder = state_folder()
-    command = [sys.executable, "-m", "gtlab.localcloud", "--home", str(folder), "--network", network,
-               "--legacy-api", legacy_api, "--port", str(port), "--prefer-port", str((_state() or {}).get("port", 0))]
-    if seed is not None:
-        command += ["--seed", str(seed)]
+    command = [sys.executable, "-m", "gtlab.localcloud", "--home", str(folder), "--port", str(port),
+               "--prefer-port", str((_state() or {}).get("port", 0))]
+    for option, value in (("--network", network), ("--seed", seed), ("--legacy-api", legacy_api)):
+        if value is not None:
+            command += [option, str(value)]
+    if in_memory:
+        command.append("--in-memory")
     before = (_state() or {}).get("instance")
     # A session of its own: Ctrl-C in the terminal, or the end of the kernel, must not reach it.
     apart = ({"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
@@ -193,6 +197,9 @@ def _failed_start(code: int, port: int, folder: Path) -> CloudError:
                           "any free one.")
     if code == _ALREADY_RUNS:
         return CloudError("Another local cloud of this home is just starting or ending. Try again.")
+    if code == _DISK:
+        return CloudError(f"The state in {folder} cannot be read or written: is the disk full, or the folder somebody "
+                          f"else's? Its log: {folder / 'cloud.log'}. To go on without: gtlab up --in-memory")
     return CloudError(f"The local cloud ended at its start (exit code {code}). Its log: {folder / 'cloud.log'}")
 
 

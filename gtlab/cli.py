@@ -44,13 +44,14 @@ def main() -> None:
 @main.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1. Default: the last one, or any free.")
 @click.option("--network", type=click.Choice(background.NETWORKS),
-              help="realistic (default); fast: a tenth of every delay; instant: none.")
+              help="realistic (at first); fast: a tenth of every delay; instant: none. Default: as it was.")
 @click.option("--seed", type=int, help="Make the simulated delays the same again in another run.")
 @click.option("--legacy-api", type=click.Choice(background.LEGACY_APIS),
-              help="CreateGlobalTable and its kin as they were (historic, default), or refused as AWS does in 2026.")
-def up(port: int | None, network: str | None, seed: int | None, legacy_api: str | None) -> None:
-    """Start the local cloud in the background, if none runs."""
-    cloud, started = background.up(port or 0, network, seed, legacy_api)
+              help="CreateGlobalTable and its kin as they were (historic, at first), or refused as AWS does in 2026.")
+@click.option("--in-memory", is_flag=True, help="A throwaway: nothing is taken up from disk, nothing kept.")
+def up(port: int | None, network: str | None, seed: int | None, legacy_api: str | None, in_memory: bool) -> None:
+    """Start the local cloud in the background, if none runs. It comes back with all that was in it."""
+    cloud, started = background.up(port or 0, network, seed, legacy_api, in_memory)
     click.echo(f"The local cloud {'is up' if started else 'was up already'}: {cloud.url}, {cloud.network} network.")
     if started:
         click.echo('To point the aws command or any SDK at it: eval "$(gtlab env)"')
@@ -58,7 +59,7 @@ def up(port: int | None, network: str | None, seed: int | None, legacy_api: str 
 
 @main.command()
 def down() -> None:
-    """Stop the local cloud. Its tables go with it."""
+    """Stop the local cloud. What is in it is kept; gtlab reset empties it."""
     click.echo("The local cloud is stopped." if background.down() else "No local cloud was running.")
 
 

@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import socket
+import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -17,11 +18,12 @@ import uvicorn
 from filelock import FileLock, Timeout
 
 from gtlab.localcloud.app import App
-from gtlab.localcloud.cloud import Cloud
-from gtlab.localcloud.legacy import FACES, HISTORIC
-from gtlab.localcloud.world import NETWORKS, World
+from gtlab.localcloud.keeper import keep
+from gtlab.localcloud.legacy import FACES
+from gtlab.localcloud.world import NETWORKS
 
-ALREADY_RUNS, PORT_IN_USE = 3, 4  # exit codes that ``gtlab up`` understands
+ALREADY_RUNS, PORT_IN_USE, DISK = 3, 4, 5  # exit codes that ``gtlab up`` understands
+STATE_FILE = "cloud.sqlite3"  # in the state folder
 
 
 def main() -> int:
@@ -33,6 +35,9 @@ def main() -> int:
             return asyncio.run(_serve(options, home / "cloud.json"))
     except Timeout:
         return ALREADY_RUNS
+    except sqlite3.OperationalError as error:
+        logging.getLogger(__name__).error("%s: %s", home / STATE_FILE, error)
+        return DISK
 
 
 def _options() -> argparse.Namespace:
@@ -40,9 +45,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--home", type=Path, required=True, help="state folder")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--prefer-port", type=int, default=0, help="taken if it is free")
-    parser.add_argument("--network", choices=NETWORKS, default="realistic")
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--legacy-api", choices=FACES, default=HISTORIC)
+    parser.add_argument("--network", choices=NETWORKS, help="default: as it was, at first realistic")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--legacy-api", choices=FACES, help="default: as it was, at first historic")
+    parser.add_argument("--in-memory", action="store_true", help="keep nothing")
     return parser.parse_args()
 
 
@@ -53,15 +59,19 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
     if listener is None:
         return PORT_IN_USE
     instance = secrets.token_hex(8)
-    cloud = Cloud(World(options.network, options.seed), options.legacy_api)
-    app = App(cloud, instance, stop=lambda: setattr(server, "should_exit", True))
+    keeper = keep(None if options.in_memory else options.home / STATE_FILE,
+                  options.network, options.seed, options.legacy_api)
+    app = App(keeper, instance, stop=lambda: setattr(server, "should_exit", True))
     server = uvicorn.Server(uvicorn.Config(
         app, http="httptools", lifespan="off", log_level="warning", access_log=False, server_header=False,
         date_header=True, timeout_graceful_shutdown=2, backlog=2048, timeout_keep_alive=75))
     app.wake()
     _write(state, {"instance": instance, "pid": os.getpid(), "port": listener.getsockname()[1],
-                   "network": options.network, "legacy_api": options.legacy_api, "started": time.time()})
-    await server.serve(sockets=[listener])
+                   "started": time.time()})
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        keeper.close()
     return 0
 
 

@@ -10,25 +10,28 @@ import asyncio
 import json
 import logging
 import secrets
+import sqlite3
 import time
 import zlib
 from collections.abc import Callable
 
 from gtlab.localcloud import control, wire
-from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.errors import Refusal
+from gtlab.localcloud.keeper import Keeper
 
 log = logging.getLogger(__name__)
 MAX_BODY = 16 * 1024 * 1024  # the service's limit for a request
+_NOT_SAVED = json.dumps(Refusal("ServiceUnavailable", "gtlab's local cloud cannot write its state to disk. Make room, "
+                                "or start it with: gtlab up --in-memory").body()).encode()
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
 class App:
-    """An ASGI application around one :class:`Cloud`."""
+    """An ASGI application around one cloud and its keeper."""
 
-    def __init__(self, cloud: Cloud, instance: str, stop: Callable[[], None]):
-        self._cloud = cloud
-        self._control = control.control(cloud, instance, stop)
+    def __init__(self, keeper: Keeper, instance: str, stop: Callable[[], None]):
+        self._keeper = keeper
+        self._control = control.control(keeper, instance, stop, self.wake)
         self._timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope, receive, send) -> None:
@@ -47,14 +50,14 @@ class App:
     async def _dynamodb(self, headers: dict[str, str], receive, send) -> None:
         try:
             call = wire.parse(headers, await _read(receive))
-            away = self._cloud.world.round_trip_s(call.caller, call.region)
+            away = self._keeper.cloud.world.round_trip_s(call.caller, call.region)
             await _pass(away / 2)
-            hold = self._cloud.begin(call)
+            hold = self._keeper.cloud.begin(call)
             try:
                 await _pass(hold.seconds)
                 status, body = self._carry_out(call)
             finally:
-                self._cloud.end(hold)
+                self._keeper.cloud.end(hold)
             await _pass(away / 2)
         except Refusal as refusal:
             status, body = refusal.status, json.dumps(refusal.body()).encode()
@@ -62,19 +65,29 @@ class App:
 
     def _carry_out(self, call: wire.Call) -> tuple[int, bytes]:
         try:
-            return 200, self._cloud.call(call, time.time())
+            answer = 200, self._keeper.cloud.call(call, time.time())
         except Refusal as refusal:
-            return refusal.status, json.dumps(refusal.body()).encode()
+            answer = refusal.status, json.dumps(refusal.body()).encode()
         except Exception:
             log.exception("%s failed", call.operation)
             refusal = Refusal("ValidationException", f"gtlab's local cloud cannot carry out this {call.operation}.")
-            return 400, json.dumps(refusal.body()).encode()
+            answer = 400, json.dumps(refusal.body()).encode()
         finally:
             self.wake()
+        return answer if self._saved() else (503, _NOT_SAVED)
+
+    def _saved(self) -> bool:
+        """Whether all that has happened is on disk: nobody is told of what the end of this process would undo."""
+        try:
+            self._keeper.save()
+            return True
+        except sqlite3.Error:
+            log.exception("the state cannot be written")
+            return False
 
     def wake(self) -> None:
         """Have the loop tick the cloud when something is due."""
-        loop, due = asyncio.get_running_loop(), self._cloud.next_due()
+        loop, due = asyncio.get_running_loop(), self._keeper.cloud.next_due()
         at = loop.time() + max(0.0, due - time.time())
         if self._timer is None or self._timer.cancelled() or at < self._timer.when():
             if self._timer:
@@ -84,9 +97,10 @@ class App:
     def _tick(self) -> None:
         self._timer = None
         try:
-            self._cloud.tick(time.time())
+            self._keeper.cloud.tick(time.time())
         except Exception:
             log.exception("a tick failed")
+        self._saved()
         self.wake()
 
 

@@ -24,6 +24,9 @@ class _Target:
     policies: dict[str, dict] = field(default_factory=dict)
 
 
+Saved = list[tuple[tuple[str, str, str, str], _Target]]
+
+
 class AutoScaling:
     """Scalable targets by account, Region, resource and dimension."""
 
@@ -32,10 +35,10 @@ class AutoScaling:
 
     # What is kept
 
-    def saved(self) -> list[tuple[tuple[str, str, str, str], _Target]]:
+    def saved(self) -> Saved:
         return list(self._targets.items())
 
-    def restore(self, kept: list[tuple[tuple[str, str, str, str], _Target]]) -> None:
+    def restore(self, kept: Saved) -> None:
         self._targets = dict(kept)
 
     # What the rest of the cloud asks

@@ -55,12 +55,12 @@ class Cloud:
     ``legacy_api`` is the face of version 2017.11.29: see FACES in :mod:`legacy`.
     """
 
-    def __init__(self, world: World, legacy_api: str = HISTORIC):
+    def __init__(self, world: World, legacy_api: str = HISTORIC, journal: Journal | None = None):
         engine.reset()  # the library keeps its tables in the module: one cloud a process
         self.world = world
         self.streams = Streams()
         self.tables = Tables(world, self.streams)
-        self.journal = Journal()
+        self.journal = journal or Journal()
         self.replication = Replication(world.replication_lag_s, self._passes)
         self.groups = Groups(self.replication, self.journal)
         self.scaling = AutoScaling()
@@ -123,6 +123,15 @@ class Cloud:
         if now >= self._next_housekeeping:
             self._next_housekeeping = now + HOUSEKEEPING_S
             self._housekeep(now)
+
+    def resume(self, now: float) -> None:
+        """Go on after a restart: what the legacy version had still to mark in customers' items is marked."""
+        for group in self.groups:
+            for table in map(group.table, group.members if group.version == LEGACY else ()):
+                for key, item in engine.items(table):
+                    version = self.replication.version(group.id, table.region, key)
+                    if version and version.region == table.region and marked(item, version) != item:
+                        self._marks.add(Mark(group.id, table.region, key, version, now))
 
     def next_due(self) -> float:
         """When :meth:`tick` has something to do next."""

@@ -1,53 +1,158 @@
-"""The lab's own HTTP API, below ``/_gtlab/v1``: what the local cloud is, its knobs, and its end."""
+"""The lab's own HTTP API, below ``/_gtlab/v1``: what the local cloud is, its knobs, what happened, and its end.
+
+docs/control-api.md describes it for callers in any language.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from json import JSONDecodeError
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
-from gtlab.localcloud.cloud import Cloud
+from gtlab.localcloud.keeper import Keeper
 from gtlab.localcloud.legacy import FACES
+from gtlab.localcloud.wire import DEFAULT_ACCOUNT
+from gtlab.localcloud.world import KNOBS
 
 PREFIX = "/_gtlab/v1"
+MOST_AT_ONCE = 1000    # events in one answer
+_ALIVE_S = 15.0        # a stream of events without any says that it lives
 
 
-def control(cloud: Cloud, instance: str, stop: Callable[[], None]) -> Starlette:
-    """``GET status``: what runs here. ``POST stop``: end it. ``GET legacy-api``: how version 2017.11.29 answers;
-    ``PUT legacy-api`` with ``{"face": "historic"}`` or ``"2026"`` changes it. ``instance`` tells one cloud from
-    another.
-    """
+def control(keeper: Keeper, instance: str, stop: Callable[[], None], wake: Callable[[], None]) -> Starlette:
+    """The API as an ASGI application. ``instance`` tells one cloud from another; ``wake`` is called where something
+    may be due earlier than it was."""
     started = time.time()
+
+    def done(answer: dict) -> JSONResponse:
+        keeper.save()
+        wake()
+        return JSONResponse(answer)
+
+    def world() -> dict:
+        return {"network": keeper.cloud.world.network, "seed": keeper.cloud.world.seed,
+                "knobs": [{"knob": knob, "place": list(place), "value": value}
+                          for knob, place, value in keeper.cloud.world.turned()],
+                "can": {knob.name: {"what": knob.what, "places": list(knob.places), "value": knob.value}
+                        for knob in KNOBS.values()}}
 
     async def status(request: Request) -> JSONResponse:
         now = time.time()
-        cloud.tick(now)
-        return JSONResponse({"instance": instance, "pid": os.getpid(), "started": started, **cloud.summary(now)})
+        keeper.cloud.tick(now)
+        return done({"instance": instance, "pid": os.getpid(), "started": started, "note": keeper.note,
+                     **keeper.cloud.summary(now)})
 
     async def end(request: Request) -> JSONResponse:
         stop()
         return JSONResponse({"stopping": True})
 
     async def legacy_api(request: Request) -> JSONResponse:
-        return JSONResponse({"face": cloud.legacy.face, "faces": FACES})
+        return JSONResponse({"face": keeper.cloud.legacy.face, "faces": FACES})
 
     async def set_legacy_api(request: Request) -> JSONResponse:
-        try:
-            asked = await request.json()
-        except (JSONDecodeError, UnicodeDecodeError, RecursionError):
-            asked = None
+        asked = await _asked(request)
         face = asked.get("face") if isinstance(asked, dict) else None
         if face not in FACES:
-            return JSONResponse({"message": f'Send {{"face": "…"}} with one of: {", ".join(FACES)}'}, 400)
-        cloud.legacy.face = face
+            return _refused(f'Send {{"face": "…"}} with one of: {", ".join(FACES)}')
+        keeper.cloud.legacy.face = face
+        keeper.cloud.unsaved.settings = True
+        keeper.save()
         return await legacy_api(request)
+
+    async def look(request: Request) -> JSONResponse:
+        return JSONResponse(world())
+
+    async def turn(request: Request) -> JSONResponse:
+        asked = await _asked(request) if await request.body() else {}
+        if not isinstance(asked, dict) or set(asked) - {"value"}:
+            return _refused('Send {"value": …}, or nothing for a knob that takes no value')
+        try:
+            keeper.cloud.turn(request.path_params["knob"], _place(request), asked.get("value"), time.time())
+        except ValueError as error:
+            return _refused(str(error))
+        return done(world())
+
+    async def turn_back(request: Request) -> JSONResponse:
+        try:
+            keeper.cloud.turn_back(request.path_params["knob"], _place(request), time.time())
+        except ValueError as error:
+            return _refused(str(error))
+        return done(world())
+
+    async def mend(request: Request) -> JSONResponse:
+        keeper.cloud.mend_all(time.time())
+        return done(world())
+
+    async def reset(request: Request) -> JSONResponse:
+        keeper.reset(time.time())
+        return await status(request)
+
+    async def events(request: Request) -> JSONResponse | StreamingResponse:
+        after = request.headers.get("last-event-id", request.query_params.get("after", "0"))
+        if not after.isascii() or not after.isdigit() or len(after) > 18:
+            return _refused("after (or Last-Event-ID) is the number of an event")
+        keeper.cloud.tick(time.time())
+        keeper.save()
+        if "text/event-stream" in request.headers.get("accept", ""):
+            return StreamingResponse(_stream(keeper, int(after), request), media_type="text/event-stream",
+                                     headers={"cache-control": "no-store"})
+        found = keeper.cloud.journal.since(int(after), MOST_AT_ONCE)
+        return JSONResponse({"events": [event.as_dict() for event in found], "last": keeper.cloud.journal.last})
 
     return Starlette(routes=[
         Route(f"{PREFIX}/status", status), Route(f"{PREFIX}/stop", end, methods=["POST"]),
-        Route(f"{PREFIX}/legacy-api", legacy_api), Route(f"{PREFIX}/legacy-api", set_legacy_api, methods=["PUT"])])
+        Route(f"{PREFIX}/reset", reset, methods=["POST"]),
+        Route(f"{PREFIX}/legacy-api", legacy_api), Route(f"{PREFIX}/legacy-api", set_legacy_api, methods=["PUT"]),
+        Route(f"{PREFIX}/world", look), Route(f"{PREFIX}/world", mend, methods=["DELETE"]),
+        Route(f"{PREFIX}/world/{{knob}}", turn, methods=["PUT"]),
+        Route(f"{PREFIX}/world/{{knob}}", turn_back, methods=["DELETE"]),
+        Route(f"{PREFIX}/world/{{knob}}/{{place:path}}", turn, methods=["PUT"]),
+        Route(f"{PREFIX}/world/{{knob}}/{{place:path}}", turn_back, methods=["DELETE"]),
+        Route(f"{PREFIX}/events", events)])
+
+
+def _place(request: Request) -> tuple[str, ...]:
+    place = tuple(filter(None, request.path_params.get("place", "").split("/")))
+    if request.path_params["knob"] == "throttle" and len(place) == 2:
+        return (request.query_params.get("account", DEFAULT_ACCOUNT), *place)
+    return place
+
+
+async def _asked(request: Request):
+    try:
+        return await request.json()
+    except (JSONDecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _refused(message: str) -> JSONResponse:
+    return JSONResponse({"message": message}, 400)
+
+
+async def _stream(keeper: Keeper, after: int, request: Request) -> AsyncIterator[str]:
+    """Events as they happen, as server-sent events. One who reads too slowly misses the oldest, as the numbers show."""
+    journal, more = keeper.cloud.journal, asyncio.Event()  # a reset keeps the journal
+    hang_up = journal.listen(more.set)
+    try:
+        yield ": the events of gtlab's local cloud\n\n"
+        while True:
+            more.clear()
+            found = journal.since(after, MOST_AT_ONCE)
+            for event in found:
+                after = event.n
+                yield f"id: {event.n}\nevent: {event.kind}\ndata: {json.dumps(event.as_dict())}\n\n"
+            if not found:
+                try:
+                    await asyncio.wait_for(more.wait(), _ALIVE_S)
+                except TimeoutError:
+                    yield ": alive\n\n"
+    finally:
+        hang_up()

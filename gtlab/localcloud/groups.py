@@ -40,6 +40,12 @@ class Group:
         return TableId(self.account, region, self.name)
 
 
+@dataclass
+class Saved:
+    made: int                   # how many there have ever been
+    groups: list[Group]
+
+
 class Groups:
     """Every global table of every account, by account and name."""
 
@@ -63,14 +69,13 @@ class Groups:
         group = self._groups.get((table.account, table.name))
         return group if group and table.region in group.members else None
 
-    def saved(self) -> tuple[int, list[Group]]:
-        """The number of groups that there have ever been, and those that there are."""
-        return self._made, list(self._groups.values())
+    def saved(self) -> Saved:
+        return Saved(self._made, list(self._groups.values()))
 
-    def restore(self, kept: tuple[int, list[Group]]) -> None:
-        self._made, groups = kept
-        self._groups = {(group.account, group.name): group for group in groups}
-        self._by_id = {group.id: group for group in groups}
+    def restore(self, kept: Saved) -> None:
+        self._made = kept.made
+        self._groups = {(group.account, group.name): group for group in kept.groups}
+        self._by_id = {group.id: group for group in kept.groups}
 
     def new(self, account: str, name: str, version: str, now: float) -> Group:
         self._made += 1

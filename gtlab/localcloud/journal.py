@@ -89,6 +89,10 @@ class Journal:
         self._add(Event(self._last + 1, at, kind, place[0] if len(place) in (1, 2) else None, None, None, None,
                         {"knob": knob, "place": list(place), "value": value}))
 
+    def reset(self, at: float) -> None:
+        """``reset``: the cloud began anew, empty and whole."""
+        self._add(Event(self._last + 1, at, "reset", None, None, None, None, {}))
+
     def _note(self, at: float, kind: str, table: TableId, key: dict | None, detail: dict) -> None:
         self._add(Event(self._last + 1, at, kind, table.region, table.account, table.name, key, detail))
 

@@ -257,6 +257,11 @@ class Replication:
         """Every copy: group and Region."""
         return list(self._copies)
 
+    def keys_of(self, group: str, region: str) -> list[Key]:
+        """Every item that a copy has a version of; none where there is no such copy."""
+        copy = self._copies.get((group, region))
+        return list(copy.versions) if copy else []
+
     def entry(self, group: str, region: str, key: Key) -> tuple[Version, bool] | None:
         """An item's version in a copy, and whether it is a tombstone."""
         copy = self._copies.get((group, region))

@@ -23,6 +23,7 @@ ITERATOR_LIFE_S = 15 * 60      # of a shard iterator
 MOST_RECORDS = 10_000          # a shard keeps its newest: memory is bounded (ours)
 SHARDS_ON_DEMAND = 4           # an on-demand table's stream starts with four, as observed
 VIEW_TYPES = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
+_FIRST = 1_000_000_000_000_000_000_000  # below every sequence number: all have one length
 _ITERATOR_TYPES = ("TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER")
 
 
@@ -58,13 +59,25 @@ class Stream:
         return f"arn:aws:dynamodb:{self.region}:{self.account}:table/{self.table}/stream/{self.label}"
 
 
+@dataclass
+class Unsaved:
+    """What changed since it was last cleared, beside the streams themselves."""
+
+    records: list[tuple[str, str, str, float, bytes]] = field(default_factory=list)  # as restore() takes them
+    trimmed: set[tuple[str, str]] = field(default_factory=set)  # ARN and shard: it begins later, or is gone
+
+    def clear(self) -> None:
+        self.records.clear()
+        self.trimmed.clear()
+
+
 class Streams:
     """Every stream of every account and Region, by ARN, in the order they were enabled."""
 
     def __init__(self) -> None:
         self._streams: dict[str, Stream] = {}
         self.sequence = 0  # of the newest record, over the whole cloud
-        self.unsaved: list[tuple[str, str, str, float, bytes]] = []  # records, as restore() takes them
+        self.unsaved = Unsaved()
 
     def enable(self, account: str, region: str, table: str, view_type: str, key_schema: list[dict],
                shards: int, now: float) -> Stream:
@@ -109,21 +122,23 @@ class Streams:
             record["userIdentity"] = identity
         shard = stream.shards[_spread(keys[stream.key_schema[0]["AttributeName"]], len(stream.shards))]
         entry = (sequence, now, json.dumps(record, ensure_ascii=False).encode())
+        if len(shard.records) == MOST_RECORDS:
+            self.unsaved.trimmed.add((arn, shard.id))
         shard.records.append(entry)
-        self.unsaved.append((arn, shard.id, *entry))
+        self.unsaved.records.append((arn, shard.id, *entry))
 
     def trim(self, now: float) -> bool:
-        """Forget records past their 24 hours, and closed streams that have none left; whether there was any."""
-        trimmed = False
-        for arn, stream in list(self._streams.items()):
+        """Forget records past their 24 hours, and closed streams that have none left; whether a stream went."""
+        gone = [arn for arn, stream in self._streams.items() if stream.closed and stream.closed < now - RETENTION_S]
+        for arn, stream in self._streams.items():
             for shard in stream.shards:
+                if arn in gone or (shard.records and shard.records[0][1] < now - RETENTION_S):
+                    self.unsaved.trimmed.add((arn, shard.id))
                 while shard.records and shard.records[0][1] < now - RETENTION_S:
                     shard.records.popleft()
-                    trimmed = True
-            if stream.closed and stream.closed < now - RETENTION_S:
-                del self._streams[arn]
-                trimmed = True
-        return trimmed
+        for arn in gone:
+            del self._streams[arn]
+        return bool(gone)
 
     # What is kept
 
@@ -140,9 +155,17 @@ class Streams:
                 shard.records = deque(maxlen=MOST_RECORDS)
             self._streams[stream.arn] = stream
         shards = {(stream.arn, shard.id): shard for stream in streams for shard in stream.shards}
+        last = ""
         for arn, shard_id, *entry in records:
             shards[arn, shard_id].records.append(tuple(entry))
-        self.sequence = sequence
+            last = max(last, entry[0])
+        self.sequence = max(sequence, int(last or _FIRST) - _FIRST)
+
+    def begins(self, arn: str, shard_id: str) -> str | None:
+        """The sequence number of a shard's oldest record; None where it has none, or is gone."""
+        stream = self._streams.get(arn)
+        return next((shard.records[0][0] for shard in stream.shards if shard.id == shard_id and shard.records),
+                    None) if stream else None
 
     # The API's operations: (account, region, input, now) → output.
 
@@ -236,7 +259,7 @@ class Streams:
     def _next_sequence(self) -> str:
         """22 digits, rising over the whole cloud."""
         self.sequence += 1
-        return f"{1_000_000_000_000_000_000_000 + self.sequence}"
+        return f"{_FIRST + self.sequence}"
 
 
 def item_size(item: dict) -> int:

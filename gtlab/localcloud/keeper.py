@@ -1,0 +1,223 @@
+"""Keeps a cloud on disk and takes it up again: tables, items, global tables, versions, tombstones, what is on its way,
+streams, knobs. What changed is written by what it is now, in one transaction, before the answer that tells of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gtlab.localcloud import autoscaling, current, engine, groups, streams, tables
+from gtlab.localcloud.cloud import Cloud
+from gtlab.localcloud.engine import Key, TableId
+from gtlab.localcloud.legacy import HISTORIC
+from gtlab.localcloud.replication import Delivery, Version
+from gtlab.localcloud.store import Damaged, Store, set_aside
+from gtlab.localcloud.world import World
+
+log = logging.getLogger(__name__)
+
+
+class _Document(NamedTuple):
+    """Something that is written whole whenever it changed."""
+
+    type: Any
+    get: Callable[[Cloud], Any]
+    put: Callable[[Cloud, Any], None]
+
+
+def _restore_world(cloud: Cloud, knobs: list[tuple[str, tuple[str, ...], Any]]) -> None:
+    for knob, place, value in knobs:
+        cloud.world.turn(knob, place, value)
+
+
+# In the order in which they are taken up; the engine's comes first, with the items.
+_DOCUMENTS = {
+    "knobs": _Document(list[tuple[str, tuple[str, ...], Any]], lambda cloud: cloud.world.turned(), _restore_world),
+    "tables": _Document(tables.Saved, lambda cloud: cloud.tables.saved(),
+                        lambda cloud, kept: cloud.tables.restore(kept)),
+    "groups": _Document(groups.Saved, lambda cloud: cloud.groups.saved(),
+                        lambda cloud, kept: cloud.groups.restore(kept)),
+    "current": _Document(current.Saved, lambda cloud: cloud.current.saved(),
+                         lambda cloud, kept: cloud.current.restore(kept)),
+    "scaling": _Document(autoscaling.Saved, lambda cloud: cloud.scaling.saved(),
+                         lambda cloud, kept: cloud.scaling.restore(kept)),
+}
+
+
+class Settings(msgspec.Struct):
+    """What a cloud was started with."""
+
+    network: str = "realistic"
+    seed: int | None = None
+    legacy_api: str = HISTORIC
+
+
+class Keeper:
+    """Writes what changed in a cloud. ``note`` says what a user should know of the start; empty if nothing."""
+
+    def __init__(self, cloud: Cloud, store: Store | None, note: str = ""):
+        self.cloud, self._store, self.note = cloud, store, note
+        self._written: dict[str, bytes] = {}             # documents, as they are on disk
+        self._incarnations: dict[TableId, str] = {}      # of the tables whose items are on disk
+
+    def save(self) -> None:
+        """Write what changed since the last time. Raises sqlite3.Error where the disk does not take it: then nothing
+        was written, and the next call tries again."""
+        cloud, copies, records = self.cloud, self.cloud.replication.unsaved, self.cloud.streams.unsaved
+        mine = cloud.unsaved
+        mine.settings |= bool(copies.copies)
+        if self._store and (mine.settings or mine.items or mine.tokens or copies or records.records or records.trimmed):
+            written, incarnations = dict(self._written), dict(self._incarnations)
+            with self._store.transaction():
+                if mine.settings:
+                    self._save_settings(written, incarnations)
+                self._save_items()
+                self._save_replication()
+                self._save_streams()
+            self._written, self._incarnations = written, incarnations
+        for part in (mine, copies, records):
+            part.clear()
+
+    def reset(self, now: float) -> None:
+        """Begin anew with an empty cloud; only the journal goes on."""
+        world, before = self.cloud.world, self.cloud
+        self.cloud = Cloud(World(world.network, world.seed), before.legacy.face, before.journal)
+        self.cloud.journal.reset(now)
+        self.cloud.unsaved.settings = True
+        if self._store:
+            with self._store.transaction():
+                self._store.clear()
+            self._written, self._incarnations = {}, {}
+        self.save()
+
+    def close(self) -> None:
+        if self._store:
+            self.save()
+            self._store.close()
+
+    def _save_settings(self, written: dict[str, bytes], incarnations: dict[TableId, str]) -> None:
+        cloud, world = self.cloud, self.cloud.world
+        bodies = {name: _encode(document.get(cloud)) for name, document in _DOCUMENTS.items()}
+        bodies |= {"settings": _encode(Settings(world.network, world.seed, cloud.legacy.face)),
+                   "engine": _encode(engine.saved()),
+                   "streams": _encode((cloud.streams.sequence, cloud.streams.saved())),
+                   "copies": _encode(cloud.replication.copies())}
+        changed = {name: body for name, body in bodies.items() if written.get(name) != body}
+        self._store.put("documents", changed.items())
+        written.update(changed)
+        now = {table: engine.incarnation(table) for table in engine.tables()}
+        other = [table for table in {*now, *incarnations} if now.get(table) != incarnations.get(table)]
+        self._store.delete("items", other, "account region name")
+        self._store.put("items", ((*table, *key, _encode(item)) for table in other if table in now
+                                  for key, item in engine.items(table)))
+        incarnations.clear()
+        incarnations.update(now)
+
+    def _save_items(self) -> None:
+        unsaved = self.cloud.unsaved
+        now = [(table, key, engine.item(table, key)) for table, key in unsaved.items]
+        self._store.put("items", [(*table, *key, _encode(item)) for table, key, item in now if item is not None])
+        self._store.delete("items", [(*table, *key) for table, key, item in now if item is None])
+        answers = [(token, engine.token(*token)) for token in unsaved.tokens]
+        self._store.put("tokens", [(*token, _encode(answer)) for token, answer in answers if answer is not None])
+        self._store.delete("tokens", [token for token, answer in answers if answer is None])
+
+    def _save_replication(self) -> None:
+        replication = self.cloud.replication
+        unsaved = replication.unsaved
+        self._store.delete("versions", unsaved.copies, "grp region")
+        keys = unsaved.versions | {(*copy, key) for copy in unsaved.copies for key in replication.keys_of(*copy)}
+        now = [(group, region, key, replication.entry(group, region, key)) for group, region, key in keys]
+        self._store.put("versions", [(group, region, *key, *entry[0], entry[1]) for group, region, key, entry in now
+                                     if entry is not None])
+        self._store.delete("versions", [(group, region, *key) for group, region, key, entry in now if entry is None])
+        self._store.put("deliveries", [
+            (each.n, each.group, each.source, each.target, *each.key, None if each.item is None else _encode(each.item),
+             *each.version, each.due) for each in unsaved.sent.values()])
+        self._store.delete("deliveries", [(n,) for n in unsaved.done])
+
+    def _save_streams(self) -> None:
+        unsaved = self.cloud.streams.unsaved
+        self._store.put("records", unsaved.records)
+        for arn, shard in unsaved.trimmed:
+            self._store.trim_records(arn, shard, self.cloud.streams.begins(arn, shard))
+
+    def _load(self, documents: dict[str, bytes]) -> None:
+        """Take up all that is on disk. Raises Damaged where it cannot be understood."""
+        store, cloud = self._store, self.cloud
+        decode = msgspec.json.decode
+        engine.restore(decode(documents["engine"]),
+                       ((TableId(*row[:3]), Key(*row[3:5]), decode(row[5])) for row in store.rows("items")),
+                       ((*row[:3], decode(row[3])) for row in store.rows("tokens")))
+        for name, document in _DOCUMENTS.items():
+            document.put(cloud, _decode(documents[name], document.type))
+        sequence, kept = _decode(documents["streams"], tuple[int, list[streams.Stream]])
+        cloud.streams.restore(kept, sequence, store.rows("records"))
+        cloud.replication.restore(
+            _decode(documents["copies"], list[tuple[str, str]]),
+            ((row[0], row[1], Key(*row[2:4]), Version(*row[4:6]), bool(row[6])) for row in store.rows("versions")),
+            (Delivery(*row[1:4], Key(*row[4:6]), row[6] and decode(row[6]), Version(*row[7:9]), row[9], row[0])
+             for row in store.rows("deliveries")))
+        self._written = documents
+        self._incarnations = {table: engine.incarnation(table) for table in engine.tables()}
+
+
+def keep(path: Path | None, network: str | None = None, seed: int | None = None,
+         legacy_api: str | None = None) -> Keeper:
+    """A cloud as it was left at ``path``, or a new one there; None keeps nothing. What is given takes the place of
+    what it was started with. A file that cannot be read is set aside, and ``note`` says so.
+
+    Raises sqlite3.OperationalError where the disk or the folder's permissions are in the way: then nothing is touched.
+    """
+    given = {"network": network, "seed": seed, "legacy_api": legacy_api}
+    given = {name: value for name, value in given.items() if value is not None}
+    if path is None:
+        return Keeper(_cloud(msgspec.structs.replace(Settings(), **given)), None)
+    note = ""
+    try:
+        return _keep(path, given, note)
+    except Damaged as damage:
+        aside = set_aside(path)
+        note = f"The kept state could not be read ({damage}). It was set aside as {aside}; this cloud begins empty."
+        log.warning(note)
+        return _keep(path, given, note)
+
+
+def _keep(path: Path, given: dict, note: str) -> Keeper:
+    store = Store(path)
+    try:
+        documents = dict(store.rows("documents"))
+        settings = _decode(documents["settings"], Settings) if documents else Settings()
+        keeper = Keeper(_cloud(msgspec.structs.replace(settings, **given)), store, note)
+        if documents:
+            keeper._load(documents)
+            keeper.cloud.resume(time.time())
+    except sqlite3.OperationalError:
+        store.close()
+        raise
+    except Exception as error:  # whatever a file that is not whole may lead to
+        store.close()
+        raise Damaged(f"{type(error).__name__}: {error}") from error
+    keeper.cloud.unsaved.settings = True
+    keeper.save()
+    return keeper
+
+
+def _cloud(settings: Settings) -> Cloud:
+    return Cloud(World(settings.network, settings.seed), settings.legacy_api)
+
+
+def _encode(value: Any) -> bytes:
+    return msgspec.json.encode(value, enc_hook=list)
+
+
+def _decode(body: bytes, kind: Any) -> Any:
+    return msgspec.json.decode(body, type=kind, dec_hook=lambda _, value: deque(value))
