@@ -5,7 +5,6 @@ streams, knobs. What changed is written by what it is now, in one transaction, b
 from __future__ import annotations
 
 import logging
-import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.engine import Key, TableId
 from gtlab.localcloud.legacy import HISTORIC
 from gtlab.localcloud.replication import Delivery, Version
-from gtlab.localcloud.store import Damaged, Store, set_aside
+from gtlab.localcloud.store import Damaged, Store, is_the_disks, set_aside
 from gtlab.localcloud.world import World
 
 log = logging.getLogger(__name__)
@@ -175,7 +174,7 @@ def keep(path: Path | None, network: str | None = None, seed: int | None = None,
     """A cloud as it was left at ``path``, or a new one there; None keeps nothing. What is given takes the place of
     what it was started with. A file that cannot be read is set aside, and ``note`` says so.
 
-    Raises sqlite3.OperationalError where the disk or the folder's permissions are in the way: then nothing is touched.
+    Raises sqlite3.Error where the disk or the folder's permissions are in the way: then nothing is touched.
     """
     given = {"network": network, "seed": seed, "legacy_api": legacy_api}
     given = {name: value for name, value in given.items() if value is not None}
@@ -200,11 +199,10 @@ def _keep(path: Path, given: dict, note: str) -> Keeper:
         if documents:
             keeper._load(documents)
             keeper.cloud.resume(time.time())
-    except sqlite3.OperationalError:
-        store.close()
-        raise
     except Exception as error:  # whatever a file that is not whole may lead to
         store.close()
+        if is_the_disks(error):
+            raise
         raise Damaged(f"{type(error).__name__}: {error}") from error
     keeper.cloud.unsaved.settings = True
     keeper.save()

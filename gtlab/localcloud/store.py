@@ -32,7 +32,8 @@ class Damaged(Exception):
 
 
 class Store:
-    """Raises Damaged where the file cannot be read. A file that is not there is made."""
+    """Raises Damaged where the file cannot be understood, sqlite3.Error where the disk is in the way. A file that is
+    not there is made."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -40,11 +41,10 @@ class Store:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             self._open()
-        except sqlite3.OperationalError:  # the disk or its permissions: the file may be in order
+        except (sqlite3.Error, Damaged) as error:
             self._connection.close()
-            raise
-        except (sqlite3.DatabaseError, Damaged) as error:
-            self._connection.close()
+            if is_the_disks(error):
+                raise
             raise Damaged(str(error)) from None
         self._ended = threading.Event()
         self._checkpoints = threading.Thread(target=self._checkpoint, name="checkpoints", daemon=True)
@@ -63,6 +63,8 @@ class Store:
         run("PRAGMA synchronous = NORMAL")
         run("PRAGMA wal_autocheckpoint = 0")
         run("PRAGMA cache_size = -8000")  # KiB: what is on disk is in memory already, in a better form
+        if application:
+            return
         with self.transaction():
             for name, columns in _TABLES.items():
                 key = columns.partition(" . ")[0].split()
@@ -117,6 +119,12 @@ class Store:
             while not self._ended.wait(_CHECKPOINT_S):
                 with contextlib.suppress(sqlite3.Error):  # the next one will do it
                     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+
+def is_the_disks(error: Exception) -> bool:
+    """Whether an error is the disk's, or of the permissions on it: the file itself may be in order."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name.removeprefix("SQLITE_").split("_")[0] in ("BUSY", "CANTOPEN", "FULL", "IOERR", "PERM", "READONLY")
 
 
 def _columns(table: str) -> list[str]:

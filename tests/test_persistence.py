@@ -1,0 +1,273 @@
+"""The local cloud comes back with all that was in it, however it ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from conftest import ON_DEMAND, records, wait_until
+
+from gtlab import background
+from gtlab.localcloud.keeper import keep
+from gtlab.localcloud.store import Store
+from gtlab.stages import MUSIC
+
+OHIO, VIRGINIA, IRELAND = "us-east-2", "us-east-1", "eu-west-1"
+CRASHES = Path(__file__).parents[1] / "benchmarks" / "crashes.py"
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A state folder of the test's own."""
+    monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
+    yield tmp_path
+    background.down()
+
+
+def at(cloud, region: str, service: str = "dynamodb"):
+    return boto3.client(service, region_name=region, endpoint_url=cloud.url, aws_access_key_id="gtlab",
+                        aws_secret_access_key="gtlab", config=Config(retries={"total_max_attempts": 1}))
+
+
+def kill(cloud) -> None:
+    os.kill(cloud.pid, signal.SIGKILL)
+    wait_until(lambda: background.find() is None, "the cloud to be gone")
+
+
+def table(cloud, region: str) -> dict:
+    return at(cloud, region).describe_table(TableName="Music")["Table"]
+
+
+def make_global_table(cloud) -> None:
+    at(cloud, OHIO).create_table(**ON_DEMAND)
+    wait_until(lambda: table(cloud, OHIO)["TableStatus"] == "ACTIVE", "the table")
+    at(cloud, OHIO).update_table(TableName="Music", ReplicaUpdates=[{"Create": {"RegionName": VIRGINIA}}])
+    wait_until(lambda: [each["ReplicaStatus"] for each in table(cloud, OHIO).get("Replicas", [])] == ["ACTIVE"],
+               "the replica")
+
+
+def put(cloud, region: str, artist: str, **attributes: str) -> None:
+    at(cloud, region).put_item(TableName="Music", Item={"Artist": {"S": artist}} | {
+        name: {"S": value} for name, value in attributes.items()})
+
+
+def items(cloud, region: str) -> dict[str, dict]:
+    return {item["Artist"]["S"]: item for item in at(cloud, region).scan(TableName="Music")["Items"]}
+
+
+def world(cloud, method: str, what: str = "") -> None:
+    assert background._ask(cloud.port, f"world{what}", method=method) is not None
+
+
+@pytest.mark.parametrize("end", [kill, lambda cloud: background.down()], ids=["killed", "stopped"])
+def test_a_global_table_comes_back_with_what_is_on_its_way(home, end):
+    cloud, _ = background.up(network="fast", seed=3)
+    make_global_table(cloud)
+    put(cloud, OHIO, "here", title="one")
+    wait_until(lambda: "here" in items(cloud, VIRGINIA), "the item in Virginia")
+    world(cloud, "PUT", f"/partition/{OHIO}/{VIRGINIA}")
+    put(cloud, OHIO, "late", title="from Ohio")
+    at(cloud, OHIO).delete_item(TableName="Music", Key={"Artist": {"S": "here"}})
+    arn = table(cloud, OHIO)["LatestStreamArn"]
+    before, seen = table(cloud, OHIO), records(at(cloud, OHIO, "dynamodbstreams"), arn)
+    end(cloud)
+
+    cloud, started = background.up()
+    assert started and cloud.network == "fast"
+    assert {name: value for name, value in table(cloud, OHIO).items()} == before
+    assert items(cloud, OHIO).keys() == {"late"} and items(cloud, VIRGINIA).keys() == {"here"}
+    assert records(at(cloud, OHIO, "dynamodbstreams"), arn) == seen and len(seen) == 3
+    world(cloud, "DELETE")
+    wait_until(lambda: items(cloud, VIRGINIA) == items(cloud, OHIO), "the replicas to be alike")
+    assert items(cloud, OHIO).keys() == {"late"}
+    put(cloud, VIRGINIA, "after", title="new")  # replication goes on, and sequence numbers rise on
+    wait_until(lambda: "after" in items(cloud, OHIO), "the new item in Ohio")
+    numbers = [record["dynamodb"]["SequenceNumber"] for record in records(at(cloud, OHIO, "dynamodbstreams"), arn)]
+    assert len(set(numbers)) == 4 and numbers[-1] > seen[-1]["dynamodb"]["SequenceNumber"]
+
+
+def test_a_tombstone_comes_back_and_keeps_an_older_write_away(home):
+    cloud, _ = background.up(network="fast")
+    make_global_table(cloud)
+    world(cloud, "PUT", f"/partition/{OHIO}/{VIRGINIA}")
+    put(cloud, OHIO, "gone", title="older")
+    put(cloud, VIRGINIA, "gone", title="newer")
+    at(cloud, VIRGINIA).delete_item(TableName="Music", Key={"Artist": {"S": "gone"}})
+    kill(cloud)
+    cloud, _ = background.up()
+    world(cloud, "DELETE")
+    wait_until(lambda: background.status(cloud)["deliveries_waiting"] == 0, "all to be delivered")
+    assert items(cloud, OHIO) == items(cloud, VIRGINIA) == {}
+
+
+def test_a_replica_that_was_being_made_is_made(home):
+    cloud, _ = background.up(network="fast")
+    at(cloud, OHIO).create_table(**ON_DEMAND)
+    wait_until(lambda: table(cloud, OHIO)["TableStatus"] == "ACTIVE", "the table")
+    at(cloud, OHIO).update_table(TableName="Music", ReplicaUpdates=[{"Create": {"RegionName": IRELAND}}])
+    kill(cloud)
+    cloud, _ = background.up()
+    wait_until(lambda: [each["ReplicaStatus"] for each in table(cloud, OHIO).get("Replicas", [])] == ["ACTIVE"],
+               "the replica")
+    assert table(cloud, IRELAND)["TableStatus"] == "ACTIVE"
+
+
+def test_settings_tags_ttl_scaling_and_the_legacy_global_table_come_back(home):
+    cloud, _ = background.up(network="instant", legacy_api="historic")
+    for region in (OHIO, VIRGINIA):
+        at(cloud, region).create_table(**MUSIC)
+    at(cloud, OHIO).create_global_table(GlobalTableName="Music", ReplicationGroup=[
+        {"RegionName": OHIO}, {"RegionName": VIRGINIA}])
+    arn = table(cloud, OHIO)["TableArn"]
+    at(cloud, OHIO).tag_resource(ResourceArn=arn, Tags=[{"Key": "course", "Value": "gtlab"}])
+    at(cloud, OHIO).update_time_to_live(TableName="Music", TimeToLiveSpecification={
+        "Enabled": True, "AttributeName": "until"})
+    scaling = {"ServiceNamespace": "dynamodb", "ResourceId": "table/Music",
+               "ScalableDimension": "dynamodb:table:WriteCapacityUnits"}
+    at(cloud, OHIO, "application-autoscaling").register_scalable_target(**scaling, MinCapacity=1, MaxCapacity=9)
+    described = at(cloud, OHIO).describe_global_table(GlobalTableName="Music")["GlobalTableDescription"]
+    kill(cloud)
+    cloud, _ = background.up()
+    assert at(cloud, OHIO).describe_global_table(GlobalTableName="Music")["GlobalTableDescription"] == described
+    assert at(cloud, OHIO).list_tags_of_resource(ResourceArn=arn)["Tags"] == [{"Key": "course", "Value": "gtlab"}]
+    assert at(cloud, OHIO).describe_time_to_live(TableName="Music")["TimeToLiveDescription"] == {
+        "TimeToLiveStatus": "ENABLED", "AttributeName": "until"}
+    target, = at(cloud, OHIO, "application-autoscaling").describe_scalable_targets(
+        ServiceNamespace="dynamodb")["ScalableTargets"]
+    assert target["MaxCapacity"] == 9
+    at(cloud, OHIO).put_item(TableName="Music", Item={"Artist": {"S": "a"}, "SongTitle": {"S": "b"}})
+    wait_until(lambda: at(cloud, VIRGINIA).scan(TableName="Music")["Items"], "the item in Virginia")
+
+
+def test_a_transaction_that_is_repeated_after_a_crash_is_not_carried_out_twice(home):
+    cloud, _ = background.up(network="instant")
+    at(cloud, OHIO).create_table(**ON_DEMAND)
+    count = {"TransactItems": [{"Update": {"TableName": "Music", "Key": {"Artist": {"S": "a"}}, "UpdateExpression":
+             "ADD n :one", "ExpressionAttributeValues": {":one": {"N": "1"}}}}], "ClientRequestToken": "once"}
+    at(cloud, OHIO).transact_write_items(**count)
+    kill(cloud)
+    cloud, _ = background.up()
+    at(cloud, OHIO).transact_write_items(**count)
+    assert items(cloud, OHIO)["a"]["n"] == {"N": "1"}
+    with pytest.raises(ClientError, match="IdempotentParameterMismatch"):
+        at(cloud, OHIO).transact_write_items(**count | {"TransactItems": [
+            {"Delete": {"TableName": "Music", "Key": {"Artist": {"S": "a"}}}}]})
+
+
+def test_a_table_that_was_deleted_and_made_anew_comes_back_as_the_new_one(home):
+    cloud, _ = background.up(network="instant")
+    at(cloud, OHIO).create_table(**ON_DEMAND)
+    put(cloud, OHIO, "old")
+    at(cloud, OHIO).delete_table(TableName="Music")
+    wait_until(lambda: "Music" not in at(cloud, OHIO).list_tables()["TableNames"], "the table to be gone")
+    at(cloud, OHIO).create_table(**ON_DEMAND)
+    put(cloud, OHIO, "new")
+    kill(cloud)
+    cloud, _ = background.up()
+    assert items(cloud, OHIO).keys() == {"new"} and table(cloud, OHIO)["ItemCount"] == 1
+
+
+def test_every_kind_of_value_comes_back(home):
+    cloud, _ = background.up(network="instant")
+    at(cloud, OHIO).create_table(**ON_DEMAND)
+    item = {"Artist": {"S": "é☃\u0000\U0001f600"}, "n": {"N": "3.14E+2"}, "b": {"B": b"\x00\xff"}, "t": {"BOOL": True},
+            "z": {"NULL": True}, "l": {"L": [{"N": "1"}, {"M": {"deep": {"SS": ["a", "b"]}}}]}, "e": {"S": ""},
+            "ns": {"NS": ["1", "2"]}, "bs": {"BS": [b"x"]}}
+    at(cloud, OHIO).put_item(TableName="Music", Item=item)
+    stored, = at(cloud, OHIO).scan(TableName="Music")["Items"]
+    kill(cloud)
+    cloud, _ = background.up()
+    assert at(cloud, OHIO).scan(TableName="Music")["Items"] == [stored]
+    assert at(cloud, OHIO).get_item(TableName="Music", Key={"Artist": item["Artist"]})["Item"]["b"] == item["b"]
+
+
+@pytest.mark.parametrize("harm", [
+    lambda path: path.write_bytes(b"this is no database" * 500),
+    lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    lambda path: write_documents(path, "UPDATE documents SET body = '{\"half' WHERE name = 'groups'"),
+    lambda path: write_documents(path, "DELETE FROM documents WHERE name = 'tables'"),
+    lambda path: write_documents(path, "PRAGMA user_version = 99"),
+], ids=["not a database", "cut off", "half a document", "a document missing", "from a newer gtlab"])
+def test_a_damaged_file_is_set_aside_and_told(home, harm):
+    cloud, _ = background.up(network="instant")
+    at(cloud, OHIO).create_table(**ON_DEMAND)
+    put(cloud, OHIO, "precious")
+    background.down()
+    harm(home / "cloud.sqlite3")
+    harmed = (home / "cloud.sqlite3").read_bytes()
+    cloud, _ = background.up()
+    assert at(cloud, OHIO).list_tables()["TableNames"] == []
+    aside, = home.glob("cloud-damaged-*.sqlite3")
+    assert aside.read_bytes() == harmed
+    assert str(aside) in background.status(cloud)["note"]
+    at(cloud, OHIO).create_table(**ON_DEMAND)  # it works, and keeps
+    kill(cloud)
+    cloud, _ = background.up()
+    assert at(cloud, OHIO).list_tables()["TableNames"] == ["Music"] and background.status(cloud)["note"] == ""
+
+
+def write_documents(path: Path, statement: str) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(statement)
+    connection.close()
+
+
+def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_set_aside(home):
+    (home / "cloud.sqlite3").mkdir()
+    with pytest.raises(background.CloudError, match="in-memory"):
+        background.up(network="instant")
+    assert (home / "cloud.sqlite3").is_dir()
+
+
+def test_in_memory_nothing_is_taken_up_and_nothing_kept(home):
+    cloud, _ = background.up(network="instant")
+    at(cloud, OHIO).create_table(**ON_DEMAND)
+    background.down()
+    cloud, _ = background.up(network="instant", in_memory=True)
+    assert at(cloud, OHIO).list_tables()["TableNames"] == []
+    at(cloud, IRELAND).create_table(**ON_DEMAND)
+    background.down()
+    cloud, _ = background.up()
+    assert at(cloud, OHIO).list_tables()["TableNames"] == ["Music"]
+    assert at(cloud, IRELAND).list_tables()["TableNames"] == []
+
+
+def test_what_cannot_be_written_to_disk_is_not_acknowledged_and_not_lost_either(tmp_path):
+    keeper = keep(tmp_path / "cloud.sqlite3", "instant")
+    keeper.cloud.turn("isolate", (OHIO,), None, now=1.0)
+    keeper._store.transaction, whole = full_disk, keeper._store.transaction
+    with pytest.raises(sqlite3.OperationalError):
+        keeper.save()
+    keeper._store.transaction = whole
+    keeper.save()  # there is room again
+    keeper.close()
+    keeper = keep(tmp_path / "cloud.sqlite3")
+    assert keeper.cloud.world.turned() == [("isolate", (OHIO,), None)]
+    keeper.close()
+
+
+def full_disk():
+    raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_a_store_that_was_left_in_the_middle_of_a_transaction_has_none_of_it(tmp_path):
+    store = Store(tmp_path / "cloud.sqlite3")
+    with pytest.raises(RuntimeError), store.transaction():
+        store.put("documents", [("name", b"body")])
+        raise RuntimeError
+    assert list(store.rows("documents")) == []
+    store.close()
+
+
+def test_no_acknowledged_write_is_lost_by_kill_9(home):
+    done = subprocess.run([sys.executable, str(CRASHES), "5"], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "of these lost                                       0" in done.stdout
