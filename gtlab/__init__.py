@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Lab", "connect"]
 
-_ROOMS = ("background", "charts", "check", "commands", "lab", "measure", "regions", "stages", "tour", "watch",
-          "widgets")
+_ROOMS = ("background", "charts", "check", "commands", "drill", "events", "failover", "lab", "measure", "regions",
+          "stages", "statistics", "tour", "watch", "widgets", "world")
 
 
 def __getattr__(name: str):

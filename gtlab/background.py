@@ -7,8 +7,11 @@ the environment variable GTLAB_HOME names. Two homes are two separate clouds.
 from __future__ import annotations
 
 import contextlib
+import http.client
+import ipaddress
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
@@ -26,7 +29,10 @@ from filelock import FileLock, Timeout
 NETWORKS = ("realistic", "fast", "instant")
 LEGACY_APIS = ("historic", "2026")  # version 2017.11.29 as it was, or refused as AWS refuses it today
 _START_S = 30.0      # how long a start may take before it is given up; a busy machine needs some of it
-_ALREADY_RUNS, _PORT_IN_USE, _DISK = 3, 4, 5  # exit codes of python -m gtlab.localcloud
+_ALREADY_RUNS, _PORT_IN_USE, _DISK, _NO_ADDRESS = 3, 4, 5, 6  # exit codes of python -m gtlab.localcloud
+_LOOPBACK = "127.0.0.1"
+STATE_FILE = "cloud.sqlite3"  # in the state folder: what the local cloud keeps
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{8,256}")  # what a Bearer token may have, and no shell heeds
 
 
 class CloudError(Exception):
@@ -35,7 +41,8 @@ class CloudError(Exception):
 
 @dataclass(frozen=True)
 class Running:
-    """A local cloud that answers."""
+    """A local cloud that answers. ``address`` is the one that it listens on; ``token`` is what it asks everybody for,
+    None where it is for this machine only. ``endpoints`` are URLs by Region; at ``url`` all of them are together."""
 
     folder: Path
     port: int
@@ -43,10 +50,15 @@ class Running:
     instance: str
     network: str
     legacy_api: str
+    address: str = _LOOPBACK
+    token: str | None = field(default=None, repr=False)
+    endpoints: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    in_memory: bool = False
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        """Where it is reached from this machine."""
+        return _url(self.address, self.port)
 
 
 def state_folder() -> Path:
@@ -70,16 +82,13 @@ def find() -> Running | None:
     if answer is None or answer.get("instance") != state["instance"]:
         return None  # dead, or its port is somebody else's by now
     return Running(state_folder(), state["port"], state["pid"], state["instance"], answer["network"],
-                   answer["legacy_api"])
+                   answer["legacy_api"], state["address"], state["token"], answer["endpoints"], answer["in_memory"])
 
 
 def status(cloud: Running) -> dict:
     """What the cloud says of itself: instance, pid, started, network, seed, legacy_api, tables,
-    deliveries_waiting."""
-    answer = _ask(cloud.port, "status")
-    if answer is None:
-        raise CloudError("The local cloud has stopped answering. Start it again: gtlab up")
-    return answer
+    deliveries_waiting, endpoints (by Region), in_memory, note (what a user should know of its start)."""
+    return control(cloud.port, "status")
 
 
 def legacy_face(port: int, face: str | None = None) -> str:
@@ -89,30 +98,36 @@ def legacy_face(port: int, face: str | None = None) -> str:
     """
     if face is not None and face not in LEGACY_APIS:
         raise ValueError(f"There is no legacy API {face!r}. Choose one of: {', '.join(LEGACY_APIS)}.")
-    answer = (_ask(port, "legacy-api") if face is None
-              else _ask(port, "legacy-api", method="PUT", body={"face": face}))
-    if answer is None:
-        raise CloudError("The local cloud has stopped answering. Start it again: gtlab up")
+    answer = (control(port, "legacy-api") if face is None else control(port, "legacy-api", "PUT", {"face": face}))
     return answer["face"]
 
 
 def up(port: int = 0, network: str | None = None, seed: int | None = None, legacy_api: str | None = None,
-       in_memory: bool = False) -> tuple[Running, bool]:
+       in_memory: bool = False, listen: str | None = None, token: str | None = None) -> tuple[Running, bool]:
     """The running cloud of this home, started if there is none; and whether it was started now.
 
     ``port`` 0 takes the last one again, or any free one. ``network`` is one of NETWORKS, ``legacy_api`` one of
     LEGACY_APIS; not given, they are as they were last (at first realistic, historic). ``in_memory``: the cloud
-    neither takes up what this home keeps nor keeps anything. Raises CloudError: the port is taken, or a cloud that
-    runs already has another port, network or legacy API than was asked for.
+    neither takes up what this home keeps nor keeps anything. ``listen`` is the IP address to listen on, instead of
+    the loopback one; everybody is asked for ``token`` then (not given: the last one, or one that is made up).
+    Raises CloudError: the port is taken, or a cloud that runs already has another port, network, legacy API, address
+    or token than was asked for. Raises ValueError for an address or a token that cannot be.
     """
+    _check_listen(listen, token)
     with _start_lock():
         running = find()
         if running:
-            _check_same(running, port, network, legacy_api)
+            _check_same(running, port, network, legacy_api, listen)
+            if in_memory and not running.in_memory:
+                raise CloudError("A local cloud runs already, and keeps its state on disk. Stop it first (it keeps its "
+                                 "tables): gtlab down")
+            if token and token != running.token:
+                raise CloudError("A local cloud runs already, with another token. Stop it first (it keeps its tables): "
+                                 "gtlab down")
             return running, False
-        if _alive():
+        if not _wait(lambda: not _alive(), 2.0):  # one that has just been killed holds its lock a moment longer
             raise CloudError("The local cloud of this home runs but does not answer. Stop it with: gtlab down")
-        return _start(port, network, seed, legacy_api, in_memory), True
+        return _start(port, network, seed, legacy_api, in_memory, listen, token), True
 
 
 def down() -> bool:
@@ -132,6 +147,21 @@ def down() -> bool:
         return True
 
 
+def reset() -> list[Path]:
+    """Empty the local cloud of this home, running or not. Gives the damaged state files that were set aside in the
+    past: they stay."""
+    with _start_lock():
+        running = find()
+        if running:
+            control(running.port, "reset", "POST")
+        elif _alive():
+            raise CloudError("The local cloud of this home runs but does not answer. Stop it with: gtlab down")
+        else:
+            for ending in ("", "-wal", "-shm"):
+                (state_folder() / f"{STATE_FILE}{ending}").unlink(missing_ok=True)
+        return sorted(state_folder().glob(f"{Path(STATE_FILE).stem}-damaged-*{Path(STATE_FILE).suffix}"))
+
+
 @contextlib.contextmanager
 def throwaway(network: str = "fast", seed: int | None = None, legacy_api: str | None = None) -> Iterator[Running]:
     """A local cloud of its own in a temporary home, for as long as the block lasts; this process and the ones it
@@ -149,19 +179,32 @@ def throwaway(network: str = "fast", seed: int | None = None, legacy_api: str | 
                 os.environ["GTLAB_HOME"] = before
 
 
-def _check_same(running: Running, port: int, network: str | None, legacy_api: str | None) -> None:
+def _check_listen(listen: str | None, token: str | None) -> None:
+    if listen is not None:
+        try:
+            ipaddress.ip_address(listen)
+        except ValueError:
+            raise ValueError(f"{listen!r} is no IP address. Give one of this machine's, or 0.0.0.0 for all.") from None
+    if token is not None and listen is None:
+        raise ValueError("A token is asked of those who come from elsewhere: give --listen ADDRESS with it.")
+    if token is not None and not _TOKEN.fullmatch(token):
+        raise ValueError("A token has 8 to 256 characters, of these: letters, digits, . _ ~ + / = -")
+
+
+def _check_same(running: Running, port: int, network: str | None, legacy_api: str | None, listen: str | None) -> None:
     for what, asked, has in (("port", port, running.port), ("network", network, running.network),
-                             ("legacy API", legacy_api, running.legacy_api)):
+                             ("legacy API", legacy_api, running.legacy_api), ("address", listen, running.address)):
         if asked and asked != has:
             raise CloudError(f"A local cloud runs already, with {what} {has}, not {asked}. "
                              "Stop it first (it keeps its tables): gtlab down")
 
 
-def _start(port: int, network: str | None, seed: int | None, legacy_api: str | None, in_memory: bool) -> Running:
+def _start(port: int, network: str | None, seed: int | None, legacy_api: str | None, in_memory: bool,
+           listen: str | None, token: str | None) -> Running:
     folder = state_folder()
-    command = [sys.executable, "-m", "gtlab.localcloud", "--home", str(folder), "--port", str(port),
-               "--prefer-port", str((_state() or {}).get("port", 0))]
-    for option, value in (("--network", network), ("--seed", seed), ("--legacy-api", legacy_api)):
+    command = [sys.executable, "-m", "gtlab.localcloud", "--home", str(folder), "--port", str(port)]
+    for option, value in (("--network", network), ("--seed", seed), ("--legacy-api", legacy_api),
+                          ("--listen", listen)):
         if value is not None:
             command += [option, str(value)]
     if in_memory:
@@ -172,7 +215,8 @@ def _start(port: int, network: str | None, seed: int | None, legacy_api: str | N
              if sys.platform == "win32" else {"start_new_session": True})
     with open(folder / "cloud.log", "ab") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                   cwd=folder, env=os.environ | {"PYTHONPATH": _python_path()}, **apart)
+                                   cwd=folder, env=os.environ | {"PYTHONPATH": _python_path(),
+                                                                 "GTLAB_TOKEN": token or ""}, **apart)
 
     def started() -> Running | None:
         state = _state()
@@ -185,16 +229,18 @@ def _start(port: int, network: str | None, seed: int | None, legacy_api: str | N
             process.returncode = 0  # it is no child to wait for: silence Popen's warning about it
             return found
         if process.poll() is not None:
-            raise _failed_start(process.returncode, port, folder)
+            raise _failed_start(process.returncode, port, listen, folder)
         time.sleep(0.01)
     process.kill()
     raise CloudError(f"The local cloud did not answer within {_START_S:.0f} s. Its log: {folder / 'cloud.log'}")
 
 
-def _failed_start(code: int, port: int, folder: Path) -> CloudError:
+def _failed_start(code: int, port: int, listen: str | None, folder: Path) -> CloudError:
     if code == _PORT_IN_USE:
         return CloudError(f"Port {port} is in use by another program. Choose another, or leave --port out to take "
                           "any free one.")
+    if code == _NO_ADDRESS:
+        return CloudError(f"{listen} is no address of this machine. Give one that is, or 0.0.0.0 for all.")
     if code == _ALREADY_RUNS:
         return CloudError("Another local cloud of this home is just starting or ending. Try again.")
     if code == _DISK:
@@ -214,6 +260,7 @@ def _state() -> dict | None:
     try:
         state = json.loads((state_folder() / "cloud.json").read_text())
         usable = 0 < state["port"] < 65536 and state["pid"] > 0 and isinstance(state["instance"], str)
+        state |= {"address": state.get("address", _LOOPBACK), "token": state.get("token")}
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return state if usable else None
@@ -251,15 +298,49 @@ def _wait(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+def control(port: int, what: str, method: str = "GET", body: dict | None = None, *, timeout_s: float = 30.0) -> dict:
+    """The control API's answer (docs/control-api.md). Raises ValueError with its words where it refuses, CloudError
+    where no cloud answers."""
+    try:
+        with request(port, what, method, body, timeout_s=timeout_s) as response:
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        try:
+            told = json.load(error)["message"]
+        except (ValueError, KeyError, TypeError, OSError):
+            told = f"The local cloud answered {error.code}."
+        raise ValueError(told) from None
+    except (OSError, ValueError, http.client.HTTPException):
+        raise CloudError("The local cloud has stopped answering. Start it again: gtlab up") from None
+
+
 def _ask(port: int, what: str, method: str = "GET", timeout_s: float = 5.0, body: dict | None = None) -> dict | None:
     """The control API's answer, or None where there is none."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/_gtlab/v1/{what}", method=method,
-                                     data=None if body is None else json.dumps(body).encode(),
-                                     headers={} if body is None else {"Content-Type": "application/json"})
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
     try:
-        with opener.open(request, timeout=timeout_s) as response:
-            answer = json.load(response)
-    except (OSError, ValueError, urllib.error.HTTPError):
+        return control(port, what, method, body, timeout_s=timeout_s)
+    except (CloudError, ValueError):
         return None
-    return answer if isinstance(answer, dict) else None
+
+
+def request(port: int, what: str, method: str = "GET", body: dict | None = None, *, timeout_s: float = 30.0,
+            accept: str = "application/json"):
+    """Send a request to the control API; its response, open. Raises OSError, of which urllib's HTTPError is one."""
+    headers = {"Accept": accept} | ({} if body is None else {"Content-Type": "application/json"})
+    address, token = _door(port)
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    asked = urllib.request.Request(f"{_url(address, port)}/_gtlab/v1/{what}", method=method, headers=headers,
+                                   data=None if body is None else json.dumps(body).encode())
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
+    return opener.open(asked, timeout=timeout_s)
+
+
+def _door(port: int) -> tuple[str, str | None]:
+    """The address that this home's cloud at a port listens on, and its token."""
+    state = _state()
+    return (state["address"], state["token"]) if state and state["port"] == port else (_LOOPBACK, None)
+
+
+def _url(address: str, port: int) -> str:
+    reached = {"0.0.0.0": _LOOPBACK, "::": "::1"}.get(address, address)  # all addresses: the loopback one among them
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"

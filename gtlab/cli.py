@@ -7,7 +7,9 @@ import os
 import shlex
 import signal
 import sys
+from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import click
 
@@ -49,12 +51,29 @@ def main() -> None:
 @click.option("--legacy-api", type=click.Choice(background.LEGACY_APIS),
               help="CreateGlobalTable and its kin as they were (historic, at first), or refused as AWS does in 2026.")
 @click.option("--in-memory", is_flag=True, help="A throwaway: nothing is taken up from disk, nothing kept.")
-def up(port: int | None, network: str | None, seed: int | None, legacy_api: str | None, in_memory: bool) -> None:
+@click.option("--listen", metavar="ADDRESS", help="Let others in, by this address of the machine's (0.0.0.0: by all of "
+                                                  "them). Everybody is asked for a token then.")
+@click.option("--token", help="The token, with --listen. Default: the last one, at first one that is made up.")
+def up(port: int | None, network: str | None, seed: int | None, legacy_api: str | None, in_memory: bool,
+       listen: str | None, token: str | None) -> None:
     """Start the local cloud in the background, if none runs. It comes back with all that was in it."""
-    cloud, started = background.up(port or 0, network, seed, legacy_api, in_memory)
+    cloud, started = background.up(port or 0, network, seed, legacy_api, in_memory, listen, token)
     click.echo(f"The local cloud {'is up' if started else 'was up already'}: {cloud.url}, {cloud.network} network.")
     if started:
         click.echo('To point the aws command or any SDK at it: eval "$(gtlab env)"')
+    found = background.status(cloud)
+    if found["note"]:
+        click.echo(found["note"], err=True)
+    broken = _broken(cloud)
+    if broken:
+        click.echo("The world is broken as it was left:\n" + "\n".join(f"  {each}" for each in broken)
+                   + "\nTo mend it: gtlab world reset")
+    if cloud.token:
+        click.echo(f"It listens on {cloud.address}, and asks everybody for a token: {cloud.token}\n"
+                   f"From elsewhere, any SDK: AWS_ENDPOINT_URL=http://THIS-MACHINE:{cloud.port} "
+                   f"AWS_SESSION_TOKEN={cloud.token}, and any access key.\n"
+                   "The lab's own API: the header Authorization: Bearer TOKEN. There is no encryption: use it on "
+                   "networks that you trust.")
 
 
 @main.command()
@@ -79,11 +98,28 @@ def status(as_json: bool) -> None:
     click.echo(f"Running at {cloud.url} (process {cloud.pid}), {cloud.network} network, seed {found['seed']}.")
     click.echo(f"Global tables of version 2017.11.29: {found['legacy_api']}"
                + (", as they worked." if found["legacy_api"] == "historic" else ", refused as AWS refuses them today."))
-    click.echo(f"State folder: {cloud.folder}")
+    click.echo(f"State folder: {cloud.folder}, " + ("but all of it is in memory only."
+                                                    if found["in_memory"] else f"kept in {background.STATE_FILE}."))
+    if found["deliveries_waiting"]:
+        click.echo(f"On their way between Regions: {found['deliveries_waiting']}")
+    for each in _broken(cloud):
+        click.echo(f"Broken: {each}")
     for table in found["tables"] or []:
         click.echo(f"  {table['region']:<15} {table['name']}  {table['status']}")
     if not found["tables"]:
         click.echo("  no tables")
+
+
+@main.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(yes: bool) -> None:
+    """Empty the local cloud: every table of every Region, and all that is broken is mended."""
+    if not yes:
+        click.confirm("This deletes every table and item of the local cloud. Go on?", abort=True)
+    aside = background.reset()
+    click.echo("The local cloud is empty.")
+    for path in aside:
+        click.echo(f"A damaged state file that was set aside is still there: {path}")
 
 
 @main.command()
@@ -95,8 +131,11 @@ def env(shell: str) -> None:
         raise background.CloudError("No local cloud is running. Start one: gtlab up")
     from gtlab.lab import chosen
 
-    direct = ",".join(dict.fromkeys([*filter(None, os.environ.get("NO_PROXY", "").split(",")), "127.0.0.1"]))
+    direct = ",".join(dict.fromkeys([*filter(None, os.environ.get("NO_PROXY", "").split(",")),
+                                     urlsplit(cloud.url).hostname]))
     values = {"AWS_ENDPOINT_URL": cloud.url, "AWS_DEFAULT_REGION": chosen().home, "NO_PROXY": direct, **_ENV}
+    if cloud.token:
+        values["AWS_SESSION_TOKEN"] = cloud.token
     for name in _UNSET:
         click.echo({"posix": f"unset {name}", "fish": f"set -e {name}",
                     "powershell": f"Remove-Item Env:{name} -ErrorAction SilentlyContinue"}[shell])
@@ -104,6 +143,182 @@ def env(shell: str) -> None:
         quoted = shlex.quote(value)
         click.echo({"posix": f"export {name}={quoted}", "fish": f"set -gx {name} {quoted}",
                     "powershell": f"$Env:{name} = '{value}'"}[shell])
+
+
+def _running() -> background.Running:
+    cloud = background.find()
+    if cloud is None:
+        raise background.CloudError("No local cloud is running. Start one: gtlab up")
+    return cloud
+
+
+def _broken(cloud: background.Running) -> list[str]:
+    """What is broken, in words."""
+    from gtlab import world as knobs
+
+    return [knobs.meaning(each) for each in knobs.broken(background.control(cloud.port, "world"))]
+
+
+@main.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def world(context: click.Context, as_json: bool) -> None:
+    """Break the simulated world and mend it. Alone: show what is broken."""
+    if context.invoked_subcommand is None:
+        _show_world(as_json)
+
+
+def _show_world(as_json: bool = False) -> None:
+    from gtlab import world as knobs
+
+    state = background.control(_running().port, "world")
+    if as_json:
+        click.echo(json.dumps(state))
+        return
+    found = knobs.broken(state)
+    if not found:
+        click.echo("Nothing is broken. To break something: gtlab world --help")
+        return
+    rows = [("KNOB", "PLACE", "VALUE")]
+    for each in found:
+        value = each["value"] if isinstance(each["value"], str) else json.dumps(each["value"])
+        rows.append((each["knob"], " ".join(each["place"]) or "everywhere", "" if each["value"] is None else value))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    click.echo("To mend one: the same command with --off. To mend everything: gtlab world reset")
+
+
+_off = click.option("--off", is_flag=True, help="Mend it.")
+
+
+def _turn(knob: str, place: tuple[str, ...], value: object, off: bool) -> None:
+    what = "/".join(["world", knob, *(quote(part, safe="") for part in place)])
+    if off:
+        background.control(_running().port, what, "DELETE")
+    else:
+        background.control(_running().port, what, "PUT", {} if value is None else {"value": value})
+    _show_world()
+
+
+def _needed(value: object, name: str, off: bool) -> object:
+    if value is None and not off:
+        raise click.UsageError(f"Missing {name}. (With --off it is not needed.)")
+    return value
+
+
+@world.command()
+@click.argument("a", metavar="REGION")
+@click.argument("b", metavar="REGION")
+@_off
+def partition(a: str, b: str, off: bool) -> None:
+    """Nothing passes between two Regions."""
+    _turn("partition", (a, b), None, off)
+
+
+@world.command()
+@click.argument("region")
+@_off
+def isolate(region: str, off: bool) -> None:
+    """Nothing passes between a Region and any other; callers reach it."""
+    _turn("isolate", (region,), None, off)
+
+
+@world.command()
+@click.argument("region")
+@click.option("--how", type=click.Choice(["timeout", "refused", "error"]), default="timeout", show_default=True)
+@_off
+def outage(region: str, how: str, off: bool) -> None:
+    """A Region is down: its endpoint fails, and nothing passes to or from it."""
+    _turn("outage", (region,), how, off)
+
+
+@world.command()
+@click.argument("a", metavar="REGION")
+@click.argument("b", metavar="REGION")
+@click.argument("added_ms", metavar="MS", type=float, required=False)
+@_off
+def slow(a: str, b: str, added_ms: float | None, off: bool) -> None:
+    """A round trip between two Regions takes MS milliseconds longer."""
+    _turn("slow", (a, b), _needed(added_ms, "MS", off), off)
+
+
+@world.command()
+@click.argument("arguments", metavar="[SECONDS] [SOURCE TARGET]", nargs=-1)
+@_off
+def lag(arguments: tuple[str, ...], off: bool) -> None:
+    """Replication takes SECONDS, everywhere or from SOURCE to TARGET."""
+    place = arguments[len(arguments) % 2:]
+    if len(place) not in (0, 2) or not (off or len(arguments) % 2):
+        raise click.UsageError("Give SECONDS, or SECONDS SOURCE TARGET; with --off nothing, or SOURCE TARGET.")
+    _turn("lag", place, None if off else _number(arguments[0]), off)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise click.UsageError(f"{text!r} is no number.") from None
+
+
+@world.command()
+@click.argument("table")
+@click.option("--region", help="Default: the home Region that was chosen last.")
+@click.option("--read-units", type=float, help="A second, in place of the table's own.")
+@click.option("--write-units", type=float, help="A second, in place of the table's own.")
+@click.option("--burst-s", type=float, help="Seconds of unused capacity that are kept. Default: 300.")
+@click.option("--account", help="A 12-digit account. Default: that of every access key which is no number.")
+@_off
+def throttle(table: str, region: str | None, read_units: float | None, write_units: float | None,
+             burst_s: float | None, account: str | None, off: bool) -> None:
+    """Hold a table to its capacity and its burst credit."""
+    from gtlab.lab import chosen
+
+    value = {"read_units": read_units, "write_units": write_units, "burst_s": burst_s}
+    place = (region or chosen().home, table)
+    _turn("throttle", place if account is None else (account, *place),
+          {name: given for name, given in value.items() if given is not None}, off)
+
+
+@world.command()
+@click.argument("region", required=False)
+@_off
+def caller(region: str | None, off: bool) -> None:
+    """Every caller is in this Region."""
+    _turn("caller", (), _needed(region, "REGION", off), off)
+
+
+@world.command("reset")
+def world_reset() -> None:
+    """Put everything right."""
+    background.control(_running().port, "world", "DELETE")
+    click.echo("Nothing is broken.")
+
+
+@main.command()
+@click.option("--follow", is_flag=True, help="Go on with what happens, until Ctrl-C.")
+@click.option("--after", type=click.IntRange(min=0), default=0, help="Only events with a higher number.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def events(follow: bool, after: int, as_json: bool) -> None:
+    """Show what happened: writes, deliveries, conflicts, what was broken."""
+    from gtlab import events as journal
+
+    def show(event: dict) -> None:
+        click.echo(json.dumps(event) if as_json else
+                   f"{event['n']:>6}  {datetime.fromtimestamp(event['at']):%H:%M:%S.%f}  {journal.in_words(event)}")
+
+    port = _running().port
+    try:
+        for event in journal.pages(lambda what: background.control(port, what), after):
+            after = event["n"]
+            show(event)
+        while follow:
+            for event in journal.follow(port, after):
+                after = event["n"]
+                show(event)
+            port = _running().port  # the connection ended: is the cloud still there?
+    except KeyboardInterrupt:
+        pass
 
 
 @main.command()

@@ -8,12 +8,15 @@ import json
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 from gtlab import background, commands, regions
+from gtlab.world import World
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DEFAULT_HOME = "ap-southeast-1"                    # the article's Regions: Singapore, Virginia, Ireland
 DEFAULT_REPLICAS = ("us-east-1", "eu-west-1")
@@ -83,8 +86,8 @@ def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", repli
         return Lab("aws", choice, profile=profile)
     if backend == "local":
         running, _ = background.up()
-        return Lab("local", choice, dict.fromkeys(regions.REGIONS, running.url), network=running.network,
-                   legacy_api=running.legacy_api)
+        return Lab("local", choice, running.endpoints, network=running.network,
+                   legacy_api=running.legacy_api, token=running.token)
     raise ValueError(f"There is no backend {backend!r}. Choose 'local', 'aws', or a map of Region to endpoint URL.")
 
 
@@ -98,12 +101,13 @@ class Lab:
     """
 
     def __init__(self, backend: str, choice: Choice, endpoints: Mapping[str, str] | None = None,
-                 network: str | None = None, profile: str | None = None, legacy_api: str = "historic"):
+                 network: str | None = None, profile: str | None = None, legacy_api: str = "historic",
+                 token: str | None = None):
         self.backend, self.choice, self.network = backend, choice, network
         self.simulated = backend == "local"
         self.legacy_api = self.simulated and legacy_api == "historic"
         self.current_api = backend in ("local", "aws")
-        self._endpoints, self._profile = endpoints, profile
+        self._endpoints, self._profile, self._token = endpoints, profile, token
         self._clients: dict[tuple[str, str], Any] = {}
         self._making = threading.Lock()
         self._session = None
@@ -136,7 +140,12 @@ class Lab:
                 self._clients[code, service] = self._make_client(code, service)
             return self._clients[code, service]
 
-    def _make_client(self, region: str, service: str) -> Any:
+    def new_client(self, region: str, service: str = "dynamodb", **settings: Any) -> Any:
+        """A boto3 client of your own, with settings of botocore's Config beside the lab's. :meth:`last_command` does
+        not know of its calls. Raises as :meth:`client` does."""
+        return self._make_client(regions.get(region).code, service, noted=False, **settings)
+
+    def _make_client(self, region: str, service: str, *, noted: bool = True, **settings: Any) -> Any:
         import boto3
         from botocore.config import Config
 
@@ -147,13 +156,15 @@ class Lab:
                                  f"{', '.join(self._endpoints)}")
             # Never somebody's real keys to an endpoint that is not AWS.
             options |= {"endpoint_url": self._endpoints[region], "aws_access_key_id": "gtlab",
-                        "aws_secret_access_key": "gtlab"}
+                        "aws_secret_access_key": "gtlab", "aws_session_token": self._token}
         if self.backend == "local":
             options["config"] = options["config"].merge(Config(proxies={}))  # this machine is not reached by proxy
+        options["config"] = options["config"].merge(Config(**settings))
         if self._session is None:
             self._session = boto3.Session(profile_name=self._profile) if self.backend == "aws" else _plain_session()
         client = self._session.client(service, region_name=region, **options)
-        client.meta.events.register("provide-client-params.*.*", self._note_call(service, region))
+        if noted:
+            client.meta.events.register("provide-client-params.*.*", self._note_call(service, region))
         if self.backend == "local":
             client.meta.events.register("before-send.*.*", self._say_where)
         return client
@@ -200,13 +211,43 @@ class Lab:
         if self.backend != "local":
             raise ValueError(f"legacy_face() is a knob of the local cloud; this lab is on {self.label}, which answers "
                              "these calls as it does.")
-        port = urlsplit(self._endpoints[self.home]).port
+        port = self._running().port
         before = background.legacy_face(port)
         self.legacy_api = background.legacy_face(port, face) == "historic"
         try:
             yield
         finally:
             self.legacy_api = background.legacy_face(port, before) == "historic"
+
+    @property
+    def world(self) -> World:
+        """The simulated world's knobs: see :class:`gtlab.world.World`."""
+        return World(self._control, self.home)
+
+    def events(self, after: int = 0, *, kinds: Iterable[str] | None = None, table: str | None = None) -> pd.DataFrame:
+        """What happened on the local cloud, in order: its journal, of which it keeps the newest 20,000 events.
+
+        ``after``: only events with a higher number; ``kinds``, ``table``: only these. A data frame with the columns of
+        :data:`gtlab.events.COLUMNS`. Raises ValueError on other backends: AWS tells of none of this.
+        """
+        from gtlab import events
+
+        return events.frame(self._control, after, kinds, table)
+
+    def _control(self, what: str, method: str = "GET", body: dict | None = None) -> dict:
+        if self.backend != "local":
+            instead = (" On AWS, the fault injection service pauses replication: client(region, 'fis'), action "
+                       "aws:dynamodb:global-table-pause-replication." if self.backend == "aws" else "")
+            raise ValueError(f"The local cloud can be broken, and tells what happened; this lab is on {self.label}."
+                             + instead)
+        return background.control(self._running().port, what, method, body)
+
+    @staticmethod
+    def _running() -> background.Running:
+        running = background.find()
+        if running is None:
+            raise background.CloudError("The local cloud has stopped answering. Start it again: gtlab up")
+        return running
 
     def __repr__(self) -> str:
         return (f"Lab on {self.label}\n  home      {regions.label(self.home)}\n  replicas  "

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 
 import ipywidgets
 from IPython.display import display
 
 from gtlab import charts, regions
-from gtlab.lab import Choice, checked_choice
+from gtlab.lab import Choice, Lab, checked_choice
 
 _NONE = ("(none)", "")
+
+
+def world(lab: Lab) -> ipywidgets.VBox:
+    """What is broken in the lab's simulated world, with a button that mends everything and one that looks again."""
+    mend, again = ipywidgets.Button(description="Mend everything"), ipywidgets.Button(description="Look again")
+    shown = ipywidgets.HTML()
+
+    def look(_: object = None) -> None:
+        found = lab.world.state()["meaning"]
+        shown.value = ("<b>Nothing is broken.</b>" if found.empty else
+                       f"<b>Broken:</b><ul>{''.join(f'<li>{html.escape(each)}</li>' for each in found)}</ul>")
+
+    def reset(_: object) -> None:
+        lab.world.reset()
+        look()
+
+    mend.on_click(reset)
+    again.on_click(look)
+    look()
+    return ipywidgets.VBox([shown, ipywidgets.HBox([mend, again])])
 
 
 def choose_regions(choice: Choice, on_choice: Callable[[Choice], object]) -> ipywidgets.VBox:

@@ -536,7 +536,8 @@ def test_the_command_chooses_the_face_and_shows_it(tmp_path, monkeypatch):
 
 
 def put_face(cloud: background.Running, body: bytes) -> tuple[int, dict]:
-    request = urllib.request.Request(f"{cloud.url}/_gtlab/v1/legacy-api", method="PUT", data=body)
+    request = urllib.request.Request(f"{cloud.url}/_gtlab/v1/legacy-api", method="PUT", data=body,
+                                     headers={"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.status, json.load(answer)

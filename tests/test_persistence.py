@@ -17,7 +17,7 @@ from conftest import ON_DEMAND, records, wait_until
 
 from gtlab import background
 from gtlab.localcloud.keeper import keep
-from gtlab.localcloud.store import Store
+from gtlab.localcloud.store import DELETE, DELETE_ALL, DELETE_BEFORE, PUT, Store
 from gtlab.stages import MUSIC
 
 OHIO, VIRGINIA, IRELAND = "us-east-2", "us-east-1", "eu-west-1"
@@ -82,7 +82,7 @@ def test_a_global_table_comes_back_with_what_is_on_its_way(home, end):
 
     cloud, started = background.up()
     assert started and cloud.network == "fast"
-    assert {name: value for name, value in table(cloud, OHIO).items()} == before
+    assert table(cloud, OHIO) == before
     assert items(cloud, OHIO).keys() == {"late"} and items(cloud, VIRGINIA).keys() == {"here"}
     assert records(at(cloud, OHIO, "dynamodbstreams"), arn) == seen and len(seen) == 3
     world(cloud, "DELETE")
@@ -243,10 +243,10 @@ def test_in_memory_nothing_is_taken_up_and_nothing_kept(home):
 def test_what_cannot_be_written_to_disk_is_not_acknowledged_and_not_lost_either(tmp_path):
     keeper = keep(tmp_path / "cloud.sqlite3", "instant")
     keeper.cloud.turn("isolate", (OHIO,), None, now=1.0)
-    keeper._store.transaction, whole = full_disk, keeper._store.transaction
+    keeper._store.write, whole = full_disk, keeper._store.write
     with pytest.raises(sqlite3.OperationalError):
         keeper.save()
-    keeper._store.transaction = whole
+    keeper._store.write = whole
     keeper.save()  # there is room again
     keeper.close()
     keeper = keep(tmp_path / "cloud.sqlite3")
@@ -254,16 +254,26 @@ def test_what_cannot_be_written_to_disk_is_not_acknowledged_and_not_lost_either(
     keeper.close()
 
 
-def full_disk():
+def full_disk(changes):
     raise sqlite3.OperationalError("database or disk is full")
 
 
-def test_a_store_that_was_left_in_the_middle_of_a_transaction_has_none_of_it(tmp_path):
+def test_changes_are_folded_in_order_and_only_once(tmp_path):
     store = Store(tmp_path / "cloud.sqlite3")
-    with pytest.raises(RuntimeError), store.transaction():
-        store.put("documents", [("name", b"body")])
-        raise RuntimeError
-    assert list(store.rows("documents")) == []
+    store.write([(PUT, "records", [("arn", "shard", str(number), 1.0, b"{}") for number in range(5)])])
+    store.write([(DELETE_BEFORE, "records", [("arn", "shard", "3")]), (PUT, "tokens", [("a", "r", "t", b"old")])])
+    store.write([(PUT, "tokens", [("a", "r", "t", b"new"), ("a", "r", "gone", b"")]), (DELETE, "tokens", [
+        ("a", "r", "gone")]), (PUT, "items", [("a", "r", "t", "k", "s", b"{}")])])
+    other = sqlite3.connect(tmp_path / "cloud.sqlite3")  # what there is on disk if the process ends now
+    assert other.execute("SELECT count(*) FROM changes").fetchone() == (3,) and list(store.rows("records")) == []
+    store.fold()
+    assert [row[2] for row in store.rows("records")] == ["3", "4"]
+    assert list(store.rows("tokens")) == [("a", "r", "t", b"new")] and list(store.rows("changes")) == []
+    store.write([(DELETE_ALL, "items", [("a", "r", "t")]), (PUT, "items", [("a", "r", "t", "l", "s", b"{}")])])
+    store.close()  # folds
+    store = Store(tmp_path / "cloud.sqlite3")
+    assert [row[3] for row in store.rows("items")] == ["l"] and store.unfolded == 0
+    other.close()
     store.close()
 
 

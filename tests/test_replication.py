@@ -158,3 +158,26 @@ def test_copies_converge_whatever_the_order_of_arrival():
                               key=lambda entry: entry[0])
         settle(1e9)
         assert copies[HERE] == copies[THERE] == copies[BEYOND] == {key: item for key, (_, item) in newest.items()}
+
+
+def test_a_backlog_is_carried_out_a_part_at_a_time_and_tells_when(pretend):
+    from gtlab.localcloud.cloud import Cloud
+    from gtlab.localcloud.world import World
+
+    pretend.cloud = Cloud(World("instant", seed=1), most_at_once=10)
+    home = pretend.client(HERE)
+    home.create_table(TableName="Music", BillingMode="PAY_PER_REQUEST", AttributeDefinitions=[
+        {"AttributeName": "k", "AttributeType": "N"}], KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}])
+    home.update_table(TableName="Music", ReplicaUpdates=[{"Create": {"RegionName": THERE}}])
+    pretend.wait(1)
+    pretend.cloud.turn("partition", (HERE, THERE), None, pretend.now)
+    for number in range(25):
+        home.put_item(TableName="Music", Item={"k": {"N": str(number)}})
+    pretend.cloud.turn_back("partition", (HERE, THERE), pretend.now)
+    counts = []
+    for _ in range(4):
+        pretend.wait(1)
+        counts.append(pretend.client(THERE).scan(TableName="Music", Select="COUNT")["Count"])
+    assert counts[0] == 20 and counts[-1] == 25  # ten at the look, ten before the read that came after it
+    arrived = [event.at for event in pretend.cloud.journal.since(0) if event.kind == "delivery"]
+    assert arrived == sorted(arrived) and len(arrived) == 25 and len(set(arrived)) > 1

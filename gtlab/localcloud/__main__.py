@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import json
 import logging
 import os
@@ -13,28 +14,38 @@ import sqlite3
 import sys
 import time
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
 import uvicorn
 from filelock import FileLock, Timeout
 
 from gtlab.localcloud.app import App
+from gtlab.localcloud.door import Connection, Limits
+from gtlab.localcloud.endpoints import LOOPBACK, Endpoints, NoAddress, listen
+from gtlab.localcloud.guard import Guard
 from gtlab.localcloud.keeper import keep
 from gtlab.localcloud.legacy import FACES
 from gtlab.localcloud.world import NETWORKS
 
-ALREADY_RUNS, PORT_IN_USE, DISK = 3, 4, 5  # exit codes that ``gtlab up`` understands
+ALREADY_RUNS, PORT_IN_USE, DISK, NO_ADDRESS = 3, 4, 5, 6  # exit codes that ``gtlab up`` understands
+TOKEN = "GTLAB_TOKEN"  # in the environment: a command line is for everybody on the machine to see
 STATE_FILE = "cloud.sqlite3"  # in the state folder
+_Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
 def main() -> int:
     options = _options()
     home = options.home
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("dynamodb").setLevel(logging.ERROR)  # the engine's: it tells of every expression that it refuses
     try:
         with FileLock(home / "cloud.lock", timeout=0):  # held as long as this cloud lives
             return asyncio.run(_serve(options, home / "cloud.json"))
     except Timeout:
         return ALREADY_RUNS
+    except NoAddress:
+        return NO_ADDRESS
     except sqlite3.OperationalError as error:
         logging.getLogger(__name__).error("%s: %s", home / STATE_FILE, error)
         return DISK
@@ -44,30 +55,59 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m gtlab.localcloud")
     parser.add_argument("--home", type=Path, required=True, help="state folder")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--prefer-port", type=int, default=0, help="taken if it is free")
+    parser.add_argument("--listen", metavar="ADDRESS", help="of this machine; a token is asked of everybody then")
     parser.add_argument("--network", choices=NETWORKS, help="default: as it was, at first realistic")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--legacy-api", choices=FACES, help="default: as it was, at first historic")
     parser.add_argument("--in-memory", action="store_true", help="keep nothing")
+    parser.add_argument("--limits", type=json.loads, default={}, help=argparse.SUPPRESS)  # for tests: door.Limits
     return parser.parse_args()
 
 
+class _Before(msgspec.Struct):
+    """What the last cloud of this home left in its state file, as far as the next one goes by it."""
+
+    port: _Port = 0
+    endpoints: dict[str, _Port] = {}
+    token: str | None = None
+
+
+class _Server(uvicorn.Server):
+    """Ends with the Regions' own ports."""
+
+    def __init__(self, config: uvicorn.Config, endpoints: Endpoints):
+        super().__init__(config)
+        self._endpoints = endpoints
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._endpoints.close()
+        await super().shutdown(sockets)
+
+
 async def _serve(options: argparse.Namespace, state: Path) -> int:
-    listener = _listen(options.port or options.prefer_port)
+    before, address = _before(state), options.listen or LOOPBACK
+    listener = listen(address, options.port or before.port)
     if listener is None and not options.port:
-        listener = _listen(0)
+        listener = listen(address, 0)
     if listener is None:
         return PORT_IN_USE
+    limits = Limits(**{"connections": _room_for(Limits().connections)} | options.limits)
+    endpoints = Endpoints(address, before.endpoints, connections=lambda: server.server_state.connections,
+                          connection=lambda region: Connection(config=config, server_state=server.server_state,
+                                                               app_state={}, limits=limits, region=region))
     instance = secrets.token_hex(8)
+    token = (os.environ.get(TOKEN) or before.token or secrets.token_urlsafe(24)) if options.listen else None
     keeper = keep(None if options.in_memory else options.home / STATE_FILE,
                   options.network, options.seed, options.legacy_api)
-    app = App(keeper, instance, stop=lambda: setattr(server, "should_exit", True))
-    server = uvicorn.Server(uvicorn.Config(
-        app, http="httptools", lifespan="off", log_level="warning", access_log=False, server_header=False,
-        date_header=True, timeout_graceful_shutdown=2, backlog=2048, timeout_keep_alive=75))
-    app.wake()
+    app = App(keeper, instance, lambda: setattr(server, "should_exit", True), Guard(token), endpoints)
+    config = uvicorn.Config(
+        app, http=functools.partial(Connection, limits=limits), ws="none", lifespan="off", log_level="warning",
+        access_log=False, server_header=False, date_header=True, timeout_graceful_shutdown=2, backlog=2048,
+        timeout_keep_alive=limits.idle_s)
+    server = _Server(config, endpoints)
+    app.turned()
     _write(state, {"instance": instance, "pid": os.getpid(), "port": listener.getsockname()[1],
-                   "started": time.time()})
+                   "started": time.time(), "address": address, "token": token, "endpoints": endpoints.ports})
     try:
         await server.serve(sockets=[listener])
     finally:
@@ -75,25 +115,33 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
     return 0
 
 
-def _listen(port: int) -> socket.socket | None:
-    """A listening socket on loopback, or None where the port is taken."""
-    # Named as TCP, or asyncio leaves Nagle's algorithm on: an answer on a kept-open connection would take 40 ms more.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if os.name == "posix":  # elsewhere it would let two programs share a port
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _before(state: Path) -> _Before:
     try:
-        listener.bind(("127.0.0.1", port))
-        listener.listen(2048)
-    except OSError:
-        listener.close()
-        return None
-    return listener
+        return msgspec.json.decode(state.read_bytes(), type=_Before)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return _Before()
+
+
+def _room_for(connections: int) -> int:
+    """How many connections this process may have: each is an open file. Asks the system for more, if need be."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return connections
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return connections if soft == resource.RLIM_INFINITY else min(connections, soft // 2)
 
 
 def _write(path: Path, content: dict) -> None:
-    """Whole or not at all: a reader never sees half a file."""
+    """Whole or not at all: a reader never sees half a file. For its owner's eyes: it may hold a token."""
     draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(content))
+    draft.unlink(missing_ok=True)
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file)
     draft.replace(path)
 
 

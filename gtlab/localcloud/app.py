@@ -14,67 +14,122 @@ import sqlite3
 import time
 import zlib
 from collections.abc import Callable
+from typing import NamedTuple
+
+from starlette.requests import ClientDisconnect
 
 from gtlab.localcloud import control, wire
+from gtlab.localcloud.door import Connection
+from gtlab.localcloud.endpoints import TIMEOUT, Endpoints
 from gtlab.localcloud.errors import Refusal
+from gtlab.localcloud.guard import Guard, headers_of
 from gtlab.localcloud.keeper import Keeper
 
 log = logging.getLogger(__name__)
-MAX_BODY = 16 * 1024 * 1024  # the service's limit for a request
-_NOT_SAVED = json.dumps(Refusal("ServiceUnavailable", "gtlab's local cloud cannot write its state to disk. Make room, "
-                                "or start it with: gtlab up --in-memory").body()).encode()
-_LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+_NOT_SAVED = Refusal("ServiceUnavailable", "gtlab's local cloud cannot write its state to disk. Make room, or start it "
+                     "with: gtlab up --in-memory", 503)
+_METHODS = ("POST", "GET", "PATCH", "DELETE")  # what AWS's services are called by
+_JSON_TYPES = ("application/x-amz-json-1.0", "application/x-amz-json-1.1", "application/json")
+_DYNAMODB = ("dynamodb", "dynamodbstreams")
+
+
+class _Gone(Exception):
+    """The client hung up."""
+
+
+class _Down(NamedTuple):
+    """The Region that was called is down; ``outage`` is one of world.OUTAGES."""
+
+    region: str
+    outage: str
+
+
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
+    type: bytes = b"application/x-amz-json-1.0"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class App:
-    """An ASGI application around one cloud and its keeper."""
+    """An ASGI application around one cloud and its keeper, for connections of :mod:`door`."""
 
-    def __init__(self, keeper: Keeper, instance: str, stop: Callable[[], None]):
-        self._keeper = keeper
-        self._control = control.control(keeper, instance, stop, self.wake)
+    def __init__(self, keeper: Keeper, instance: str, stop: Callable[[], None], guard: Guard, endpoints: Endpoints):
+        self._keeper, self._guard, self._endpoints = keeper, guard, endpoints
+        self._control = control.control(keeper, instance, stop, self.turned, endpoints.ports)
         self._timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope, receive, send) -> None:
-        if scope["type"] != "http":
+        connection = scope["extensions"]["gtlab"]
+        try:
+            headers = headers_of(scope["headers"])
+            self._guard.check(headers)
+            if scope["path"].startswith("/_gtlab/"):
+                _check_type(headers, ("application/json",))
+                await self._control(scope, receive, send)
+                return
+            answer = await self._aws(scope, headers, connection, receive)
+            if isinstance(answer, _Down):
+                answer = await _fail(answer, connection, receive)
+            await _send(send, answer)
+        except Refusal as refusal:
+            await _send(send, _refused(refusal))
+        except (_Gone, ClientDisconnect):
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        if headers.get("host", "").rpartition(":")[0] not in _LOCAL_HOSTS and headers.get("host") not in _LOCAL_HOSTS:
-            await _send(send, 403, b'{"message": "The local cloud answers to its loopback address only."}')
-        elif scope["path"].startswith("/_gtlab/"):
-            await self._control(scope, receive, send)
-        elif scope["method"] == "GET":
-            await _send(send, 200, b"healthy: gtlab local cloud\n", content_type=b"text/plain")
-        else:
-            await self._dynamodb(headers, receive, send)
+        except asyncio.CancelledError:  # the cloud ends
+            connection.abort()
 
-    async def _dynamodb(self, headers: dict[str, str], receive, send) -> None:
+    async def _aws(self, scope, headers: dict[str, str], connection: Connection, receive) -> _Answer | _Down:
+        """The answer to a call of an AWS service. Nothing of it is kept while a Region that is down lets it wait."""
+        method, target = scope["method"], scope["raw_path"].decode("ascii")
+        if target == "/" and method in ("GET", "HEAD") and "authorization" not in headers:
+            return self._down(connection.region) or _health(connection.region)
+        targeted = "x-amz-target" in headers
+        methods = ("POST",) if targeted or target == "/" else _METHODS
+        if method not in methods:
+            return _no_method(methods)
+        if targeted and target != "/":
+            raise Refusal("UnknownOperationException", f"There is nothing at {target}: operations that X-Amz-Target "
+                          "names are called at /.", 404)
+        _check_type(headers, _JSON_TYPES)
+        if scope["query_string"]:
+            target += "?" + scope["query_string"].decode("ascii")
+        call = wire.parse(headers, await _read(receive), method, target)
+        if connection.region not in (None, call.region):
+            raise Refusal("InvalidSignatureException", f"Credential should be scoped to a valid Region, not "
+                          f"'{call.region}': this is the endpoint of {connection.region}.")
+        cloud = self._keeper.cloud  # a reset may put another in its place
+        away = cloud.world.round_trip_s(call.caller, call.region)
+        await _pass(away / 2)
+        if down := self._down(call.region):
+            return down
+        hold = cloud.begin(call)
         try:
-            call = wire.parse(headers, await _read(receive))
-            away = self._keeper.cloud.world.round_trip_s(call.caller, call.region)
-            await _pass(away / 2)
-            hold = self._keeper.cloud.begin(call)
-            try:
-                await _pass(hold.seconds)
-                status, body = self._carry_out(call)
-            finally:
-                self._keeper.cloud.end(hold)
-            await _pass(away / 2)
-        except Refusal as refusal:
-            status, body = refusal.status, json.dumps(refusal.body()).encode()
-        await _send(send, status, body)
+            await _pass(hold.seconds)
+            if down := self._down(call.region):
+                return down
+            answer = self._carry_out(call)
+        finally:
+            cloud.end(hold)
+        await _pass(away / 2)
+        return answer
 
-    def _carry_out(self, call: wire.Call) -> tuple[int, bytes]:
+    def _down(self, region: str | None) -> _Down | None:
+        outage = region and self._keeper.cloud.world.outage(region)
+        return _Down(region, outage) if outage else None
+
+    def _carry_out(self, call: wire.Call) -> _Answer:
         try:
-            answer = 200, self._keeper.cloud.call(call, time.time())
+            answer = _Answer(200, self._keeper.cloud.call(call, time.time()))
         except Refusal as refusal:
-            answer = refusal.status, json.dumps(refusal.body()).encode()
+            answer = _refused(refusal)
         except Exception:
             log.exception("%s failed", call.operation)
-            refusal = Refusal("ValidationException", f"gtlab's local cloud cannot carry out this {call.operation}.")
-            answer = 400, json.dumps(refusal.body()).encode()
+            answer = _refused(Refusal("ValidationException",
+                                      f"gtlab's local cloud cannot carry out this {call.operation}."))
         finally:
-            self.wake()
-        return answer if self._saved() else (503, _NOT_SAVED)
+            self.wake() if call.service in _DYNAMODB else self.turned()
+        return answer if self._saved() else _refused(_NOT_SAVED)
 
     def _saved(self) -> bool:
         """Whether all that has happened is on disk: nobody is told of what the end of this process would undo."""
@@ -84,6 +139,11 @@ class App:
         except sqlite3.Error:
             log.exception("the state cannot be written")
             return False
+
+    def turned(self) -> None:
+        """The world may have changed: its endpoints follow."""
+        self._endpoints.follow(self._keeper.cloud.world)
+        self.wake()
 
     def wake(self) -> None:
         """Have the loop tick the cloud when something is due."""
@@ -101,7 +161,41 @@ class App:
         except Exception:
             log.exception("a tick failed")
         self._saved()
-        self.wake()
+        self.turned()
+
+
+def _no_method(methods: tuple[str, ...]) -> _Answer:
+    allowed = ", ".join(methods)
+    refused = _refused(Refusal("MethodNotAllowedException", f"Here one sends {allowed}.", 405))
+    return refused._replace(headers=((b"allow", allowed.encode()),))
+
+
+def _check_type(headers: dict[str, str], types: tuple[str, ...]) -> None:
+    """A body of another type may be a web page's form, which browsers send without asking anybody."""
+    given = headers.get("content-type")
+    if given is None:
+        empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+    else:
+        empty = given in types or given.partition(";")[0].strip().lower() in types
+    if not empty:
+        raise Refusal("UnsupportedMediaTypeException", f"A request with a body needs a Content-Type of "
+                      f"{' or '.join(types)}.", 415)
+
+
+def _health(region: str | None) -> _Answer:
+    return _Answer(200, f"healthy: gtlab local cloud{', ' + region if region else ''}\n".encode(), b"text/plain")
+
+
+async def _fail(down: _Down, connection: Connection, receive) -> _Answer:
+    if down.outage == "error":
+        return _refused(Refusal("ServiceUnavailable", "The service is currently unavailable: the local cloud simulates "
+                                f"an outage of {down.region}.", 503))
+    if down.outage == TIMEOUT:
+        connection.hold(down.region)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    connection.abort()
+    raise _Gone
 
 
 async def _pass(seconds: float) -> None:
@@ -110,22 +204,27 @@ async def _pass(seconds: float) -> None:
 
 
 async def _read(receive) -> bytes:
-    parts, size, more = [], 0, True
+    parts, more = [], True
     while more:
         message = await receive()
-        part, more = message.get("body", b""), message.get("more_body", False)
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BODY:
-            raise Refusal("RequestEntityTooLargeException", f"A request may have {MAX_BODY} bytes.", 413)
+        if message["type"] == "http.disconnect":  # a part of a request is no request
+            raise _Gone
+        parts.append(message["body"])
+        more = message["more_body"]
     return b"".join(parts)
 
 
-async def _send(send, status: int, body: bytes, content_type: bytes = b"application/x-amz-json-1.0") -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [
-        (b"content-type", content_type),
-        (b"content-length", str(len(body)).encode()),
-        (b"x-amz-crc32", str(zlib.crc32(body)).encode()),
+def _refused(refusal: Refusal) -> _Answer:
+    asks = ((b"www-authenticate", b"Bearer"),) if refusal.status == 401 else ()
+    return _Answer(refusal.status, json.dumps(refusal.body()).encode(), headers=asks)
+
+
+async def _send(send, answer: _Answer) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": [
+        (b"content-type", answer.type),
+        (b"content-length", str(len(answer.body)).encode()),
+        (b"x-amz-crc32", str(zlib.crc32(answer.body)).encode()),
         (b"x-amzn-requestid", secrets.token_hex(26).upper().encode()),
+        *answer.headers,
     ]})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.autoscaling import AutoScaling
+from gtlab.localcloud.capacity import Capacity, consumed_by_read, consumed_by_write, with_unprocessed, write_units
 from gtlab.localcloud.current import Current
 from gtlab.localcloud.engine import Change, TableId
 from gtlab.localcloud.errors import Refusal, invalid
-from gtlab.localcloud.groups import CURRENT, LEGACY, Groups
+from gtlab.localcloud.fis import OPERATIONS as _FIS
+from gtlab.localcloud.fis import Fis
+from gtlab.localcloud.groups import CURRENT, LEGACY, Group, Groups
 from gtlab.localcloud.journal import Journal
 from gtlab.localcloud.legacy import HISTORIC, Legacy
 from gtlab.localcloud.legacy_settings import LegacySettings
@@ -33,6 +36,7 @@ _LOOKS = ("Describe", "List", "Get", "Query", "Scan", "BatchGet", "TransactGet")
 _READS = ("GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems")
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems",
            "ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
+_JUDGED = ("ConditionalCheckFailedException", "TransactionCanceledException")  # refusals that consume capacity
 
 
 @dataclass
@@ -52,10 +56,12 @@ class Unsaved:
 class Cloud:
     """One local cloud. ``world`` says how far and how long; ``now`` in every call is epoch seconds.
 
-    ``legacy_api`` is the face of version 2017.11.29: see FACES in :mod:`legacy`.
+    ``legacy_api`` is the face of version 2017.11.29: see FACES in :mod:`legacy`. ``most_at_once``: how many deliveries
+    are carried out before callers get their turn again.
     """
 
-    def __init__(self, world: World, legacy_api: str = HISTORIC, journal: Journal | None = None):
+    def __init__(self, world: World, legacy_api: str = HISTORIC, journal: Journal | None = None,
+                 most_at_once: float = math.inf):
         engine.reset()  # the library keeps its tables in the module: one cloud a process
         self.world = world
         self.streams = Streams()
@@ -65,12 +71,15 @@ class Cloud:
         self.groups = Groups(self.replication, self.journal)
         self.scaling = AutoScaling()
         self.current = Current(world, self.tables, self.groups, self.replication, self.scaling)
-        self.strong = Strong(world, self.current, self.groups, self.replication)
+        self.fis = Fis(world, self.tables, self.groups, self.current, self.journal)
+        self.capacity = Capacity(world)
+        self.strong = Strong(world, self.current, self.groups, self.replication, self.fis.pauses)
         self.legacy = Legacy(world, self.tables, self.groups, face=legacy_api)
         self.legacy_settings = LegacySettings(world, self.tables, self.legacy, self.scaling)
         self.unsaved = Unsaved()
         self._marks = Marks()
         self._next_housekeeping = 0.0
+        self._most_at_once, self._behind = most_at_once, 0.0
 
     def begin(self, call: Call) -> Hold:
         """How long a call is between Regions before it takes effect (strong consistency across Regions).
@@ -91,6 +100,9 @@ class Cloud:
         if call.service == "application-autoscaling":
             self._may_change_settings(call)
             return _json(_operation(_SCALING, call)(self.scaling, call.account, call.region, call.input, now))
+        if call.service == "fis":
+            self._may_change_settings(call)
+            return _json(_operation(_FIS, call)(self.fis, call.account, call.region, call.input, now))
         if call.service == "dynamodbstreams":
             return _json(_STREAM_OPERATIONS[call.operation](self.streams)(call.account, call.region, call.input, now))
         data = _by_name(call)
@@ -98,28 +110,64 @@ class Cloud:
         if call.operation in _CONTROL:
             return _json(_CONTROL[call.operation](self, call, data, now))
         if call.operation in _WRITES or call.operation in _READS:
-            tables = _tables(call, data)
-            self._check_ready(tables, now)
-            self.strong.check(call, tables)
-            for delivery in self.strong.behind(call, data, tables):
-                self._deliver(delivery, now)
-        if call.operation in _WRITES:
-            body, changes = engine.write(call.account, call.region, call.operation, data)
-            for change in changes:
-                self._committed(change, now)
-            if "ClientRequestToken" in data:
-                self.unsaved.tokens.add((call.account, call.region, data["ClientRequestToken"]))
-            return body
+            return self._data_plane(call, data, now)
         return engine.call(call.account, call.region, call.operation, data)
 
+    def _data_plane(self, call: Call, data: dict, now: float) -> bytes:
+        tables, unprocessed = _tables(call, data), {}
+        self._check_ready(tables, now)
+        self.strong.check(call, tables)
+        metered = self.capacity.metered(tables)
+        if metered:
+            data, unprocessed = self.capacity.admit(call, data, metered, now)
+        for delivery in self.strong.behind(call, data, tables):
+            self._deliver(delivery, now)
+        if call.operation in _READS:
+            body = engine.call(call.account, call.region, call.operation, data)
+            if metered:
+                self._consumed("read", consumed_by_read(call, data), now)
+        else:
+            body = self._write(call, data, bool(metered), now)
+        return with_unprocessed(call, body, unprocessed) if unprocessed else body
+
+    def _write(self, call: Call, data: dict, metered: bool, now: float) -> bytes:
+        try:
+            body, changes = engine.write(call.account, call.region, call.operation, data)
+        except Refusal as refusal:
+            if metered and refusal.code in _JUDGED:
+                self._consumed("write", consumed_by_write(call, data, []), now)
+            raise
+        for change in changes:
+            self._committed(change, now)
+        if "ClientRequestToken" in data:
+            self.unsaved.tokens.add((call.account, call.region, data["ClientRequestToken"]))
+        if metered:
+            self._consumed("write", consumed_by_write(call, data, changes), now)
+        return body
+
+    def _consumed(self, kind: str, units: Mapping[TableId, float], now: float) -> None:
+        for table, consumed in units.items():
+            self.capacity.charge(table, kind, consumed, now)
+
     def tick(self, now: float) -> None:
-        """Let happen what was due by now."""
+        """Let happen what was due by now; of a backlog, no more than ``most_at_once`` deliveries, and
+        :meth:`next_due` has passed then."""
+        left = self._most_at_once
         while (due := self._next_event()) <= now:  # in the order in which things happen, however late we look
-            self.unsaved.settings |= self.current.tick(due)
+            if self.current.tick(due):
+                self.unsaved.settings = True
+                self.fis.pauses.forget_deleted(due)
+            self.unsaved.settings |= self.fis.tick(due)
             for mark in self._marks.due(due):
                 self._mark(mark, due)
             for delivery in self.replication.due(due):
-                self._deliver(delivery, due)
+                self._deliver(delivery, max(due, self._behind))
+                left -= 1
+                if left <= 0:  # what is left takes effect later than it was due: nobody who looks now sees it
+                    self._behind = now
+                    break
+            if left <= 0:
+                break
         if now >= self._next_housekeeping:
             self._next_housekeeping = now + HOUSEKEEPING_S
             self._housekeep(now)
@@ -138,8 +186,8 @@ class Cloud:
         return min(self._next_event(), self._next_housekeeping)
 
     def _next_event(self) -> float:
-        return min((due for due in (self.replication.next_due(), self.current.next_due(), self._marks.next_due())
-                    if due is not None), default=math.inf)
+        return min((due for due in (self.replication.next_due(), self.current.next_due(), self._marks.next_due(),
+                                    self.fis.next_due()) if due is not None), default=math.inf)
 
     def summary(self, now: float) -> dict:
         """What there is, for ``gtlab status``."""
@@ -163,7 +211,9 @@ class Cloud:
             self._turned("mended", knob, place, None, now)
 
     def mend_all(self, now: float) -> None:
-        """Put everything right."""
+        """Put everything right; experiments that pause replication are stopped."""
+        self.tick(now)
+        self.unsaved.settings |= self.fis.stop_all(now)
         for knob, place, _ in self.world.turned():
             self.turn_back(knob, place, now)
 
@@ -173,7 +223,11 @@ class Cloud:
 
     def _passes(self, delivery: Delivery, now: float) -> bool:
         """Whether a delivery can arrive now."""
-        return self.world.reachable(delivery.source, delivery.target)
+        if not self.world.reachable(delivery.source, delivery.target):
+            return False
+        if self.fis.pauses and self.fis.pauses.stops(delivery):
+            return False
+        return self.capacity.takes_writes(self.groups.by_id(delivery.group).table(delivery.target), now)
 
     # Changes
 
@@ -200,13 +254,18 @@ class Cloud:
             table = self.groups.by_id(mark.group).table(mark.region)
             old = engine.item(table, mark.key)
             if old is not None:
-                self._apply(Change(table, mark.key, old, marked(old, mark.version)), now)
+                change = Change(table, mark.key, old, marked(old, mark.version))
+                self._apply(change, now)
+                if self.capacity.metered([table]):
+                    self.capacity.charge(table, "write", write_units(old, change.new), now)
 
     def _deliver(self, delivery: Delivery, now: float) -> None:
         group = self.groups.by_id(delivery.group)
         table = group.table(delivery.target)
         winner = self.replication.version(delivery.group, delivery.target, delivery.key)
         key = engine.key_attributes(table, delivery.key)
+        if self.capacity.metered([table]):
+            self._charge_delivery(group, table, delivery, now)
         if not self.replication.accept(delivery):
             self.journal.discarded(table, key, delivery, winner, now)
             return
@@ -215,6 +274,13 @@ class Cloud:
         for new in replicated(old, delivery) if group.version == LEGACY else [delivery.item]:
             self._apply(Change(table, delivery.key, old, new), now)
             old = new
+
+    def _charge_delivery(self, group: Group, table: TableId, delivery: Delivery, now: float) -> None:
+        """A delivery consumes what a write does, even if what is there is newer; in the legacy version twice as much
+        for an item that is new or goes."""
+        old = engine.item(table, delivery.key)
+        twice = group.version == LEGACY and (old is None or delivery.item is None)
+        self.capacity.charge(table, "write", write_units(old, delivery.item) * (2 if twice else 1), now)
 
     def _apply(self, change: Change, now: float) -> None:
         """A write of the service's own; one that changes nothing leaves no trace."""
@@ -265,6 +331,7 @@ class Cloud:
     # The control plane: (call, input, now) → output
 
     def _create_table(self, call: Call, data: dict, now: float) -> dict:
+        self.current.check_create_table(_table(call, data))
         table = self.tables.create(call.account, call.region, data, now)
         return {"TableDescription": self._described(table, now)}
 
@@ -283,11 +350,13 @@ class Cloud:
             self.current.deleted(table, group, now, self.tables.gone_at(table))
         elif group:
             self.groups.leave(group, table.region, now)
+        self.fis.pauses.forget_deleted(now)
         return {"TableDescription": description}
 
     def _update_table(self, call: Call, data: dict, now: float) -> dict:
         table = _table(call, data)
         self.tables.find(table)
+        self.fis.pauses.check_settings(table)
         if {"ReplicaUpdates", "GlobalTableWitnessUpdates", "MultiRegionConsistency"} & set(data):
             before = self.tables.status(table, now)
             self.current.update_replicas(table, data, now)
@@ -310,6 +379,7 @@ class Cloud:
     def _update_ttl(self, call: Call, data: dict, now: float) -> dict:
         table = _table(call, data)
         self.current.check_ttl(table)
+        self.fis.pauses.check_settings(table)
         answer = self.tables.update_ttl(table, data)
         self.current.ttl_updated(table, now)
         return answer

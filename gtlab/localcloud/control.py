@@ -9,14 +9,14 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable
-from json import JSONDecodeError
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
+from gtlab.localcloud.guard import host_of
 from gtlab.localcloud.keeper import Keeper
 from gtlab.localcloud.legacy import FACES
 from gtlab.localcloud.wire import DEFAULT_ACCOUNT
@@ -27,9 +27,10 @@ MOST_AT_ONCE = 1000    # events in one answer
 _ALIVE_S = 15.0        # a stream of events without any says that it lives
 
 
-def control(keeper: Keeper, instance: str, stop: Callable[[], None], wake: Callable[[], None]) -> Starlette:
+def control(keeper: Keeper, instance: str, stop: Callable[[], None], wake: Callable[[], None],
+            ports: Mapping[str, int]) -> Starlette:
     """The API as an ASGI application. ``instance`` tells one cloud from another; ``wake`` is called where something
-    may be due earlier than it was."""
+    may be due earlier than it was; ``ports`` are the Regions' own."""
     started = time.time()
 
     def done(answer: dict) -> JSONResponse:
@@ -41,6 +42,7 @@ def control(keeper: Keeper, instance: str, stop: Callable[[], None], wake: Calla
         return {"network": keeper.cloud.world.network, "seed": keeper.cloud.world.seed,
                 "knobs": [{"knob": knob, "place": list(place), "value": value}
                           for knob, place, value in keeper.cloud.world.turned()],
+                "paused": [pause.as_dict() for pause in keeper.cloud.fis.pauses],
                 "can": {knob.name: {"what": knob.what, "places": list(knob.places), "value": knob.value}
                         for knob in KNOBS.values()}}
 
@@ -48,7 +50,9 @@ def control(keeper: Keeper, instance: str, stop: Callable[[], None], wake: Calla
         now = time.time()
         keeper.cloud.tick(now)
         return done({"instance": instance, "pid": os.getpid(), "started": started, "note": keeper.note,
-                     **keeper.cloud.summary(now)})
+                     "in_memory": keeper.in_memory,
+                     "endpoints": {region: f"http://{host_of(request.headers)}:{port}"
+                                   for region, port in ports.items()}, **keeper.cloud.summary(now)})
 
     async def end(request: Request) -> JSONResponse:
         stop()
@@ -129,7 +133,7 @@ def _place(request: Request) -> tuple[str, ...]:
 async def _asked(request: Request):
     try:
         return await request.json()
-    except (JSONDecodeError, UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no JSON, no text, a number of more digits than Python takes
         return None
 
 

@@ -213,13 +213,18 @@ class Current:
             if replica.status(now) == "CREATING":
                 raise invalid("Create/Update/Delete of replica is not allowed while the replica is being added to "
                               f"table with name: ‘{table.name}’ in region: ‘{replica.region}’.")
-        if self._tables.status(table, now) != "ACTIVE":
+        if self._tables.status(table, now) != "ACTIVE" or (state and state.replicas[table.region].deleting is not None):
             raise in_use()
 
     def _create(self, table: TableId, actions: list[dict], witnesses: list[dict], strong: bool, now: float) -> None:
         state = self.state(table)
         if state and state.strong:
             raise invalid("Cannot add replicas to a global table with strong MultiRegionConsistency")
+        other = self._groups.find(table.account, table.name)
+        if other and state is None:
+            raise invalid(f"gtlab's local cloud has one global table of a name: '{table.name}' is one already, in "
+                          f"{', '.join(other.members)}, and the table in {table.region} is no part of it. Delete "
+                          "this table and add the Region from one of those, or take that global table apart first.")
         if strong:
             _check_strong(table, [action["RegionName"] for action in actions],
                           [each["Create"]["RegionName"] for each in witnesses if "Create" in each])
@@ -351,23 +356,33 @@ class Current:
     def _delete_replica(self, group_id: str, region: str, gone: float, now: float) -> None:
         """A replica stops replicating and its table goes; its Region answers a while longer that it is deleting."""
         group = self._groups.by_id(group_id)
-        if group is None:
+        if group is None or not self._is_leaving(group_id, region):
             return
-        if region in group.members and len(group.members) > 1:
+        if region in group.members:
             self._groups.leave(group, region, now)
         until = gone + self._world.control_plane_s("replica table gone", region)
         self._tables.drop(group.table(region), now, until)
 
     def _forget_replica(self, group_id: str, region: str, now: float) -> None:
-        """A replica's entry goes; a group of one is none."""
+        """A replica's entry goes; a group of one is none. Of a strong group nothing is lost: it ends once all that its
+        members wrote has arrived."""
         state, group = self._states.get(group_id), self._groups.by_id(group_id)
-        if state is None or group is None:
+        if state is None or not self._is_leaving(group_id, region):
             return
-        state.replicas.pop(region, None)
-        if len(state.replicas) <= 1:
+        if state.strong and group and any(self._replication.waiting(group_id, each) for each in group.members):
+            self._at(now + 1.0, "_forget_replica", group_id, region)
+            return
+        del state.replicas[region]
+        if len(state.replicas) <= 1 or group is None:
             del self._states[group_id]
-            for last in list(group.members):
+            for last in list(group.members) if group else ():
                 self._groups.leave(group, last, now)
+
+    def _is_leaving(self, group_id: str, region: str) -> bool:
+        """Whether a Region's replica is still the one that is to go: it may be gone, and another have come."""
+        state = self._states.get(group_id)
+        replica = state.replicas.get(region) if state else None
+        return replica is not None and replica.deleting is not None
 
     def _disassociate(self, table: TableId, actions: list[dict], witnesses: list[dict], strong: bool,
                       now: float) -> None:
@@ -389,10 +404,13 @@ class Current:
         group = self._groups.by_id(group_id)
         if group is None or region not in group.members:
             return
-        if self._replication.waiting(group_id, region):
+        replicas = self._states[group_id].replicas
+        if (self._replication.waiting(group_id, region)
+                or any(replica.status(now) == "CREATING" for replica in replicas.values())):
             self._at(now + 0.05, "_set_free", group_id, region)
             return
         self._groups.leave(group, region, now)
+        replicas[region].deleting = now
         self._forget_replica(group_id, region, now)
 
     # Other calls on members
@@ -444,10 +462,18 @@ class Current:
 
     def _propagate_ttl(self, group_id: str, source: str, now: float) -> None:
         group, state = self._groups.by_id(group_id), self._states.get(group_id)
-        for region in list(state.replicas) if group and state else ():
+        if group is None or state is None or not self._tables.exists(group.table(source)):
+            return
+        for region in state.replicas:
             if self._tables.exists(group.table(region)):
                 self._tables.find(group.table(region)).ttl_attribute = self._tables.find(
                     group.table(source)).ttl_attribute
+
+    def check_create_table(self, table: TableId) -> None:
+        """Refuse a CreateTable where a replica is about to be made."""
+        state = self.state(table)
+        if state and state.replicas[table.region].deleting is None and not engine.exists(table):
+            raise in_use(f"Table already exists: {table.name}")
 
     def check_delete(self, table: TableId, now: float) -> None:
         """Refuse a DeleteTable that a group forbids."""
@@ -463,8 +489,7 @@ class Current:
         """A member's table was deleted by DeleteTable: it leaves the group too."""
         state = self._states[group.id]
         state.replicas[table.region].deleting = now
-        if len(group.members) > 1:
-            self._groups.leave(group, table.region, now)
+        self._groups.leave(group, table.region, now)
         self._at(gone, "_forget_replica", group.id, table.region)
 
 

@@ -15,14 +15,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import msgspec
 from ministack.core.responses import request_scope
 from ministack.services import dynamodb as _dynamodb
 
 from gtlab.localcloud.errors import Refusal, invalid
 
 log = logging.getLogger(__name__)
+# The library would count a table's items anew at each write; it is asked for far more seldom.
+_dynamodb._update_counts = lambda raw: None
 _NO_SORT_KEY = "__no_sort__"  # what the engine files an item under when its table has no sort key
 
+_DATA_PLANE = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan")  # those that name one table
 PARTIQL = ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
 
 
@@ -53,11 +57,26 @@ class Change(NamedTuple):
 def call(account: str, region: str, operation: str, data: dict) -> bytes:
     """Carry an operation out in one Region; the JSON of its answer. Raises Refusal, and then nothing changed."""
     headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
+    if "TableName" in data and operation not in _DATA_PLANE:
+        _count(TableId(account, region, data["TableName"]))
     with request_scope(account, region):
-        status, _, body = _finish(_dynamodb.handle_request("POST", "/", headers, json.dumps(data).encode(), {}))
+        try:
+            status, _, body = _finish(_dynamodb.handle_request("POST", "/", headers, msgspec.json.encode(data), {}))
+        except ValueError as error:
+            if operation != "BatchGetItem":
+                raise
+            raise invalid(str(error)) from None  # its projection; elsewhere the library looks at it first
     if status >= 400:
         raise _refusal(operation, status, json.loads(body))
     return body if isinstance(body, bytes) else body.encode()
+
+
+def _count(table: TableId) -> None:
+    """Bring the figures that a description shows up to date: items, and the bytes that the library takes each for."""
+    raw = _raw(table)
+    if raw:
+        raw["ItemCount"] = sum(map(len, raw["items"].values()))
+        raw["TableSizeBytes"] = 200 * raw["ItemCount"]
 
 
 def write(account: str, region: str, operation: str, data: dict) -> tuple[bytes, list[Change]]:
@@ -131,7 +150,6 @@ def apply(table: TableId, key: Key, new: dict | None) -> None:
     """Store a replicated item (None: delete it). It was checked where it was first written."""
     raw = _raw(table)
     row = raw["items"][key.partition]
-    raw["ItemCount"] += (new is not None) - (key.sort in row)
     if new is None:
         row.pop(key.sort, None)
         _drop_empty_partition(table, key)
@@ -164,7 +182,7 @@ def restore(kept: dict, kept_items: Iterable[tuple[TableId, Key, dict]],
     """Take up what was kept."""
     reset()
     for account, region, name, raw in kept["tables"]:
-        _dynamodb._tables.set_scoped(account, region, name, raw | {"items": defaultdict(dict), "ItemCount": 0})
+        _dynamodb._tables.set_scoped(account, region, name, raw | {"items": defaultdict(dict)})
     for name, entries in kept["records"].items():
         for account, region, key, value in entries:
             getattr(_dynamodb, name).set_scoped(account, region, key, value)

@@ -1,10 +1,11 @@
 """Keeps a cloud on disk and takes it up again: tables, items, global tables, versions, tombstones, what is on its way,
-streams, knobs. What changed is written by what it is now, in one transaction, before the answer that tells of it.
+streams, knobs. What changed is written by what it is now, all or nothing, before the answer that tells of it.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,12 +14,23 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gtlab.localcloud import autoscaling, current, engine, groups, streams, tables
+from gtlab.localcloud import autoscaling, current, engine, fis, groups, streams, tables
 from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.engine import Key, TableId
+from gtlab.localcloud.journal import Journal
 from gtlab.localcloud.legacy import HISTORIC
 from gtlab.localcloud.replication import Delivery, Version
-from gtlab.localcloud.store import Damaged, Store, is_the_disks, set_aside
+from gtlab.localcloud.store import (
+    DELETE,
+    DELETE_ALL,
+    DELETE_BEFORE,
+    PUT,
+    Change,
+    Damaged,
+    Store,
+    is_the_disks,
+    set_aside,
+)
 from gtlab.localcloud.world import World
 
 log = logging.getLogger(__name__)
@@ -48,6 +60,7 @@ _DOCUMENTS = {
                          lambda cloud, kept: cloud.current.restore(kept)),
     "scaling": _Document(autoscaling.Saved, lambda cloud: cloud.scaling.saved(),
                          lambda cloud, kept: cloud.scaling.restore(kept)),
+    "fis": _Document(fis.Saved, lambda cloud: cloud.fis.saved(), lambda cloud, kept: cloud.fis.restore(kept)),
 }
 
 
@@ -62,10 +75,15 @@ class Settings(msgspec.Struct):
 class Keeper:
     """Writes what changed in a cloud. ``note`` says what a user should know of the start; empty if nothing."""
 
-    def __init__(self, cloud: Cloud, store: Store | None, note: str = ""):
-        self.cloud, self._store, self.note = cloud, store, note
+    def __init__(self, make: Callable[..., Cloud], settings: Settings, store: Store | None, note: str = ""):
+        self.cloud, self._make, self._store, self.note = make(settings), make, store, note
         self._written: dict[str, bytes] = {}             # documents, as they are on disk
         self._incarnations: dict[TableId, str] = {}      # of the tables whose items are on disk
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether nothing is kept."""
+        return self._store is None
 
     def save(self) -> None:
         """Write what changed since the last time. Raises sqlite3.Error where the disk does not take it: then nothing
@@ -75,25 +93,25 @@ class Keeper:
         mine.settings |= bool(copies.copies)
         if self._store and (mine.settings or mine.items or mine.tokens or copies or records.records or records.trimmed):
             written, incarnations = dict(self._written), dict(self._incarnations)
-            with self._store.transaction():
-                if mine.settings:
-                    self._save_settings(written, incarnations)
-                self._save_items()
-                self._save_replication()
-                self._save_streams()
+            changes = self._settings(written, incarnations) if mine.settings else []
+            self._store.write([*changes, *self._items(), *self._replication(), *self._streams()])
             self._written, self._incarnations = written, incarnations
         for part in (mine, copies, records):
             part.clear()
 
+    def tidy(self) -> None:
+        """What need not be done before an answer. To be called every now and then."""
+        if self._store:
+            self._store.fold()
+
     def reset(self, now: float) -> None:
         """Begin anew with an empty cloud; only the journal goes on."""
         world, before = self.cloud.world, self.cloud
-        self.cloud = Cloud(World(world.network, world.seed), before.legacy.face, before.journal)
+        self.cloud = self._make(Settings(world.network, world.seed, before.legacy.face), before.journal)
         self.cloud.journal.reset(now)
         self.cloud.unsaved.settings = True
         if self._store:
-            with self._store.transaction():
-                self._store.clear()
+            self._store.clear()
             self._written, self._incarnations = {}, {}
         self.save()
 
@@ -102,7 +120,7 @@ class Keeper:
             self.save()
             self._store.close()
 
-    def _save_settings(self, written: dict[str, bytes], incarnations: dict[TableId, str]) -> None:
+    def _settings(self, written: dict[str, bytes], incarnations: dict[TableId, str]) -> list[Change]:
         cloud, world = self.cloud, self.cloud.world
         bodies = {name: _encode(document.get(cloud)) for name, document in _DOCUMENTS.items()}
         bodies |= {"settings": _encode(Settings(world.network, world.seed, cloud.legacy.face)),
@@ -110,44 +128,48 @@ class Keeper:
                    "streams": _encode((cloud.streams.sequence, cloud.streams.saved())),
                    "copies": _encode(cloud.replication.copies())}
         changed = {name: body for name, body in bodies.items() if written.get(name) != body}
-        self._store.put("documents", changed.items())
         written.update(changed)
         now = {table: engine.incarnation(table) for table in engine.tables()}
         other = [table for table in {*now, *incarnations} if now.get(table) != incarnations.get(table)]
-        self._store.delete("items", other, "account region name")
-        self._store.put("items", ((*table, *key, _encode(item)) for table in other if table in now
-                                  for key, item in engine.items(table)))
         incarnations.clear()
         incarnations.update(now)
+        return [(PUT, "documents", list(changed.items())), (DELETE_ALL, "items", other),
+                (PUT, "items", [(*table, *key, _encode(item)) for table in other if table in now
+                                for key, item in engine.items(table)])]
 
-    def _save_items(self) -> None:
+    def _items(self) -> list[Change]:
         unsaved = self.cloud.unsaved
         now = [(table, key, engine.item(table, key)) for table, key in unsaved.items]
-        self._store.put("items", [(*table, *key, _encode(item)) for table, key, item in now if item is not None])
-        self._store.delete("items", [(*table, *key) for table, key, item in now if item is None])
-        answers = [(token, engine.token(*token)) for token in unsaved.tokens]
-        self._store.put("tokens", [(*token, _encode(answer)) for token, answer in answers if answer is not None])
-        self._store.delete("tokens", [token for token, answer in answers if answer is None])
+        changes = [(PUT, "items", [(*table, *key, _encode(item)) for table, key, item in now if item is not None]),
+                   (DELETE, "items", [(*table, *key) for table, key, item in now if item is None])]
+        if unsaved.tokens:
+            answers = [(token, engine.token(*token)) for token in unsaved.tokens]
+            changes += [(PUT, "tokens", [(*token, _encode(answer)) for token, answer in answers if answer is not None]),
+                        (DELETE, "tokens", [token for token, answer in answers if answer is None])]
+        return changes
 
-    def _save_replication(self) -> None:
+    def _replication(self) -> list[Change]:
         replication = self.cloud.replication
         unsaved = replication.unsaved
-        self._store.delete("versions", unsaved.copies, "grp region")
         keys = unsaved.versions | {(*copy, key) for copy in unsaved.copies for key in replication.keys_of(*copy)}
         now = [(group, region, key, replication.entry(group, region, key)) for group, region, key in keys]
-        self._store.put("versions", [(group, region, *key, *entry[0], entry[1]) for group, region, key, entry in now
-                                     if entry is not None])
-        self._store.delete("versions", [(group, region, *key) for group, region, key, entry in now if entry is None])
-        self._store.put("deliveries", [
-            (each.n, each.group, each.source, each.target, *each.key, None if each.item is None else _encode(each.item),
-             *each.version, each.due) for each in unsaved.sent.values()])
-        self._store.delete("deliveries", [(n,) for n in unsaved.done])
+        return [
+            (DELETE_ALL, "versions", list(unsaved.copies)),
+            (PUT, "versions", [(group, region, *key, *entry[0], entry[1]) for group, region, key, entry in now
+                               if entry is not None]),
+            (DELETE, "versions", [(group, region, *key) for group, region, key, entry in now if entry is None]),
+            (PUT, "deliveries", [
+                (each.n, each.group, each.source, each.target, *each.key,
+                 None if each.item is None else _encode(each.item), *each.version, each.due)
+                for each in unsaved.sent.values()]),
+            (DELETE, "deliveries", [(n,) for n in unsaved.done])]
 
-    def _save_streams(self) -> None:
-        unsaved = self.cloud.streams.unsaved
-        self._store.put("records", unsaved.records)
-        for arn, shard in unsaved.trimmed:
-            self._store.trim_records(arn, shard, self.cloud.streams.begins(arn, shard))
+    def _streams(self) -> list[Change]:
+        streams, unsaved = self.cloud.streams, self.cloud.streams.unsaved
+        begins = [(arn, shard, streams.begins(arn, shard)) for arn, shard in unsaved.trimmed]
+        return [(PUT, "records", unsaved.records.copy()),
+                (DELETE_BEFORE, "records", [each for each in begins if each[2] is not None]),
+                (DELETE_ALL, "records", [each[:2] for each in begins if each[2] is None])]
 
     def _load(self, documents: dict[str, bytes]) -> None:
         """Take up all that is on disk. Raises Damaged where it cannot be understood."""
@@ -169,36 +191,42 @@ class Keeper:
         self._incarnations = {table: engine.incarnation(table) for table in engine.tables()}
 
 
-def keep(path: Path | None, network: str | None = None, seed: int | None = None,
-         legacy_api: str | None = None) -> Keeper:
+def keep(path: Path | None, network: str | None = None, seed: int | None = None, legacy_api: str | None = None, *,
+         journal: Journal | None = None, clock: Callable[[], float] = time.time,
+         most_at_once: float = math.inf) -> Keeper:
     """A cloud as it was left at ``path``, or a new one there; None keeps nothing. What is given takes the place of
-    what it was started with. A file that cannot be read is set aside, and ``note`` says so.
+    what it was started with. A file that cannot be read is set aside, and ``note`` says so. ``clock`` tells the time,
+    epoch seconds; ``most_at_once`` is :class:`Cloud`'s.
 
     Raises sqlite3.Error where the disk or the folder's permissions are in the way: then nothing is touched.
     """
     given = {"network": network, "seed": seed, "legacy_api": legacy_api}
     given = {name: value for name, value in given.items() if value is not None}
+
+    def make(settings: Settings, journal: Journal | None = journal) -> Cloud:
+        return Cloud(World(settings.network, settings.seed), settings.legacy_api, journal, most_at_once)
+
     if path is None:
-        return Keeper(_cloud(msgspec.structs.replace(Settings(), **given)), None)
+        return Keeper(make, msgspec.structs.replace(Settings(), **given), None)
     note = ""
     try:
-        return _keep(path, given, note)
+        return _keep(path, given, note, make, clock)
     except Damaged as damage:
         aside = set_aside(path)
         note = f"The kept state could not be read ({damage}). It was set aside as {aside}; this cloud begins empty."
         log.warning(note)
-        return _keep(path, given, note)
+        return _keep(path, given, note, make, clock)
 
 
-def _keep(path: Path, given: dict, note: str) -> Keeper:
+def _keep(path: Path, given: dict, note: str, make: Callable[..., Cloud], clock: Callable[[], float]) -> Keeper:
     store = Store(path)
     try:
         documents = dict(store.rows("documents"))
         settings = _decode(documents["settings"], Settings) if documents else Settings()
-        keeper = Keeper(_cloud(msgspec.structs.replace(settings, **given)), store, note)
+        keeper = Keeper(make, msgspec.structs.replace(settings, **given), store, note)
         if documents:
             keeper._load(documents)
-            keeper.cloud.resume(time.time())
+            keeper.cloud.resume(clock())
     except Exception as error:  # whatever a file that is not whole may lead to
         store.close()
         if is_the_disks(error):
@@ -207,10 +235,6 @@ def _keep(path: Path, given: dict, note: str) -> Keeper:
     keeper.cloud.unsaved.settings = True
     keeper.save()
     return keeper
-
-
-def _cloud(settings: Settings) -> Cloud:
-    return Cloud(World(settings.network, settings.seed), settings.legacy_api)
 
 
 def _encode(value: Any) -> bytes:

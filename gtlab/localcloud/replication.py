@@ -30,6 +30,9 @@ class Version(NamedTuple):
     region: str
 
 
+_NEVER = Version(-1, "")  # older than every other
+
+
 class Delivery(NamedTuple):
     """One item on its way from one Region's copy to another's. ``item`` None is a delete, ``n`` rises with each."""
 
@@ -132,12 +135,21 @@ class Replication:
                  now: float) -> None:
         """Send a copy that has just joined what there is, under the versions that it has: what the source has, and
         from each other copy what is newer there, for what is on its way to the source is on its way to nobody else.
-        ``item_of(region, key)`` is an item, None where there is none."""
+        What Regions sent that have left since is in no copy, and follows too. ``item_of(region, key)`` is an item, None
+        where there is none."""
         known = self._copies[group, source].versions
         for region in self.regions(group):
             for key, version in self._copies[group, region].versions.items() if region != target else ():
                 if region == source or key not in known or known[key] < version:
                     self._send(group, region, target, key, item_of(region, key), version, now)
+        copies = [self._copies[group, region].versions for region in self.regions(group) if region != target]
+        newest: dict[Key, Delivery] = {}
+        for delivery in self.on_their_way():
+            if (delivery.group == group and delivery.target != target
+                    and all(delivery.version > versions.get(delivery.key, _NEVER) for versions in copies)):
+                newest[delivery.key] = max(delivery, newest.get(delivery.key, delivery), key=lambda each: each.version)
+        for delivery in newest.values():
+            self._send(group, delivery.source, target, delivery.key, delivery.item, delivery.version, now)
 
     def due(self, now: float) -> Iterator[Delivery]:
         """What has arrived by now, in order of arrival; it is handed out once, and is to be taken one by one: whether

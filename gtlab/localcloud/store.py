@@ -1,21 +1,28 @@
 """Rows on disk: one SQLite file that holds what a cloud is. It knows rows, and nothing of what they mean.
 
-Written by one process, which holds the state folder's lock. A transaction that was committed survives the end of the
-process at any moment (write-ahead log); the log is brought into the file by a thread of its own, because that waits
-for the disk.
+Written by one process, which holds the state folder's lock. Changes that belong together are written as one row, which
+is as quick as it can be, and survive the end of the process from then on; a while later they are folded into the
+tables, many at once. SQLite's log is brought into the file by a thread of its own, because that waits for the disk.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+
+import msgspec
 
 _APPLICATION, _VERSION = 0x67746C62, 1  # "gtlb"; the version of what follows
 _CHECKPOINT_S = 5.0
+# A change: rows that are written in place of those with the same key; keys of rows that go; the first parts of keys,
+# of which all go; or, for the records of a shard, all that come before one.
+PUT, DELETE, DELETE_ALL, DELETE_BEFORE = "put", "delete", "delete all", "delete before"
+Change = tuple[str, str, list[tuple]]  # one of these, a table, and rows or keys
 # Columns of each table; the key is those before the dot.
 _TABLES = {
     "documents": "name . body",
@@ -24,6 +31,7 @@ _TABLES = {
     "deliveries": "n . grp source target pk sk item time_us written due",
     "records": "stream shard sequence . at record",
     "tokens": "account region token . answer",
+    "changes": "n . body",
 }
 
 
@@ -39,9 +47,14 @@ class Store:
         self._path = path
         # Only this thread uses the connection but for its last close.
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._last, self._unfolded = 0, []
         try:
             self._open()
-        except (sqlite3.Error, Damaged) as error:
+            for number, body in self._connection.execute("SELECT n, body FROM changes ORDER BY n"):
+                self._last = number
+                self._unfolded += msgspec.msgpack.decode(body, type=list[Change])
+            self.fold()
+        except (sqlite3.Error, msgspec.MsgspecError, Damaged) as error:
             self._connection.close()
             if is_the_disks(error):
                 raise
@@ -65,17 +78,63 @@ class Store:
         run("PRAGMA cache_size = -8000")  # KiB: what is on disk is in memory already, in a better form
         if application:
             return
-        with self.transaction():
-            for name, columns in _TABLES.items():
-                key = columns.partition(" . ")[0].split()
-                run(f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(_columns(name))}, PRIMARY KEY ({', '.join(key)})) "
+        with self._transaction():
+            for name in _TABLES:
+                run(f"CREATE TABLE {name} ({', '.join(_columns(name))}, PRIMARY KEY ({', '.join(_key(name))})) "
                     "WITHOUT ROWID")
             run(f"PRAGMA application_id = {_APPLICATION}")
             run(f"PRAGMA user_version = {_VERSION}")
 
+    def write(self, changes: list[Change]) -> None:
+        """Keep changes: all of them, or none. Raises sqlite3.Error where the disk does not take them."""
+        self._connection.execute("INSERT INTO changes VALUES (?, ?)", (self._last + 1, msgspec.msgpack.encode(changes)))
+        self._last += 1
+        self._unfolded += changes
+
+    @property
+    def unfolded(self) -> int:
+        """How many rows and keys wait to be folded into the tables."""
+        return sum(len(rows) for _, _, rows in self._unfolded)
+
+    def fold(self) -> None:
+        """Bring what was written into the tables. Raises sqlite3.Error where the disk does not take it: then it waits
+        for the next time."""
+        if self._unfolded:
+            with self._transaction():
+                self._apply(self._unfolded)
+                self._connection.execute("DELETE FROM changes")
+            self._unfolded = []
+
+    def _apply(self, changes: list[Change]) -> None:
+        latest: dict[str, dict[tuple, tuple | None]] = {}  # table → key → row; of several only the last is written
+        for kind, table, rows in changes:
+            if kind in (PUT, DELETE):
+                width = len(_key(table))
+                latest.setdefault(table, {}).update(
+                    (tuple(row[:width]), tuple(row) if kind == PUT else None) for row in rows)
+                continue
+            self._write_rows(latest)
+            latest = {}
+            columns = _key(table)
+            for key in rows:
+                tests = [f"{column} = ?" for column in columns[:len(key)]]
+                if kind == DELETE_BEFORE:
+                    tests[-1] = tests[-1].replace("=", "<")
+                self._connection.execute(f"DELETE FROM {table} WHERE {' AND '.join(tests)}", key)
+        self._write_rows(latest)
+
+    def _write_rows(self, latest: dict[str, dict[tuple, tuple | None]]) -> None:
+        for table, rows in latest.items():
+            places = ", ".join("?" * len(_columns(table)))
+            self._connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({places})",
+                                         [row for row in rows.values() if row is not None])
+            tests = " AND ".join(f"{column} = ?" for column in _key(table))
+            self._connection.executemany(f"DELETE FROM {table} WHERE {tests}",
+                                         [key for key, row in rows.items() if row is None])
+
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All that is done in the block, or nothing of it. Raises sqlite3.Error where the disk does not take it."""
+    def _transaction(self) -> Iterator[None]:
+        """All that is done in the block, or nothing of it."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -85,31 +144,19 @@ class Store:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def put(self, table: str, rows: Iterable[tuple]) -> None:
-        """Write whole rows, in place of those with the same key."""
-        places = ", ".join("?" * len(_columns(table)))
-        self._connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({places})", rows)
-
-    def delete(self, table: str, keys: Iterable[tuple], columns: str = "") -> None:
-        """Delete the rows that have these values in ``columns``; without: in the table's key."""
-        named = columns.split() or _TABLES[table].partition(" . ")[0].split()
-        where = " AND ".join(f"{column} = ?" for column in named)
-        self._connection.executemany(f"DELETE FROM {table} WHERE {where}", keys)
-
-    def trim_records(self, stream: str, shard: str, before: str | None) -> None:
-        """Delete the records of a shard below a sequence number; None: all of them."""
-        self._connection.execute("DELETE FROM records WHERE stream = ? AND shard = ? AND sequence < ?",
-                                 (stream, shard, before or "9"))
-
     def rows(self, table: str) -> sqlite3.Cursor:
         """Every row of a table, in the order of its key."""
         return self._connection.execute(f"SELECT * FROM {table}")
 
     def clear(self) -> None:
-        for table in _TABLES:
-            self._connection.execute(f"DELETE FROM {table}")
+        with self._transaction():
+            for table in _TABLES:
+                self._connection.execute(f"DELETE FROM {table}")
+        self._unfolded = []
 
     def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):  # then the next start folds
+            self.fold()
         self._ended.set()
         self._checkpoints.join()
         self._connection.close()  # which brings the log into the file and removes it
@@ -127,8 +174,14 @@ def is_the_disks(error: Exception) -> bool:
     return name.removeprefix("SQLITE_").split("_")[0] in ("BUSY", "CANTOPEN", "FULL", "IOERR", "PERM", "READONLY")
 
 
+@functools.cache
 def _columns(table: str) -> list[str]:
     return [column for column in _TABLES[table].split() if column != "."]
+
+
+@functools.cache
+def _key(table: str) -> list[str]:
+    return _TABLES[table].partition(" . ")[0].split()
 
 
 def set_aside(path: Path) -> Path:

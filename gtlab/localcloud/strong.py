@@ -15,7 +15,8 @@ from gtlab.localcloud import engine
 from gtlab.localcloud.current import Current
 from gtlab.localcloud.engine import Key, TableId
 from gtlab.localcloud.errors import Refusal, invalid
-from gtlab.localcloud.groups import Groups
+from gtlab.localcloud.groups import Group, Groups
+from gtlab.localcloud.pauses import Pauses
 from gtlab.localcloud.replication import Delivery, Replication
 from gtlab.localcloud.wire import Call
 from gtlab.localcloud.world import World
@@ -33,8 +34,9 @@ class Hold(NamedTuple):
 class Strong:
     """What the data plane does differently for tables of a strongly consistent group."""
 
-    def __init__(self, world: World, current: Current, groups: Groups, replication: Replication):
+    def __init__(self, world: World, current: Current, groups: Groups, replication: Replication, pauses: Pauses):
         self._world, self._current, self._groups, self._replication = world, current, groups, replication
+        self._pauses = pauses
         self._being_written: Counter[tuple[str, Key, str]] = Counter()  # group, key, Region
 
     def check(self, call: Call, tables: list[TableId]) -> None:
@@ -46,13 +48,17 @@ class Strong:
         """Send an operation to the other members, where it has to go there; a write takes its items meanwhile.
 
         Raises ReplicatedWriteConflictException where another Region has one of them, and InternalServerError (HTTP 500)
-        where no other member can be reached: such a Region serves eventually consistent reads only. Every hold is to be
-        given back by :meth:`end`.
+        where no other member can be reached, or the replica is paused: such a Region serves eventually consistent reads
+        only. Every hold is to be given back by :meth:`end`.
         """
         others = [member for table in tables for member in self._members(table) or ()]
         if not others or not (_is_write(call) or _is_strong_read(data)):
             return Hold(0.0)
-        reached = [member for member in others if self._world.reachable(call.region, member)]
+        if self._paused(call.region, tables):
+            raise Refusal("InternalServerError", "Internal server error: fault injection has paused the replication of "
+                          "this replica", 500)
+        reached = [member for member in others if self._world.reachable(call.region, member)
+                   and not self._paused(member, tables)]
         if not reached:
             raise Refusal("InternalServerError",
                           "Internal server error: the replica cannot reach another member of its global table", 500)
@@ -79,11 +85,27 @@ class Strong:
             group = self._groups.of(table) if self._members(table) else None
             if group:
                 named = engine.named(call.account, call.region, call.operation, data)
-                keys = {key for at, key in named if at == table} or self._replication.keys(group.id)
-                found += [newest for key in keys if (newest := self._newest(group, table.region, key))]
+                sent = self._sent_by_who_left(group, table.region)
+                keys = ({key for at, key in named if at == table}
+                        or self._replication.keys(group.id) | {delivery.key for delivery in sent})
+                found += [newest for key in sorted(keys) if (newest := self._newest(group, table.region, key))]
+                found += [delivery for delivery in sent if delivery.key in keys]
         return found
 
-    def _newest(self, group, region: str, key: Key) -> Delivery | None:
+    def _sent_by_who_left(self, group: Group, region: str) -> list[Delivery]:
+        """What is on its way to a Region from members that have left: while a group is taken apart, nobody else has
+        it. Oldest first."""
+        if not set(self._current.state(group.table(region)).replicas) - set(group.members):
+            return []
+        return sorted((delivery for delivery in self._replication.on_their_way() if delivery.group == group.id
+                       and delivery.target == region and delivery.source not in group.members
+                       and self._is_news(delivery)), key=lambda delivery: delivery.version)
+
+    def _is_news(self, delivery: Delivery) -> bool:
+        known = self._replication.version(delivery.group, delivery.target, delivery.key)
+        return known is None or known < delivery.version
+
+    def _newest(self, group: Group, region: str, key: Key) -> Delivery | None:
         versions = {member: self._replication.version(group.id, member, key) for member in group.members}
         known = {member: version for member, version in versions.items() if version is not None}
         best = max(known, key=known.get, default=region)
@@ -91,6 +113,11 @@ class Strong:
             return None
         item = engine.item(group.table(best), key)
         return Delivery(group.id, best, region, key, item, known[best], due=0.0)
+
+    def _paused(self, region: str, tables: list[TableId]) -> bool:
+        """Whether a Region's replica of one of some tables is paused."""
+        return bool(self._pauses) and any(self._pauses.paused(table._replace(region=region)) for table in tables
+                                          if self._members(table))
 
     def _members(self, table: TableId) -> list[str] | None:
         return self._current.strong_members(table)

@@ -10,7 +10,8 @@ import functools
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote
 
 from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
@@ -24,7 +25,10 @@ CALLER_HEADER = "x-gtlab-caller"
 # Prefix of X-Amz-Target → botocore's name of the service.
 _TARGETS = {"DynamoDB_20120810": "dynamodb", "DynamoDBStreams_20120810": "dynamodbstreams",
             "AnyScaleFrontendService": "application-autoscaling"}
+# Services that are called by method and path (rest-json): their names in the credential scope, and botocore's.
+_REST = ("fis",)
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")  # how large is the engine's matter
 _MAX_DEPTH = 40  # deeper than the 32 levels an item may have, far above any other input
 
 
@@ -50,14 +54,19 @@ def operations(service: str) -> frozenset[str]:
     return frozenset(model(service).operation_names)
 
 
-def parse(headers: dict[str, str], body: bytes) -> Call:
-    """The call that a request makes; raises Refusal where it makes none. Header names in lower case."""
-    prefix, _, operation = headers.get("x-amz-target", "").partition(".")
-    service = _TARGETS.get(prefix)
-    if service is None or operation not in operations(service):
-        raise Refusal("UnknownOperationException", "")
-    account, region = _identity(headers.get("authorization", ""))
-    data = _json(body)
+def parse(headers: dict[str, str], body: bytes, method: str = "POST", target: str = "/") -> Call:
+    """The call that a request makes; raises Refusal where it makes none. Header names in lower case; ``target`` is
+    the path as it came, with its query string."""
+    authorization = headers.get("authorization", "")
+    scope = _CREDENTIAL.search(authorization) if "x-amz-target" not in headers else None
+    if scope and scope.group(4) in _REST:
+        service = scope.group(4)
+        account, region = _identity(authorization)
+        operation, data = _rest(service, body, method, target)
+    else:
+        service, operation = _targeted(headers)
+        account, region = _identity(authorization)
+        data = _json(body)
     check_shape(data, model(service).operation_model(operation).input_shape)
     return Call(account, region, service, operation, data, caller_of(headers))
 
@@ -67,6 +76,15 @@ def caller_of(headers: dict[str, str]) -> str | None:
     if caller is not None and caller not in regions.REGIONS:
         raise invalid(f"The {CALLER_HEADER} header names no AWS Region that gtlab knows: {caller}")
     return caller
+
+
+def _targeted(headers: dict[str, str]) -> tuple[str, str]:
+    """The service and the operation that X-Amz-Target names."""
+    prefix, _, operation = headers.get("x-amz-target", "").partition(".")
+    service = _TARGETS.get(prefix)
+    if service is None or operation not in operations(service):
+        raise Refusal("UnknownOperationException", "")
+    return service, operation
 
 
 def _identity(authorization: str) -> tuple[str, str]:
@@ -84,6 +102,64 @@ def _identity(authorization: str) -> tuple[str, str]:
                       f"Credential should be scoped to a valid Region, not '{region}'. "
                       f"The local cloud has: {', '.join(sorted(regions.REGIONS))}.")
     return (key if re.fullmatch(r"\d{12}", key) else DEFAULT_ACCOUNT), region
+
+
+class _Route(NamedTuple):
+    method: str
+    path: tuple[str, ...]    # its parts; a label as {name}
+    operation: str
+
+
+@functools.cache
+def _routes(service: str) -> tuple[_Route, ...]:
+    models = (model(service).operation_model(name) for name in model(service).operation_names)
+    return tuple(_Route(each.http["method"], tuple(each.http["requestUri"].strip("/").split("/")), each.name)
+                 for each in models)
+
+
+def _rest(service: str, body: bytes, method: str, target: str) -> tuple[str, dict]:
+    """Which operation a method and a path mean, and its input: from the path, the query string and the body."""
+    path, _, query = target.partition("?")
+    parts = tuple(path.strip("/").split("/"))
+    fitting = ((route.operation, _labels(route.path, parts)) for route in _routes(service) if route.method == method)
+    operation, labels = next((found for found in fitting if found[1] is not None), (None, None))
+    if operation is None:
+        raise Refusal("UnknownOperationException", f"{method} {path} is no operation of {service}.", 404)
+    shape = model(service).operation_model(operation).input_shape
+    asked, data = parse_qs(query, keep_blank_values=True), _json(body)
+    for name, member in shape.members.items():
+        wire_name = member.serialization.get("name", name)
+        place = member.serialization.get("location")
+        if place is not None:
+            data.pop(name, None)  # what belongs elsewhere is not read from the body
+        if place == "uri":
+            data[name] = labels[wire_name]
+        elif place == "querystring" and wire_name in asked:
+            data[name] = _from_query(wire_name, asked[wire_name], member)
+    return operation, data
+
+
+def _labels(template: tuple[str, ...], parts: tuple[str, ...]) -> dict[str, str] | None:
+    """The values of a path's labels; None where it is another path."""
+    if len(template) != len(parts):
+        return None
+    found = {}
+    for wanted, part in zip(template, parts, strict=True):
+        if wanted.startswith("{") and part:
+            found[wanted.strip("{}")] = unquote(part)
+        elif wanted != part:
+            return None
+    return found
+
+
+def _from_query(name: str, values: list[str], shape: Shape) -> Any:
+    if shape.type_name == "list":
+        return values
+    if shape.type_name != "integer":
+        return values[0]
+    if not re.fullmatch(r"-?[0-9]{1,9}", values[0]):
+        raise Refusal("SerializationException", f"STRING_VALUE can not be converted to Integer at '{name}'")
+    return int(values[0])
 
 
 def _json(body: bytes) -> dict:
@@ -128,21 +204,21 @@ def check_shape(value: Any, shape: Shape | None, path: str = "", depth: int = 0)
         for key, item in value.items():
             _check_text(key)
             check_shape(item, shape.value, f"{path}.{key}.member", depth + 1)
-    elif kind == "string":
+    elif kind in ("string", "blob"):
         _check_text(value)
+        if shape.name == "NumberAttributeValue" and not _NUMBER.fullmatch(value):
+            raise invalid(f"The parameter cannot be converted to a numeric value: {value}")
 
 
 def _check_members(value: dict, shape: Shape, path: str, depth: int) -> None:
-    for name in [name for name, given in value.items() if given is None]:
-        del value[name]  # JSON null is an absent member to the service
+    for name in [name for name, given in value.items() if given is None or name not in shape.members]:
+        del value[name]  # to the service, JSON null is an absent member, and one that it does not know is not there
     missing = [name for name in shape.required_members if name not in value]
     if missing:
         raise invalid(_constraints([f"Value null at '{_join(path, name)}' failed to satisfy constraint: "
                                     "Member must not be null" for name in missing]))
     for name, given in value.items():
-        member = shape.members.get(name)
-        if member is not None:  # members that the model does not know are ignored, as the service does
-            check_shape(given, member, _join(path, name), depth + 1)
+        check_shape(given, shape.members[name], _join(path, name), depth + 1)
 
 
 def _check_text(value: str) -> None:

@@ -1,0 +1,275 @@
+"""One connection of a client's: how much it may send, how long it may take, and how it is dropped.
+
+uvicorn's own connection has no limits: a client could fill the memory with a header, or keep a connection for ever
+by sending a byte a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import socket
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from gtlab.localcloud.errors import Refusal
+
+_TARGET = re.compile(rb"/(?:[!-$&-~]|%[0-9A-Fa-f]{2})*")  # a path with its query string, as a client may write it
+_IDLE, _HEAD, _BODY = "idle", "head", "body"  # what is awaited: a request, the end of its headers, of its body
+
+
+class Limits(NamedTuple):
+    """What one connection, or all of them together, may do."""
+
+    head_bytes: int = 32 * 1024         # request line and headers; an AWS session token alone may have 4 KiB
+    headers: int = 100
+    body_bytes: int = 16 * 1024 * 1024  # the service's limit for a request
+    head_s: float = 10.0                # from a request's first byte to the end of its headers
+    body_s: float = 30.0                # from there to its end
+    idle_s: float = 75.0                # between requests, and before the first
+    linger_s: float = 2.0               # how long what a refused client still sends is thrown away, so that it can read
+    connections: int = 4096
+
+
+class _Fault(Exception):
+    """Ends the parsing of a request that is refused."""
+
+
+class Connection(HttpToolsProtocol):
+    """``region``: the Region whose own port it came in by; None at the port of all. The application finds this object
+    as ``scope["extensions"]["gtlab"]``."""
+
+    def __init__(self, *args, limits: Limits, region: str | None = None, **options):
+        super().__init__(*args, **options)
+        self.region, self.held_for = region, None
+        self._limits = limits
+        self._stage, self._timed = _IDLE, None
+        self._head = self._body = self._fed = 0  # bytes of the request that is coming; fed: as they are on the wire
+        self._piece = 0                          # bytes at hand that belong to no earlier request
+        self._offers = False                     # the request offers to speak another protocol
+        self._refusal: Refusal | None = None
+        self._deaf = False                       # what comes is thrown away
+        self._running = None                     # the request that the application has
+        self._timer: asyncio.TimerHandle | None = None
+
+    # For the application
+
+    def hold(self, region: str) -> None:
+        """Never answer: the connection stays until the client hangs up or :meth:`abort`, and costs nothing more."""
+        self.held_for, self._deaf = region, True
+
+    def abort(self) -> None:
+        """Drop the connection, whatever was still to be said."""
+        self._deaf = True
+        self._disconnect()
+        with contextlib.suppress(OSError):  # the client sees it at once, not only when the event loop comes to it
+            self.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        self.transport.abort()
+
+    # For the server
+
+    def shutdown(self) -> None:
+        if self.held_for or (self._running and self._running.response_started):  # a stream of events has no end
+            self.abort()
+        else:
+            super().shutdown()
+
+    def connection_made(self, transport) -> None:
+        super().connection_made(transport)
+        if len(self.connections) > self._limits.connections:
+            self.abort()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(self._limits.idle_s, self.timeout_keep_alive_handler)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self._stop_timer()
+        self._disconnect()
+        self.scope = None  # it holds this object: without, memory would wait for the garbage collector
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        if self._deaf:
+            return
+        self._piece = len(data)
+        if self._stage is not _IDLE:
+            self._fed += len(data)
+        try:
+            self._feed(data)
+            self._check_fed()
+        except (httptools.HttpParserError, _Fault):
+            self._refuse(self._refusal or _malformed("The request is not HTTP/1.1 as RFC 9112 has it."))
+            return
+        answers = self._running is not None and not self._running.response_complete
+        self._watch(None if answers and self._stage is _IDLE else self._stage)
+
+    def _feed(self, data: bytes) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._head_without_offer() + data[upgrade.args[0]:]
+
+    def _head_without_offer(self) -> bytes:
+        """An offer to speak something else is declined by silence; the parser takes the body for that something's."""
+        self._offers = False
+        kept = [name + b": " + value + b"\r\n" for name, value in self.headers
+                if name not in (b"connection", b"upgrade")]
+        return b"".join([self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n", *kept, b"\r\n"])
+
+    def _check_fed(self) -> None:
+        """What is buffered before the parser tells of it: a header line, chunks' extensions."""
+        limits = self._limits
+        if self._stage is _HEAD and self._fed > limits.head_bytes:
+            self._fault(_too_long_a_head(limits))
+        if self._stage is _BODY and self._fed > limits.body_bytes + limits.head_bytes:
+            self._fault(_too_large(limits))
+
+    # What the parser tells
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {"gtlab": self}
+        self._stage = _HEAD
+        self._head = self._body = 0
+        self._fed = self._piece
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+        self._count_head(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._count_head(len(name) + len(value) + 4)
+        if len(self.headers) > self._limits.headers:
+            self._fault(Refusal("RequestHeaderFieldsTooLargeException",
+                                f"A request may have {self._limits.headers} headers.", 431))
+
+    def on_headers_complete(self) -> None:
+        if self.parser.get_http_version() not in ("1.1", "1.0"):
+            self._fault(_malformed("The local cloud speaks HTTP/1.1."))
+        if self.url != b"/":
+            self._check_target()
+        for name, value in self.headers:
+            if name == b"content-length" and int(value) > self._limits.body_bytes:
+                self._fault(_too_large(self._limits))
+            elif name == b"upgrade" and b"websocket" in value.lower():
+                self._fault(_malformed("The local cloud has no WebSockets. Its events come as server-sent events: "
+                                       "GET /_gtlab/v1/events with Accept: text/event-stream."))
+        if self.parser.get_method() == b"CONNECT":  # an offer by itself: declined, it would come again
+            self._fault(_malformed("The local cloud is no proxy."))
+        self._offers = self.parser.should_upgrade()
+        if not self._offers:
+            self._stage = _BODY
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body += len(body)
+        if self._body > self._limits.body_bytes:
+            self._fault(_too_large(self._limits))
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self._offers:
+            super().on_message_complete()
+            self._stage = _IDLE
+            self._piece = 0
+            self._stop_timer()
+
+    def _count_head(self, size: int) -> None:
+        self._head += size
+        if self._head > self._limits.head_bytes:
+            self._fault(_too_long_a_head(self._limits))
+
+    def _check_target(self) -> None:
+        if not _TARGET.fullmatch(self.url):
+            self._fault(_malformed("The request's target is a path that begins with / and holds ASCII and %XX escapes "
+                                   "only."))
+        try:
+            path = unquote_to_bytes(self.url.partition(b"?")[0]).decode()
+        except UnicodeDecodeError:
+            path = "\0"
+        if "\0" in path:
+            self._fault(_malformed("The request's path is not UTF-8 text without NUL."))
+
+    def _fault(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+        raise _Fault
+
+    # What uvicorn does with it
+
+    def _start_asgi_task(self, cycle, app) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _watch(self, stage: str | None) -> None:
+        """Have the timer of a stage run; None stops it."""
+        if stage is not self._timed:
+            self._stop_timer()
+            if stage is not None:
+                self._timed = stage
+                limits = self._limits
+                seconds = {_IDLE: limits.idle_s, _HEAD: limits.head_s, _BODY: limits.body_s}[stage]
+                self._timer = self.loop.call_later(seconds, self._too_slow, seconds)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = self._timed = None
+
+    def _too_slow(self, seconds: float) -> None:
+        stage = self._timed
+        self._stop_timer()
+        if self.flow.read_paused:  # it is we who keep the client waiting
+            self._watch(stage)
+        elif stage is _IDLE:
+            self.transport.close()
+        else:
+            self._refuse(Refusal("RequestTimeoutException", f"The request's {stage} did not come within {seconds:g} s.",
+                                 408))
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer, if an answer can stand here, and close."""
+        running = self._running
+        mine = self._stage is _BODY and running is self.cycle
+        can_answer = not running.response_started if mine else running is None or running.response_complete
+        self._deaf = True
+        self._stop_timer()
+        self._disconnect()
+        if not can_answer or self.transport.is_closing():
+            self.transport.close()
+            return
+        body = json.dumps(refusal.body()).encode()
+        self.transport.write(b"".join([
+            STATUS_LINE[refusal.status], b"content-type: application/x-amz-json-1.0\r\nconnection: close\r\n",
+            b"content-length: %d\r\n\r\n" % len(body), body]))
+        self.transport.write_eof()
+        self.flow.resume_reading()  # closed with bytes unread, the client would be reset before it reads the answer
+        self._timer = self.loop.call_later(self._limits.linger_s, self.transport.abort)
+
+    def _disconnect(self) -> None:
+        """Nobody waits for an answer any more: let the application know, whichever request it has."""
+        if self._running and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+        self.pipeline.clear()
+
+
+def _malformed(message: str) -> Refusal:
+    return Refusal("BadRequestException", message)
+
+
+def _too_large(limits: Limits) -> Refusal:
+    return Refusal("RequestEntityTooLargeException", f"A request may have {limits.body_bytes} bytes.", 413)
+
+
+def _too_long_a_head(limits: Limits) -> Refusal:
+    return Refusal("RequestHeaderFieldsTooLargeException",
+                   f"A request's first line and headers may have {limits.head_bytes} bytes.", 431)

@@ -1,0 +1,69 @@
+"""Who may come in. The local cloud is for whoever sits at this machine: no web page, and nobody elsewhere without its
+token, drives it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable
+
+from gtlab.localcloud.errors import Refusal
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_ONCE = frozenset(("host", "origin", "sec-fetch-site", "authorization", "x-amz-security-token", "x-amz-target",
+                   "content-type", "content-length", "x-gtlab-caller"))  # what is read, and decides
+
+
+class Guard:
+    """``token``: asked of every request. None: requests that name this machine as their host only."""
+
+    def __init__(self, token: str | None = None):
+        self._token = token.encode() if token else None
+
+    def check(self, headers: dict[str, str]) -> None:
+        """Raise Refusal for who may not come in. Header names in lower case."""
+        host = host_of(headers)
+        if self._token is None and host.lower() not in _LOOPBACK:
+            raise _denied("The local cloud answers to its loopback address only.")
+        # A browser tells where a page that sends a request is from; programs send neither header.
+        if headers.get("origin", f"http://{headers.get('host')}") != f"http://{headers.get('host')}":
+            raise _denied("The local cloud takes no requests from web pages of others.")
+        if headers.get("sec-fetch-site") == "cross-site":
+            raise _denied("The local cloud takes no requests from web pages of others.")
+        if self._token is not None:
+            self._check_token(headers)
+
+    def _check_token(self, headers: dict[str, str]) -> None:
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        shown = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-amz-security-token", "")
+        if not secrets.compare_digest(shown.encode(), self._token):
+            if "x-amz-target" in headers or scheme.startswith("AWS4-"):
+                raise Refusal("UnrecognizedClientException", "The security token included in the request is invalid: "
+                              "this local cloud asks for its token, as AWS_SESSION_TOKEN. gtlab env shows it.")
+            raise Refusal("UnrecognizedClientException", "This local cloud asks for its token: Authorization: Bearer "
+                          "TOKEN, or X-Amz-Security-Token. gtlab env shows it.", 401)
+
+
+def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """A request's headers, their names in lower case. Raises Refusal where one that decides comes twice."""
+    pairs = list(pairs)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
+    if len(headers) < len(pairs):
+        names = [name.decode("latin-1") for name, _ in pairs]
+        twice = sorted(name for name in _ONCE if names.count(name) > 1)
+        if twice:
+            raise Refusal("BadRequestException", f"The header {twice[0]} came more than once.")
+    return headers
+
+
+def host_of(headers: dict[str, str]) -> str:
+    """The name by which a client calls this server, without the port. Raises Refusal where there is none."""
+    found = _HOST.fullmatch(headers.get("host", ""))
+    if not found:
+        raise Refusal("BadRequestException", "The request needs a Host header: the name or address of this server.")
+    return found.group(1)
+
+
+def _denied(message: str) -> Refusal:
+    return Refusal("AccessDeniedException", message, 403)

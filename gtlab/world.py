@@ -1,0 +1,156 @@
+"""The simulated world's knobs: part Regions, take one down, slow a link, set the lag, throttle a table, move callers.
+
+Each knob takes effect at once, for everybody who uses this local cloud, and returns a handle. Used in a ``with``
+statement it puts things back as they were before, also where a cell fails in between::
+
+    with lab.world.partition("us-east-1", "eu-west-1"):
+        ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from gtlab import regions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OUTAGES = ("timeout", "refused", "error")
+Ask = Callable[..., dict]  # (what, method="GET", body=None) → the control API's answer
+
+
+class Broken:
+    """One knob that was set. ``mend()``, or the end of a ``with`` statement, puts it back as it was before."""
+
+    def __init__(self, ask: Ask, knob: str, place: Sequence[str], value: Any):
+        self._ask, self._what = ask, "/".join(["world", knob, *(quote(part, safe="") for part in place)])
+        canonical = sorted(place) if knob in _PAIRS else list(place)
+        set_before = {(each["knob"], tuple(_without_account(each))): each for each in ask("world")["knobs"]}
+        self._before = set_before.get((knob, tuple(canonical)))
+        after = ask(self._what, "PUT", {} if value is None else {"value": value})
+        self._meaning = next(meaning(each) for each in after["knobs"]
+                             if each["knob"] == knob and _without_account(each) == canonical)
+
+    def mend(self) -> None:
+        """Put this knob back as it was before."""
+        if self._before is None:
+            self._ask(self._what, "DELETE")
+        else:
+            value = self._before["value"]
+            self._ask(self._what, "PUT", {} if value is None else {"value": value})
+
+    def __enter__(self) -> Broken:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.mend()
+
+    def __repr__(self) -> str:
+        return f"{self._meaning}. Mend it with .mend() or lab.world.reset()."
+
+
+class World:
+    """``lab.world``. Regions are codes. Every knob raises ValueError for a Region that does not exist (UnknownRegion
+    says which are near) and for a value that makes no sense, and says what is allowed; and on other backends than the
+    local cloud, which do not have these knobs."""
+
+    def __init__(self, ask: Ask, home: str):
+        self._ask, self._home = ask, home
+
+    def partition(self, a: str, b: str) -> Broken:
+        """Nothing passes between two Regions: replication waits, and catches up when it is mended."""
+        return self._turn("partition", [a, b])
+
+    def isolate(self, region: str) -> Broken:
+        """Nothing passes between a Region and any other. Callers reach it, as they reach all the others."""
+        return self._turn("isolate", [region])
+
+    def outage(self, region: str, how: str = "timeout") -> Broken:
+        """A Region is down: nothing passes to or from it, and its endpoint fails. ``how``: ``"timeout"``, requests are
+        never answered; ``"refused"``, no connection is made; ``"error"``, every request is answered with a 5xx."""
+        return self._turn("outage", [region], how)
+
+    def slow(self, a: str, b: str, added_ms: float) -> Broken:
+        """A round trip between two Regions takes ``added_ms`` milliseconds longer, for callers in the one who call the
+        other; replication takes half as much longer each way."""
+        return self._turn("slow", [a, b], added_ms)
+
+    def lag(self, seconds: float, source: str | None = None, target: str | None = None) -> Broken:
+        """Replication takes this many seconds, neither more nor less: from ``source`` to ``target``, or everywhere."""
+        if (source is None) != (target is None):
+            raise ValueError("lag: name both a source and a target Region, or neither.")
+        return self._turn("lag", [] if source is None or target is None else [source, target], seconds)
+
+    def throttle(self, table: str, region: str | None = None, read_units: float | None = None,
+                 write_units: float | None = None, burst_s: float | None = None) -> Broken:
+        """Hold a table to its capacity (in ``region``; default: the home Region): what is asked beyond it, and beyond
+        its burst credit, is refused with ProvisionedThroughputExceededException, and replication into it waits.
+
+        ``read_units`` and ``write_units``, a second, replace the table's own; ``burst_s`` is how many seconds' unused
+        capacity it keeps (300, as on AWS). It begins with full credit.
+        """
+        given = {"read_units": read_units, "write_units": write_units, "burst_s": burst_s}
+        where = regions.get(self._home if region is None else region).code
+        return Broken(self._ask, "throttle", [where, table],
+                      {name: value for name, value in given.items() if value is not None})
+
+    def caller(self, region: str) -> Broken:
+        """Every caller is in this Region: "I am in Frankfurt"."""
+        return Broken(self._ask, "caller", [], regions.get(region).code)
+
+    def reset(self) -> None:
+        """Put everything right. Fault injection experiments that pause replication are stopped too."""
+        self._ask("world", "DELETE")
+
+    def state(self) -> pd.DataFrame:
+        """What is broken now: a data frame with a row each, columns ``knob``, ``place`` (codes, with commas), ``value``
+        and ``meaning`` (in words). Replication that AWS's fault injection service has paused is in it as ``pause``."""
+        import pandas as pd
+
+        rows = [(each["knob"], ", ".join(each["place"]), each.get("value"), meaning(each))
+                for each in broken(self._ask("world"))]
+        return pd.DataFrame(rows, columns=["knob", "place", "value", "meaning"])
+
+    def __repr__(self) -> str:
+        found = broken(self._ask("world"))
+        return "\n".join(["Broken:", *(f"  {meaning(each)}" for each in found)]) if found else "Nothing is broken."
+
+    def _turn(self, knob: str, places: Sequence[str], value: Any = None) -> Broken:
+        return Broken(self._ask, knob, [regions.get(place).code for place in places], value)
+
+
+_PAIRS = ("partition", "slow")
+
+
+def broken(world: dict) -> list[dict]:
+    """What is broken, of the control API's answer to ``GET world``: knobs that are set, and paused replication; each
+    with ``knob``, ``place`` and ``value``."""
+    return [*world["knobs"], *({"knob": "pause", "place": each["place"], "value": each["experiment"]}
+                               for each in world.get("paused", []))]
+
+
+def meaning(each: dict) -> str:
+    """A knob that is set, in words."""
+    place, value = each["place"], each["value"]
+    if each["knob"] in ("throttle", "pause"):
+        _, region, table = place
+        if each["knob"] == "pause":
+            return f"pause: replication of {table} to and from {regions.label(region)} is paused by {value}"
+        limits = ", ".join(f"{name.replace('_', ' ')} {limit:g}" for name, limit in (value or {}).items())
+        return f"throttle: {table} in {regions.label(region)} has {limits or 'its own capacity'} and no more"
+    names = [regions.label(code) for code in place]
+    return f"{each['knob']}: " + {
+        "partition": lambda: f"{names[0]} ✕ {names[1]}",
+        "isolate": lambda: f"{names[0]} ✕ all others",
+        "outage": lambda: f"{names[0]} is down ({value})",
+        "slow": lambda: f"{names[0]} – {names[1]}, a round trip takes {value:g} ms more",
+        "lag": lambda: f"{' → '.join(names) or 'everywhere'}, {value:g} s",
+        "caller": lambda: f"everybody calls from {regions.label(value)}",
+    }[each["knob"]]()
+
+
+def _without_account(each: dict) -> list[str]:
+    return each["place"][1:] if each["knob"] == "throttle" else each["place"]

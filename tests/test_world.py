@@ -1,0 +1,414 @@
+"""The knobs of the simulated world, each seen from outside with boto3; in Python, on the command line, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+
+import boto3
+import ipywidgets
+import pandas as pd
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
+from click.testing import CliRunner
+from conftest import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, wait_until
+
+import gtlab
+from gtlab import background, widgets
+from gtlab.cli import main
+from gtlab.events import COLUMNS
+from gtlab.lab import Choice, Lab
+from gtlab.localcloud.engine import TableId
+from gtlab.localcloud.journal import MOST_EVENTS, Journal
+
+FRANKFURT = "eu-central-1"
+REGIONS = (SINGAPORE, VIRGINIA, IRELAND)
+SOON, LATER = 0.0, 1.0  # a lag that nobody waits for, and one that can be told from it
+
+
+@pytest.fixture(scope="module")
+def place():
+    """A cloud of these tests' own, without delays, with a global table of three Regions."""
+    with background.throwaway("instant", seed=5) as running:
+        lab = gtlab.connect(home=SINGAPORE, replicas=f"{VIRGINIA}, {IRELAND}")
+        home = lab.client(SINGAPORE)
+        home.create_table(**ON_DEMAND)
+        for region in REGIONS[1:]:
+            home.update_table(TableName="Music", ReplicaUpdates=[{"Create": {"RegionName": region}}])
+        yield running, lab
+
+
+@pytest.fixture
+def lab(place) -> Lab:
+    yield place[1]
+    place[1].world.reset()
+
+
+@pytest.fixture
+def port(place) -> int:
+    return place[0].port
+
+
+def put(lab: Lab, region: str, artist: str, text: str = "") -> None:
+    lab.client(region).put_item(TableName="Music", Item={"Artist": {"S": artist}, "text": {"S": text}})
+
+
+def get(lab: Lab, region: str, artist: str) -> str | None:
+    item = lab.client(region).get_item(TableName="Music", Key={"Artist": {"S": artist}}).get("Item")
+    return item and item["text"]["S"]
+
+
+def waits(lab: Lab, region: str, artist: str) -> bool:
+    """Whether an item is still not there although another one, of a Region that is reached, has long come and gone."""
+    return get(lab, region, artist) is None and background.status(background.find())["deliveries_waiting"] > 0
+
+
+def arrives(lab: Lab, region: str, artist: str, text: str = "") -> None:
+    wait_until(lambda: get(lab, region, artist) == text, f"{artist} in {region}")
+
+
+def impatient(url: str, region: str):
+    """A client that gives up soon, and once."""
+    return boto3.client("dynamodb", region_name=region, endpoint_url=url, aws_access_key_id="gtlab",
+                        aws_secret_access_key="gtlab", config=Config(
+                            retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=0.5, proxies={}))
+
+
+# What each knob does
+
+
+def test_a_partition_holds_replication_up_and_nothing_else(lab):
+    with lab.world.partition(SINGAPORE, IRELAND) as handle:
+        put(lab, SINGAPORE, "parted", "s")
+        put(lab, IRELAND, "other side", "i")
+        arrives(lab, VIRGINIA, "parted", "s")
+        arrives(lab, VIRGINIA, "other side", "i")
+        assert waits(lab, IRELAND, "parted") and waits(lab, SINGAPORE, "other side")
+        assert get(lab, SINGAPORE, "parted") == "s"  # local traffic goes on
+        assert "Singapore (ap-southeast-1) ✕ Ireland (eu-west-1)" in repr(handle)
+    arrives(lab, IRELAND, "parted", "s")
+    arrives(lab, SINGAPORE, "other side", "i")
+
+
+def test_an_isolated_region_hears_nobody_and_is_reached_by_callers(lab):
+    with lab.world.isolate(VIRGINIA):
+        put(lab, VIRGINIA, "alone", "v")
+        put(lab, IRELAND, "without Virginia", "i")
+        arrives(lab, SINGAPORE, "without Virginia", "i")
+        assert waits(lab, SINGAPORE, "alone") and waits(lab, VIRGINIA, "without Virginia")
+    arrives(lab, IRELAND, "alone", "v")
+    arrives(lab, VIRGINIA, "without Virginia", "i")
+
+
+@pytest.mark.parametrize(("how", "fault", "at_the_common_port"), [
+    ("timeout", ReadTimeoutError, ReadTimeoutError), ("refused", EndpointConnectionError, ConnectionClosedError),
+    ("error", ClientError, ClientError)])
+def test_the_endpoint_of_a_region_that_is_down_fails(lab, place, how, fault, at_the_common_port):
+    own, common = place[0].endpoints[IRELAND], place[0].url
+    lab.client(IRELAND).list_tables()  # a connection that stays open
+    with lab.world.outage(IRELAND, how):
+        for url, kind in ((own, fault), (common, at_the_common_port)):
+            with pytest.raises(kind) as told:
+                impatient(url, IRELAND).get_item(TableName="Music", Key={"Artist": {"S": "x"}})
+            if kind is ClientError:
+                assert told.value.response["ResponseMetadata"]["HTTPStatusCode"] >= 500
+        put(lab, SINGAPORE, f"down {how}", "s")
+        arrives(lab, VIRGINIA, f"down {how}", "s")  # the others go on
+        assert background.status(place[0])["deliveries_waiting"] > 0
+    arrives(lab, IRELAND, f"down {how}", "s")
+    impatient(own, IRELAND).list_tables()
+
+
+def test_a_slow_link_is_slow_for_callers_and_for_replication(lab):
+    with lab.world.slow(SINGAPORE, IRELAND, 600):
+        began = time.monotonic()
+        get(lab, IRELAND, "x")
+        there = time.monotonic() - began
+        last = int(lab.events()["n"].max())
+        put(lab, SINGAPORE, "slow", "s")
+        arrives(lab, IRELAND, "slow", "s")
+        arrived = lab.events(after=last, kinds="delivery").set_index("region")["lag_ms"]
+    assert there >= 0.6 and arrived[IRELAND] >= 300 > arrived[VIRGINIA]
+
+
+def test_the_lag_can_be_set_for_a_link_and_for_all(lab):
+    last = int(lab.events()["n"].max())
+    with lab.world.lag(0.2), lab.world.lag(0.9, SINGAPORE, IRELAND):
+        put(lab, SINGAPORE, "lagging", "s")
+        arrives(lab, IRELAND, "lagging", "s")
+    lags = lab.events(after=last, kinds="delivery").set_index("region")["lag_ms"].round()
+    assert lags.to_dict() == {VIRGINIA: 200.0, IRELAND: 900.0}
+
+
+def test_the_caller_can_be_moved(lab, place):
+    nowhere = impatient(place[0].url, IRELAND)
+    nowhere.meta.config.read_timeout = 10
+    with lab.world.slow(FRANKFURT, IRELAND, 400), lab.world.caller(FRANKFURT):
+        began = time.monotonic()
+        nowhere.list_tables()
+        assert time.monotonic() - began >= 0.4
+    began = time.monotonic()
+    nowhere.list_tables()
+    assert time.monotonic() - began < 0.4
+
+
+def test_a_table_is_held_to_its_capacity(lab):
+    strict = lab.new_client(VIRGINIA, retries={"total_max_attempts": 1})
+    with lab.world.throttle("Music", VIRGINIA, write_units=1, burst_s=1):
+        with pytest.raises(strict.exceptions.ProvisionedThroughputExceededException):
+            for _ in range(50):
+                strict.put_item(TableName="Music", Item={"Artist": {"S": "often"}})
+        assert lab.world.state()["meaning"].tolist() == [
+            "throttle: Music in N. Virginia (us-east-1) has write units 1, burst s 1 and no more"]
+    for _ in range(5):
+        strict.put_item(TableName="Music", Item={"Artist": {"S": "often"}})
+
+
+# Setting and mending
+
+
+def test_what_was_broken_is_put_back_as_it_was_before_whatever_happens(lab):
+    lab.world.lag(0.3)
+    lab.world.partition(VIRGINIA, SINGAPORE)
+    with pytest.raises(ZeroDivisionError), lab.world.lag(9), lab.world.partition(SINGAPORE, VIRGINIA), \
+            lab.world.isolate(IRELAND):
+        assert len(lab.world.state()) == 3 and "9" in repr(lab.world)
+        1 / 0  # noqa: B018
+    state = lab.world.state()
+    assert list(state.columns) == ["knob", "place", "value", "meaning"]
+    assert sorted(zip(state["knob"], state["place"], strict=True)) == [
+        ("lag", ""), ("partition", f"{SINGAPORE}, {VIRGINIA}")]
+    assert state.set_index("knob").loc["lag", "value"] == 0.3
+    lab.world.reset()
+    assert lab.world.state().empty and repr(lab.world) == "Nothing is broken."
+
+
+def test_a_handle_mends_by_hand(lab):
+    handle = lab.world.throttle("Music", write_units=3)
+    assert "write units 3" in repr(handle)
+    handle.mend()
+    assert lab.world.state().empty
+
+
+@pytest.mark.parametrize(("turn", "told"), [
+    (lambda world: world.partition("us-east-9", IRELAND), "Did you mean"),
+    (lambda world: world.partition(IRELAND, IRELAND), "two different Regions"),
+    (lambda world: world.outage(IRELAND, "gone"), "timeout, refused, error"),
+    (lambda world: world.slow(IRELAND, VIRGINIA, -1), "from 0 to 60000"),
+    (lambda world: world.slow(IRELAND, VIRGINIA, "fast"), "number of milliseconds"),
+    (lambda world: world.lag(10_000), "from 0 to 3600"),
+    (lambda world: world.lag(1, IRELAND), "both a source and a target"),
+    (lambda world: world.throttle("Music", write_units=-1), "write_units is a number"),
+    (lambda world: world.caller("Frankfurt"), "not a Region"),
+])
+def test_nonsense_is_refused_with_what_is_allowed(lab, turn, told):
+    with pytest.raises(ValueError, match=told):
+        turn(lab.world)
+    assert lab.world.state().empty
+
+
+@pytest.mark.parametrize("backend", ["aws", "endpoints"])
+def test_other_backends_have_no_knobs_and_no_journal(backend):
+    elsewhere = Lab(backend, Choice(), {"us-east-1": "http://127.0.0.1:1"})
+    with pytest.raises(ValueError, match="local cloud can be broken") as told:
+        elsewhere.world.isolate("us-east-1")
+    assert ("aws:dynamodb:global-table-pause-replication" in str(told.value)) == (backend == "aws")
+    with pytest.raises(ValueError, match="local cloud"):
+        elsewhere.events()
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def test_the_command_line_turns_every_knob(lab):
+    assert run("world").startswith("Nothing is broken.")
+    run("world", "partition", VIRGINIA, SINGAPORE)
+    run("world", "isolate", IRELAND)
+    run("world", "outage", IRELAND, "--how", "error")
+    run("world", "slow", IRELAND, VIRGINIA, "120")
+    run("world", "lag", "2")
+    run("world", "lag", "3", SINGAPORE, IRELAND)
+    run("world", "throttle", "Music", "--region", IRELAND, "--write-units", "5")
+    shown = run("world", "caller", FRANKFURT)
+    assert [line.split()[0] for line in shown.splitlines()[1:-1]] == [
+        "partition", "isolate", "outage", "slow", "lag", "lag", "throttle", "caller"]
+    assert "slow       eu-west-1 us-east-1" in shown and "To mend" in shown
+    assert json.loads(run("world", "--json"))["knobs"][2] == {
+        "knob": "outage", "place": [IRELAND], "value": "error"}
+    assert "Broken: outage: Ireland (eu-west-1) is down (error)" in run("status")
+    run("world", "slow", VIRGINIA, IRELAND, "--off")
+    run("world", "lag", "--off")
+    run("world", "lag", SINGAPORE, IRELAND, "--off")
+    run("world", "caller", "--off")
+    run("world", "throttle", "Music", "--region", IRELAND, "--off")
+    assert lab.world.state()["knob"].tolist() == ["partition", "isolate", "outage"]
+    assert run("world", "reset") == "Nothing is broken.\n" and lab.world.state().empty
+
+
+@pytest.mark.parametrize(("arguments", "code", "told"), [
+    (("isolate", "us-east-9"), 1, "Did you mean"), (("slow", IRELAND, VIRGINIA), 2, "MS"),
+    (("slow", IRELAND, VIRGINIA, "x"), 2, "float"), (("lag",), 2, "SECONDS"), (("lag", "x"), 2, "no number"),
+    (("lag", "1", IRELAND), 2, "SOURCE TARGET"), (("outage", IRELAND, "--how", "x"), 2, "timeout"),
+    (("slow", IRELAND, VIRGINIA, "99999999"), 1, "60000")])
+def test_the_command_line_refuses_nonsense_in_a_line(lab, arguments, code, told):
+    output = run("world", *arguments, code=code)
+    assert told in output and "Traceback" not in output
+    assert lab.world.state().empty
+
+
+def http(port: int, method: str, what: str, body: object = None) -> tuple[int, dict]:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/_gtlab/v1/{what}", method=method,
+                                     data=None if body is None else json.dumps(body).encode(),
+                                     headers={"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_the_control_api_turns_every_knob(lab, port):
+    for what, value in (
+            (f"partition/{IRELAND}/{VIRGINIA}", None), (f"isolate/{IRELAND}", None), (f"outage/{IRELAND}", "timeout"),
+            (f"slow/{IRELAND}/{VIRGINIA}", 5), ("lag", 0.5), (f"lag/{IRELAND}/{VIRGINIA}", 1),
+            (f"throttle/{IRELAND}/Music", {"write_units": 1}), ("caller", FRANKFURT)):
+        code, world = http(port, "PUT", f"world/{what}", None if value is None else {"value": value})
+        assert code == 200 and any(each["value"] == value for each in world["knobs"]), what
+    assert len(http(port, "GET", "world")[1]["knobs"]) == 8
+    assert http(port, "DELETE", f"world/slow/{VIRGINIA}/{IRELAND}")[0] == 200
+    assert len(http(port, "GET", "world")[1]["knobs"]) == 7
+    assert http(port, "DELETE", "world")[1]["knobs"] == []
+
+
+@pytest.mark.parametrize(("method", "what", "body", "told"), [
+    ("PUT", "world/gravity", None, "there are: partition"),
+    ("PUT", f"world/isolate/{IRELAND}/{VIRGINIA}", None, "a Region"),
+    ("PUT", f"world/isolate/{IRELAND}", {"value": 3}, "takes no value"), ("PUT", "world/lag", {"seconds": 3}, "value"),
+    ("PUT", "world/lag", {"value": "3"}, "seconds"), ("PUT", "world/lag", {"value": True}, "seconds"),
+    ("PUT", "world/lag", [1], "value"), ("DELETE", "world/isolate/nowhere", None, "not a Region"),
+    ("GET", "events?after=x", None, "number of an event")])
+def test_the_control_api_refuses_nonsense(lab, port, method, what, body, told):
+    code, answer = http(port, method, what, body)
+    assert code == 400 and told in answer["message"]
+    assert lab.world.state().empty
+
+
+def test_the_widget_shows_what_is_broken_and_mends_it(lab):
+    lab.world.isolate(IRELAND)
+    box = widgets.world(lab)
+    shown, buttons = box.children
+    assert isinstance(box, ipywidgets.VBox) and "Ireland" in shown.value
+    buttons.children[0].click()
+    assert "Nothing is broken" in shown.value and lab.world.state().empty
+    lab.world.partition(IRELAND, VIRGINIA)
+    buttons.children[1].click()
+    assert "✕" in shown.value
+
+
+# The journal
+
+
+def test_a_conflict_tells_who_lost_to_whom_and_by_how_much(lab):
+    last = int(lab.events()["n"].max())
+    with lab.world.partition(SINGAPORE, IRELAND):
+        put(lab, SINGAPORE, "contested", "first")
+        put(lab, IRELAND, "contested", "second")
+    arrives(lab, SINGAPORE, "contested", "second")
+    wait_until(lambda: (lab.events(last, kinds=["discarded"])["region"] == IRELAND).any(), "the discarded delivery")
+    found = lab.events(last, table="Music")
+    writes = found[found["kind"] == "write"].set_index("region")["written_at"]
+    lost = found[(found["kind"] == "discarded") & (found["region"] == IRELAND)].iloc[0]
+    assert (lost["source"], lost["lost_to"], lost["key"], bool(lost["conflict"])) == (
+        SINGAPORE, IRELAND, "contested", True)
+    apart_ms = (writes[IRELAND] - writes[SINGAPORE]) / pd.Timedelta(milliseconds=1)
+    assert lost["by_ms"] == pytest.approx(apart_ms, abs=0.01) and apart_ms > 0
+    assert list(found["n"]) == sorted(found["n"]) and found["time"].dt.tz is not None
+    knobs = lab.events(last, kinds=("broken", "mended"))
+    assert list(zip(knobs["kind"], knobs["knob"], strict=True)) == [("broken", "partition"), ("mended", "partition")]
+    assert get(lab, SINGAPORE, "contested") == get(lab, IRELAND, "contested") == "second"
+
+
+def test_an_empty_journal_has_the_same_columns(lab):
+    found = lab.events(after=10**9)
+    assert found.empty and tuple(found.columns) == COLUMNS
+
+
+def test_events_are_streamed_as_they_happen_and_taken_up_again(lab, port):
+    last = int(lab.events()["n"].max())
+
+    def listen(after: int):
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/_gtlab/v1/events", headers={
+            "Accept": "text/event-stream", "Last-Event-ID": str(after)})
+        return urllib.request.urlopen(request, timeout=20)
+
+    def first(stream, count: int) -> list[dict]:
+        found = []
+        for line in stream:
+            if line.startswith(b"data: "):
+                found.append(json.loads(line[6:]))
+                if len(found) == count:
+                    return found
+        raise AssertionError("the stream ended")
+
+    with listen(last) as stream:
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        put(lab, SINGAPORE, "streamed", "s")
+        events = first(stream, 3)
+    assert [event["kind"] for event in events] == ["write", "delivery", "delivery"]
+    assert {event["region"] for event in events} == set(REGIONS)
+    with listen(events[0]["n"]) as stream:
+        assert first(stream, 2) == events[1:]
+
+
+def test_the_command_line_shows_the_journal(lab):
+    last = int(lab.events()["n"].max())
+    put(lab, SINGAPORE, "shown", "s")
+    arrives(lab, IRELAND, "shown", "s")
+    arrives(lab, VIRGINIA, "shown", "s")
+    lines = run("events", "--after", str(last)).splitlines()
+    assert len(lines) == 3 and "write" in lines[0] and "Music shown from ap-southeast-1" in lines[-1]
+    assert [json.loads(line)["kind"] for line in run("events", "--json", "--after", str(last)).splitlines()] == [
+        "write", "delivery", "delivery"]
+
+
+def test_the_journal_is_bounded():
+    journal, table = Journal(), TableId("a", "r", "t")
+    for number in range(MOST_EVENTS + 50):
+        journal.member(table, joined=True, at=float(number))
+    kept = journal.since(0)
+    assert len(kept) == MOST_EVENTS and kept[0].n == 51 and journal.last == MOST_EVENTS + 50
+    assert [event.n for event in journal.since(journal.last - 2)] == [journal.last - 1, journal.last]
+    assert [event.n for event in journal.since(0, most=2)] == [51, 52] and journal.since(journal.last) == []
+
+
+# Restarts
+
+
+def test_what_is_broken_stays_broken_over_a_crash_and_a_reset_clears_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
+    try:
+        running, _ = background.up(network="instant")
+        run("world", "isolate", IRELAND)
+        gtlab.connect().client(IRELAND).create_table(**ON_DEMAND)
+        os.kill(running.pid, signal.SIGKILL)
+        wait_until(lambda: background.find() is None, "the cloud to be gone")
+        assert "isolate: Ireland (eu-west-1)" in run("up") and "Music" in run("status")
+        assert "Aborted" in run("reset", code=1) and "Music" in run("status")
+        run("reset", "--yes")
+        assert "no tables" in run("status") and run("world").startswith("Nothing is broken.")
+        run("world", "isolate", IRELAND)
+        background.down()
+        run("reset", "--yes")  # of one that does not run
+        assert not (tmp_path / "cloud.sqlite3").exists()
+        assert "broken" not in run("up")
+        assert "No local cloud is running" in run("down") + run("world", code=1)
+    finally:
+        background.down()
