@@ -6,12 +6,15 @@ solutions are checked so.
 
 from __future__ import annotations
 
+import contextlib
+import numbers
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from gtlab import drill, stages, watch
 from gtlab import regions as catalogue
-from gtlab import stages, watch
 from gtlab.lab import Lab
 
 if TYPE_CHECKING:
@@ -85,6 +88,43 @@ def slowest_target(lags: pd.DataFrame, given: Any, *, strict: bool | None = None
     right = lags.groupby("target")["lag_max_ms"].median().idxmax()
     _judge(given == right, given, f"{catalogue.label(right)} saw the writes last, half of the time or more.",
            'Group by "target", take the median of "lag_max_ms"; idxmax() gives the name of the largest.', strict)
+
+
+def counter(lab: Lab, plus_one: Callable[[str], object], total: Callable[[str], int], *, strict: bool | None = None,
+            timeout_s: float = 15.0) -> None:
+    """06: plays that are counted on both sides of a partition, none of which is lost.
+
+    Calls ``plus_one(region)`` three times at home and in the first replica Region, while nothing passes between them
+    (on AWS, at the same time), and waits until ``total(region)`` says so in every Region.
+    """
+    sides, plays = (lab.home, lab.replicas[0]), 3
+    before = total(lab.home)
+    with lab.world.partition(*sides) if lab.simulated else contextlib.nullcontext():
+        for _ in range(plays):
+            for region in sides:
+                plus_one(region)
+    wanted, deadline = before + plays * len(sides), time.monotonic() + timeout_s
+    while (totals := {region: total(region) for region in lab.regions}) != dict.fromkeys(lab.regions, wanted):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    counted = {region: found - before for region, found in totals.items()}
+    _judge(set(totals.values()) == {wanted}, counted, "No item is written in two Regions, so none can lose to another.",
+           f"There were {wanted - before} plays. The last writer wins whole items: let each Region have an item of its "
+           "own, and total() add them up.", strict)
+
+
+def rto(drilled: pd.DataFrame, given: Any, *, strict: bool | None = None) -> None:
+    """07: how long, in milliseconds, from the beginning of a drill's outage until a write was acknowledged again."""
+    right = drill.summary(drilled)["rto_ms"].iloc[0]
+    number = isinstance(given, numbers.Real) and not isinstance(given, bool)
+    hint = "Of the writes sent since outage_from_ms, take the earliest answered_ms; count from outage_from_ms."
+    if number and abs(given * 1000 - right) < 1:
+        hint = "That is in seconds; give milliseconds."
+    elif number and abs(given - drilled["outage_from_ms"].iloc[0] - right) < 1:
+        hint = "That counts from the first write; subtract outage_from_ms."
+    _judge(number and abs(given - right) < 1, given,
+           "Your timeouts made most of it: nothing in the database fails over.", hint, strict)
 
 
 def _judge(right: bool, given: Any, praise: str, hint: str, strict: bool | None) -> None:

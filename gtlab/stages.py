@@ -9,10 +9,16 @@ from collections.abc import Iterable
 
 from gtlab import regions as catalogue
 from gtlab import watch
-from gtlab.lab import Lab
+from gtlab.lab import DEFAULT_HOME, DEFAULT_REPLICAS, Lab
 
 TABLE = "Music"
+TODAY, STRONG = "MusicToday", "MusicStrong"  # tables of today's version (2019.11.21)
 _GOING = (watch.ABSENT, "DELETING")
+
+# Where AWS offers strong consistency across Regions.
+STRONG_REGIONS = ("us-east-1", "us-east-2", "us-west-2", "ca-central-1", "eu-west-1", "eu-west-2", "eu-west-3",
+                  "eu-central-1", "eu-north-1", "eu-south-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3",
+                  "ap-south-1", "ap-southeast-1")
 
 # The article's table: its key, its capacity, its stream.
 MUSIC = {
@@ -92,6 +98,71 @@ def _ensure_current(lab: Lab) -> None:
         watch.tables(lab, TABLE, "ACTIVE", [lab.home, region])
 
 
+def ensure_today(lab: Lab, *, wait: bool = True) -> None:
+    """Have table MusicToday, a global table of today's version, at home and in the first replica Region.
+
+    ``wait=False`` takes the next step only, if there is one to take, and comes back at once: so a notebook can have
+    made meanwhile what it needs at its end. Raises RuntimeError where the tables that exist are in the way.
+    """
+    _ensure_members(lab, TODAY, lab.regions[:2], {}, wait)
+
+
+def ensure_strong(lab: Lab, *, wait: bool = True) -> tuple[str, ...]:
+    """Have table MusicStrong, strongly consistent across three Regions, and say which; see :func:`ensure_today`.
+
+    They are the lab's, or the article's where the lab's do not make three of those in which AWS offers it.
+    """
+    found = tuple(region for region in lab.regions if region in STRONG_REGIONS)[:3]
+    trio = found if len(found) == 3 else (DEFAULT_HOME, *DEFAULT_REPLICAS)
+    _ensure_members(lab, STRONG, trio, {"MultiRegionConsistency": "STRONG"}, wait)
+    return trio
+
+
+def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str, str], wait: bool) -> None:
+    client, status = lab.client(where[0]), watch.table_status(lab, table, where[0])
+    if status in _GOING:
+        watch.tables(lab, table, watch.ABSENT, where[:1])
+        print(f"Brought here by gtlab, as in 05_build_it_today: table {table} in {_names(where)}.")
+        client.create_table(TableName=table, BillingMode="PAY_PER_REQUEST", KeySchema=MUSIC["KeySchema"][:1],
+                            AttributeDefinitions=MUSIC["AttributeDefinitions"][:1])
+        status = "CREATING"
+    if wait:
+        watch.tables(lab, table, "ACTIVE", where[:1])
+    elif status != "ACTIVE":
+        return
+    listed = [entry["RegionName"] for entry in client.describe_table(TableName=table)["Table"].get("Replicas", [])]
+    missing = [{"Create": {"RegionName": region}} for region in where[1:] if region not in listed]
+    if missing:
+        try:
+            client.update_table(TableName=table, ReplicaUpdates=missing, **kind)
+        except client.exceptions.ClientError as error:
+            raise RuntimeError(f"The replicas cannot be made: {error.response['Error']['Message']}\n"
+                               "Run 09_clean_up to begin anew; it deletes the tables.") from None
+    if wait:
+        watch.tables(lab, table, "ACTIVE", where)
+
+
+def remove_todays(lab: Lab) -> None:
+    """Delete the tables that :func:`ensure_today` and :func:`ensure_strong` made, leaf first."""
+    for table, together in ((TODAY, False), (STRONG, True)):
+        where = regions_with_table(lab, table)
+        if not where:
+            continue
+        watch.tables(lab, table, "ACTIVE", where)
+        last = next((region for region in lab.regions if region in where), where[0])  # the Region that made the others
+        leaves = [region for region in where if region != last]
+        print(f"Deleting table {table} in {_names([*leaves, last])}.")
+        if together and leaves:
+            lab.client(last).update_table(TableName=table, ReplicaUpdates=[
+                {"Delete": {"RegionName": region}} for region in leaves])
+        for region in leaves if not together else ():
+            lab.client(region).delete_table(TableName=table)
+        watch.tables(lab, table, watch.ABSENT, leaves)
+        watch.tables(lab, table, "ACTIVE", [last])
+        lab.client(last).delete_table(TableName=table)
+        watch.tables(lab, table, watch.ABSENT, [last])
+
+
 def members_of(lab: Lab) -> list[str]:
     """The Regions of the global table (version 2017.11.29); empty where there is none."""
     client = lab.client(lab.home)
@@ -102,10 +173,12 @@ def members_of(lab: Lab) -> list[str]:
     return [member["RegionName"] for member in described["ReplicationGroup"]]
 
 
-def regions_with_table(lab: Lab) -> list[str]:
-    """Where the article's table is: on the local cloud in any Region, elsewhere in the lab's and its members'."""
-    candidates = list(catalogue.REGIONS) if lab.simulated else list(dict.fromkeys([*lab.regions, *members_of(lab)]))
-    statuses = watch.table_statuses(lab, TABLE, candidates)
+def regions_with_table(lab: Lab, table: str = TABLE) -> list[str]:
+    """Where a table (the article's) is: on the local cloud in any Region, elsewhere in the lab's, in its members' and
+    in the article's."""
+    near = [*lab.regions, *members_of(lab), DEFAULT_HOME, *DEFAULT_REPLICAS]
+    candidates = list(catalogue.REGIONS) if lab.simulated else list(dict.fromkeys(near))
+    statuses = watch.table_statuses(lab, table, candidates)
     return [region for region, status in statuses.items() if status not in _GOING]
 
 

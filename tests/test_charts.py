@@ -39,6 +39,7 @@ LAGS = pd.DataFrame(
     ],
     columns=["probe", "source", "target", "lag_min_ms", "lag_max_ms"],
 )
+KEY, PAIR = "<b>Me</b> / 1", "ap-southeast-1, us-east-1"
 LATENCY = pd.DataFrame(
     [
         ("put", "ap-southeast-1", 12.0, 20.0),
@@ -57,6 +58,34 @@ LOOP = pd.DataFrame(
         "lag_max_ms": [700, 1100],
     }
 )
+# A drill: home is lost from 1 to 2 s; write 1 had arrived, 2 came late, 3 was overwritten, 6 got no answer.
+DRILL = pd.DataFrame(
+    [
+        (1, 0, 5, "ap-southeast-1", "answered", False, "replaced"),
+        (2, 500, 505, "ap-southeast-1", "answered", True, "stays"),
+        (3, 800, 805, "ap-southeast-1", "answered", True, "lost"),
+        (4, 1000, 2230, "us-east-1", "answered", False, "stays"),
+        (5, 2500, 2720, "us-east-1", "answered", False, "stays"),
+        (6, 1200, 3200, None, "ReadTimeoutError", False, None),
+    ],
+    columns=["n", "sent_ms", "answered_ms", "region", "outcome", "missing", "fate"],
+).assign(lost_region="ap-southeast-1", outage_from_ms=1000.0, outage_to_ms=2000.0)
+EVENTS = pd.DataFrame(
+    [
+        (0.0, "write", "ap-southeast-1", None, KEY, 0.0, None, None, None, None, None, None),
+        (0.5, "delivery", "us-east-1", "ap-southeast-1", KEY, 0.0, 500, None, None, None, None, None),
+        (1.0, "broken", None, None, None, None, None, None, None, None, "partition", PAIR),
+        (1.5, "write", "ap-southeast-1", None, KEY, 1.5, None, None, None, None, None, None),
+        (2.0, "delete", "us-east-1", None, KEY, 2.0, None, None, None, None, None, None),
+        (3.0, "mended", None, None, None, None, None, None, None, None, "partition", PAIR),
+        (3.1, "discarded", "us-east-1", "ap-southeast-1", KEY, 1.5, 1600, "us-east-1", 500, True, None, None),
+        (3.2, "discarded", "us-east-1", "ap-southeast-1", KEY, 0.1, 3100, "us-east-1", 1900, False, None, None),
+        (3.3, "join", "eu-west-1", None, None, None, None, None, None, None, None, None),
+    ],
+    columns=["time", "kind", "region", "source", "key", "written_at", "lag_ms", "lost_to", "by_ms", "conflict", "knob",
+             "place"],
+)
+EVENTS[["time", "written_at"]] = EVENTS[["time", "written_at"]].apply(pd.to_datetime, unit="s", utc=True)
 CASES = {
     "region_map": regions.frame("ap-southeast-1", "us-east-1,eu-west-1"),
     "replica_states": STATES,
@@ -65,6 +94,8 @@ CASES = {
     "lag_distribution": LAGS,
     "latency_beside_lag": LATENCY,
     "loop_timing": LOOP,
+    "failover_timeline": DRILL,
+    "journal": EVENTS,
 }
 every_chart = pytest.mark.parametrize("name", CASES)
 
@@ -402,3 +433,67 @@ def test_labels_from_data_are_text_not_markup():
 
 def test_a_region_outside_the_catalogue_is_shown_by_its_code():
     assert "mars-north-1" in words(draw("replica_states", STATES.assign(region="mars-north-1")))
+
+
+# ----------------------------------------------------------------------------------------------------- drill
+
+
+def test_the_drill_shows_what_became_of_each_write_and_where():
+    fig = draw("failover_timeline")
+    at = {trace.name: list(trace.x) for trace in fig.data}
+    assert at["came late"] == [0.505] and at["lost"] == [0.805] and at["not acknowledged"] == [3.2]
+    assert at["acknowledged"] == [0.005, 2.23, 2.72] and at["waiting"][:3] == [0.0, 0.005, None]
+    assert "no answer" in words(fig) and "Losing Singapore" in words(fig)
+
+
+def test_the_drill_measures_rto_and_rpo_at_the_outage():
+    fig = draw("failover_timeline")
+    text = words(fig)
+    assert "RTO 1.2 s" in text and "RPO 2 writes, 0.5 s" in text and "Singapore (ap-southeast-1) is down" in text
+    outage = fig.layout.shapes[0]
+    assert (outage.type, outage.x0, outage.x1) == ("rect", 1.0, 2.0)
+
+
+def test_a_drill_that_lost_nothing_or_was_stopped_says_no_more():
+    text = words(draw("failover_timeline", DRILL.assign(missing=False, fate="stays")))
+    assert "RPO 0 writes" in text and "RPO 0 writes," not in text
+    stopped = draw("failover_timeline", DRILL.head(2).assign(outage_from_ms=float("nan"), outage_to_ms=float("nan")))
+    assert "RTO" not in words(stopped) and not stopped.layout.shapes
+
+
+# --------------------------------------------------------------------------------------------------- journal
+
+
+def test_the_journal_draws_each_write_and_where_it_went():
+    fig = draw("journal")
+    by_name = {trace.name: trace for trace in fig.data}
+    assert list(by_name) == ["write", "delete", "delivery", "overtaken", "conflict"]
+    assert list(by_name["write"].x) == [0.0, 1.5] and list(by_name["delete"].y) == [1]
+    assert list(by_name["delivery"].x) == [0.0, 0.5, None] and list(by_name["delivery"].y) == [0, 1, None]
+    assert list(by_name["conflict"].x) == [1.5, 3.1, None] and list(by_name["overtaken"].x) == [0.1, 3.2, None]
+
+
+def test_the_journal_says_who_lost_and_by_how_much():
+    fig = draw("journal")
+    assert "lost to N. Virginia (us-east-1) by 500 ms" in words(fig)
+    (conflict,) = traces(fig, "conflict")
+    assert conflict.text[1] == ("&lt;b&gt;Me&lt;/b&gt; / 1 from ap-southeast-1, 1,600 ms after it was written: "
+                                "lost to us-east-1 by 500 ms")
+
+
+def test_the_journal_shades_what_was_broken_while_it_was():
+    def shaded(frame):
+        return [(shape.x0, shape.x1, shape.y0, shape.y1) for shape in draw("journal", frame).layout.shapes]
+
+    assert shaded(EVENTS) == [(1.0, 3.0, 0, 1)] and "partition" in words(draw("journal"))
+    assert shaded(EVENTS[EVENTS["kind"] != "mended"]) == [(1.0, 3.3, 0, 1)]
+    assert shaded(EVENTS[EVENTS["kind"] != "broken"]) == [(0.0, 3.0, 0, 1)]
+    alone = EVENTS.replace({"place": {PAIR: "us-east-1"}})
+    assert shaded(alone) == [(1.0, 3.0, 0.7, 1.3)]
+    everywhere = EVENTS.replace({"place": {PAIR: ""}})
+    assert shaded(everywhere) == [(1.0, 3.0, 0, 1)]
+
+
+def test_a_journal_without_writes_has_nothing_to_draw():
+    with pytest.raises(ValueError, match="no write and no arrival among these events"):
+        draw("journal", EVENTS[EVENTS["kind"] == "broken"])

@@ -12,6 +12,8 @@ Every function raises ValueError for a frame that lacks a column (and names it) 
 
 from __future__ import annotations
 
+from gtlab.charts.failover import failover_timeline
+from gtlab.charts.journal import journal
 from gtlab.charts.lag import lag_by_target, lag_distribution
 from gtlab.charts.latency import latency_beside_lag
 from gtlab.charts.look import NOMINAL_WIDTH, PALETTE
@@ -25,6 +27,8 @@ __all__ = [
     "PALETTE",
     "STATUS_COLOURS",
     "arrivals",
+    "failover_timeline",
+    "journal",
     "lag_by_target",
     "lag_distribution",
     "latency_beside_lag",

@@ -1,0 +1,138 @@
+"""The failover drill: every write at its time and Region, the outage, and what it cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gtlab.charts.look import (
+    INK,
+    PALETTE,
+    QUIET,
+    WHITE_EDGE,
+    colour_each,
+    faded,
+    figure,
+    height_for,
+    missing,
+    need,
+    place_name,
+    region_axis,
+    unique,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+NOBODY = "no answer"  # the row of writes that no Region acknowledged
+_COLUMNS = ("n", "sent_ms", "answered_ms", "region", "outcome", "missing", "fate", "lost_region", "outage_from_ms",
+            "outage_to_ms")
+
+
+def failover_timeline(frame: pd.DataFrame) -> go.Figure:
+    """Every write of a failover drill, in the row of the Region that acknowledged it, with the outage shaded.
+
+    Columns, as `gtlab.drill.run` gives them: n, sent_ms, answered_ms, region (missing where nobody answered), outcome,
+    missing, fate, lost_region, outage_from_ms, outage_to_ms (missing where nothing was broken).
+
+    Traces: "waiting" (a line from each write's sending to its answer), and by what became of the write
+    "acknowledged", "came late" (missing at the failover, there in the end), "lost" (overwritten by a write that had
+    not seen it), "not acknowledged". Shapes: the outage, and brackets for RTO and RPO, with labels. x in seconds.
+    """
+    need(frame, "failover_timeline", *_COLUMNS)
+    first = frame.iloc[0]
+    rows = unique([first["lost_region"], *frame["region"]]) + ([NOBODY] if frame["region"].isna().any() else [])
+    colours = colour_each(rows)
+    marks = {name: [row for row in frame.itertuples() if _became(row) == name] for name in _LOOKS}
+    fig = figure(
+        frame,
+        title=f"Losing {place_name(first['lost_region'])}: every write, and who acknowledged it",
+        note="A mark is the answer, the line before it the wait for it.",
+        height=height_for(len(rows), 110),
+        legend=[name for name, found in marks.items() if found],
+    )
+    places = {row.n: rows.index(_row(row)) + 0.18 * _jitter(row.n) for row in frame.itertuples()}
+    fig.add_scatter(
+        x=[x for row in frame.itertuples() for x in (row.sent_ms / 1000, row.answered_ms / 1000, None)],
+        y=[y for row in frame.itertuples() for y in (places[row.n], places[row.n], None)],
+        mode="lines",
+        line={"color": faded(INK, 0.25), "width": 1.5},
+        name="waiting",
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    for name, found in marks.items():
+        if found:
+            fig.add_scatter(
+                x=[row.answered_ms / 1000 for row in found],
+                y=[places[row.n] for row in found],
+                mode="markers",
+                marker={"color": [colours[_row(row)] for row in found]} | _LOOKS[name],
+                name=name,
+                text=[f"write {row.n}, answered after {row.answered_ms - row.sent_ms:,.0f} ms" for row in found],
+                hovertemplate=f"%{{text}}: {name}<extra></extra>",
+            )
+    region_axis(fig, rows, colours)
+    fig.update_xaxes(title_text="seconds since the first write")
+    if not missing(first["outage_from_ms"]):
+        _mark_outage(fig, frame, rows)
+    return fig
+
+
+_LOOKS: dict[str, dict[str, Any]] = {
+    "acknowledged": {"size": 6},
+    "came late": {"symbol": "diamond", "size": 11, "color": PALETTE[3], "line": WHITE_EDGE},
+    "lost": {"symbol": "x", "size": 9, "color": INK, "line": {"color": "white", "width": 1}},
+    "not acknowledged": {"symbol": "x-thin", "size": 8, "line": {"color": INK, "width": 1.5}},
+}
+
+
+def _became(row: Any) -> str:
+    if missing(row.region):
+        return "not acknowledged"
+    if row.fate == "lost":
+        return "lost"
+    return "came late" if row.missing else "acknowledged"
+
+
+def _row(row: Any) -> str:
+    return NOBODY if missing(row.region) else row.region
+
+
+def _jitter(number: int) -> float:
+    """Between -1 and 1, evenly spread, and the same every time."""
+    return (number * 0.6180339887 % 1) * 2 - 1
+
+
+def _mark_outage(fig: go.Figure, frame: pd.DataFrame, rows: list[str]) -> None:
+    first = frame.iloc[0]
+    began, ended = first["outage_from_ms"], first["outage_to_ms"]
+    if missing(ended):
+        ended = frame["answered_ms"].max()
+    fig.add_shape(type="rect", x0=began / 1000, x1=ended / 1000, y0=-0.5, y1=len(rows) - 0.5, line={"width": 0},
+                  fillcolor=faded(QUIET, 0.13), layer="below")
+    fig.add_annotation(x=(began + ended) / 2000, y=0, text=f"<b>{place_name(first['lost_region'])} is down</b>",
+                       showarrow=False, font={"size": 13})
+    acked = frame[frame["region"].notna()]
+    since = acked[acked["sent_ms"] >= began].sort_values("answered_ms")
+    if len(since):
+        again = since.iloc[0]
+        row = rows.index(again["region"]) - 0.36
+        _bracket(fig, began, again["answered_ms"], row, f"RTO {_seconds(again['answered_ms'] - began)}", "left", 14)
+    gone = acked[acked["missing"].astype(bool)]
+    oldest = min(began, gone["answered_ms"].min()) if len(gone) else began
+    age = f", {_seconds(began - oldest)}" if len(gone) else ""
+    _bracket(fig, oldest, began, 0.36, f"RPO {len(gone)} write{'' if len(gone) == 1 else 's'}{age}", "right", -14)
+
+
+def _bracket(fig: go.Figure, from_ms: float, to_ms: float, y: float, text: str, anchor: str, yshift: int) -> None:
+    """A measured span with its name, which stands at its left or right end."""
+    for x0, x1, half in ((from_ms, to_ms, 0.0), (from_ms, from_ms, 0.06), (to_ms, to_ms, 0.06)):
+        fig.add_shape(type="line", x0=x0 / 1000, x1=x1 / 1000, y0=y - half, y1=y + half,
+                      line={"color": INK, "width": 2})
+    fig.add_annotation(x=(from_ms if anchor == "left" else to_ms) / 1000, y=y, text=f"<b>{text}</b>", showarrow=False,
+                       xanchor=anchor, yshift=yshift, font={"size": 13})
+
+
+def _seconds(value_ms: float) -> str:
+    return f"{value_ms / 1000:.1f} s" if value_ms >= 100 else f"{value_ms:.0f} ms"
