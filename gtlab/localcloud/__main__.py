@@ -20,7 +20,7 @@ import msgspec
 import uvicorn
 from filelock import FileLock, Timeout
 
-from gtlab.localcloud.app import App
+from gtlab.localcloud.app import MOST_AT_ONCE, App
 from gtlab.localcloud.door import Connection, Limits
 from gtlab.localcloud.endpoints import LOOPBACK, Endpoints, NoAddress, listen
 from gtlab.localcloud.guard import Guard
@@ -98,7 +98,7 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
     instance = secrets.token_hex(8)
     token = (os.environ.get(TOKEN) or before.token or secrets.token_urlsafe(24)) if options.listen else None
     keeper = keep(None if options.in_memory else options.home / STATE_FILE,
-                  options.network, options.seed, options.legacy_api)
+                  options.network, options.seed, options.legacy_api, most_at_once=MOST_AT_ONCE)
     app = App(keeper, instance, lambda: setattr(server, "should_exit", True), Guard(token), endpoints)
     config = uvicorn.Config(
         app, http=functools.partial(Connection, limits=limits), ws="none", lifespan="off", log_level="warning",

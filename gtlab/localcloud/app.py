@@ -28,6 +28,8 @@ from gtlab.localcloud.keeper import Keeper
 log = logging.getLogger(__name__)
 _NOT_SAVED = Refusal("ServiceUnavailable", "gtlab's local cloud cannot write its state to disk. Make room, or start it "
                      "with: gtlab up --in-memory", 503)
+MOST_AT_ONCE = 50  # deliveries that are carried out before callers get their turn again: some milliseconds' work
+TIDY_S = 0.1       # from a change to its place among the others on disk
 _METHODS = ("POST", "GET", "PATCH", "DELETE")  # what AWS's services are called by
 _JSON_TYPES = ("application/x-amz-json-1.0", "application/x-amz-json-1.1", "application/json")
 _DYNAMODB = ("dynamodb", "dynamodbstreams")
@@ -58,6 +60,7 @@ class App:
         self._keeper, self._guard, self._endpoints = keeper, guard, endpoints
         self._control = control.control(keeper, instance, stop, self.turned, endpoints.ports)
         self._timer: asyncio.TimerHandle | None = None
+        self._tidying: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope, receive, send) -> None:
         connection = scope["extensions"]["gtlab"]
@@ -134,11 +137,19 @@ class App:
     def _saved(self) -> bool:
         """Whether all that has happened is on disk: nobody is told of what the end of this process would undo."""
         try:
-            self._keeper.save()
+            if self._keeper.save() and self._tidying is None:
+                self._tidying = asyncio.get_running_loop().call_later(TIDY_S, self._tidy)
             return True
         except sqlite3.Error:
             log.exception("the state cannot be written")
             return False
+
+    def _tidy(self) -> None:
+        self._tidying = None
+        try:
+            self._keeper.tidy()
+        except sqlite3.Error:
+            log.exception("the state cannot be tidied")
 
     def turned(self) -> None:
         """The world may have changed: its endpoints follow."""

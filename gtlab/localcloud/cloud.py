@@ -121,7 +121,7 @@ class Cloud:
         if metered:
             data, unprocessed = self.capacity.admit(call, data, metered, now)
         for delivery in self.strong.behind(call, data, tables):
-            self._deliver(delivery, now)
+            self._deliver(delivery, now, now)
         if call.operation in _READS:
             body = engine.call(call.account, call.region, call.operation, data)
             if metered:
@@ -161,7 +161,7 @@ class Cloud:
             for mark in self._marks.due(due):
                 self._mark(mark, due)
             for delivery in self.replication.due(due):
-                self._deliver(delivery, max(due, self._behind))
+                self._deliver(delivery, max(due, self._behind), now)
                 left -= 1
                 if left <= 0:  # what is left takes effect later than it was due: nobody who looks now sees it
                     self._behind = now
@@ -259,7 +259,7 @@ class Cloud:
                 if self.capacity.metered([table]):
                     self.capacity.charge(table, "write", write_units(old, change.new), now)
 
-    def _deliver(self, delivery: Delivery, now: float) -> None:
+    def _deliver(self, delivery: Delivery, now: float, looked: float) -> None:
         group = self.groups.by_id(delivery.group)
         table = group.table(delivery.target)
         winner = self.replication.version(delivery.group, delivery.target, delivery.key)
@@ -269,7 +269,7 @@ class Cloud:
         if not self.replication.accept(delivery):
             self.journal.discarded(table, key, delivery, winner, now)
             return
-        self.journal.delivery(table, key, delivery, now)
+        self.journal.delivery(table, key, delivery, now, looked)
         old = engine.item(table, delivery.key)
         for new in replicated(old, delivery) if group.version == LEGACY else [delivery.item]:
             self._apply(Change(table, delivery.key, old, new), now)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 
@@ -20,11 +21,12 @@ from gtlab.localcloud.guard import host_of
 from gtlab.localcloud.keeper import Keeper
 from gtlab.localcloud.legacy import FACES
 from gtlab.localcloud.wire import DEFAULT_ACCOUNT
-from gtlab.localcloud.world import KNOBS
+from gtlab.localcloud.world import KNOBS, checked_place
 
 PREFIX = "/_gtlab/v1"
 MOST_AT_ONCE = 1000    # events in one answer
 _ALIVE_S = 15.0        # a stream of events without any says that it lives
+_ACCOUNT, _TABLE = re.compile("[0-9]{12}"), re.compile("[A-Za-z0-9_.-]{3,255}")
 
 
 def control(keeper: Keeper, instance: str, stop: Callable[[], None], wake: Callable[[], None],
@@ -106,7 +108,9 @@ def control(keeper: Keeper, instance: str, stop: Callable[[], None], wake: Calla
         keeper.cloud.tick(time.time())
         keeper.save()
         if "text/event-stream" in request.headers.get("accept", ""):
-            return StreamingResponse(_stream(keeper, int(after), request), media_type="text/event-stream",
+            # A number that is yet to come is from before a restart: the journal has begun anew.
+            known = int(after) if int(after) <= keeper.cloud.journal.last else 0
+            return StreamingResponse(_stream(keeper, known, request), media_type="text/event-stream",
                                      headers={"cache-control": "no-store"})
         found = keeper.cloud.journal.since(int(after), MOST_AT_ONCE)
         return JSONResponse({"events": [event.as_dict() for event in found], "last": keeper.cloud.journal.last})
@@ -124,9 +128,15 @@ def control(keeper: Keeper, instance: str, stop: Callable[[], None], wake: Calla
 
 
 def _place(request: Request) -> tuple[str, ...]:
-    place = tuple(filter(None, request.path_params.get("place", "").split("/")))
-    if request.path_params["knob"] == "throttle" and len(place) == 2:
-        return (request.query_params.get("account", DEFAULT_ACCOUNT), *place)
+    """A place as the world keeps it. Raises ValueError for one that cannot be."""
+    knob, place = request.path_params["knob"], tuple(filter(None, request.path_params.get("place", "").split("/")))
+    if knob == "throttle" and len(place) == 2:
+        place = (request.query_params.get("account", DEFAULT_ACCOUNT), *place)
+    place = checked_place(knob, place)
+    if knob == "throttle" and not _ACCOUNT.fullmatch(place[0]):
+        raise ValueError(f"throttle: an account is a number of 12 digits, not {place[0]!r}.")
+    if knob == "throttle" and not _TABLE.fullmatch(place[2]):
+        raise ValueError(f"throttle: a table's name has 3 to 255 letters, digits, _ . or -; {place[2]!r} is none.")
     return place
 
 

@@ -360,6 +360,7 @@ class Current:
             return
         if region in group.members:
             self._groups.leave(group, region, now)
+        self._states[group_id].replicas[region].deleting = 0.0  # from now on, even if the clock is set back
         until = gone + self._world.control_plane_s("replica table gone", region)
         self._tables.drop(group.table(region), now, until)
 
@@ -488,7 +489,7 @@ class Current:
     def deleted(self, table: TableId, group: Group, now: float, gone: float) -> None:
         """A member's table was deleted by DeleteTable: it leaves the group too."""
         state = self._states[group.id]
-        state.replicas[table.region].deleting = now
+        state.replicas[table.region].deleting = 0.0  # from now on, even if the clock is set back
         self._groups.leave(group, table.region, now)
         self._at(gone, "_forget_replica", group.id, table.region)
 

@@ -49,12 +49,12 @@ class Connection(HttpToolsProtocol):
         self.region, self.held_for = region, None
         self._limits = limits
         self._stage, self._timed = _IDLE, None
-        self._head = self._body = self._fed = 0  # bytes of the request that is coming; fed: as they are on the wire
-        self._piece = 0                          # bytes at hand that belong to no earlier request
-        self._offers = False                     # the request offers to speak another protocol
+        self._head = self._fed = 0  # bytes of the request that is coming: its head's, and all so far on the wire
+        self._piece = 0             # bytes at hand that belong to no earlier request
+        self._offers = False        # the request offers to speak another protocol
         self._refusal: Refusal | None = None
-        self._deaf = False                       # what comes is thrown away
-        self._running = None                     # the request that the application has
+        self._deaf = False          # what comes is thrown away
+        self._running = None        # the request that the application has
         self._timer: asyncio.TimerHandle | None = None
 
     # For the application
@@ -125,7 +125,7 @@ class Connection(HttpToolsProtocol):
         return b"".join([self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n", *kept, b"\r\n"])
 
     def _check_fed(self) -> None:
-        """What is buffered before the parser tells of it: a header line, chunks' extensions."""
+        """A part of a header line is buffered before the parser tells of it; chunks may come without end."""
         limits = self._limits
         if self._stage is _HEAD and self._fed > limits.head_bytes:
             self._fault(_too_long_a_head(limits))
@@ -138,7 +138,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {"gtlab": self}
         self._stage = _HEAD
-        self._head = self._body = 0
+        self._head = 0
         self._fed = self._piece
 
     def on_url(self, url: bytes) -> None:
@@ -169,12 +169,6 @@ class Connection(HttpToolsProtocol):
         if not self._offers:
             self._stage = _BODY
             super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        self._body += len(body)
-        if self._body > self._limits.body_bytes:
-            self._fault(_too_large(self._limits))
-        super().on_body(body)
 
     def on_message_complete(self) -> None:
         if not self._offers:

@@ -61,10 +61,11 @@ class Journal:
         self._note(at, "delete" if deleted else "write", table, key,
                    {"by": by, "written_at": version.time_us / 1e6 if version else None})
 
-    def delivery(self, table: TableId, key: dict, delivery: Delivery, at: float) -> None:
+    def delivery(self, table: TableId, key: dict, delivery: Delivery, at: float, looked: float) -> None:
         """``delivery``: a change from another Region (``source``) took effect here, ``lag_ms`` after it was written
-        there at ``written_at``. ``deleted`` tells a delete."""
-        self._note(at, "delivery", table, key, _delivered(delivery, at))
+        there at ``written_at``. ``deleted`` tells a delete. ``late_ms``: how much later the local cloud came to carry
+        it out; nobody has seen it without meanwhile, because whoever looks has what is due carried out first."""
+        self._note(at, "delivery", table, key, _delivered(delivery, at) | {"late_ms": (looked - at) * 1e3})
 
     def discarded(self, table: TableId, key: dict, delivery: Delivery, winner: Version, at: float) -> None:
         """``discarded``: a change from another Region came too late: what is here is newer by ``by_ms``, and was

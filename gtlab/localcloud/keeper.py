@@ -85,19 +85,21 @@ class Keeper:
         """Whether nothing is kept."""
         return self._store is None
 
-    def save(self) -> None:
-        """Write what changed since the last time. Raises sqlite3.Error where the disk does not take it: then nothing
-        was written, and the next call tries again."""
+    def save(self) -> bool:
+        """Write what changed since the last time; whether anything did. Raises sqlite3.Error where the disk does not
+        take it: then nothing was written, and the next call tries again."""
         cloud, copies, records = self.cloud, self.cloud.replication.unsaved, self.cloud.streams.unsaved
         mine = cloud.unsaved
         mine.settings |= bool(copies.copies)
-        if self._store and (mine.settings or mine.items or mine.tokens or copies or records.records or records.trimmed):
+        changed = bool(mine.settings or mine.items or mine.tokens or copies or records.records or records.trimmed)
+        if self._store and changed:
             written, incarnations = dict(self._written), dict(self._incarnations)
             changes = self._settings(written, incarnations) if mine.settings else []
             self._store.write([*changes, *self._items(), *self._replication(), *self._streams()])
             self._written, self._incarnations = written, incarnations
         for part in (mine, copies, records):
             part.clear()
+        return changed
 
     def tidy(self) -> None:
         """What need not be done before an answer. To be called every now and then."""

@@ -75,8 +75,8 @@ class Witness(Journal):
         (_, place), = engine.named(table.account, table.region, "GetItem", {"TableName": table.name, "Key": key})
         self._saw("wrote", table, at, tuple(place), engine.item(table, place), version)
 
-    def delivery(self, table: TableId, key: dict, delivery: Delivery, at: float) -> None:
-        super().delivery(table, key, delivery, at)
+    def delivery(self, table: TableId, key: dict, delivery: Delivery, at: float, looked: float) -> None:
+        super().delivery(table, key, delivery, at, looked)
         self._saw("arrived", table, at, tuple(delivery.key), delivery.item, delivery.version)
 
     def discarded(self, table: TableId, key: dict, delivery: Delivery, winner: Version, at: float) -> None:
@@ -303,6 +303,10 @@ class Simulated:
         self.cloud.turn_back(knob, place, self.clock)
         self._saved()
 
+    def mend_all(self) -> None:
+        self.cloud.mend_all(self.clock)
+        self._saved()
+
     def set_clock(self, seconds: float) -> None:
         """The computer's clock is set forward, or back by a negative number of seconds."""
         self.happened["clock set forward" if seconds > 0 else "clock set back"] += 1
@@ -313,7 +317,7 @@ class Simulated:
 
     def settle(self) -> None:
         """Mend the world and wait until nothing is on its way."""
-        self.cloud.mend_all(self.clock)
+        self.mend_all()
         began = self.true
         self.advance(10.0)
         while self.cloud.replication.waiting():

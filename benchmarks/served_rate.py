@@ -1,0 +1,173 @@
+"""How many puts and gets a second through boto3, and how long each takes: one client, and sixteen.
+
+Beside the local cloud (a global table of three Regions, instant network, kept on disk as always) stand, in one run,
+a server that answers `{}` to everything, which is the floor under whatever boto3 talks to; moto's server; and
+ministack's own server, whose DynamoDB module is the local cloud's engine. Neither of the two replicates.
+
+Usage: python benchmarks/served_rate.py [--calls N] [--rounds N] [--moto PYTHON] (`make bench` gives a Python with moto)
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+from crashes import REGIONS, TABLE, make_table
+
+from gtlab import background
+
+FLOOR = """
+import uvicorn
+async def app(scope, receive, send):
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"{}"})
+uvicorn.run(app, port=PORT, lifespan="off", log_level="critical", http="httptools", access_log=False)
+"""
+CLIENTS = (1, 16)
+
+
+def client(url: str):
+    config = Config(retries={"total_max_attempts": 1}, max_pool_connections=64, proxies={})
+    return boto3.client("dynamodb", region_name=REGIONS[0], endpoint_url=url, aws_access_key_id="gtlab",
+                        aws_secret_access_key="gtlab", config=config)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextlib.contextmanager
+def served(command: Callable[[int], list[str]], environment: Callable[[int], dict[str, str]] = lambda port: {}
+           ) -> Iterator[str]:
+    """The URL of a server that a command starts on a port, and that has no tables yet."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        process = subprocess.Popen(command(port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
+                                   env=os.environ | {"HOME": folder} | environment(port))
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    client(url).list_tables()
+                    break
+                except Exception:
+                    if time.monotonic() > deadline or process.poll() is not None:
+                        raise
+                    time.sleep(0.1)
+            yield url
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@contextlib.contextmanager
+def gtlab_cloud() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        os.environ["GTLAB_HOME"] = home
+        try:
+            running, _ = background.up(network="instant", seed=1)
+            make_table(running.url)
+            yield running.url
+        finally:
+            background.down()
+
+
+@contextlib.contextmanager
+def with_table(server: contextlib.AbstractContextManager[str]) -> Iterator[str]:
+    with server as url:
+        client(url).create_table(TableName=TABLE, BillingMode="PAY_PER_REQUEST",
+                                 AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+                                 KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}])
+        yield url
+
+
+def put(at, number: int) -> None:
+    at.put_item(TableName=TABLE, Item={"id": {"S": f"item {number % 1000}"}, "n": {"N": str(number)},
+                                       "text": {"S": "x" * 100}})
+
+
+def get(at, number: int) -> None:
+    at.get_item(TableName=TABLE, Key={"id": {"S": f"item {number % 1000}"}})
+
+
+def measured(url: str, call: Callable, clients: int, calls: int) -> tuple[float, list[float]]:
+    """Calls a second, and how long each took in ms."""
+    took: list[float] = []
+
+    def run(first: int) -> None:
+        at = client(url)
+        call(at, first)  # the connection is made, boto3 has loaded what it needs
+        ready.wait()
+        for number in range(first, first + calls // clients):
+            began = time.perf_counter()
+            call(at, number)
+            took.append((time.perf_counter() - began) * 1000)
+
+    ready = threading.Barrier(clients + 1)
+    threads = [threading.Thread(target=run, args=(each * 100_003,)) for each in range(clients)]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    began = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    return len(took) / (time.perf_counter() - began), sorted(took)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--calls", type=int, default=2000, help="a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--moto", type=Path, help="a Python with moto and its server")
+    options = parser.parse_args()
+    servers: dict[str, contextlib.AbstractContextManager[str]] = {
+        "a server that answers {} (floor)": served(
+            lambda port: [sys.executable, "-c", FLOOR.replace("PORT", str(port))]),
+        "gtlab, three replicas": gtlab_cloud(),
+        "ministack's own server": with_table(served(
+            lambda port: [sys.executable, "-m", "ministack"], lambda port: {"GATEWAY_PORT": str(port)})),
+    }
+    if options.moto:
+        servers["moto's server"] = with_table(served(
+            lambda port: [str(options.moto.absolute()), "-m", "moto.server", "-p", str(port)]))
+    rates: dict[tuple[str, str, int], list[tuple[float, list[float]]]] = {}
+    with contextlib.ExitStack() as stack:
+        urls = {name: stack.enter_context(server) for name, server in servers.items()}
+        for _ in range(options.rounds):  # in turn, so that a moment's noise is nobody's alone
+            for name, url in urls.items():
+                for call in (put, get):
+                    for clients in CLIENTS:
+                        rates.setdefault((name, call.__name__, clients), []).append(
+                            measured(url, call, clients, options.calls))
+    print(f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, served_rate.py, "
+          f"boto3 {boto3.__version__}, medians of {options.rounds} rounds of {options.calls} calls")
+    print(f"{'':<34}{'call':>5}{'clients':>9}{'a second':>10}{'of floor':>10}{'p50 ms':>8}{'p99 ms':>8}")
+    floor = next(iter(servers))
+    for (name, call, clients), rounds in sorted(rates.items(), key=lambda each: (each[0][2], each[0][1])):
+        rate = statistics.median(rate for rate, _ in rounds)
+        floors = rates[floor, call, clients]
+        ratio = statistics.median(mine[0] / its[0] for mine, its in zip(rounds, floors, strict=True))
+        p50, p99 = (statistics.median(took[int(len(took) * part)] for _, took in rounds) for part in (0.5, 0.99))
+        print(f"{name:<34}{call:>5}{clients:>9}{rate:>10.0f}{ratio:>10.2f}{p50:>8.2f}{p99:>8.2f}")
+
+
+if __name__ == "__main__":
+    main()
