@@ -299,8 +299,11 @@ def test_the_cloud_ends_at_once_whoever_waits(tmp_path):
             listening.say(b"GET /_gtlab/v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
             assert listening.answer()[0] == 200
             control(url, "POST", "stop")
+            for each in (unanswered, listening):
+                each.socket.settimeout(1.5)
+                assert b"HTTP/1.1" not in each.rest()
+            assert far.rest() == b""
             assert process.wait(10) == 0
-            assert unanswered.rest() == far.rest() == b""
 
 
 def test_ports_are_taken_again_and_outages_outlive_a_restart(tmp_path, monkeypatch):
@@ -326,7 +329,7 @@ def test_ports_are_taken_again_and_outages_outlive_a_restart(tmp_path, monkeypat
 
 # --- What a connection may do ---
 
-LOW = {"head_s": 0.4, "body_s": 0.4, "idle_s": 0.8, "linger_s": 0.4, "connections": 40, "body_bytes": 1 << 20}
+LOW = {"head_s": 0.4, "body_s": 1.0, "idle_s": 0.8, "linger_s": 0.4, "connections": 40, "body_bytes": 1 << 18}
 
 
 @pytest.fixture(scope="module")
@@ -398,15 +401,15 @@ def test_too_much_of_a_head_is_refused(unharmed, data):
         assert raw.rest() == b""
 
 
-def test_a_large_body_is_refused_before_it_comes(unharmed):
+def test_a_large_body_is_refused_before_it_comes(unharmed, own):
     with Raw(unharmed) as raw:
         raw.say(post(b"", Content_Length=LOW["body_bytes"] + 1))
         began = time.monotonic()
         status, headers, body = raw.answer()
         assert status == 413 and headers["connection"] == "close" and str(LOW["body_bytes"]) in body.decode()
         assert time.monotonic() - began < 0.3
-    with Raw(unharmed) as raw:  # as botocore does: all of it is sent before an answer is read
-        raw.socket.sendall(post(b" " * (LOW["body_bytes"] + 1)))
+    with Raw(own.port) as raw:  # as botocore does: all of it is sent before an answer is read
+        raw.socket.sendall(post(b" " * (17 << 20)))
         assert raw.answer()[0] == 413
     with Raw(unharmed) as raw:
         raw.say(post(b" " * (LOW["body_bytes"] - 2) + b"{}"))
@@ -420,8 +423,7 @@ def test_chunks_without_end_are_refused(unharmed, chunk):
         raw.say(post(b"", Content_Length=None, Transfer_Encoding="chunked"))
         for _ in range(60):
             raw.say(chunk)
-        answer = raw.answer()
-        assert answer is not None and answer[0] in (413, 408)
+        assert raw.answer()[0] == 413
 
 
 def test_connections_beyond_the_limit_are_closed_and_make_room_again(unharmed):
@@ -504,9 +506,11 @@ def test_requests_on_one_connection_are_answered_in_order(own):
 
 
 def test_an_offer_to_speak_http2_does_not_hurt_what_follows(own):
-    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nContent-Length: 2"
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nContent-Length: "
     with Raw(own.port) as raw:
-        raw.say(post().replace(b"Content-Length: 2", offer) + post())
+        body = json.dumps({"TableName": "Music", "Key": KEY}).encode()
+        get = post(body, "DynamoDB_20120810.GetItem", Content_Length="LENGTH")
+        raw.say(get.replace(b"Content-Length: LENGTH", offer + b"%d" % len(body)) + post())
         assert [raw.answer()[0] for _ in range(2)] == [200, 200]
         raw.say(post())
         assert raw.answer()[0] == 200

@@ -128,10 +128,10 @@ def by_trying(history: list[Operation]) -> bool:
 
 def test_a_long_history_takes_no_time():
     chance, now, state, history = random.Random(1), 0.0, 0, []
-    for number in range(2000):
+    for number in range(700):
         now += chance.random()
         what = chance.choice([("write", number), ("read",)])
         state, answer = register(state, what)
         history.append(Operation(now - chance.random() * 3, now + chance.random() * 3, what, answer))
-    assert len(linearization(history, 0, register)) == 2000
+    assert len(linearization(history, 0, register)) == 700
     assert linearization([*history, read(now + 10, now + 11, -1)], 0, register) is None

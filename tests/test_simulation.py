@@ -13,23 +13,25 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from gtlab.localcloud import simulate
+from gtlab.localcloud.engine import TableId
 from gtlab.localcloud.keeper import Keeper
 from gtlab.localcloud.oracle import Judge, Violation
 from gtlab.localcloud.replication import Replication, Version
-from gtlab.localcloud.simulate import KEYS, REGIONS, SPARE, Simulation
-from gtlab.localcloud.simulated import MUSIC, TABLE, Simulated
+from gtlab.localcloud.simulate import HOUR, KEYS, REGIONS, SPARE, Simulation
+from gtlab.localcloud.simulated import ACCOUNT, MUSIC, TABLE, Answer, Simulated
 from gtlab.localcloud.streams import Streams
 from gtlab.localcloud.strong import Strong
 
 EVERYWHERE = (*REGIONS, SPARE)
 # Random in every run; a failure prints what to do to see it again. Nothing is left behind in the project's folder.
 SETTINGS = settings(max_examples=80, stateful_step_count=40, deadline=None, database=None, print_blob=True,
-                    suppress_health_check=list(HealthCheck))
+                    suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
+                    phases=(Phase.generate, Phase.shrink))
 
 
 @pytest.fixture
@@ -180,6 +182,162 @@ def test_a_violation_tells_what_it_was_and_how_to_see_it_again(monkeypatch, capf
     assert "VIOLATED: " in told and "python -m gtlab.localcloud.simulate --hours 300 --seed 3 --only mrec" in told
 
 
+# What it found.
+
+HOME, NEAR, FAR = REGIONS
+ITEM = simulate.attributes(KEYS[0]) | {"w": {"S": "w"}}
+
+@pytest.fixture
+def life(folder):
+    made = Simulated(folder, 1)
+    yield made
+    made.close()
+
+
+def ask(life, region: str, operation: str, *, name: str = MUSIC, **data) -> Answer:
+    return life.call(region, operation, {"TableName": name} | data)
+
+
+def update(life, region: str, kind: str, *others: str, **more) -> str:
+    """UpdateTable with ReplicaUpdates; the code of its refusal."""
+    return ask(life, region, "UpdateTable",
+               ReplicaUpdates=[{kind: {"RegionName": other}} for other in others], **more).code
+
+
+def replicas(life, region: str) -> dict:
+    described = ask(life, region, "DescribeTable").data["Table"]
+    return {entry["RegionName"]: entry["ReplicaStatus"] for entry in described.get("Replicas", ())}
+
+
+@pytest.fixture
+def music(life):
+    """A table in one Region."""
+    assert not ask(life, HOME, "CreateTable", **TABLE).code
+    life.advance(15.0)
+    return life
+
+
+@pytest.fixture
+def trio(music):
+    for region in (NEAR, FAR):
+        assert not update(music, HOME, "Create", region)
+        music.advance(30.0)
+    return music
+
+
+@pytest.fixture
+def strong(music):
+    assert not update(music, HOME, "Create", NEAR, FAR, MultiRegionConsistency="STRONG")
+    music.advance(30.0)
+    return music
+
+
+def strong_read(life, region: str) -> dict | None:
+    return ask(life, region, "GetItem", Key=simulate.attributes(KEYS[0]), ConsistentRead=True).data.get("Item")
+
+
+def test_no_table_can_be_created_where_a_replica_is_about_to_be(music):
+    assert not update(music, HOME, "Create", NEAR)
+    assert ask(music, NEAR, "CreateTable", **TABLE).code == "ResourceInUseException"
+    music.advance(60.0)
+    assert replicas(music, HOME) == {NEAR: "ACTIVE"}
+
+
+def test_a_table_may_go_while_its_ttl_setting_spreads(trio):
+    assert not ask(trio, FAR, "UpdateTimeToLive",
+                   TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"}).code
+    assert not ask(trio, FAR, "DeleteTable").code
+    trio.advance(60.0)
+    trio.audit()
+
+
+def test_a_replica_that_is_made_anew_while_its_removal_ends_stays(trio):
+    assert not update(trio, HOME, "Delete", FAR)
+    assert not ask(trio, FAR, "DeleteTable").code
+    trio.advance(12.0)
+    assert not update(trio, NEAR, "Create", FAR)
+    trio.advance(600.0)
+    assert set(trio.judge.members(MUSIC)) == set(REGIONS) and replicas(trio, HOME) == {NEAR: "ACTIVE", FAR: "ACTIVE"}
+
+
+def test_the_last_replica_may_go_while_the_others_are_still_shown(trio):
+    trio.advance(25 * HOUR)  # the rule on sources of replicas
+    trio.turn("partition", (HOME, NEAR))
+    ask(trio, HOME, "PutItem", Item=ITEM)
+    assert not update(trio, HOME, "Delete", FAR) and not update(trio, NEAR, "Delete", HOME)
+    trio.advance(60.0)
+    assert replicas(trio, NEAR) == {HOME: "DELETING", FAR: "DELETING"}
+    assert not ask(trio, NEAR, "DeleteTable").code
+    trio.advance(10.0)
+    assert not ask(trio, NEAR, "CreateTable", **TABLE).code
+    trio.advance(10.0)
+    assert trio.judge.members(MUSIC) == [] and replicas(trio, NEAR) == {}
+    trio.audit()
+
+
+def test_a_replica_that_is_being_removed_adds_none(trio):
+    assert not update(trio, HOME, "Delete", FAR)
+    assert update(trio, FAR, "Create", SPARE) == "ResourceInUseException"
+
+
+def test_a_replica_is_set_free_only_when_those_it_adds_are_there(trio):
+    ask(trio, FAR, "PutItem", Item=ITEM)
+    ask(trio, FAR, "UpdateTable", DisassociationProtectionEnabled=False)
+    trio.turn("partition", (FAR, HOME))
+    ask(trio, FAR, "PutItem", Item=ITEM | {"w": {"S": "waits"}})
+    assert not update(trio, FAR, "Disassociate", FAR)
+    trio.advance(60.0)
+    assert not update(trio, FAR, "Create", SPARE)
+    trio.mend_all()
+    trio.advance(900.0)
+    assert set(trio.judge.members(MUSIC)) == {HOME, NEAR, SPARE}
+    trio.audit()
+
+
+def test_a_new_replica_gets_what_a_region_sent_before_it_left(trio):
+    trio.turn("isolate", (FAR,))
+    ask(trio, FAR, "PutItem", Item=ITEM)
+    assert not ask(trio, FAR, "DeleteTable").code
+    trio.advance(30.0)
+    assert not update(trio, HOME, "Create", SPARE)
+    trio.advance(60.0)
+    trio.audit()
+    assert trio.items(TableId(ACCOUNT, SPARE, MUSIC)) == trio.items(TableId(ACCOUNT, HOME, MUSIC)) == {KEYS[0]: ITEM}
+
+
+def test_a_name_has_one_global_table(trio):
+    assert not ask(trio, SPARE, "CreateTable", **TABLE).code
+    trio.advance(15.0)
+    assert update(trio, SPARE, "Create", "sa-east-1") == "ValidationException"
+    ask(trio, NEAR, "PutItem", Item=ITEM)
+    trio.audit()
+    assert set(trio.judge.members(MUSIC)) == set(REGIONS)
+
+
+def test_a_deleted_replica_is_shown_as_such_even_if_the_clock_is_set_back(trio):
+    assert not ask(trio, FAR, "DeleteTable").code
+    trio.set_clock(-10.0)
+    assert replicas(trio, HOME) == {NEAR: "ACTIVE", FAR: "DELETING"}
+
+
+def test_a_strong_group_that_is_taken_apart_still_shows_the_newest(strong):
+    ask(strong, NEAR, "PutItem", Item=ITEM)
+    assert not update(strong, HOME, "Delete", NEAR, FAR)
+    strong.advance(0.001)
+    assert strong_read(strong, HOME) == ITEM
+    assert ask(strong, HOME, "Scan", ConsistentRead=True).data["Items"] == [ITEM]
+
+
+def test_a_strong_group_that_is_cut_off_loses_nothing_when_it_is_taken_apart(strong):
+    strong.turn("isolate", (HOME,))
+    ask(strong, NEAR, "PutItem", Item=ITEM)
+    assert not update(strong, HOME, "Delete", NEAR, FAR)
+    strong.advance(300.0)
+    strong.mend_all()
+    strong.advance(60.0)
+    assert strong.judge.members(MUSIC) == [] and strong_read(strong, HOME) == ITEM
+
+
 # Shorter lives, which hypothesis makes as bad as it can, and then as short as it can.
 
 regions, keys = st.sampled_from(EVERYWHERE), st.sampled_from(KEYS[:3])
@@ -191,7 +349,8 @@ class CoreLife(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.now, self.lag, self.judge, self.written = 1000.0, 1.0, Judge(), 0
+        self.now = self.latest = 1000.0
+        self.lag, self.judge, self.written = 1.0, Judge(), 0
         self.cut: set[frozenset[str]] = set()
         self.copies: dict[str, dict] = {}
         self.core = self.new()
@@ -216,6 +375,8 @@ class CoreLife(RuleBasedStateMachine):
     @rule(region=regions)
     def join(self, region):
         if region not in self.copies:
+            # Who comes back does so later than they left: the control plane takes longer than clocks are set back by.
+            self.now = self.latest = self.latest + 1.0
             source = next(iter(self.copies), None)
             self.copies[region] = {}
             self.core.join("g", region)
@@ -250,6 +411,7 @@ class CoreLife(RuleBasedStateMachine):
     @rule(seconds=seconds)
     def wait(self, seconds):
         self.now += seconds
+        self.latest = max(self.latest, self.now)
         for delivery in self.core.due(self.now):
             _, _, target, key, item, version, *_ = delivery
             if self.core.accept(delivery):
@@ -279,7 +441,8 @@ class CoreLife(RuleBasedStateMachine):
     def teardown(self):
         self.heal()
         for _ in range(100):
-            self.wait(100.0)
+            if self.core.waiting():
+                self.wait(100.0)
         assert self.core.waiting() == 0
         self.judge.converged("g", self.copies)
 
@@ -300,7 +463,7 @@ class CloudLife(RuleBasedStateMachine):
 
     def item(self, key) -> dict:
         self.written += 1
-        return simulate._attributes(key) | {"w": {"S": f"w{self.written}"}}
+        return simulate.attributes(key) | {"w": {"S": f"w{self.written}"}}
 
     def ask(self, region, operation, **data):
         self.cloud.call(region, operation, {"TableName": MUSIC} | data)
@@ -315,14 +478,14 @@ class CloudLife(RuleBasedStateMachine):
 
     @rule(region=regions, key=keys)
     def delete(self, region, key):
-        self.ask(region, "DeleteItem", Key=simulate._attributes(key))
+        self.ask(region, "DeleteItem", Key=simulate.attributes(key))
 
     @rule(region=regions)
     def transact(self, region):
         one, other = KEYS[:2]
         self.cloud.call(region, "TransactWriteItems", {"TransactItems": [
             {"Put": {"TableName": MUSIC, "Item": self.item(one)}},
-            {"Delete": {"TableName": MUSIC, "Key": simulate._attributes(other)}}]})
+            {"Delete": {"TableName": MUSIC, "Key": simulate.attributes(other)}}]})
 
     @rule(asked=regions, region=regions)
     def add(self, asked, region):
@@ -360,7 +523,7 @@ class CloudLife(RuleBasedStateMachine):
 
     @rule()
     def heal(self):
-        self.cloud.cloud.mend_all(self.cloud.clock)
+        self.cloud.mend_all()
 
     @rule(change=st.sampled_from((-4.0, -0.002, 4.0)))
     def clock_is_set(self, change):
@@ -388,4 +551,5 @@ class CloudLife(RuleBasedStateMachine):
 
 CoreLife.TestCase.settings = settings(SETTINGS, max_examples=200, stateful_step_count=60)
 CloudLife.TestCase.settings = SETTINGS
-TestCoreLife, TestCloudLife = CoreLife.TestCase, CloudLife.TestCase
+# Only a failure takes long: it is made shorter for up to five minutes.
+TestCoreLife, TestCloudLife = map(pytest.mark.timeout(900), (CoreLife.TestCase, CloudLife.TestCase))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from gtlab.localcloud.errors import Refusal
 
@@ -27,7 +27,7 @@ class Guard:
         if self._token is None and host.lower() not in _LOOPBACK:
             raise _denied("The local cloud answers to its loopback address only.")
         # A browser tells where a page that sends a request is from; programs send neither header.
-        if headers.get("origin", f"http://{headers.get('host')}") != f"http://{headers.get('host')}":
+        if "origin" in headers and headers["origin"] != f"http://{headers['host']}":
             raise _denied("The local cloud takes no requests from web pages of others.")
         if headers.get("sec-fetch-site") == "cross-site":
             raise _denied("The local cloud takes no requests from web pages of others.")
@@ -45,9 +45,8 @@ class Guard:
                           "TOKEN, or X-Amz-Security-Token. gtlab env shows it.", 401)
 
 
-def headers_of(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     """A request's headers, their names in lower case. Raises Refusal where one that decides comes twice."""
-    pairs = list(pairs)
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
     if len(headers) < len(pairs):
         names = [name.decode("latin-1") for name, _ in pairs]

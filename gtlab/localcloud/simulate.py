@@ -200,16 +200,16 @@ class Simulation:
         if kind == "batch":
             first, second = chance.sample(KEYS, 2)
             return "BatchWriteItem", {"RequestItems": {name: [
-                {"PutRequest": {"Item": self._item(_attributes(first))}},
-                {"DeleteRequest": {"Key": _attributes(second)}}]}}
+                {"PutRequest": {"Item": self._item(attributes(first))}},
+                {"DeleteRequest": {"Key": attributes(second)}}]}}
         if kind == "transaction":
             first, second, third = chance.sample(KEYS, 3)
             return "TransactWriteItems", {"TransactItems": [
-                {"Put": table | {"Item": self._item(_attributes(first))}},
-                {"Update": table | {"Key": _attributes(second), "UpdateExpression": "SET #w = :w",
+                {"Put": table | {"Item": self._item(attributes(first))}},
+                {"Update": table | {"Key": attributes(second), "UpdateExpression": "SET #w = :w",
                                     "ExpressionAttributeNames": named, "ExpressionAttributeValues": {
                                         ":w": {"S": self._name()}}}},
-                {"ConditionCheck": table | {"Key": _attributes(third), "ConditionExpression": chance.choice(
+                {"ConditionCheck": table | {"Key": attributes(third), "ConditionExpression": chance.choice(
                     ("attribute_exists(p)", "attribute_not_exists(p)"))}}]}
         if kind == "statement":
             where = f"p = '{key['p']['S']}' AND s = '{key['s']['S']}'"
@@ -366,8 +366,8 @@ class Simulation:
 
     def _strong_call(self, key: tuple[str, str]) -> tuple[tuple, str, dict]:
         """What is asked for, as :func:`step` takes it, and as a call."""
-        name, charts, attributes = self._name(), {"TableName": CHARTS}, _attributes(key)
-        item, old = attributes | {"w": {"S": name}, "n": {"N": "0"}}, {"ReturnValues": "ALL_OLD"}
+        name, charts, named = self._name(), {"TableName": CHARTS}, attributes(key)
+        item, old = named | {"w": {"S": name}, "n": {"N": "0"}}, {"ReturnValues": "ALL_OLD"}
         kind = self.chance.choices(("put", "create", "add", "delete", "read", "look"), (20, 15, 30, 10, 20, 5))[0]
         if kind in ("put", "create", "add"):
             self._ever.add(name)
@@ -376,11 +376,11 @@ class Simulation:
             "create": (("create", name), "PutItem", charts | {
                 "Item": item, "ConditionExpression": "attribute_not_exists(p)"}),
             "add": (("add", name), "UpdateItem", charts | {
-                "Key": attributes, "UpdateExpression": "ADD n :n SET w = :w", "ReturnValues": "ALL_NEW",
+                "Key": named, "UpdateExpression": "ADD n :n SET w = :w", "ReturnValues": "ALL_NEW",
                 "ExpressionAttributeValues": {":n": {"N": "1"}, ":w": {"S": name}}}),
-            "delete": (("delete",), "DeleteItem", charts | {"Key": attributes} | old),
-            "read": (("read",), "GetItem", charts | {"Key": attributes, "ConsistentRead": True}),
-            "look": (("look",), "GetItem", charts | {"Key": attributes}),
+            "delete": (("delete",), "DeleteItem", charts | {"Key": named} | old),
+            "read": (("read",), "GetItem", charts | {"Key": named, "ConsistentRead": True}),
+            "look": (("look",), "GetItem", charts | {"Key": named}),
         }[kind]
 
     def _note(self, key: tuple, operation: Operation, answer: Answer | None = None) -> None:
@@ -408,7 +408,7 @@ class Simulation:
             if table.name == CHARTS:
                 began = self.cloud.true
                 answer = self.cloud.call(table.region, "GetItem", {
-                    "TableName": CHARTS, "Key": _attributes(key), "ConsistentRead": True})
+                    "TableName": CHARTS, "Key": attributes(key), "ConsistentRead": True})
                 self._note(key, Operation(began, began, ("read",)), answer)
 
     def _check_histories(self) -> None:
@@ -435,7 +435,7 @@ class Simulation:
         return self.chance.expovariate(1 / seconds)
 
     def _key(self, keys: list) -> dict:
-        return _attributes(self.chance.choice(keys))
+        return attributes(self.chance.choice(keys))
 
     def _name(self) -> str:
         """A text that no other write has."""
@@ -461,7 +461,8 @@ def _state(item: dict | None) -> tuple | None:
     return (item["w"]["S"], item["n"]["N"]) if item else None
 
 
-def _attributes(key: tuple[str, str]) -> dict:
+def attributes(key: tuple[str, str]) -> dict:
+    """A key as the API writes it."""
     return {name: {"S": value} for name, value in zip("ps", key, strict=True)}
 
 
@@ -473,7 +474,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(2**32) if options.seed is None else options.seed
     only = f" --only {options.only}" if options.only else ""
-    again = f"{parser.prog} --hours {options.hours:g} --seed {seed}{only}"
+    again = f"{parser.prog} --hours {options.hours:.12g} --seed {seed}{only}"
     print(f"Seed {seed}", flush=True)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gtlab-simulation-", dir=memory()) as folder:
@@ -487,6 +488,10 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"\nVIOLATED: {violation}\n\nAfter {(simulation.cloud.true - BEGAN) / HOUR:.2f} simulated hours, "
                   f"seed {seed}. To see it again:\n  {again}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print(f"\nStopped after {(simulation.cloud.true - BEGAN) / HOUR:.2f} simulated hours; until then nothing was "
+                  "violated.", file=sys.stderr)
+            return 130
         finally:
             simulation.close()
         print(report(simulation.cloud, time.monotonic() - began))
@@ -496,7 +501,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def memory() -> str | None:
     """A folder that is kept in memory, where there is one: waiting for a disk is no part of the simulation."""
-    return next((folder for folder in ("/dev/shm",) if os.access(folder, os.W_OK)), None)
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def report(cloud: Simulated, wall_s: float) -> str:
@@ -515,7 +520,10 @@ def _rows(counts: Counter[str]) -> list[str]:
 
 
 def _hours(text: str) -> float:
-    hours = float(text)
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
     if not 0 < hours <= 1e6:
         raise argparse.ArgumentTypeError("a number of hours above 0, at most a million")
     return hours

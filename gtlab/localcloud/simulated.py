@@ -81,7 +81,8 @@ class Witness(Journal):
 
     def discarded(self, table: TableId, key: dict, delivery: Delivery, winner: Version, at: float) -> None:
         super().discarded(table, key, delivery, winner, at)
-        self._saw("discarded", table, at, tuple(delivery.key), None, delivery.version)
+        conflict = winner.region == table.region and winner != delivery.version
+        self._saw("conflict" if conflict else "discarded", table, at, tuple(delivery.key), None, delivery.version)
 
     def member(self, table: TableId, *, joined: bool, at: float) -> None:
         super().member(table, joined=joined, at=at)
@@ -244,6 +245,7 @@ class Simulated:
             self.judge.arrived(name, table.region, seen.key, seen.item, seen.stamp)
         else:
             self.happened["deliveries discarded"] += 1
+            self.happened["of those, conflicts"] += seen.kind == "conflict"
             self.judge.discarded(name, table.region, seen.key, seen.stamp)
 
     def _look_at(self, table: TableId, incarnation: str | None) -> None:
