@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import ipaddress
 import json
+import numbers
 import os
 import re
 import signal
@@ -103,31 +104,35 @@ def legacy_face(port: int, face: str | None = None) -> str:
 
 
 def up(port: int = 0, network: str | None = None, seed: int | None = None, legacy_api: str | None = None,
-       in_memory: bool = False, listen: str | None = None, token: str | None = None) -> tuple[Running, bool]:
+       in_memory: bool | None = None, listen: str | None = None, token: str | None = None) -> tuple[Running, bool]:
     """The running cloud of this home, started if there is none; and whether it was started now.
 
     ``port`` 0 takes the last one again, or any free one. ``network`` is one of NETWORKS, ``legacy_api`` one of
     LEGACY_APIS; not given, they are as they were last (at first realistic, historic). ``in_memory``: the cloud
-    neither takes up what this home keeps nor keeps anything. ``listen`` is the IP address to listen on, instead of
-    the loopback one; everybody is asked for ``token`` then (not given: the last one, or one that is made up).
+    neither takes up what this home keeps nor keeps anything; not given, one that is started does both. ``listen`` is
+    the IP address to listen on, instead of the loopback one; everybody is asked for ``token`` then (not given: the last
+    one, or one that is made up).
     Raises CloudError: the port is taken, or a cloud that runs already has another port, network, legacy API, address
-    or token than was asked for. Raises ValueError for an address or a token that cannot be.
+    or token than was asked for, or differs in whether it keeps its state. Raises ValueError for an address or a token
+    that cannot be.
     """
     _check_listen(listen, token)
     with _start_lock():
         running = find()
         if running:
             _check_same(running, port, network, legacy_api, listen)
-            if in_memory and not running.in_memory:
-                raise CloudError("A local cloud runs already, and keeps its state on disk. Stop it first (it keeps its "
-                                 "tables): gtlab down")
+            if in_memory is not None and in_memory != running.in_memory:
+                raise CloudError("A local cloud runs already, and keeps its state "
+                                 + ("in memory only. Stop it first (its tables go with it): gtlab down"
+                                    if running.in_memory else
+                                    "on disk. Stop it first (it keeps its tables): gtlab down"))
             if token and token != running.token:
                 raise CloudError("A local cloud runs already, with another token. Stop it first (it keeps its tables): "
                                  "gtlab down")
             return running, False
         if not _wait(lambda: not _alive(), 2.0):  # one that has just been killed holds its lock a moment longer
             raise CloudError("The local cloud of this home runs but does not answer. Stop it with: gtlab down")
-        return _start(port, network, seed, legacy_api, in_memory, listen, token), True
+        return _start(port, network, seed, legacy_api, bool(in_memory), listen, token), True
 
 
 def down() -> bool:
@@ -330,9 +335,14 @@ def request(port: int, what: str, method: str = "GET", body: dict | None = None,
     if token:
         headers["Authorization"] = f"Bearer {token}"
     asked = urllib.request.Request(f"{_url(address, port)}/_gtlab/v1/{what}", method=method, headers=headers,
-                                   data=None if body is None else json.dumps(body).encode())
+                                   data=None if body is None else json.dumps(body, default=_plain).encode())
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
     return opener.open(asked, timeout=timeout_s)
+
+
+def _plain(value: object) -> object:
+    """What JSON has no word for: numpy's numbers as they are, and the rest as text, for the server to refuse."""
+    return float(value) if isinstance(value, numbers.Real) else repr(value)
 
 
 def _door(port: int) -> tuple[str, str | None]:

@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -23,6 +24,7 @@ _ENV = {
 # What would send the `aws` command elsewhere, or make it stumble.
 _UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_DYNAMODB",
           "AWS_ENDPOINT_URL_DYNAMODB_STREAMS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+_AGAIN_S = 0.5  # between two looks at whether the local cloud is there again
 
 
 class _Group(click.Group):
@@ -32,7 +34,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except (background.CloudError, ValueError, OSError) as error:
-            if os.environ.get("GTLAB_DEBUG"):
+            if os.environ.get("GTLAB_DEBUG") or isinstance(error, BrokenPipeError):  # which click knows how to take
                 raise
             raise click.ClickException(str(error)) from None
 
@@ -50,15 +52,17 @@ def main() -> None:
 @click.option("--seed", type=int, help="Make the simulated delays the same again in another run.")
 @click.option("--legacy-api", type=click.Choice(background.LEGACY_APIS),
               help="CreateGlobalTable and its kin as they were (historic, at first), or refused as AWS does in 2026.")
-@click.option("--in-memory", is_flag=True, help="A throwaway: nothing is taken up from disk, nothing kept.")
+@click.option("--in-memory/--on-disk", default=None, help="A throwaway: nothing is taken up from disk, nothing kept. "
+                                                          "Default: on disk.")
 @click.option("--listen", metavar="ADDRESS", help="Let others in, by this address of the machine's (0.0.0.0: by all of "
                                                   "them). Everybody is asked for a token then.")
 @click.option("--token", help="The token, with --listen. Default: the last one, at first one that is made up.")
-def up(port: int | None, network: str | None, seed: int | None, legacy_api: str | None, in_memory: bool,
-       listen: str | None, token: str | None) -> None:
+def up(port: int | None, network: str | None, seed: int | None, legacy_api: str | None,
+       in_memory: bool | None, listen: str | None, token: str | None) -> None:
     """Start the local cloud in the background, if none runs. It comes back with all that was in it."""
     cloud, started = background.up(port or 0, network, seed, legacy_api, in_memory, listen, token)
-    click.echo(f"The local cloud {'is up' if started else 'was up already'}: {cloud.url}, {cloud.network} network.")
+    click.echo(f"The local cloud {'is up' if started else 'was up already'}: {cloud.url}, {cloud.network} network"
+               + (", in memory only: nothing is kept." if cloud.in_memory else "."))
     if started:
         click.echo('To point the aws command or any SDK at it: eval "$(gtlab env)"')
     found = background.status(cloud)
@@ -118,6 +122,9 @@ def reset(yes: bool) -> None:
         click.confirm("This deletes every table and item of the local cloud. Go on?", abort=True)
     aside = background.reset()
     click.echo("The local cloud is empty.")
+    cloud = background.find()
+    if cloud and cloud.in_memory and (cloud.folder / background.STATE_FILE).exists():
+        click.echo(f"It runs in memory: what {cloud.folder / background.STATE_FILE} keeps is untouched.")
     for path in aside:
         click.echo(f"A damaged state file that was set aside is still there: {path}")
 
@@ -273,9 +280,10 @@ def throttle(table: str, region: str | None, read_units: float | None, write_uni
              burst_s: float | None, account: str | None, off: bool) -> None:
     """Hold a table to its capacity and its burst credit."""
     from gtlab.lab import chosen
+    from gtlab.world import checked_table
 
     value = {"read_units": read_units, "write_units": write_units, "burst_s": burst_s}
-    place = (region or chosen().home, table)
+    place = (region or chosen().home, checked_table(table))
     _turn("throttle", place if account is None else (account, *place),
           {name: given for name, given in value.items() if given is not None}, off)
 
@@ -307,18 +315,33 @@ def events(follow: bool, after: int, as_json: bool) -> None:
         click.echo(json.dumps(event) if as_json else
                    f"{event['n']:>6}  {datetime.fromtimestamp(event['at']):%H:%M:%S.%f}  {journal.in_words(event)}")
 
-    port = _running().port
+    cloud = _running()
     try:
-        for event in journal.pages(lambda what: background.control(port, what), after):
+        for event in journal.pages(lambda what: background.control(cloud.port, what), after):
             after = event["n"]
             show(event)
         while follow:
-            for event in journal.follow(port, after):
+            for event in journal.follow(cloud.port, after):
                 after = event["n"]
                 show(event)
-            port = _running().port  # the connection ended: is the cloud still there?
+            before, cloud = cloud, _come_back()
+            if cloud.instance != before.instance:
+                after = 0  # its journal begins anew
     except KeyboardInterrupt:
         pass
+
+
+def _come_back() -> background.Running:
+    """The local cloud, as soon as it runs again."""
+    told = False
+    while True:
+        time.sleep(_AGAIN_S)
+        cloud = background.find()
+        if cloud:
+            return cloud
+        if not told:
+            click.echo("The local cloud has ended. Waiting for it to come back; Ctrl-C ends this.", err=True)
+            told = True
 
 
 @main.command()
@@ -343,6 +366,31 @@ def lab(notebook: str, no_browser: bool, port: int | None) -> None:
     if port:
         command += ["--port", str(port)]
     os.execv(sys.executable, command)
+
+
+@main.command()
+@click.option("--source", required=True, metavar="REGION", help="Where probe items are put.")
+@click.option("--targets", required=True, metavar="REGION,REGION", help="Where they are looked for.")
+@click.option("--samples", type=click.IntRange(1, 999_999), default=100, show_default=True, help="How many items.")
+@click.option("--table", metavar="NAME", help="A global table. Default, on the local cloud: the course's, Music.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write it: .csv or .parquet, every probe; .html, a report with charts.")
+@click.option("--backend", type=click.Choice(["local", "aws"]), default="local", show_default=True,
+              help="aws: AWS itself, at your cost, after asking.")
+@click.option("--endpoint", "endpoints", multiple=True, metavar="REGION=URL",
+              help="Another engine that speaks DynamoDB; once for each Region.")
+@click.option("--profile", help="Which of your AWS profiles, with --backend aws.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def measure(source: str, targets: str, samples: int, table: str | None, out: Path | None, backend: str,
+            endpoints: tuple[str, ...], profile: str | None, yes: bool) -> None:
+    """Measure the replication lag from one Region to others. Ctrl-C keeps what was measured."""
+    from gtlab.measure import report
+
+    try:
+        report.run(source, targets, samples, out=out, backend=backend, endpoints=endpoints, table=table or "",
+                   profile=profile, yes=yes, say=click.echo, ask=click.confirm)
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from None
 
 
 @main.command()

@@ -7,7 +7,8 @@ Columns (COLUMNS), empty where an event has no such thing:
 - ``region``, ``table``, ``key`` (its values, as "item_1 / Song Value 1"), ``account``: where, and which item
 - ``by``: ``customer`` or ``ttl``, of a write or delete
 - ``source``: Region that a delivery came from; ``written_at``: when it was written there (UTC); ``lag_ms``:
-  milliseconds from there to here; ``deleted``: whether it is a delete
+  milliseconds from there to here; ``deleted``: whether it is a delete; ``late_ms``: how much later the local
+  cloud came to carry it out, which nobody can notice
 - ``lost_to``: Region whose newer version a discarded delivery lost to; ``winner_written_at``; ``by_ms``: by how many
   milliseconds; ``conflict``: whether the two were written without knowledge of one another
 - ``knob``, ``place`` (codes, with commas), ``value``: what was broken or mended
@@ -16,6 +17,7 @@ Columns (COLUMNS), empty where an event has no such thing:
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -25,26 +27,30 @@ from gtlab import background
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("n", "time", "kind", "region", "source", "table", "key", "by", "written_at", "lag_ms", "deleted", "lost_to",
-           "winner_written_at", "by_ms", "conflict", "knob", "place", "value", "account")
+KINDS = ("write", "delete", "delivery", "discarded", "duplicate", "join", "leave", "broken", "mended", "reset")
+COLUMNS = ("n", "time", "kind", "region", "source", "table", "key", "by", "written_at", "lag_ms", "late_ms", "deleted",
+           "lost_to", "winner_written_at", "by_ms", "conflict", "knob", "place", "value", "account")
 ALIVE_S = 15.0  # the server says so often that a stream without events lives
 _TIMES = ("time", "written_at", "winner_written_at")
+_TYPES = {"n": "int64", "lag_ms": "float64", "late_ms": "float64", "by_ms": "float64", "deleted": "boolean",
+          "conflict": "boolean"}
 
 
 def frame(ask: Callable[..., dict], after: int = 0, kinds: Iterable[str] | None = None,
           table: str | None = None) -> pd.DataFrame:
-    """The events after a number, of some kinds and of a table; ``ask`` is the control API's GET."""
+    """The events after a number, of some kinds and of a table; ``ask`` is the control API's GET. Raises ValueError for
+    a kind that there is not."""
     import pandas as pd
 
     wanted = None if kinds is None else {kinds} if isinstance(kinds, str) else set(kinds)
+    for kind in (wanted or set()) - set(KINDS):
+        raise ValueError(f"There are no events of kind {kind!r}; there are: {', '.join(KINDS)}.")
     rows = [row(event) for event in pages(ask, after)
             if (wanted is None or event["kind"] in wanted) and table in (None, event["table"])]
-    found = pd.DataFrame(rows, columns=list(COLUMNS))
+    found = pd.DataFrame(rows, columns=list(COLUMNS), dtype="object")
     for name in _TIMES:
         found[name] = pd.to_datetime(found[name].astype("float64"), unit="s", utc=True)
-    for name in ("lag_ms", "by_ms"):
-        found[name] = found[name].astype("float64")
-    return found
+    return found.astype(_TYPES)
 
 
 def pages(ask: Callable[..., dict], after: int = 0) -> Iterator[dict]:
@@ -62,7 +68,7 @@ def pages(ask: Callable[..., dict], after: int = 0) -> Iterator[dict]:
 
 def follow(port: int, after: int = 0) -> Iterator[dict]:
     """The events after a number and those that are still to come, as they happen; ends with the connection."""
-    with contextlib.suppress(OSError), background.request(
+    with contextlib.suppress(OSError, http.client.HTTPException), background.request(
             port, f"events?after={after}", timeout_s=2 * ALIVE_S, accept="text/event-stream") as response:
         for line in response:
             name, _, value = line.decode().partition(": ")

@@ -87,7 +87,7 @@ def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", repli
     if backend == "local":
         running, _ = background.up()
         return Lab("local", choice, running.endpoints, network=running.network,
-                   legacy_api=running.legacy_api, token=running.token)
+                   legacy_api=running.legacy_api, token=running.token, port=running.port)
     raise ValueError(f"There is no backend {backend!r}. Choose 'local', 'aws', or a map of Region to endpoint URL.")
 
 
@@ -102,12 +102,12 @@ class Lab:
 
     def __init__(self, backend: str, choice: Choice, endpoints: Mapping[str, str] | None = None,
                  network: str | None = None, profile: str | None = None, legacy_api: str = "historic",
-                 token: str | None = None):
+                 token: str | None = None, port: int = 0):
         self.backend, self.choice, self.network = backend, choice, network
         self.simulated = backend == "local"
         self.legacy_api = self.simulated and legacy_api == "historic"
         self.current_api = backend in ("local", "aws")
-        self._endpoints, self._profile, self._token = endpoints, profile, token
+        self._endpoints, self._profile, self._token, self._port = endpoints, profile, token, port
         self._clients: dict[tuple[str, str], Any] = {}
         self._making = threading.Lock()
         self._session = None
@@ -211,13 +211,12 @@ class Lab:
         if self.backend != "local":
             raise ValueError(f"legacy_face() is a knob of the local cloud; this lab is on {self.label}, which answers "
                              "these calls as it does.")
-        port = self._running().port
-        before = background.legacy_face(port)
-        self.legacy_api = background.legacy_face(port, face) == "historic"
+        before = background.legacy_face(self._port)
+        self.legacy_api = background.legacy_face(self._port, face) == "historic"
         try:
             yield
         finally:
-            self.legacy_api = background.legacy_face(port, before) == "historic"
+            self.legacy_api = background.legacy_face(self._port, before) == "historic"
 
     @property
     def world(self) -> World:
@@ -240,14 +239,7 @@ class Lab:
                        "aws:dynamodb:global-table-pause-replication." if self.backend == "aws" else "")
             raise ValueError(f"The local cloud can be broken, and tells what happened; this lab is on {self.label}."
                              + instead)
-        return background.control(self._running().port, what, method, body)
-
-    @staticmethod
-    def _running() -> background.Running:
-        running = background.find()
-        if running is None:
-            raise background.CloudError("The local cloud has stopped answering. Start it again: gtlab up")
-        return running
+        return background.control(self._port, what, method, body)
 
     def __repr__(self) -> str:
         return (f"Lab on {self.label}\n  home      {regions.label(self.home)}\n  replicas  "

@@ -6,30 +6,35 @@ import html
 from collections.abc import Callable
 
 import ipywidgets
+import pandas as pd
 from IPython.display import display
 
-from gtlab import charts, regions
+from gtlab import background, charts, regions
 from gtlab.lab import Choice, Lab, checked_choice
 
 _NONE = ("(none)", "")
 
 
 def world(lab: Lab) -> ipywidgets.VBox:
-    """What is broken in the lab's simulated world, with a button that mends everything and one that looks again."""
+    """What is broken in the lab's simulated world, as a table, with a button that mends everything and one that looks
+    again."""
     mend, again = ipywidgets.Button(description="Mend everything"), ipywidgets.Button(description="Look again")
     shown = ipywidgets.HTML()
 
-    def look(_: object = None) -> None:
-        found = lab.world.state()["meaning"]
-        shown.value = ("<b>Nothing is broken.</b>" if found.empty else
-                       f"<b>Broken:</b><ul>{''.join(f'<li>{html.escape(each)}</li>' for each in found)}</ul>")
+    def look() -> None:
+        state = lab.world.state()
+        with pd.option_context("display.max_colwidth", None):  # or to_html cuts long cells
+            shown.value = "<b>Nothing is broken.</b>" if state.empty else state.to_html(index=False, na_rep="")
 
-    def reset(_: object) -> None:
-        lab.world.reset()
-        look()
+    def show(*steps: Callable[[], object]) -> None:
+        try:  # an error in a button's function would be seen by nobody
+            for step in steps:
+                step()
+        except (background.CloudError, ValueError) as error:
+            shown.value = f"<b>{html.escape(str(error))}</b>"
 
-    mend.on_click(reset)
-    again.on_click(look)
+    mend.on_click(lambda _: show(lab.world.reset, look))
+    again.on_click(lambda _: show(look))
     look()
     return ipywidgets.VBox([shown, ipywidgets.HBox([mend, again])])
 

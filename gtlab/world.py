@@ -9,6 +9,7 @@ statement it puts things back as they were before, also where a cell fails in be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -19,37 +20,47 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OUTAGES = ("timeout", "refused", "error")
+ACCOUNT = "000000000000"  # the lab's own: that of every access key which is no number
 Ask = Callable[..., dict]  # (what, method="GET", body=None) → the control API's answer
 
 
 class Broken:
-    """One knob that was set. ``mend()``, or the end of a ``with`` statement, puts it back as it was before."""
+    """One knob that was set. ``mend()``, or the end of a ``with`` statement, puts it back as it was before, once. What
+    was mended otherwise meanwhile, as by ``lab.world.reset()``, stays so."""
 
     def __init__(self, ask: Ask, knob: str, place: Sequence[str], value: Any):
         self._ask, self._what = ask, "/".join(["world", knob, *(quote(part, safe="") for part in place)])
-        canonical = sorted(place) if knob in _PAIRS else list(place)
-        set_before = {(each["knob"], tuple(_without_account(each))): each for each in ask("world")["knobs"]}
-        self._before = set_before.get((knob, tuple(canonical)))
-        after = ask(self._what, "PUT", {} if value is None else {"value": value})
-        self._meaning = next(meaning(each) for each in after["knobs"]
-                             if each["knob"] == knob and _without_account(each) == canonical)
+        self._knob, self._place = knob, sorted(place) if knob in _PAIRS else list(place)
+        self._before, self._mended = self._now(), False
+        ask(self._what, "PUT", _body(value))
+        self._set = {"knob": knob, "place": self._place, "value": value}
 
     def mend(self) -> None:
-        """Put this knob back as it was before."""
-        if self._before is None:
+        """Put this knob back as it was before; if it was the same then, as when a cell is run twice, clear it."""
+        self._put_back(None if self._before == self._set else self._before)
+
+    def _put_back(self, before: dict | None) -> None:
+        if self._mended:
+            return
+        if before is None:
             self._ask(self._what, "DELETE")
-        else:
-            value = self._before["value"]
-            self._ask(self._what, "PUT", {} if value is None else {"value": value})
+        elif self._now() is not None:
+            self._ask(self._what, "PUT", _body(before["value"]))
+        self._mended = True
+
+    def _now(self) -> dict | None:
+        """This knob as it is set at this moment."""
+        return next((each for each in self._ask("world")["knobs"]
+                     if each["knob"] == self._knob and each["place"] == self._place), None)
 
     def __enter__(self) -> Broken:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.mend()
+        self._put_back(self._before)
 
     def __repr__(self) -> str:
-        return f"{self._meaning}. Mend it with .mend() or lab.world.reset()."
+        return meaning(self._set) + (" (mended)" if self._mended else "; mend with .mend() or lab.world.reset()")
 
 
 class World:
@@ -94,7 +105,7 @@ class World:
         """
         given = {"read_units": read_units, "write_units": write_units, "burst_s": burst_s}
         where = regions.get(self._home if region is None else region).code
-        return Broken(self._ask, "throttle", [where, table],
+        return Broken(self._ask, "throttle", [ACCOUNT, where, checked_table(table)],
                       {name: value for name, value in given.items() if value is not None})
 
     def caller(self, region: str) -> Broken:
@@ -123,6 +134,16 @@ class World:
 
 
 _PAIRS = ("partition", "slow")
+_TABLE = re.compile("[A-Za-z0-9_.-]{3,255}")
+_LIMITS = {"read_units": "{:g} read units a second", "write_units": "{:g} write units a second",
+           "burst_s": "burst credit for {:g} s"}
+
+
+def checked_table(name: str) -> str:
+    """A table's name. Raises ValueError for what can be none."""
+    if not isinstance(name, str) or not _TABLE.fullmatch(name):
+        raise ValueError(f"throttle: a table's name has 3 to 255 letters, digits, _ . or -; {name!r} is none.")
+    return name
 
 
 def broken(world: dict) -> list[dict]:
@@ -136,10 +157,11 @@ def meaning(each: dict) -> str:
     """A knob that is set, in words."""
     place, value = each["place"], each["value"]
     if each["knob"] in ("throttle", "pause"):
-        _, region, table = place
+        account, region, table = place
+        table += "" if account == ACCOUNT else f" of account {account}"
         if each["knob"] == "pause":
             return f"pause: replication of {table} to and from {regions.label(region)} is paused by {value}"
-        limits = ", ".join(f"{name.replace('_', ' ')} {limit:g}" for name, limit in (value or {}).items())
+        limits = ", ".join(_LIMITS[name].format(limit) for name, limit in (value or {}).items())
         return f"throttle: {table} in {regions.label(region)} has {limits or 'its own capacity'} and no more"
     names = [regions.label(code) for code in place]
     return f"{each['knob']}: " + {
@@ -152,5 +174,5 @@ def meaning(each: dict) -> str:
     }[each["knob"]]()
 
 
-def _without_account(each: dict) -> list[str]:
-    return each["place"][1:] if each["knob"] == "throttle" else each["place"]
+def _body(value: Any) -> dict:
+    return {} if value is None else {"value": value}

@@ -15,7 +15,7 @@ import threading
 import pytest
 from conftest import wait_until
 
-from gtlab import background
+from gtlab import background, regions
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 
@@ -104,6 +104,61 @@ def test_another_port_or_network_than_the_running_ones_is_told(home):
     with pytest.raises(background.CloudError, match=rf"port {running.port}, not 1.*gtlab down"):
         background.up(port=1)
     assert background.up(port=running.port, network="fast") == (running, False)
+
+
+def test_a_cloud_in_memory_is_told_from_one_that_keeps_its_state(home):
+    running = background.up(network="instant", in_memory=True)[0]
+    assert running.in_memory and background.status(running)["in_memory"]
+    assert background.up() == background.up(in_memory=True) == (running, False)
+    with pytest.raises(background.CloudError, match=r"in memory only.*tables go with it.*gtlab down"):
+        background.up(in_memory=False)
+    background.down()
+    assert not (home / "cloud.sqlite3").exists()
+    assert not background.up()[0].in_memory and background.up(in_memory=False)
+    with pytest.raises(background.CloudError, match=r"on disk.*keeps its tables.*gtlab down"):
+        background.up(in_memory=True)
+
+
+def test_every_region_has_an_address_of_its_own(home):
+    running = background.up(network="instant")[0]
+    assert set(running.endpoints) == set(regions.REGIONS)
+    assert len({running.url, *running.endpoints.values()}) == 1 + len(regions.REGIONS)
+
+
+def test_what_the_control_api_refuses_is_told_in_its_words(home):
+    running = background.up(network="instant")[0]
+    with pytest.raises(ValueError, match="lag: it takes a number of seconds from 0 to 3600, not -1"):
+        background.control(running.port, "world/lag", "PUT", {"value": -1})
+    with pytest.raises(ValueError, match="404"):
+        background.control(running.port, "nothing")
+    background.down()
+    with pytest.raises(background.CloudError, match="gtlab up"):
+        background.control(running.port, "world")
+
+
+def test_a_reset_empties_a_cloud_that_runs_and_one_that_does_not(home):
+    damaged = home / "cloud-damaged-20260101-000000.sqlite3"
+    damaged.write_text("not a database")
+    running = background.up(network="instant")[0]
+    background.control(running.port, "world/isolate/eu-west-1", "PUT")
+    assert background.reset() == [damaged]
+    assert background.find() == running and background.control(running.port, "world")["knobs"] == []
+    background.control(running.port, "world/isolate/eu-west-1", "PUT")
+    os.kill(running.pid, signal.SIGKILL)  # its log is still beside the file
+    gone(running.pid)
+    assert (home / "cloud.sqlite3-wal").exists()
+    assert background.reset() == [damaged] and background.find() is None
+    assert [path.name for path in home.glob("*.sqlite3*")] == [damaged.name]
+    assert background.control(background.up()[0].port, "world")["knobs"] == []
+    assert damaged.read_text() == "not a database"
+
+
+def test_a_hung_cloud_is_not_reset_behind_its_back(home):
+    hung = background.up(network="instant")[0]
+    os.kill(hung.pid, signal.SIGSTOP)
+    with pytest.raises(background.CloudError, match=r"does not answer.*gtlab down"):
+        background.reset()
+    assert (home / "cloud.sqlite3").exists()
 
 
 @pytest.mark.parametrize("left", [b"", b"garbage", b"[1]", b'"text"', b"\xff\xfe", b"{}", b'{"port": "x"}',

@@ -53,6 +53,46 @@ def test_up_status_down(home):
     assert told.returncode == 1 and json.loads(told.stdout) == {"running": False}
 
 
+def test_up_and_status_tell_what_is_kept_what_is_broken_and_what_was_set_aside(home):
+    assert "in memory only: nothing is kept" in gtlab("up", "--network", "instant", "--in-memory").stdout
+    assert "in memory only" in gtlab("status").stdout and json.loads(gtlab("status", "--json").stdout)["in_memory"]
+    refused = gtlab("up", "--on-disk")
+    assert refused.returncode == 1 and "in memory only" in refused.stderr and refused.stderr.count("\n") == 1
+    gtlab("down")
+
+    (home / "cloud.sqlite3").write_text("not a database")
+    up = gtlab("up")
+    (aside,) = home.glob("cloud-damaged-*")
+    assert up.returncode == 0 and str(aside) in up.stderr and "set aside" in up.stderr
+    gtlab("world", "isolate", "eu-west-1")
+    gtlab("world", "lag", "3", "us-east-1", "eu-west-1")
+    gtlab("down")
+    up = gtlab("up")
+    assert "The world is broken as it was left" in up.stdout and "gtlab world reset" in up.stdout
+    assert "isolate: Ireland (eu-west-1) ✕ all others" in up.stdout and str(aside) not in up.stderr
+    status = gtlab("status").stdout
+    assert "kept in cloud.sqlite3" in status and "Broken: isolate: Ireland" in status
+    assert "Broken: lag: N. Virginia (us-east-1) → Ireland (eu-west-1), 3 s" in status
+
+    reset = gtlab("reset", "--yes")
+    assert reset.returncode == 0 and "is empty" in reset.stdout and str(aside) in reset.stdout and aside.exists()
+    assert "Broken" not in gtlab("status").stdout and "broken" not in gtlab("up").stdout
+
+
+def test_a_reset_asks_first_and_says_what_it_leaves(home):
+    asked = subprocess.run([GTLAB, "reset"], input="n\n", capture_output=True, text=True, timeout=60)
+    assert asked.returncode == 1 and "every table" in asked.stdout and "Aborted" in asked.stderr
+    gtlab("up", "--network", "instant")
+    gtlab("down")
+    gtlab("up", "--in-memory")
+    done = gtlab("reset", "--yes")
+    assert str(home / "cloud.sqlite3") in done.stdout and "untouched" in done.stdout
+    assert (home / "cloud.sqlite3").exists()
+    gtlab("down")
+    gtlab("reset", "--yes")
+    assert not (home / "cloud.sqlite3").exists()
+
+
 def test_env_is_for_eval(cloud):
     script = ('AWS_PROFILE=mine AWS_SESSION_TOKEN=t AWS_ENDPOINT_URL_DYNAMODB=http://elsewhere; '
               'export AWS_PROFILE AWS_SESSION_TOKEN AWS_ENDPOINT_URL_DYNAMODB\n'
@@ -92,6 +132,14 @@ def test_env_without_a_cloud_gives_a_shell_nothing_to_eval(home):
     (["up", "--network", "slow"], 2, "realistic"),
     (["env", "--shell", "tcsh"], 2, "posix"),
     (["down", "--now"], 2, "--now"),
+    (["world"], 1, "gtlab up"),
+    (["world", "isolate", "eu-west-1"], 1, "gtlab up"),
+    (["world", "reset"], 1, "gtlab up"),
+    (["world", "explode"], 2, "No such command"),
+    (["world", "partition", "eu-west-1"], 2, "REGION"),
+    (["events", "--follow"], 1, "gtlab up"),
+    (["events", "--after", "-1"], 2, "--after"),
+    (["reset", "--now"], 2, "--now"),
     (["fly"], 2, "No such command 'fly'"),
 ])
 def test_what_cannot_be_done_is_told_in_a_line(home, arguments, code, text):
@@ -114,7 +162,8 @@ def test_a_home_that_is_in_disorder_is_told_in_a_line(tmp_path):
 
 
 def test_help_and_version():
-    assert {"up", "down", "status", "env", "tour", "lab"} <= set(gtlab("--help").stdout.split())
+    commands = {"up", "down", "status", "env", "tour", "lab", "world", "events", "reset"}
+    assert commands <= set(gtlab("--help").stdout.split())
     assert gtlab("--version").stdout.startswith("gtlab, version ")
 
 
