@@ -528,7 +528,9 @@ def test_the_command_chooses_the_face_and_shows_it(tmp_path, monkeypatch):
     finally:
         background.down()
     try:
-        assert background.up(network="instant")[0].legacy_api == "historic"
+        assert background.up()[0].legacy_api == "2026"  # as it was
+        background.down()
+        assert background.up(legacy_api="historic")[0].legacy_api == "historic"
         assert "2017.11.29: historic, as they worked" in run("status").stdout
     finally:
         background.down()

@@ -86,7 +86,7 @@ class Cloud:
 
         Raises Refusal where it cannot begin. What began is to be ended by :meth:`end`.
         """
-        if call.operation not in _WRITES and call.operation not in _READS:
+        if not self.current.any_strong() or (call.operation not in _WRITES and call.operation not in _READS):
             return Hold(0.0)
         data = _by_name(call)
         return self.strong.begin(call, data, _tables(call, data))
@@ -116,11 +116,13 @@ class Cloud:
     def _data_plane(self, call: Call, data: dict, now: float) -> bytes:
         tables, unprocessed = _tables(call, data), {}
         self._check_ready(tables, now)
-        self.strong.check(call, tables)
+        strong = self.current.any_strong()
+        if strong:
+            self.strong.check(call, tables)
         metered = self.capacity.metered(tables)
         if metered:
             data, unprocessed = self.capacity.admit(call, data, metered, now)
-        for delivery in self.strong.behind(call, data, tables):
+        for delivery in self.strong.behind(call, data, tables) if strong else ():
             self._deliver(delivery, now, now)
         if call.operation in _READS:
             body = engine.call(call.account, call.region, call.operation, data)
@@ -236,7 +238,7 @@ class Cloud:
             self.unsaved.settings = True
 
     def _committed(self, change: Change, now: float, identity: dict | None = None) -> None:
-        self._record(change, now, identity)
+        key = self._record(change, now, identity)
         group, version = self.groups.of(change.table), None
         if group:
             region = change.table.region
@@ -244,8 +246,8 @@ class Cloud:
             if group.version == LEGACY and change.new is not None:
                 due = now + self.world.legacy_mark_s(region)
                 self._marks.add(Mark(group.id, region, change.key, version, due))
-        self.journal.write(change.table, engine.key_attributes(change.table, change.key), deleted=change.new is None,
-                           by="ttl" if identity else "customer", version=version, at=now)
+        self.journal.write(change.table, key, deleted=change.new is None, by="ttl" if identity else "customer",
+                           version=version, at=now)
 
     def _mark(self, mark: Mark, now: float) -> None:
         """The legacy version's second update. It is no write of a customer's, so it is sent to nobody; where another
@@ -288,12 +290,13 @@ class Cloud:
             engine.apply(change.table, change.key, change.new)
             self._record(change, now)
 
-    def _record(self, change: Change, now: float, identity: dict | None = None) -> None:
+    def _record(self, change: Change, now: float, identity: dict | None = None) -> dict:
+        """Have a change kept, and told to the table's stream; its item's key as the API writes it."""
         self.unsaved.items.add((change.table, change.key))
-        stream = self.tables.stream(change.table)
+        key, stream = engine.key_attributes(change.table, change.key), self.tables.stream(change.table)
         if stream:
-            keys = engine.key_attributes(change.table, change.key)
-            self.streams.record(stream, keys, change.old, change.new, now, identity)
+            self.streams.record(stream, key, change.old, change.new, now, identity)
+        return key
 
     def _housekeep(self, now: float) -> None:
         self.unsaved.settings |= self.tables.housekeep(now) | self.streams.trim(now)
@@ -309,8 +312,8 @@ class Cloud:
         if group and group.version == LEGACY:
             change = Change(table, key, engine.item(table, key), None)
             engine.apply(table, key, None)
-            self._record(change, now, _TTL_IDENTITY)
-            self.journal.write(table, engine.key_attributes(table, key), deleted=True, by="ttl", version=None, at=now)
+            key_attributes = self._record(change, now, _TTL_IDENTITY)
+            self.journal.write(table, key_attributes, deleted=True, by="ttl", version=None, at=now)
             self.replication.lost(group.id, table.region, key)
             return
         version = self.replication.version(group.id, table.region, key) if group else None

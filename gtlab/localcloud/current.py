@@ -114,6 +114,10 @@ class Current:
         state = self._states.get(group.id) if group else None
         return state if state and table.region in state.replicas else None
 
+    def any_strong(self) -> bool:
+        """Whether there is any strongly consistent group."""
+        return any(state.strong for state in self._states.values())
+
     def strong_members(self, table: TableId) -> list[str] | None:
         """The Regions that share a strongly consistent group with a table, witness included; None if it is in none."""
         state = self.state(table)
@@ -408,7 +412,7 @@ class Current:
         replicas = self._states[group_id].replicas
         if (self._replication.waiting(group_id, region)
                 or any(replica.status(now) == "CREATING" for replica in replicas.values())):
-            self._at(now + 0.05, "_set_free", group_id, region)
+            self._at(now + 0.2, "_set_free", group_id, region)
             return
         self._groups.leave(group, region, now)
         replicas[region].deleting = now

@@ -92,7 +92,7 @@ class Simulation:
 
     def _failures(self) -> Process:
         while True:
-            yield self._about(2 * HOUR)
+            yield self._about(2.4 * HOUR)
             for _ in range(self.chance.choice((1, 1, 1, 2, 3))):
                 knob, place, value = self._failure()
                 lasts = min(self.chance.lognormvariate(math.log(MINUTE), 1.4), HOUR)
@@ -143,7 +143,7 @@ class Simulation:
 
     def _audits(self) -> Process:
         while True:
-            yield self.chance.uniform(3, 5) * HOUR
+            yield self.chance.uniform(4, 6) * HOUR
             self._audit()
             if self.chance.random() < 0.03:  # nothing for longer than tombstones and records are kept
                 for _ in range(7):
@@ -160,7 +160,7 @@ class Simulation:
     def _busy(self) -> Process:
         """A little while in which much is written."""
         for table in self._tables:
-            self._start(self._writer(table, self.chance.randint(2, 6)), self.chance.uniform(0, 1))
+            self._start(self._writer(table, self.chance.randint(2, 5)), self.chance.uniform(0, 1))
         for _ in range(2):
             self._start(self._customer(), self.chance.uniform(0, 1))
         yield from ()
@@ -318,7 +318,7 @@ class Simulation:
             while self.cloud.true < ends:
                 for _ in range(3):
                     self._start(self._customer(), self.chance.uniform(0, 0.5))
-                yield self._about(1.5 * HOUR)
+                yield self._about(2 * HOUR)
             for _ in range(4):  # writes that are still spreading when it is taken apart
                 self._start(self._customer())
             yield 1.0
@@ -489,8 +489,8 @@ def main(arguments: list[str] | None = None) -> int:
                   f"seed {seed}. To see it again:\n  {again}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
-            print(f"\nStopped after {(simulation.cloud.true - BEGAN) / HOUR:.2f} simulated hours; until then nothing was "
-                  "violated.", file=sys.stderr)
+            hours = (simulation.cloud.true - BEGAN) / HOUR
+            print(f"\nStopped after {hours:.2f} simulated hours; until then nothing was violated.", file=sys.stderr)
             return 130
         finally:
             simulation.close()

@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import random
 import secrets
-import uuid
 import zlib
 from collections import deque
 from collections.abc import Iterable
@@ -114,7 +114,7 @@ class Streams:
         if old is not None and stream.view_type in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES"):
             change["OldImage"] = old
         record = {
-            "eventID": uuid.uuid4().hex,
+            "eventID": f"{random.getrandbits(128):032x}",
             "eventName": "INSERT" if old is None else "REMOVE" if new is None else "MODIFY",
             "eventVersion": "1.1", "eventSource": "aws:dynamodb", "awsRegion": stream.region,
             "dynamodb": change,

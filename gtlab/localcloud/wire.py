@@ -67,7 +67,7 @@ def parse(headers: dict[str, str], body: bytes, method: str = "POST", target: st
         service, operation = _targeted(headers)
         account, region = _identity(authorization)
         data = _json(body)
-    check_shape(data, model(service).operation_model(operation).input_shape)
+    check_input(service, operation, data)
     return Call(account, region, service, operation, data, caller_of(headers))
 
 
@@ -184,41 +184,88 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def check_shape(value: Any, shape: Shape | None, path: str = "", depth: int = 0) -> None:
-    """Refuse what is not of the model's types, and what lacks a required member."""
-    if shape is None:
-        return
+class _Plan(NamedTuple):
+    """What a shape of the model asks for. Shapes have names, and plans stand for them: a model makes its shapes anew
+    wherever they occur."""
+
+    kind: str
+    types: tuple[type, ...]
+    members: dict[str, str]    # of a structure: name → name of its shape
+    required: tuple[str, ...]
+    inner: str                 # shape of a list's members, or of a map's values
+    is_number: bool            # a number that is written as a string
+
+
+@functools.cache
+def _plan(service: str, name: str) -> _Plan:
+    shape = model(service).shape_for(name)
+    kind = shape.type_name
+    members = {each: member.name for each, member in shape.members.items()} if kind == "structure" else {}
+    inner = shape.member.name if kind == "list" else shape.value.name if kind == "map" else ""
+    return _Plan(kind, _KINDS[kind], members, tuple(shape.required_members) if members else (), inner,
+                 name == "NumberAttributeValue")
+
+
+@functools.cache
+def _input_of(service: str, operation: str) -> str | None:
+    shape = model(service).operation_model(operation).input_shape
+    return shape.name if shape else None
+
+
+def check_input(service: str, operation: str, data: dict) -> None:
+    """Refuse what is not of the model's types, and what lacks a required member; drop what the model does not know."""
+    name = _input_of(service, operation)
+    if name is not None:
+        _check(service, data, _plan(service, name), None, 0)
+
+
+_Path = tuple["_Path", str] | None  # the way to a value, from its end: put together only where it is told
+
+
+def _check(service: str, value: Any, plan: _Plan, path: _Path, depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise invalid("Nesting Levels have exceeded supported limits")
-    kind = shape.type_name
-    if not isinstance(value, _KINDS[kind]) or (isinstance(value, bool) and kind != "boolean"):
-        raise Refusal("SerializationException",
-                      f"{_json_kind(value)} can not be converted to {_wanted(kind)}"
-                      + (f" at '{path}'" if path else ""))
-    if kind == "structure":
-        _check_members(value, shape, path, depth)
+    kind = plan.kind
+    if not isinstance(value, plan.types) or (value is True or value is False) != (kind == "boolean"):
+        told = _told(path)
+        raise Refusal("SerializationException", f"{_json_kind(value)} can not be converted to {_wanted(kind)}"
+                      + (f" at '{told}'" if told else ""))
+    if kind == "string" or kind == "blob":
+        _check_text(value)
+        if plan.is_number and not _NUMBER.fullmatch(value):
+            raise invalid(f"The parameter cannot be converted to a numeric value: {value}")
+    elif kind == "structure":
+        _check_members(service, value, plan, path, depth)
     elif kind == "list":
+        inner = _plan(service, plan.inner)
         for at, item in enumerate(value, start=1):
-            check_shape(item, shape.member, f"{path}.{at}.member", depth + 1)
+            _check(service, item, inner, (path, f"{at}.member"), depth + 1)
     elif kind == "map":
+        inner = _plan(service, plan.inner)
         for key, item in value.items():
             _check_text(key)
-            check_shape(item, shape.value, f"{path}.{key}.member", depth + 1)
-    elif kind in ("string", "blob"):
-        _check_text(value)
-        if shape.name == "NumberAttributeValue" and not _NUMBER.fullmatch(value):
-            raise invalid(f"The parameter cannot be converted to a numeric value: {value}")
+            _check(service, item, inner, (path, f"{key}.member"), depth + 1)
 
 
-def _check_members(value: dict, shape: Shape, path: str, depth: int) -> None:
-    for name in [name for name, given in value.items() if given is None or name not in shape.members]:
+def _check_members(service: str, value: dict, plan: _Plan, path: _Path, depth: int) -> None:
+    members = plan.members
+    for name in [name for name, given in value.items() if given is None or name not in members]:
         del value[name]  # to the service, JSON null is an absent member, and one that it does not know is not there
-    missing = [name for name in shape.required_members if name not in value]
+    missing = [name for name in plan.required if name not in value]
     if missing:
-        raise invalid(_constraints([f"Value null at '{_join(path, name)}' failed to satisfy constraint: "
+        raise invalid(_constraints([f"Value null at '{_told((path, name))}' failed to satisfy constraint: "
                                     "Member must not be null" for name in missing]))
     for name, given in value.items():
-        check_shape(given, shape.members[name], _join(path, name), depth + 1)
+        _check(service, given, _plan(service, members[name]), (path, name), depth + 1)
+
+
+def _told(path: _Path) -> str:
+    """A path as the service writes it: names begin in lower case."""
+    parts = []
+    while path is not None:
+        path, part = path
+        parts.append(part if part.endswith(".member") else part[:1].lower() + part[1:])
+    return ".".join(reversed(parts))
 
 
 def _check_text(value: str) -> None:
@@ -231,11 +278,6 @@ def _check_text(value: str) -> None:
 def _constraints(failures: list[str]) -> str:
     errors = "error" if len(failures) == 1 else "errors"
     return f"{len(failures)} validation {errors} detected: " + "; ".join(failures)
-
-
-def _join(path: str, name: str) -> str:
-    name = name[:1].lower() + name[1:]
-    return f"{path}.{name}" if path else name
 
 
 def _json_kind(value: Any) -> str:
