@@ -1,10 +1,10 @@
 """How near to the truth each way of timing replication comes: the article's loop, a plain poll loop, and gtlab's.
 
-On the local cloud the journal knows when each write was committed and when it took effect elsewhere; nobody who measures
-looks at it. Each way is compared, in one run, with the true lags of its own writes: how often its interval holds the
-truth, how wide it is, and how far its median and its 99th percentile are from the true ones. The article's loop gives
-no interval but one number, the time of the get; callers are placed in the source Region (knob "caller"), so that its
-`aws` command pays the distance.
+On the local cloud the journal knows when each write was committed and when it took effect elsewhere; nobody who
+measures looks at it. Each way is compared, in one run, with the true lags of its own writes: how often its interval
+holds the truth, how wide it is, and how far its median and its 99th percentile are from the true ones. The article's
+loop gives no interval but one number, the time of the get; callers are placed in the source Region (knob "caller"), so
+that its `aws` command pays the distance.
 
 Usage: python benchmarks/probe_accuracy.py [PROBES] [--network N] [--source R] [--target R] [--loop N] [--polled N]
 """
@@ -47,8 +47,8 @@ def article(lab: Lab, source: str, target: str, times: int) -> pd.DataFrame:
         lab.client(source).put_item(TableName="Music", Item=item)
         time.sleep(SLEEP_S)  # the article does
         began = time.perf_counter()
-        subprocess.run([AWS, "dynamodb", "get-item", "--table-name", "Music", "--key", json.dumps(item), "--region", target],
-                       env=environment, check=True, capture_output=True)
+        subprocess.run([AWS, "dynamodb", "get-item", "--table-name", "Music", "--key", json.dumps(item),
+                        "--region", target], env=environment, check=True, capture_output=True)
         took_ms = (time.perf_counter() - began) * 1000
         rows.append((item["Artist"]["S"], took_ms, took_ms, took_ms))
     return pd.DataFrame(rows, columns=["artist", "low", "high", "estimate"])

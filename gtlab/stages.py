@@ -144,23 +144,27 @@ def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str
 
 def remove_todays(lab: Lab) -> None:
     """Delete the tables that :func:`ensure_today` and :func:`ensure_strong` made, leaf first."""
-    for table, together in ((TODAY, False), (STRONG, True)):
+    last: dict[str, str] = {}
+    for table in (STRONG, TODAY):
         where = regions_with_table(lab, table)
         if not where:
             continue
         watch.tables(lab, table, "ACTIVE", where)
-        last = next((region for region in lab.regions if region in where), where[0])  # the Region that made the others
-        leaves = [region for region in where if region != last]
-        print(f"Deleting table {table} in {_names([*leaves, last])}.")
-        if together and leaves:
-            lab.client(last).update_table(TableName=table, ReplicaUpdates=[
+        made_by = (*lab.regions, DEFAULT_HOME, *where)
+        last[table] = next(region for region in made_by if region in where)  # the Region that made the others goes last
+        leaves = [region for region in where if region != last[table]]
+        print(f"Deleting table {table} in {_names([*leaves, last[table]])}.")
+        if leaves and table == STRONG:  # one alone cannot go
+            lab.client(last[table]).update_table(TableName=table, ReplicaUpdates=[
                 {"Delete": {"RegionName": region}} for region in leaves])
-        for region in leaves if not together else ():
+        for region in leaves if table != STRONG else ():
             lab.client(region).delete_table(TableName=table)
-        watch.tables(lab, table, watch.ABSENT, leaves)
-        watch.tables(lab, table, "ACTIVE", [last])
-        lab.client(last).delete_table(TableName=table)
-        watch.tables(lab, table, watch.ABSENT, [last])
+    for table in reversed(last):  # the strongly consistent one takes longest
+        where = regions_with_table(lab, table)
+        watch.tables(lab, table, watch.ABSENT, [region for region in where if region != last[table]])
+        watch.tables(lab, table, "ACTIVE", [last[table]])
+        lab.client(last[table]).delete_table(TableName=table)
+        watch.tables(lab, table, watch.ABSENT, [last[table]])
 
 
 def members_of(lab: Lab) -> list[str]:

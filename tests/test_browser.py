@@ -100,7 +100,7 @@ def open_and_run(page, address: str) -> None:
     page.goto(address)
     page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady")
     page.evaluate(RUN_ALL)
-    page.wait_for_function(ALL_RUN)
+    page.wait_for_function(ALL_RUN, timeout=180_000)  # some break things for seconds, on purpose
 
 
 def shoot(page, name: str) -> None:
@@ -139,7 +139,8 @@ def test_the_lab_opens_on_the_first_notebook_and_a_choice_is_kept(jupyter, page)
 
 
 @pytest.mark.parametrize(("notebook", "charts"), [("02_create_the_global_table", 3), ("03_verify_replication", 2),
-                                                  ("04_time_it", 4), ("05_build_it_today", 3)])
+                                                  ("04_time_it", 4), ("05_build_it_today", 3),
+                                                  ("06_break_it", 2), ("07_fail_over", 2)])
 def test_a_notebook_runs_by_hand_and_draws(jupyter, page, notebook, charts):
     open_and_run(page, f"{jupyter}/lab/tree/{notebook}.ipynb?token=course&reset")
     assert errors(page) == []

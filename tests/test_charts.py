@@ -86,6 +86,14 @@ EVENTS = pd.DataFrame(
              "place"],
 )
 EVENTS[["time", "written_at"]] = EVENTS[["time", "written_at"]].apply(pd.to_datetime, unit="s", utc=True)
+VISIBILITY = pd.DataFrame(
+    [
+        ("ap-southeast-1", target, t, min(1, t / whole), min(1, (t + 50) / whole), max(0, t / whole - 0.1), 1, 110)
+        for target, whole in (("us-east-1", 900), ("eu-west-1", 700))
+        for t in range(0, 1001, 50)
+    ],
+    columns=["source", "target", "t_ms", "certain", "possible", "low", "high", "distance_ms"],
+)
 CASES = {
     "region_map": regions.frame("ap-southeast-1", "us-east-1,eu-west-1"),
     "replica_states": STATES,
@@ -94,6 +102,7 @@ CASES = {
     "lag_distribution": LAGS,
     "latency_beside_lag": LATENCY,
     "loop_timing": LOOP,
+    "t_visibility": VISIBILITY,
     "failover_timeline": DRILL,
     "journal": EVENTS,
 }
@@ -353,6 +362,14 @@ def test_lag_by_target_draws_every_interval_the_same_way_twice():
     assert fig == draw("lag_by_target")
 
 
+def test_lag_by_target_draws_hard_intervals_pale_behind_the_refined_ones():
+    fig = draw("lag_by_target", LAGS.assign(hard_min_ms=LAGS["lag_min_ms"] - 100, hard_max_ms=LAGS["lag_max_ms"] + 100))
+    hard, refined, _ = fig.data[:3]
+    assert (hard.name, refined.name) == ("us-east-1, hard", "us-east-1")
+    assert list(hard.x[:3]) == [600, 820, None] and list(refined.x[:3]) == [700, 720, None]
+    assert "for certain" in words(fig) and "symmetric" in words(fig)
+
+
 def test_lag_counts_the_probes_that_were_never_seen():
     frame = LAGS.assign(lag_min_ms=LAGS["lag_min_ms"].where(LAGS.index != 0))
     frame["lag_max_ms"] = LAGS["lag_max_ms"].where(LAGS.index != 0)
@@ -383,6 +400,18 @@ def test_distribution_lies_between_possibly_and_certainly_seen():
 
 
 # -------------------------------------------------------------------------------------------------- latency
+
+
+def test_t_visibility_names_when_nearly_all_have_arrived_and_the_distance():
+    fig = draw("t_visibility")
+    band, curve = fig.data[:2]
+    assert band.fill == "toself" and list(curve.y[:2]) == pytest.approx([2.78, 8.33])
+    assert "99 % of these by 900 ms" in words(fig) and "99 % of these by 700 ms" in words(fig)
+    assert "us-east-1 110 ms" in words(fig) and "from Singapore (ap-southeast-1)" in words(fig)
+
+
+def test_t_visibility_of_what_never_arrives_names_no_time():
+    assert "99 %" not in words(draw("t_visibility", VISIBILITY.assign(certain=0.0)))
 
 
 def test_latency_prints_its_values_and_names_its_operations():
@@ -449,7 +478,7 @@ def test_the_drill_shows_what_became_of_each_write_and_where():
 def test_the_drill_measures_rto_and_rpo_at_the_outage():
     fig = draw("failover_timeline")
     text = words(fig)
-    assert "RTO 1.2 s" in text and "RPO 2 writes, 0.5 s" in text and "Singapore (ap-southeast-1) is down" in text
+    assert "RTO 1.2 s" in text and "RPO 2 writes, 0.5 s" in text and "Singapore is down" in text
     outage = fig.layout.shapes[0]
     assert (outage.type, outage.x0, outage.x1) == ("rect", 1.0, 2.0)
 
@@ -467,7 +496,7 @@ def test_a_drill_that_lost_nothing_or_was_stopped_says_no_more():
 def test_the_journal_draws_each_write_and_where_it_went():
     fig = draw("journal")
     by_name = {trace.name: trace for trace in fig.data}
-    assert list(by_name) == ["write", "delete", "delivery", "overtaken", "conflict"]
+    assert list(by_name) == ["delivery", "overtaken", "conflict", "write", "delete"]
     assert list(by_name["write"].x) == [0.0, 1.5] and list(by_name["delete"].y) == [1]
     assert list(by_name["delivery"].x) == [0.0, 0.5, None] and list(by_name["delivery"].y) == [0, 1, None]
     assert list(by_name["conflict"].x) == [1.5, 3.1, None] and list(by_name["overtaken"].x) == [0.1, 3.2, None]
@@ -486,7 +515,7 @@ def test_the_journal_shades_what_was_broken_while_it_was():
         return [(shape.x0, shape.x1, shape.y0, shape.y1) for shape in draw("journal", frame).layout.shapes]
 
     assert shaded(EVENTS) == [(1.0, 3.0, 0, 1)] and "partition" in words(draw("journal"))
-    assert shaded(EVENTS[EVENTS["kind"] != "mended"]) == [(1.0, 3.3, 0, 1)]
+    assert shaded(EVENTS[EVENTS["kind"] != "mended"]) == [(1.0, 3.2, 0, 1)]
     assert shaded(EVENTS[EVENTS["kind"] != "broken"]) == [(0.0, 3.0, 0, 1)]
     alone = EVENTS.replace({"place": {PAIR: "us-east-1"}})
     assert shaded(alone) == [(1.0, 3.0, 0.7, 1.3)]

@@ -21,6 +21,7 @@ from gtlab.charts.loop import loop_timing
 from gtlab.charts.map import region_map
 from gtlab.charts.spacetime import arrivals
 from gtlab.charts.states import STATUS_COLOURS, replica_states
+from gtlab.charts.visibility import t_visibility
 
 __all__ = [
     "NOMINAL_WIDTH",
@@ -35,4 +36,5 @@ __all__ = [
     "loop_timing",
     "region_map",
     "replica_states",
+    "t_visibility",
 ]

@@ -111,8 +111,9 @@ def _mark_outage(fig: go.Figure, frame: pd.DataFrame, rows: list[str]) -> None:
         ended = frame["answered_ms"].max()
     fig.add_shape(type="rect", x0=began / 1000, x1=ended / 1000, y0=-0.5, y1=len(rows) - 0.5, line={"width": 0},
                   fillcolor=faded(QUIET, 0.13), layer="below")
-    fig.add_annotation(x=(began + ended) / 2000, y=0, text=f"<b>{place_name(first['lost_region'])} is down</b>",
-                       showarrow=False, font={"size": 13})
+    city = place_name(first["lost_region"]).split(" (")[0]
+    fig.add_annotation(x=(began + ended) / 2000, y=0, text=f"<b>{city} is down</b>", showarrow=False,
+                       font={"size": 13})
     acked = frame[frame["region"].notna()]
     since = acked[acked["sent_ms"] >= began].sort_values("answered_ms")
     if len(since):

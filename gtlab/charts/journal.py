@@ -34,8 +34,8 @@ def journal(frame: pd.DataFrame) -> go.Figure:
     """Space-time diagram of what the local cloud's journal tells: a line a Region, time to the right.
 
     Columns, as `lab.events` gives them: time and written_at (points in time), kind, region, source, key, lag_ms,
-    lost_to, by_ms, conflict, knob, place (codes, with commas). Events of other kinds than those below are left out; there has to be a write
-    or an arrival among them.
+    lost_to, by_ms, conflict, knob, place (codes, with commas). Events of other kinds than those below are left out;
+    there has to be a write or an arrival among them.
 
     Traces: "write" and "delete" (dots), "delivery" (an arrow from each write to where it took effect), "overtaken" (a
     dotted line to a cross: a newer write was there already), and "conflict" (the same, where the two were written
@@ -46,7 +46,8 @@ def journal(frame: pd.DataFrame) -> go.Figure:
     shown = frame[frame["kind"].isin(_WRITES + _ARRIVALS)]
     if shown.empty:
         raise ValueError("journal has nothing to draw: there is no write and no arrival among these events.")
-    begin = min(frame["time"].min(), shown["written_at"].min())
+    drawn = frame[frame["kind"].isin(_WRITES + _ARRIVALS + ("broken", "mended"))]
+    begin = min(drawn["time"].min(), shown["written_at"].min())
 
     def seconds(when: Any) -> float:
         return (when - begin).total_seconds()
@@ -61,7 +62,7 @@ def journal(frame: pd.DataFrame) -> go.Figure:
         height=height_for(len(codes), 100),
         legend=[name for name, rows in groups.items() if rows],
     )
-    last = max(map(seconds, frame["time"]))
+    last = max(map(seconds, drawn["time"]))
     for region_rows, x0, x1, text in _broken(frame, codes, seconds, last):
         _shade(fig, region_rows, x0, x1, text)
     for name, rows in groups.items():
@@ -72,11 +73,11 @@ def journal(frame: pd.DataFrame) -> go.Figure:
     span = last or 1.0
     fig.update_xaxes(title_text="seconds", range=[-0.03 * span, last + 0.06 * span])
     fig.update_yaxes(range=[len(codes) - 0.4, -0.6])
-    _say_who_lost(fig, groups["conflict"], codes, seconds)
+    _say_who_lost(fig, groups["conflict"], codes, seconds, last)
     return fig
 
 
-_LEGEND = ("write", "delete", "delivery", "overtaken", "conflict")
+_LEGEND = ("delivery", "overtaken", "conflict", "write", "delete")  # dots over lines
 
 
 def _what(row: Any) -> str:
@@ -150,11 +151,11 @@ def _shade(fig: go.Figure, rows: list[int], x0: float, x1: float, text: str) -> 
                        font={"size": 13})
 
 
-def _say_who_lost(fig: go.Figure, rows: list, codes: list[str], seconds: Callable) -> None:
+def _say_who_lost(fig: go.Figure, rows: list, codes: list[str], seconds: Callable, last: float) -> None:
     """A word at the crosses, where they are few enough to be read."""
     if len(rows) > 4:
         return
     for row in rows:
         text = f"lost to {place_name(row.lost_to)} by {ms(row.by_ms)}"
         fig.add_annotation(x=seconds(row.time), y=codes.index(row.region), text=text, showarrow=False, yshift=-18,
-                           xanchor="right", font={"size": 12})
+                           xanchor="right" if seconds(row.time) > last / 2 else "left", font={"size": 12})

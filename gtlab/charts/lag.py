@@ -29,18 +29,21 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 _COLUMNS = ("probe", "source", "target", "lag_min_ms", "lag_max_ms")
+_NOTE = "A lag is only known to lie between two polls: each thin bar is one probe, its dot the middle."
+_HARD_NOTE = ("Each probe: pale, where its lag lies for certain; strong, where it lies if paths are symmetric; a dot in"
+              " the middle.")
 
 
 def lag_by_target(frame: pd.DataFrame) -> go.Figure:
     """Every probe's replication lag, target by target.
 
     Columns: probe (its number), source, target (Region codes), lag_min_ms and lag_max_ms (the lag is known to
-    lie between these two). Missing lags mean that the probe was not seen there; they are counted beside the
-    target.
+    lie between these two); optionally hard_min_ms and hard_max_ms, the wider interval that assumes nothing.
+    Missing lags mean that the probe was not seen there; they are counted beside the target.
 
-    Traces, two a target: the probes' intervals (thin bars; named after the target) and their midpoints (dots,
-    spread over the row only so that they do not hide each other). The median of the midpoints is a shape with
-    a label.
+    Traces, two a target: the probes' intervals (bars; named after the target) and their midpoints (dots,
+    spread over the row only so that they do not hide each other); before them, where there are hard intervals,
+    these (pale; "target, hard"). The median of the midpoints is a shape with a label.
     """
     need(frame, "lag_by_target", *_COLUMNS)
     groups = _by_target(frame)
@@ -48,7 +51,7 @@ def lag_by_target(frame: pd.DataFrame) -> go.Figure:
     fig = figure(
         frame,
         title=_lag_title(frame),
-        note="A lag is only known to lie between two polls: each thin bar is one probe, its dot the middle.",
+        note=_HARD_NOTE if _has_hard(frame) else _NOTE,
         height=height_for(len(groups), 96),
     )
     for number, (name, rows) in enumerate(groups.items()):
@@ -57,11 +60,20 @@ def lag_by_target(frame: pd.DataFrame) -> go.Figure:
         intervals = list(zip(seen["lag_min_ms"], seen["lag_max_ms"], strict=True))
         middles = [(low + high) / 2 for low, high in intervals]
         spread = [number + _jitter(index) * 0.26 for index in range(len(seen))]
+        if _has_hard(frame):
+            fig.add_scatter(
+                x=[x for ends in zip(seen["hard_min_ms"], seen["hard_max_ms"], strict=True) for x in (*ends, None)],
+                y=[y for row in spread for y in (row, row, None)],
+                mode="lines",
+                line={"color": faded(colour, 0.16), "width": 1.5},
+                name=f"{name}, hard",
+                hoverinfo="skip",
+            )
         fig.add_scatter(
             x=[x for low, high in intervals for x in (low, high, None)],
             y=[y for row in spread for y in (row, row, None)],
             mode="lines",
-            line={"color": faded(colour, 0.45), "width": 2},
+            line={"color": faded(colour, 0.55), "width": 2.5},
             name=name,
             hoverinfo="skip",
         )
@@ -69,7 +81,7 @@ def lag_by_target(frame: pd.DataFrame) -> go.Figure:
             x=middles,
             y=spread,
             mode="markers",
-            marker={"color": colour, "size": 6},
+            marker={"color": colour, "size": 6 if len(seen) <= 60 else 4},
             name=name,
             text=[ms_span(low, high) for low, high in intervals],
             customdata=[plain_text(probe) for probe in seen["probe"]],
@@ -81,6 +93,10 @@ def lag_by_target(frame: pd.DataFrame) -> go.Figure:
     fig.update_xaxes(title_text="replication lag, milliseconds", rangemode="tozero")
     fig.update_layout(showlegend=False)
     return fig
+
+
+def _has_hard(frame: pd.DataFrame) -> bool:
+    return {"hard_min_ms", "hard_max_ms"} <= set(frame.columns)
 
 
 def _mark_median(fig: go.Figure, middle: float, row: int, colour: str) -> None:

@@ -74,7 +74,9 @@ class Store:
             raise Damaged("it was written by a newer gtlab")
         run("PRAGMA journal_mode = WAL")
         run("PRAGMA synchronous = NORMAL")
-        run("PRAGMA wal_autocheckpoint = 0")
+        # The thread never reaches the end of a log that is being written; past this many pages the writer itself does,
+        # and the log begins anew.
+        run("PRAGMA wal_autocheckpoint = 4000")
         run("PRAGMA cache_size = -8000")  # KiB: what is on disk is in memory already, in a better form
         if application:
             return

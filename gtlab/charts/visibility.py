@@ -1,0 +1,89 @@
+"""The t-visibility curve: how likely a read sees a write, by the time since the write was acknowledged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gtlab.charts.look import QUIET, colour_each, darker, faded, figure, ms, need, place_name, unique
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+_MARK = 0.99  # the chance at which a time is printed
+
+
+def t_visibility(frame: pd.DataFrame) -> go.Figure:
+    """The chance that a read which is served t ms after a write's acknowledgement sees the write.
+
+    Columns, as gtlab.statistics.t_visibility gives them: source, target (Region codes), t_ms, certain and possible
+    (shares of the probes, 0 to 1), low and high (the confidence band, 0 to 1), distance_ms (half a round trip from the
+    measuring place to the target; printed).
+
+    Traces, three a source and target: the band (filled; named after the target with ", band"), and the curve, which
+    runs halfway between the shares certain and possible, named after the target; "99 %" where the certain share
+    reaches 0.99, if it does, with its time. x in milliseconds, y in percent.
+    """
+    need(frame, "t_visibility", "source", "target", "t_ms", "certain", "possible", "low", "high", "distance_ms")
+    pairs = unique(zip(frame["source"], frame["target"], strict=True))
+    several = frame["source"].nunique() > 1
+    names = {pair: " → ".join(pair) if several else place_name(pair[1]) for pair in pairs}
+    colours = colour_each(pairs)
+    fig = figure(
+        frame,
+        title="How likely does a read see the write?"
+        if several
+        else f"How likely does a read elsewhere see a write from {place_name(pairs[0][0])}?",
+        note="Band: where the chance lies, with confidence. t-visibility, after Bailis and others (2012).",
+        height=430,
+        legend=list(names.values()),
+    )
+    for number, pair in enumerate(pairs):
+        rows = frame[(frame["source"] == pair[0]) & (frame["target"] == pair[1])].sort_values("t_ms")
+        name, colour, times = names[pair], colours[pair], list(rows["t_ms"])
+        fig.add_scatter(
+            x=times + times[::-1],
+            y=[round(100 * value, 2) for value in [*rows["high"], *reversed(list(rows["low"]))]],
+            mode="lines",
+            line={"width": 0},
+            fill="toself",
+            fillcolor=faded(colour, 0.18),
+            name=f"{name}, band",
+            legendgroup=name,
+            showlegend=False,
+            hoverinfo="skip",
+        )
+        fig.add_scatter(
+            x=times,
+            y=[round(50 * (sure + maybe), 2) for sure, maybe in zip(rows["certain"], rows["possible"], strict=True)],
+            mode="lines",
+            line={"color": colour, "width": 2.5},
+            name=name,
+            legendgroup=name,
+            hovertemplate=f"%{{x:,.0f}} ms after the acknowledgement: %{{y:.0f}} %<extra>{name}</extra>",
+        )
+        reached = rows[rows["certain"] >= _MARK]
+        if len(reached):
+            when = float(reached["t_ms"].iloc[0])
+            fig.add_scatter(
+                x=[when], y=[99], mode="markers", marker={"color": colour, "size": 9, "line": {"color": "white",
+                                                                                              "width": 1.5}},
+                name="99 %", showlegend=False, hovertemplate=f"99 % by {ms(when)}<extra>{name}</extra>",
+            )
+            fig.add_annotation(
+                x=when, y=99, text=f"99 % of these by {ms(when)}", showarrow=False, xanchor="right", yanchor="top",
+                xshift=-8, yshift=-6 - 18 * number, font={"size": 12, "color": darker(colour)},
+                bgcolor="rgba(255,255,255,0.75)", borderpad=1,
+            )
+    if not several:
+        away = ", ".join(f"{pair[1]} {ms(found['distance_ms'].iloc[0])}" for pair, found in (
+            (pair, frame[frame["target"] == pair[1]]) for pair in pairs))
+        fig.add_annotation(
+            xref="paper", yref="paper", x=1, y=0.02, xanchor="right", yanchor="bottom", showarrow=False,
+            text=f"A read from where you are is served later, by half a round trip: {away}",
+            font={"size": 12, "color": QUIET}, bgcolor="rgba(255,255,255,0.75)",
+        )
+    fig.update_xaxes(title_text="t: milliseconds from the acknowledgement to the read",
+                     range=[0, 1.02 * max(frame["t_ms"])])
+    fig.update_yaxes(title_text="chance to see the write", ticksuffix=" %", range=[0, 104], dtick=25)
+    return fig

@@ -1,0 +1,483 @@
+"""Measured lags against the truth: the local cloud's journal knows when each write was committed, and arrived."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+from botocore.exceptions import ClientError
+from click.testing import CliRunner
+from conftest import IRELAND, SINGAPORE, VIRGINIA, wait_until
+
+import gtlab
+from gtlab import background, measure, stages
+from gtlab.cli import main
+from gtlab.lab import CALLER_HEADER, Lab
+from gtlab.measure import planning, probes, reads, wire
+from gtlab.measure.reads import Read
+from gtlab.measure.schedule import Schedule
+
+TARGETS = [VIRGINIA, IRELAND]
+
+
+@pytest.fixture(scope="module")
+def lab():
+    """A lab in a cloud of its own, where tests may break the world."""
+    with background.throwaway("fast", seed=4):
+        lab = gtlab.connect(home=SINGAPORE, replicas=TARGETS)
+        stages.ensure_global_table(lab)
+        yield lab
+
+
+@pytest.fixture
+def sent(monkeypatch) -> list[tuple[str, str, float]]:
+    """Every request that a measurement sends: Region, operation, and how many items it reads."""
+    found, send = [], wire.Wire.send
+
+    def noted(self, request):
+        asked = json.loads(request.body)
+        items = sum(len(each["Keys"]) for each in asked.get("RequestItems", {}).values())
+        found.append((self.region, request.headers["X-Amz-Target"].decode().rpartition(".")[2], items))
+        assert request.headers[CALLER_HEADER] == SINGAPORE
+        return send(self, request)
+
+    monkeypatch.setattr(wire.Wire, "send", noted)
+    return found
+
+
+def true_times(lab: Lab, lags: pd.DataFrame) -> pd.DataFrame:
+    """The lags with ``committed_ms`` and ``visible_ms``, since each put's sending, by the journal."""
+    events = lab.events(kinds=["write", "delivery"], table="Music")
+    events = events[events["key"].str.contains("gtlab-probe") & ~events["deleted"].fillna(False)]
+    events["probe"] = events["key"].str.extract(r"-(\d+) /", expand=False).astype(int)
+    events["at"] = events["time"].astype("int64").astype(float)
+    events["at"] *= {"ns": 1e-9, "us": 1e-6, "ms": 1e-3}[events["time"].dt.unit]
+    newest = events.drop_duplicates(["probe", "kind", "region"], keep="last")  # of this measurement
+    at = newest.set_index(["kind", "probe", "region"])["at"]
+    return lags.assign(
+        committed_ms=[(at["write", row.probe, row.source] - row.sent_at) * 1000 for row in lags.itertuples()],
+        visible_ms=[(at["delivery", row.probe, row.target] - row.sent_at) * 1000 for row in lags.itertuples()])
+
+
+def share_within(found: pd.DataFrame, low: str, true: pd.Series, high: str) -> float:
+    return float(((found[low] <= true) & (true <= found[high])).mean())
+
+
+def assert_no_probes(lab: Lab) -> None:
+    def left(region: str) -> int:
+        return sum("probe" in item["Artist"]["S"] for item in lab.client(region).scan(TableName="Music")["Items"])
+
+    wait_until(lambda: not any(left(region) for region in lab.regions), "the probes to be gone")
+
+
+# --- what reads prove ---
+
+def read(sent: float, answered: float, saw=(), missed=()) -> Read:
+    return Read(sent, answered, frozenset(saw), frozenset(missed))
+
+
+def test_a_read_proves_that_it_was_served_between_sending_and_answer():
+    found = reads.seen([read(1.0, 1.2, missed=[7]), read(1.1, 1.3, missed=[7]), read(1.2, 1.4, saw=[7]),
+                        read(1.3, 1.5, saw=[7])])[7]
+    assert found.hard == (1.1, 1.4) and found.reads == 4 and found.missed_again == 0 and found.symmetric
+    # The path takes 0.1 s each way, less what the service may have taken: 2 ms in all.
+    assert found.refined == pytest.approx((1.199, 1.301))
+
+
+def test_all_overlapping_reads_count_not_only_neighbours():
+    """A late answer may bring the earlier news: the third read was sent last, and answered first."""
+    found = reads.seen([read(1.00, 1.30, saw=[1]), read(1.01, 1.90, missed=[1]), read(1.02, 1.22, saw=[1]),
+                        read(0.90, 1.10, missed=[1])])[1]
+    assert found.hard == (1.01, 1.22) and found.missed_again == 0
+
+
+def test_what_a_read_took_beyond_the_smallest_round_trip_is_uncertain():
+    found = reads.seen([read(0.0, 0.2, missed=[1]), read(0.3, 0.9, missed=[1]), read(1.0, 1.5, saw=[1])])[1]
+    assert found.refined == pytest.approx((0.3 + 0.099, 1.5 - 0.099))
+
+
+def test_a_read_is_judged_by_the_reads_around_it():
+    """The path was shorter once, long ago: that says nothing of now."""
+    trips = [0.1] * 40 + [0.2] * 200
+    assert reads.smallest_around(trips)[200] == 0.2 and reads.smallest_around(trips)[0] == 0.1
+    assert all(least <= trip for least, trip in zip(reads.smallest_around(trips), trips, strict=True))
+
+
+def test_reads_that_miss_what_was_seen_before_widen_the_interval_and_are_counted():
+    found = reads.seen([read(1.0, 1.1, missed=[1]), read(1.1, 1.2, saw=[1]), read(1.3, 1.4, missed=[1]),
+                        read(1.5, 1.6, saw=[1])])[1]
+    assert found.hard == (1.0, 1.6) and found.missed_again == 1
+    assert not found.symmetric and found.refined == found.hard
+
+
+def test_nothing_is_known_of_what_was_never_seen_but_that_it_was_missed():
+    found = reads.seen([read(1.0, 1.1, missed=[1]), read(1.2, 1.3, missed=[1])])[1]
+    assert found.hard == (1.2, float("inf"))
+    assert reads.seen([read(1.0, 1.1, saw=[2])])[2].hard == (-float("inf"), 1.1)
+    assert reads.seen([read(1.0, 1.1)]) == {}  # UnprocessedKeys: neither
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_bounds_hold_the_truth_whatever_the_delays(seed):
+    """Hard bounds with any delays, refined ones with delays of which each way has the same least."""
+    chance, true, least = random.Random(seed), {probe: 1.0 + probe / 10 for probe in range(20)}, 0.1
+    found = {"any": [], "alike": []}
+    for number in range(600):
+        sent = number / 200
+        there, back = chance.uniform(0.0, 0.3), chance.uniform(0.0, 0.3)
+        alike = (least + chance.expovariate(100), least + chance.expovariate(100))
+        if number % 8 == 0:
+            alike = (least, least)
+        for kind, (way, home) in (("any", (there, back)), ("alike", alike)):
+            saw = {probe for probe, when in true.items() if sent + way >= when}
+            found[kind].append(read(sent, sent + way + home, saw, true.keys() - saw))
+    for probe, seen in reads.seen(found["any"]).items():
+        assert seen.hard.low <= true[probe] <= seen.hard.high
+    for probe, seen in reads.seen(found["alike"]).items():
+        assert seen.refined.low <= true[probe] <= seen.refined.high
+        assert seen.refined.high - seen.refined.low < 0.05 and seen.symmetric
+
+
+# --- the schedule ---
+
+def test_a_schedule_leaves_out_moments_that_passed_by_and_counts_them():
+    def slow_once(due: float) -> None:
+        if len(schedule.late_s) == 1:
+            time.sleep(0.055)  # the very thing that do() must not do
+
+    schedule = Schedule(0.01, slow_once, calls=4)
+    schedule.start()
+    wait_until(lambda: not schedule.running, "four calls")
+    assert schedule.skipped >= 3 and len(schedule.late_s) == 4
+
+
+def test_a_schedule_that_catches_up_makes_every_call():
+    made = []
+
+    def slow_once(due: float) -> None:
+        made.append(due)
+        if len(made) == 1:
+            time.sleep(0.055)
+
+    schedule = Schedule(0.01, slow_once, catch_up=True, calls=8)
+    schedule.start()
+    wait_until(lambda: not schedule.running, "eight calls")
+    assert [round(due - made[0], 3) for due in made] == [round(n / 100, 3) for n in range(8)]
+    assert schedule.skipped == 0 and max(schedule.late_s) > 0.03
+
+
+# --- the truth ---
+
+def test_every_interval_holds_the_truth(lab):
+    found = true_times(lab, measure.replication_lag(lab, "Music", samples=30, every_ms=10))
+    lag = found["visible_ms"] - found["committed_ms"]
+    assert len(found) == 60
+    assert share_within(found, "missed_ms", found["visible_ms"], "seen_ms") == 1
+    assert share_within(found, "hard_min_ms", lag, "hard_max_ms") == 1
+    assert share_within(found, "visible_min_ms", found["visible_ms"], "visible_max_ms") == 1
+    assert share_within(found, "committed_min_ms", found["committed_ms"], "committed_max_ms") == 1
+    assert share_within(found, "lag_min_ms", lag, "lag_max_ms") == 1
+    assert (found["committed_max_ms"] <= found["put_ms"]).all() and (found["missed_again"] == 0).all()
+
+
+def test_on_realistic_distances_the_refined_interval_is_a_fraction_of_the_round_trip():
+    with background.throwaway("realistic", seed=6):
+        lab = gtlab.connect(home=SINGAPORE, replicas=[VIRGINIA])
+        stages.ensure_global_table(lab)
+        found = true_times(lab, measure.replication_lag(lab, "Music", samples=30))
+    lag = found["visible_ms"] - found["committed_ms"]
+    assert share_within(found, "hard_min_ms", lag, "hard_max_ms") == 1
+    assert share_within(found, "lag_min_ms", lag, "lag_max_ms") == 1
+    assert share_within(found, "visible_min_ms", found["visible_ms"], "visible_max_ms") == 1
+    widths = measure.widths(found).iloc[0]
+    assert widths["hard_width_ms"] > widths["rtt_ms"] > 170  # 219 ms is the median
+    # 27 ms on a quiet machine, whatever the distance.
+    assert widths["refined_width_ms"] < 80 and widths["refined_width_ms"] < widths["hard_width_ms"] / 2
+    assert found["symmetric"].all()
+    # Distance is told apart: the lag does not hold the reader's way.
+    assert (found["rtt_ms"] > 170).all() and (found["source_rtt_ms"] < 50).all()
+
+
+def test_a_lag_is_no_latency_a_link_that_is_slow_for_readers_only_changes_nothing(lab):
+    """With the lag fixed, a slower way to the target widens the hard interval, and moves neither."""
+    with lab.world.lag(0.2), lab.world.slow(SINGAPORE, VIRGINIA, 300):
+        found = measure.replication_lag(lab, "Music", targets=VIRGINIA, samples=10)
+    assert (found["hard_min_ms"] <= 200).all() and (found["hard_max_ms"] >= 200).all()
+    assert ((found["lag_min_ms"] <= 201) & (found["lag_max_ms"] >= 199)).all()
+    assert found["rtt_ms"].iloc[0] > 300 and ((found["hard_max_ms"] - found["hard_min_ms"]) > 300).all()
+
+
+# --- cost, and what is sent ---
+
+def test_a_plan_equals_what_is_sent(lab, sent):
+    with lab.world.lag(1.0):  # what a plan expects
+        planned = measure.plan(lab, "Music", targets=VIRGINIA, samples=30, every_ms=20)
+        assert sent == []
+        found = measure.replication_lag(lab, "Music", targets=VIRGINIA, samples=30, every_ms=20)
+    told = {(row["region"], row["what"]): row for row in found.attrs["sent"]}
+    counted = {(SINGAPORE, "put"): [each for each in sent if each[1] == "PutItem"],
+               (SINGAPORE, "read at home"): [each for each in sent if each[:2] == (SINGAPORE, "BatchGetItem")],
+               (VIRGINIA, "read"): [each for each in sent if each[0] == VIRGINIA]}
+    for place, requests in counted.items():
+        assert told[place]["requests"] == len(requests), place
+        assert told[place]["failed"] == 0
+    assert told[VIRGINIA, "read"]["units"] == sum(items for *_, items in counted[VIRGINIA, "read"]) / 2
+    for row in planned.itertuples():
+        real = told[row.region, row.what]
+        assert real["requests"] <= row.requests_most and real["units"] <= row.units_most
+        assert real["requests"] == pytest.approx(row.requests, rel=0.35)
+        if row.unit == "write":
+            assert (real["requests"], real["units"]) == (row.requests, row.units)
+    assert found.attrs["seconds"] == pytest.approx(planned.attrs["seconds"], rel=0.4)
+
+
+def test_a_plan_counts_units_and_dollars(lab):
+    planned = measure.plan(lab, "Music", samples=100).set_index(["region", "what"])
+    put = planned.loc[(SINGAPORE, "put")]
+    assert (put["requests"], put["units"], put["unit"]) == (100, 300, "write")  # each write in all three Regions
+    assert put["dollars"] == pytest.approx(300 * 0.625e-6)
+    read_there = planned.loc[(VIRGINIA, "read")]
+    assert read_there["dollars"] == pytest.approx(read_there["units"] * 0.125e-6)
+    assert planned["dollars_most"].sum() == pytest.approx(planned.attrs["dollars_most"])
+    assert 0 < planned.attrs["dollars"] < planned.attrs["dollars_most"] < 0.2
+    assert "us-east-1" in planned.attrs["prices"] and "aws.amazon.com" in planned.attrs["prices"]
+    strong = measure.plan(lab, "Music", samples=100, consistent=True).set_index(["region", "what"])
+    assert strong.loc[(VIRGINIA, "read"), "units"] == pytest.approx(2 * read_there["units"])
+    assert "dollars" in planning.words(measure.plan(lab, "Music"))
+
+
+def test_more_targets_send_no_more_requests_a_second(lab):
+    both = measure.plan(lab, "Music").attrs["requests_per_s"]
+    assert both == measure.plan(lab, "Music", targets=VIRGINIA).attrs["requests_per_s"] < 250
+
+
+def test_a_table_whose_capacity_does_not_bear_the_polls_is_refused_on_aws(lab, monkeypatch):
+    monkeypatch.setattr(lab, "backend", "aws")
+    with pytest.raises(ValueError, match=r"Table Music has 1 read units a second provisioned in us-east-1.*on-demand"):
+        measure.replication_lag(lab, "Music", samples=1)
+
+
+def test_more_probes_than_a_batch_holds_are_all_asked_for(lab):
+    with lab.world.lag(2.5):
+        found = measure.replication_lag(lab, "Music", targets=VIRGINIA, samples=150, rate=100, every_ms=20)
+    assert found["seen_ms"].notna().all() and (found["hard_min_ms"] <= 2500).all()
+    assert (found["hard_max_ms"] >= 2500).all()
+
+
+# --- slow and broken ones ---
+
+def test_a_slow_target_delays_nothing(lab):
+    with lab.world.slow(SINGAPORE, IRELAND, 1500):
+        found = measure.replication_lag(lab, "Music", samples=20)
+    by_target = dict(list(found.groupby("target")))
+    assert by_target[IRELAND]["rtt_ms"].iloc[0] > 1500
+    # The puts went out on time all the same, and the other target is known as finely as ever.
+    gaps = by_target[VIRGINIA]["sent_ms"].diff().dropna()
+    assert gaps.median() == pytest.approx(100, abs=20) and found["sent_ms"].max() < 3000
+    widths = measure.widths(found).set_index("target")
+    assert widths.loc[VIRGINIA, "hard_width_ms"] < 400 < 1500 < widths.loc[IRELAND, "hard_width_ms"]
+    polls = {row["region"]: row["requests"] for row in found.attrs["sent"] if row["what"] == "read"}
+    assert polls[VIRGINIA] > 100
+
+
+def test_a_target_that_is_down_for_a_while_is_waited_for(lab):
+    def down_for_a_while() -> None:
+        time.sleep(1.2)
+        with lab.world.outage(VIRGINIA, "error"):
+            time.sleep(1.0)
+
+    helper = threading.Thread(target=down_for_a_while)
+    helper.start()
+    found = measure.replication_lag(lab, "Music", samples=15, every_ms=20)
+    helper.join()
+    there = found[found["target"] == VIRGINIA]
+    assert there["seen_ms"].notna().all() and (there["hard_max_ms"] > 500).any()
+    failed = {row["region"]: row["failed"] for row in found.attrs["sent"] if row["what"] == "read"}
+    assert failed[VIRGINIA] > 5 and failed[IRELAND] == 0
+
+
+def test_what_is_never_seen_is_kept_as_later_than_the_last_miss(lab):
+    with lab.world.lag(60, SINGAPORE, IRELAND), pytest.raises(TimeoutError, match="not seen in eu-west-1 within 1 s"):
+        measure.replication_lag(lab, "Music", samples=2, timeout_s=1)
+    # One in the middle is late, the others come.
+    done = threading.Event()
+
+    def late_for_a_moment() -> None:
+        time.sleep(1.2)
+        with lab.world.lag(60, SINGAPORE, IRELAND):
+            done.wait(0.5)
+
+    helper = threading.Thread(target=late_for_a_moment)
+    helper.start()
+    found = measure.replication_lag(lab, "Music", samples=20, timeout_s=2)
+    helper.join()
+    there = found[found["target"] == IRELAND]
+    unseen = there[there["seen_ms"].isna()]
+    assert 0 < len(unseen) < 20
+    assert unseen["lag_max_ms"].isna().all() and (unseen["lag_min_ms"] > 1000).all()
+    assert measure.summary(found).set_index("target").loc[IRELAND, "not_seen"] == len(unseen)
+
+
+def test_ctrl_c_keeps_what_was_measured_and_cleans_up(lab, capsys):
+    interrupt = threading.Timer(2.5, signal.raise_signal, [signal.SIGINT])
+    interrupt.start()
+    began = time.monotonic()
+    found = measure.replication_lag(lab, "Music", samples=2000)
+    assert time.monotonic() - began < 20
+    probes_put = found["probe"].nunique()
+    assert 3 <= probes_put < 60 and found["seen_ms"].notna().sum() >= 4
+    assert f"Stopped after {probes_put} of 2000 probes" in capsys.readouterr().out
+    assert_no_probes(lab)
+    assert len(measure.replication_lag(lab, "Music", samples=1)) == 2  # nothing is left behind that would disturb
+
+
+def test_refusals_of_the_service_are_raised(lab):
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        measure.replication_lag(lab, "Nowhere", samples=1)
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        measure.latency(lab, "Nowhere", samples=1)
+
+
+def test_a_clean_up_that_fails_is_told_and_costs_nothing(lab, capsys):
+    probes.delete(lab, "Nowhere", SINGAPORE, [{"Artist": {"S": "x"}}])
+    assert "Probe items are left in table Nowhere" in capsys.readouterr().out
+
+
+# --- latency ---
+
+def test_latency_counts_the_waiting_of_calls_that_came_while_the_service_was_slow(lab):
+    """A loop would send one call in the slow second. Sent on a schedule, all that came then are counted."""
+    def slow_for_a_moment() -> None:
+        time.sleep(1.0)
+        with lab.world.slow(SINGAPORE, VIRGINIA, 1000):
+            time.sleep(1.0)
+
+    helper = threading.Thread(target=slow_for_a_moment)
+    helper.start()
+    found = measure.latency(lab, "Music", [VIRGINIA], samples=40, rate=20)
+    helper.join()
+    assert 8 <= (found["ms"] > 900).sum() <= 40
+    table = measure.percentiles(found, by=["region"])
+    assert table["max_ms"].item() > 900 and table["p50_ms"].item() < 500
+
+
+def test_percentiles_are_the_smallest_time_that_so_many_kept():
+    found = measure.percentiles(pd.DataFrame({
+        "operation": "get", "region": VIRGINIA, "ms": [float(n) for n in range(1, 1001)], "error": None,
+        "backend": "x"}))
+    assert list(found.columns) == ["operation", "region", "calls", "failed", "p50_ms", "p90_ms", "p99_ms", "p99_9_ms",
+                                   "max_ms", "backend"]
+    assert list(found.iloc[0, 2:9]) == [1000, 0, 501, 901, 991, 1000, 1000]
+
+
+def test_one_table_says_what_strong_consistency_costs(lab):
+    home = lab.client(SINGAPORE)
+    home.create_table(TableName="Strong", BillingMode="PAY_PER_REQUEST",
+                      AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+                      KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}])
+    gtlab.watch.tables(lab, "Strong", "ACTIVE", [SINGAPORE])
+    home.update_table(TableName="Strong", MultiRegionConsistency="STRONG",
+                      ReplicaUpdates=[{"Create": {"RegionName": region}} for region in TARGETS])
+    gtlab.watch.tables(lab, "Strong", "ACTIVE", lab.regions)
+    found = measure.compare(lab, ["Music", "Strong"], samples=15)
+    assert set(zip(found["table"], found["consistency"], strict=True)) == {("Music", "eventual"), ("Strong", "strong")}
+    assert len(found) == 2 * 3 * 3 and (found["calls"] == 15).all() and (found["failed"] == 0).all()
+    p50 = found.set_index(["table", "operation", "region"])["p50_ms"]
+    # On the fast network the nearest other member is some 18 ms away: a strong put and a strong get wait for it.
+    for operation in ("put", "strong get"):
+        assert p50["Strong", operation, SINGAPORE] > p50["Music", operation, SINGAPORE] + 8
+    assert p50["Strong", "get", SINGAPORE] < p50["Strong", "put", SINGAPORE] - 5
+    assert set(found.loc[found["where"] == "home", "region"]) == {SINGAPORE}
+    with pytest.raises(ValueError, match="no table Nowhere in"):
+        measure.compare(lab, "Nowhere")
+
+
+# --- the command ---
+
+class Tags(HTMLParser):
+    """Counts a page's tags, and notes whatever they fetch; what is in scripts is no tag."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts, self.strays = Counter(), []
+
+    def handle_starttag(self, tag, attributes):
+        self.counts[tag] += 1
+        self.strays += [value for name, value in attributes if name in ("src", "href")]
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(main, ["measure", *arguments])
+
+
+@pytest.mark.parametrize("kind", [".csv", ".html"])
+def test_the_command_measures_and_writes(lab, tmp_path, kind):
+    out = tmp_path / f"lags{kind}"
+    ran = run("--source", SINGAPORE, "--targets", f"{VIRGINIA},{IRELAND}", "--samples", "8", "--out", str(out))
+    assert ran.exit_code == 0, ran.output
+    for told in ("percentile", IRELAND, "simulated", "Written:"):
+        assert told in ran.output
+    text = out.read_text(encoding="utf-8")
+    if kind == ".csv":
+        assert len(pd.read_csv(out)) == 16
+        return
+    assert "simulated: local cloud, fast network" in text and "t-visibility" in text
+    page = Tags()
+    page.feed(text)
+    assert page.counts["table"] == 3 and page.counts["script"] >= 4  # plotly itself, and three charts
+    assert page.strays == []
+
+
+def test_the_command_measures_other_endpoints(lab):
+    urls = [f"{region}={lab.client(region).meta.endpoint_url}" for region in (SINGAPORE, VIRGINIA)]
+    ran = run("--source", SINGAPORE, "--targets", VIRGINIA, "--samples", "2", "--table", "Music",
+              "--endpoint", urls[0], "--endpoint", urls[1])
+    assert ran.exit_code == 0, ran.output
+    assert "other endpoints" in ran.output
+
+
+@pytest.mark.parametrize(("arguments", "text"), [
+    (["--targets", "mars"], "'mars' is not a Region"),
+    (["--targets", SINGAPORE], "is the source"),
+    (["--targets", VIRGINIA, "--out", "lags.txt"], "ends in none of"),
+    (["--targets", VIRGINIA, "--out", "no/such/folder/lags.csv"], "There is no folder"),
+    (["--targets", VIRGINIA, "--table", "Nowhere"], "ResourceNotFoundException"),
+    (["--targets", VIRGINIA, "--backend", "aws"], "--table NAME"),
+    (["--targets", VIRGINIA, "--endpoint", "somewhere"], "is no endpoint"),
+    (["--targets", VIRGINIA, "--endpoint", f"{VIRGINIA}=http://127.0.0.1:1"], f"No endpoint was given for {SINGAPORE}"),
+    (["--targets", VIRGINIA, "--table", "Music", "--endpoint", f"{VIRGINIA}=http://127.0.0.1:1",
+      "--endpoint", f"{SINGAPORE}=http://127.0.0.1:1"], "other endpoints: Could not connect"),
+])
+def test_the_users_mistakes_are_told_in_a_line(lab, arguments, text):
+    ran = run("--source", SINGAPORE, "--samples", "1", *arguments)
+    assert ran.exit_code == 1 and isinstance(ran.exception, SystemExit)
+    assert text in ran.output and "Traceback" not in ran.output
+    assert ran.output.strip().splitlines()[-1].startswith("Error: ")
+
+
+def test_parquet_without_its_package_says_what_to_install(lab, monkeypatch):
+    from gtlab.measure import report
+
+    monkeypatch.setattr(report.importlib.util, "find_spec", lambda name: None)
+    ran = run("--source", SINGAPORE, "--targets", VIRGINIA, "--out", "lags.parquet")
+    assert ran.exit_code == 1 and "pip install fastparquet" in ran.output
+
+
+def test_aws_is_asked_only_after_its_cost_was_told(lab, monkeypatch):
+    """A lab that says it is AWS: the cost is told, the question asked, and nothing sent where the answer is no."""
+    from gtlab.measure import report
+
+    here = gtlab.connect(home=SINGAPORE, replicas=[VIRGINIA])
+    monkeypatch.setattr(here, "backend", "aws")
+    monkeypatch.setattr(report, "open_lab", lambda *_: here)
+    monkeypatch.setattr(report, "replication_lag", lambda *_: pytest.fail("it went on"))
+    ran = run("--source", SINGAPORE, "--targets", VIRGINIA, "--table", "Music", "--backend", "aws")
+    assert "dollars" in ran.output and "at your cost" in ran.output
+    assert ran.output.index("dollars") < ran.output.index("at your cost")

@@ -1,0 +1,168 @@
+"""What is said of all writes from a few measured intervals: held against distributions whose truth is known."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gtlab import statistics
+
+SHIFT, MEDIAN, SIGMA, WIDTH = 90.0, 450.0, 0.5, 25.0  # milliseconds; a lag like the local cloud's, and how it is known
+Z = {50: 0.0, 90: 1.2815515655446004, 99: 2.3263478740408408}
+
+
+def true(percentile: int) -> float:
+    return SHIFT + MEDIAN * math.exp(SIGMA * Z[percentile])
+
+
+def intervals(probes: int, seed: int, target: str = "us-east-1", ack_ms: float = 8.0) -> pd.DataFrame:
+    """Intervals that hold draws of a shifted log-normal, placed at random around them."""
+    chance = np.random.default_rng(seed)
+    lag = SHIFT + MEDIAN * np.exp(SIGMA * chance.standard_normal(probes))
+    low = lag - WIDTH * chance.uniform(size=probes)
+    return pd.DataFrame({"source": "ap-southeast-1", "target": target, "lag_min_ms": low, "lag_max_ms": low + WIDTH,
+                         "put_ms": ack_ms, "visible_min_ms": low + ack_ms, "visible_max_ms": low + WIDTH + ack_ms,
+                         "rtt_ms": 200.0, "backend": "made up"})
+
+
+@pytest.mark.parametrize("percentile", [50, 90])
+def test_confidence_intervals_hold_the_true_percentile_as_often_as_they_say(percentile):
+    held = 0
+    for seed in range(200):
+        row = statistics.percentiles(intervals(120, seed), [percentile]).iloc[0]
+        held += row["ci_low_ms"] <= true(percentile) <= row["ci_high_ms"]
+    assert held >= 186  # 95 % of 200, less two standard deviations
+    assert row["ci_high_ms"] - row["ci_low_ms"] < 700
+
+
+def test_confidence_intervals_are_not_wider_than_they_need_be():
+    """A lower level is held less often: the width is the sample's, not a safety margin."""
+    held = 0
+    for seed in range(200):
+        exact = intervals(120, seed).assign(lag_max_ms=lambda rows: rows["lag_min_ms"])  # the draw itself, less a bit
+        middle = true(50) - WIDTH / 2
+        row = statistics.percentiles(exact, [50], level=0.5).iloc[0]
+        held += row["ci_low_ms"] <= middle <= row["ci_high_ms"]
+    assert 80 <= held <= 130
+
+
+def test_the_percentile_of_the_probes_lies_between_its_bounds():
+    chance = intervals(500, seed=3)
+    found = statistics.percentiles(chance, [50, 90, 99])
+    assert list(found.columns) == ["source", "target", "probes", "percentile", "low_ms", "high_ms", "ci_low_ms",
+                                   "ci_high_ms", "backend"]
+    assert list(found["percentile"]) == [50, 90, 99] and (found["probes"] == 500).all()
+    assert (found["high_ms"] - found["low_ms"]).to_numpy() == pytest.approx([WIDTH] * 3, abs=12)
+    assert (found["ci_low_ms"] <= found["low_ms"]).all() and (found["high_ms"] <= found["ci_high_ms"]).all()
+    assert np.isfinite(found["ci_high_ms"]).all()
+
+
+def test_too_few_probes_bound_no_high_percentile():
+    assert statistics.percentiles(intervals(298, 1), [99])["ci_high_ms"].item() == math.inf
+    assert math.isfinite(statistics.percentiles(intervals(380, 1), [99])["ci_high_ms"].item())
+
+
+def test_probes_that_were_not_seen_count_as_late_ones():
+    lags = intervals(100, 4)
+    lags.loc[:19, "lag_max_ms"] = math.nan
+    found = statistics.percentiles(lags, [50, 90]).set_index("percentile")
+    assert math.isfinite(found.loc[50, "high_ms"]) and found.loc[90, "high_ms"] == math.inf
+    assert found.loc[50, "high_ms"] > statistics.percentiles(intervals(100, 4), [50])["high_ms"].item()
+
+
+def test_targets_are_told_apart():
+    both = pd.concat([intervals(50, 1), intervals(50, 2, "eu-west-1")], ignore_index=True)
+    assert list(statistics.percentiles(both, [50])["target"]) == ["us-east-1", "eu-west-1"]
+    assert list(statistics.fit(both)["target"]) == ["us-east-1", "us-east-1", "eu-west-1", "eu-west-1"]
+    assert set(statistics.t_visibility(both, [100])["target"]) == {"us-east-1", "eu-west-1"}
+
+
+def test_the_fit_finds_the_distribution_that_the_lags_were_drawn_from():
+    found = statistics.fit(intervals(1500, 5)).set_index("distribution")
+    shifted, plain = found.loc["shifted log-normal"], found.loc["log-normal"]
+    assert shifted["shift_ms"] == pytest.approx(SHIFT, abs=40)
+    assert shifted["median_ms"] == pytest.approx(SHIFT + MEDIAN, rel=0.05)
+    assert shifted["sigma"] == pytest.approx(SIGMA, abs=0.07)
+    assert shifted["aic"] < plain["aic"] and plain["shift_ms"] == 0
+    assert shifted["distance"] < 0.03 and shifted["p_value"] > 0.05 > plain["p_value"]
+
+
+def test_a_plain_log_normal_needs_no_shift():
+    lags = intervals(400, 6).assign(lag_min_ms=lambda rows: rows["lag_min_ms"] - SHIFT,
+                                    lag_max_ms=lambda rows: rows["lag_max_ms"] - SHIFT)
+    plain = statistics.fit(lags).set_index("distribution").loc["log-normal"]
+    assert plain["median_ms"] == pytest.approx(MEDIAN, rel=0.08) and plain["sigma"] == pytest.approx(SIGMA, abs=0.06)
+    assert plain["p_value"] > 0.05
+
+
+def test_lags_of_two_kinds_fit_no_log_normal():
+    lags = intervals(400, 7)
+    lags.loc[::2, ["lag_min_ms", "lag_max_ms"]] += 3000
+    assert (statistics.fit(lags)["distance"] > 0.1).all() and (statistics.fit(lags)["p_value"] < 0.05).all()
+
+
+def test_unseen_probes_do_not_pull_the_fit_down():
+    lags = intervals(600, 8)
+    late = lags["lag_max_ms"] > 700
+    lags.loc[late, "lag_min_ms"], lags.loc[late, "lag_max_ms"] = 700.0, math.nan
+    found = statistics.fit(lags).set_index("distribution").loc["shifted log-normal"]
+    assert found["median_ms"] == pytest.approx(SHIFT + MEDIAN, rel=0.08) and math.isnan(found["p_value"])
+
+
+def test_t_visibility_holds_the_true_chance_at_each_time():
+    held = []
+    for seed in range(100):
+        curve = statistics.t_visibility(intervals(150, seed), [300, true(50), true(90)])
+        held.append((curve["low"] <= [chance_by(t) for t in curve["t_ms"]])
+                    & ([chance_by(t) for t in curve["t_ms"]] <= curve["high"]))
+    assert (np.mean(held, axis=0) >= 0.93).all()
+
+
+def chance_by(t: float) -> float:
+    from scipy import stats
+
+    return float(stats.lognorm.cdf(t, SIGMA, SHIFT, MEDIAN))
+
+
+def test_t_visibility_is_counted_from_the_acknowledgement():
+    lags = intervals(50, 9)
+    early = statistics.t_visibility(lags, [500])
+    later_ack = statistics.t_visibility(lags.assign(put_ms=lags["put_ms"] + 100), [400])
+    assert early["certain"].item() == later_ack["certain"].item()
+    assert early["distance_ms"].item() == 100
+
+
+def test_t_visibility_has_a_curve_of_its_own():
+    curve = statistics.t_visibility(intervals(60, 10))
+    assert list(curve.columns) == ["source", "target", "t_ms", "certain", "possible", "low", "high", "distance_ms",
+                                   "backend"]
+    assert curve["t_ms"].is_monotonic_increasing and curve["certain"].is_monotonic_increasing
+    assert (curve["certain"] <= curve["possible"]).all()
+    assert (curve["low"] <= curve["certain"]).all() and (curve["possible"] <= curve["high"]).all()
+    first, last = curve.iloc[0], curve.iloc[-1]
+    assert (first["certain"], first["low"]) == (0, 0) and (last["certain"], last["high"]) == (1, 1)
+    assert last["low"] < 1 and first["high"] > 0  # sixty probes prove neither never nor always
+
+
+@pytest.mark.parametrize(("ask", "text"), [
+    (lambda lags: statistics.percentiles(lags, [0, 50]), "between 0 and 100"),
+    (lambda lags: statistics.percentiles(lags, level=1.0), "level is 1.0"),
+    (lambda lags: statistics.percentiles(lags.drop(columns="lag_max_ms")), "lacks the column 'lag_max_ms'"),
+    (lambda lags: statistics.percentiles(lags.head(0)), "no rows"),
+    (lambda lags: statistics.fit(lags.head(2)), "2 probes are too few"),
+    (lambda lags: statistics.t_visibility(lags.drop(columns="put_ms")), "lacks the column 'put_ms'"),
+    (lambda lags: statistics.t_visibility(lags, level=0), "level is 0"),
+])
+def test_what_makes_no_sense_is_explained(ask, text):
+    with pytest.raises(ValueError, match=text):
+        ask(intervals(20, 1))
+
+
+def test_importing_gtlab_imports_no_scipy():
+    code = "import sys, gtlab.statistics, gtlab.measure; sys.exit(bool({'scipy', 'pandas'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
