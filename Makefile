@@ -10,6 +10,8 @@ LOCK  := requirements.lock
 TEST_HOME := $(CURDIR)/out/test-home
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 UV ?= uv
+# Tests at a time. Most of them wait, for a kernel or for a table, so more than there are cores.
+WORKERS ?= 4
 ARGS ?=
 
 # Candidates for the Python that makes .venv; `make setup PYTHON=/path/to/python3.12` chooses one.
@@ -35,7 +37,7 @@ test: setup ## Run the test suite
 	@mkdir -p "$(TEST_HOME)"
 	@exec env -u AWS_PROFILE -u AWS_ENDPOINT_URL -u XDG_STATE_HOME -u XDG_CONFIG_HOME -u XDG_DATA_HOME \
 	  -u XDG_CACHE_HOME HOME="$(TEST_HOME)" GTLAB_HOME="$(TEST_HOME)/gtlab" \
-	  $(BIN)/python -m pytest $(ARGS)
+	  $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 lint: setup ## Check the style of code and notebooks
 	@$(BIN)/python -m ruff check $(ARGS) .

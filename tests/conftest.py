@@ -1,4 +1,5 @@
-"""One local cloud for the whole run, in a folder of its own; every test that asks for ``account`` is alone in it."""
+"""One local cloud for each process that runs tests, in a folder of its own; a test that asks for ``account`` is alone
+in it."""
 
 from __future__ import annotations
 

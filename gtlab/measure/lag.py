@@ -35,8 +35,8 @@ def replication_lag(lab: Lab, table: str, source: str = "", targets: str | Itera
     """Put items at ``source``, ``rate`` a second, and poll every target until each is seen there.
 
     ``source`` defaults to the home Region, ``targets`` to the lab's other Regions. A poll reads all the probes that are
-    awaited in a Region, and a new one is sent every ``every_ms`` (default: 5 ms a target, so that all targets together
-    get 200 a second) while others are still on their way: how finely the arrival is known does not depend on how far
+    awaited in a Region, and a new one is sent every ``every_ms`` (default: 3 ms a target, so that all targets together
+    get 333 a second) while others are still on their way: how finely the arrival is known does not depend on how far
     away the Region is. Nothing waits for a slow answer. Reads are eventually consistent unless ``consistent``. A probe
     that is not seen within ``timeout_s`` of its put is given up. The probe items are deleted at the end, and after
     Ctrl-C, which keeps what was measured. :func:`plan` tells beforehand what all this sends.

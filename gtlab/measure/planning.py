@@ -20,6 +20,7 @@ PRICES = {"write": 0.625e-6, "read": 0.125e-6}
 PRICES_FROM = ("on-demand prices of us-east-1 since 2024-11-01, https://aws.amazon.com/dynamodb/pricing/on-demand/; "
                "other Regions differ; data transfer is not counted")
 
+EVERY_MS = 3.0       # between two polls, of all targets together
 WARM_UP_S = 0.5      # polls before the first put: connections are opened, round trips become known
 HOME_EVERY_S = 0.1   # between two reads at the source, which tell how far away it is
 EXPECTED_LAG_S = 1.0  # "within a second, typically", says AWS; only for what a plan expects
@@ -56,7 +57,7 @@ def setting(lab: Lab, source: str, targets: str | Iterable[str], samples: int, r
     source, for its other members."""
     source, targets = checked(lab, source, targets)
     if every_ms is None:
-        every_ms = 5.0 * len(targets)
+        every_ms = EVERY_MS * len(targets)
     at_least(1, samples=samples, every_ms=every_ms)
     at_least(0.1, rate=rate, timeout_s=timeout_s)
     if samples >= 1_000_000 or rate > 100:

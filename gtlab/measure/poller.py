@@ -14,7 +14,7 @@ from gtlab.measure.reads import Read
 from gtlab.measure.schedule import Schedule
 from gtlab.measure.wire import THROTTLED, Reply, Wire
 
-_MOST_UNDER_WAY = 128   # polls; a Region that does not answer gets no more than these
+_MOST_UNDER_WAY = 192   # polls; a Region that does not answer gets no more than these
 _SIGNED_ANEW_S = 60.0   # a signature holds for five minutes
 NEVER = 0               # the number of a probe that is never put: something to ask for while nothing is awaited
 
