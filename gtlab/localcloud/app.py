@@ -137,16 +137,21 @@ class App:
     def _saved(self) -> bool:
         """Whether all that has happened is on disk: nobody is told of what the end of this process would undo."""
         try:
-            if self._keeper.save() and self._tidying is None:
-                self._tidying = asyncio.get_running_loop().call_later(TIDY_S, self._tidy)
+            if self._keeper.save():
+                self._tidy_soon()
             return True
         except sqlite3.Error:
             log.exception("the state cannot be written")
             return False
 
+    def _tidy_soon(self) -> None:
+        if self._tidying is None:
+            self._tidying = asyncio.get_running_loop().call_later(TIDY_S, self._tidy)
+
     def _tidy(self) -> None:
         self._tidying = None
         try:
+            self._keeper.save()
             self._keeper.tidy()
         except sqlite3.Error:
             log.exception("the state cannot be tidied")
@@ -171,7 +176,7 @@ class App:
             self._keeper.cloud.tick(time.time())
         except Exception:
             log.exception("a tick failed")
-        self._saved()
+        self._tidy_soon()  # what happened by itself is saved with the next answer, which may tell of it
         self.turned()
 
 
