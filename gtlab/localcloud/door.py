@@ -49,7 +49,7 @@ class Connection(HttpToolsProtocol):
         self.region, self.held_for = region, None
         self._limits = limits
         self._stage, self._timed = _IDLE, None
-        self._head = self._fed = 0  # bytes of the request that is coming: its head's, and all so far on the wire
+        self._fed = 0               # bytes of the request that is coming, so far on the wire
         self._piece = 0             # bytes at hand that belong to no earlier request
         self._offers = False        # the request offers to speak another protocol
         self._refusal: Refusal | None = None
@@ -138,23 +138,12 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {"gtlab": self}
         self._stage = _HEAD
-        self._head = 0
         self._fed = self._piece
-
-    def on_url(self, url: bytes) -> None:
-        self.url += url
-        self._count_head(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        self._count_head(len(name) + len(value) + 4)
-        if len(self.headers) > self._limits.headers:
-            self._fault(Refusal("RequestHeaderFieldsTooLargeException",
-                                f"A request may have {self._limits.headers} headers.", 431))
 
     def on_headers_complete(self) -> None:
         if self.parser.get_http_version() not in ("1.1", "1.0"):
             self._fault(_malformed("The local cloud speaks HTTP/1.1."))
+        self._check_head()
         if self.url != b"/":
             self._check_target()
         for name, value in self.headers:
@@ -177,10 +166,13 @@ class Connection(HttpToolsProtocol):
             self._piece = 0
             self._stop_timer()
 
-    def _count_head(self, size: int) -> None:
-        self._head += size
-        if self._head > self._limits.head_bytes:
-            self._fault(_too_long_a_head(self._limits))
+    def _check_head(self) -> None:
+        limits, headers = self._limits, self.headers
+        if len(self.url) + sum([len(name) + len(value) + 4 for name, value in headers]) > limits.head_bytes:
+            self._fault(_too_long_a_head(limits))
+        if len(headers) > limits.headers:
+            self._fault(Refusal("RequestHeaderFieldsTooLargeException", f"A request may have {limits.headers} headers.",
+                                431))
 
     def _check_target(self) -> None:
         if not _TARGET.fullmatch(self.url):
