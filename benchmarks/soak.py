@@ -21,7 +21,7 @@ from crashes import REGIONS, TABLE, client, make_table
 from gtlab import background
 
 ITEMS = 1000
-WARM_UP = 1 / 3       # of the run: until every stream's shards hold as much as they may, and the journal too
+WARM_UP = 1 / 2       # of the run: until every stream's shards hold as much as they may, and the journal too
 EVERY_S = 10.0
 THREADS = 4           # a Region and kind of call
 
@@ -103,7 +103,7 @@ def play(minutes: float, writes: float, reads: float) -> None:
         print(f"{kind}s a second {len(values) / seconds:>8.1f}   p50 {values[len(values) // 2]:.1f} ms, "
               f"p99 {values[int(len(values) * 0.99)]:.1f} ms")
     print(f"calls more than a second late {sum(load.late for load in loads)}, failed {len(failed)} {failed[:3]}")
-    print(f"memory: {samples[0][1]:.0f} MB at first, {kept[0][1]:.1f} after warm-up (a third of the run), "
+    print(f"memory: {samples[0][1]:.0f} MB at first, {kept[0][1]:.1f} after warm-up (half of the run), "
           f"{kept[-1][1]:.1f} at the end, most {max(size for _, size in kept):.1f}")
     on_disk = sum(path.stat().st_size for path in background.state_folder().glob("cloud.sqlite3*")) / 2**20
     print(f"slope after warm-up {slope:+.1f} MB an hour; on disk {on_disk:.0f} MB")
