@@ -6,6 +6,8 @@ STAMP := $(VENV)/.gtlab-setup
 # Present only while packages are being installed: one left over means an interrupted set-up.
 HALF  := $(VENV)/.gtlab-half
 LOCK  := requirements.lock
+# Other projects' servers, for the benchmarks only: their requirements are none of gtlab's.
+PEERS := .peers
 # The tests' home folder: nothing in the real one is read or written.
 TEST_HOME := $(CURDIR)/out/test-home
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
@@ -18,7 +20,7 @@ ARGS ?=
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab tour test lint lock clean FORCE
+.PHONY: help setup lab tour test lint bench lock clean FORCE
 
 help: ## List these commands
 	@echo 'gtlab: a hands-on course on DynamoDB global tables'
@@ -42,15 +44,28 @@ test: setup ## Run the test suite
 lint: setup ## Check the style of code and notebooks
 	@$(BIN)/python -m ruff check $(ARGS) .
 
-lock: ## Bring requirements.lock up to date (needs uv; ARGS=--upgrade for the newest releases)
+bench: setup $(PEERS)/.stamp ## Run the benchmarks (about half an hour, on a quiet machine) and keep the figures in benchmarks/RESULTS.md
+	@exec $(BIN)/python benchmarks --moto $(PEERS)/bin/python $(ARGS)
+
+$(PEERS)/.stamp: benchmarks/peers.lock | setup
+	@rm -rf $(PEERS)
+	@$(BIN)/python -m venv $(PEERS)
+	@echo "Installing what gtlab is compared with into $(PEERS)"
+	@$(PEERS)/bin/python -m pip --quiet --disable-pip-version-check --no-input install --no-deps --require-hashes \
+	  --requirement benchmarks/peers.lock
+	@touch $@
+
+lock: ## Bring the lock files up to date (needs uv; ARGS=--upgrade for the newest releases)
 	@command -v $(UV) >/dev/null || { echo 'make lock needs uv: python3 -m pip install uv' >&2; exit 1; }
 	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(UV) pip compile --quiet --universal --generate-hashes \
 	  --python-version 3.11 --all-extras --no-annotate $(ARGS) \
 	  --output-file $(LOCK) pyproject.toml
+	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(UV) pip compile --quiet --universal --generate-hashes \
+	  --python-version 3.11 --no-annotate $(ARGS) --output-file benchmarks/peers.lock benchmarks/peers.in
 	@echo "$(LOCK): $$(grep -c == $(LOCK)) packages"
 
 clean: ## Remove .venv, out/ and caches (not the local cloud's state)
-	rm -rf $(VENV) out dist build .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) out dist build .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp holds the folder it was made in: scripts in .venv name that folder, so a moved checkout starts anew.

@@ -1,0 +1,83 @@
+"""Runs benchmarks one after the other and keeps what they print in RESULTS.md, with the machine that they ran on.
+
+Usage: python benchmarks [--moto PYTHON] [NAME …]; without names all but the long ones (crashes, soak) are run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "RESULTS.md"
+# Name of the script → what it is asked.
+USUAL = {"start": [], "served_rate": [], "replication": [], "course": [], "probe_accuracy": ["2000"]}
+LONG = {"crashes": ["100", "2026"], "soak": ["30"]}
+
+
+def machine() -> str:
+    """What this runs on, in words."""
+    cpu, memory = platform.processor() or platform.machine(), ""
+    try:
+        cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M).group(1)
+        memory = f", {int(Path('/proc/meminfo').read_text().split()[1]) / 2**20:.0f} GiB"
+    except (OSError, AttributeError):  # another system tells less
+        pass
+    load = f"load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else "load unknown"
+    return f"{time.strftime('%Y-%m-%d')}: {platform.system()}, {os.cpu_count()} cores ({cpu}){memory}, {load}."
+
+
+def keep(name: str, text: str) -> None:
+    """Put a section in the place of the one of that name, or at the end."""
+    sections = re.split(r"^(?=## )", RESULTS.read_text(), flags=re.M)
+    mine = f"## {name}\n\n{text}\n"
+    found = [at for at, section in enumerate(sections) if section.startswith(f"## {name}\n")]
+    if found:
+        sections[found[0]] = mine if found[0] == len(sections) - 1 else mine + "\n"
+    else:
+        sections[-1] = sections[-1].rstrip("\n") + "\n\n"
+        sections.append(mine)
+    RESULTS.write_text("".join(sections))
+
+
+def run(name: str, arguments: list[str]) -> bool:
+    on = machine()
+    print(f"\n{name}: {on}", flush=True)
+    command = [sys.executable, str(HERE / f"{name}.py"), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    printed = []
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        printed.append(line)
+    if process.wait() == 0:
+        told = " ".join(["python", f"benchmarks/{name}.py", *arguments])
+        keep(name, f"{on}\n\n```\n$ {told}\n{''.join(printed)}```")
+    return process.returncode == 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python benchmarks")
+    known = USUAL | LONG
+    parser.add_argument("names", nargs="*", metavar="NAME",
+                        help=f"of {', '.join(known)}; default: {', '.join(USUAL)}")
+    parser.add_argument("--moto", help="a Python with moto and its server, for served_rate")
+    asked, failed = parser.parse_args(), []
+    if unknown := [name for name in asked.names if name not in known]:
+        parser.error(f"there is no benchmark {unknown[0]}; there are: {', '.join(known)}")
+    for name in asked.names or USUAL:
+        arguments = known[name] + (["--moto", asked.moto] if asked.moto and name == "served_rate" else [])
+        if not run(name, arguments):
+            failed.append(name)
+    if failed:
+        print(f"Failed, and so not kept: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
