@@ -1,6 +1,6 @@
 """Application Auto Scaling, as much of it as a global table with provisioned capacity needs.
 
-Targets and policies are kept and shown; nothing is scaled by them: the local cloud does not meter capacity.
+Targets and policies are kept and shown; nothing is scaled by them.
 """
 
 from __future__ import annotations
