@@ -8,6 +8,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -156,8 +157,9 @@ class Pretend:
         """botocore takes what this returns for the response: the request never leaves the process."""
         headers = {name.lower(): value.decode() if isinstance(value, bytes) else str(value)
                    for name, value in request.headers.items()}
+        url = urlsplit(request.url)
         try:
-            call = wire.parse(headers, request.body)
+            call = wire.parse(headers, request.body or b"", request.method, f"{url.path}?{url.query}")
             hold = self.cloud.begin(call)
             self.now += hold.seconds
             try:

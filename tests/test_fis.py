@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import subprocess
@@ -10,46 +9,20 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
-from unittest.mock import patch
-from urllib.parse import urlsplit
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from conftest import IRELAND, ON_DEMAND, VIRGINIA, Pretend, wait_active, wait_until
+from conftest import IRELAND, ON_DEMAND, VIRGINIA, wait_active, wait_until
 from test_current import KEY, OHIO, add, item, refused, remove, replicas, table
 from test_strong import OREGON, STRONG, create
 
 import gtlab
 from gtlab import background
-from gtlab.localcloud import wire
 
 ACCOUNT = "1" * 12
 PAUSE = "aws:dynamodb:global-table-pause-replication"
 SID = "DoNotModifyFisDynamoDbPauseReplicationEXP"
-
-
-class Rest(Pretend):
-    """Calls of rest-json services need their method and path."""
-
-    def _answer(self, request, **more):
-        url = urlsplit(request.url)
-        parse = functools.partial(wire.parse, method=request.method, target=f"{url.path}?{url.query}")
-        with patch.object(wire, "parse", parse):
-            return super()._answer(request, **more)
-
-
-@pytest.fixture
-def pretend() -> Rest:
-    return Rest()
-
-
-@pytest.fixture
-def ohio(pretend):
-    client = pretend.client(OHIO)
-    client.create_table(**ON_DEMAND)
-    pretend.wait(15)
-    return client
 
 
 @pytest.fixture
