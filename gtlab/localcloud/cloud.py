@@ -23,6 +23,7 @@ from gtlab.localcloud.journal import Journal
 from gtlab.localcloud.legacy import HISTORIC, Legacy
 from gtlab.localcloud.legacy_settings import LegacySettings
 from gtlab.localcloud.legacy_writes import Mark, Marks, marked, replicated
+from gtlab.localcloud.metrics import Metrics
 from gtlab.localcloud.replication import Delivery, Replication
 from gtlab.localcloud.streams import RETENTION_S, Streams
 from gtlab.localcloud.strong import Hold, Strong
@@ -73,6 +74,7 @@ class Cloud:
         self.current = Current(world, self.tables, self.groups, self.replication, self.scaling)
         self.fis = Fis(world, self.tables, self.groups, self.current, self.journal)
         self.capacity = Capacity(world)
+        self.metrics = Metrics()
         self.strong = Strong(world, self.current, self.groups, self.replication, self.fis.pauses)
         self.legacy = Legacy(world, self.tables, self.groups, face=legacy_api)
         self.legacy_settings = LegacySettings(world, self.tables, self.legacy, self.scaling)
@@ -103,6 +105,8 @@ class Cloud:
         if call.service == "fis":
             self._may_change_settings(call)
             return _json(_operation(_FIS, call)(self.fis, call.account, call.region, call.input, now))
+        if call.service == "cloudwatch":
+            return _json(_operation(_CLOUDWATCH, call)(self.metrics, call.account, call.region, call.input))
         if call.service == "dynamodbstreams":
             return _json(_STREAM_OPERATIONS[call.operation](self.streams)(call.account, call.region, call.input, now))
         data = _by_name(call)
@@ -272,10 +276,17 @@ class Cloud:
             self.journal.discarded(table, key, delivery, winner, now)
             return
         self.journal.delivery(table, key, delivery, now, looked)
+        self._publish(group, delivery, now)
         old = engine.item(table, delivery.key)
         for new in replicated(old, delivery) if group.version == LEGACY else [delivery.item]:
             self._apply(Change(table, delivery.key, old, new), now)
             old = new
+
+    def _publish(self, group: Group, delivery: Delivery, now: float) -> None:
+        """The latency that the service publishes: not of strong groups, nor of what a replica is filled with."""
+        written = delivery.version.time_us / 1e6
+        if written >= group.joined.get(delivery.target, 0.0) and not self.current.is_strong(group.id):
+            self.metrics.replicated(group.table(delivery.source), delivery.target, (now - written) * 1e3, now)
 
     def _charge_delivery(self, group: Group, table: TableId, delivery: Delivery, now: float) -> None:
         """A delivery consumes what a write does, even if what is there is newer; in the legacy version twice as much
@@ -435,6 +446,12 @@ _STREAM_OPERATIONS: dict[str, Callable] = {
     "DescribeStream": lambda streams: streams.describe_stream,
     "GetShardIterator": lambda streams: streams.get_shard_iterator,
     "GetRecords": lambda streams: streams.get_records,
+}
+
+_CLOUDWATCH: dict[str, Callable] = {
+    "GetMetricStatistics": Metrics.get_statistics,
+    "GetMetricData": Metrics.get_data,
+    "ListMetrics": Metrics.list,
 }
 
 _SCALING: dict[str, Callable] = {

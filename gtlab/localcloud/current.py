@@ -118,6 +118,10 @@ class Current:
         """Whether there is any strongly consistent group."""
         return any(state.strong for state in self._states.values())
 
+    def is_strong(self, group_id: str) -> bool:
+        state = self._states.get(group_id)
+        return bool(state and state.strong)
+
     def strong_members(self, table: TableId) -> list[str] | None:
         """The Regions that share a strongly consistent group with a table, witness included; None if it is in none."""
         state = self.state(table)

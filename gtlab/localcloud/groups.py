@@ -29,6 +29,7 @@ class Group:
     version: str
     created: float
     members: list[str] = field(default_factory=list)
+    joined: dict[str, float] = field(default_factory=dict)  # when each became a member
     settled: float = 0.0        # legacy: CREATING, later UPDATING, until then
     complete: bool = False      # legacy: it has been ACTIVE
 
@@ -86,6 +87,7 @@ class Groups:
     def join(self, group: Group, region: str, now: float) -> None:
         """A Region's table becomes a member. Items that it has keep no older version than this moment's."""
         group.members.insert(0, region)
+        group.joined[region] = now
         self._replication.join(group.id, region)
         for key, _ in engine.items(group.table(region)):
             self._replication.adopt(group.id, region, key, now)
@@ -94,6 +96,7 @@ class Groups:
     def leave(self, group: Group, region: str, now: float) -> None:
         """A Region's table stops replicating; the table is not touched. The last to leave ends the group."""
         group.members.remove(region)
+        group.joined.pop(region, None)
         self._journal.member(group.table(region), joined=False, at=now)
         self._replication.leave(group.id, region)
         if not group.members:

@@ -24,7 +24,7 @@ CALLER_HEADER = "x-gtlab-caller"
 
 # Prefix of X-Amz-Target → botocore's name of the service.
 _TARGETS = {"DynamoDB_20120810": "dynamodb", "DynamoDBStreams_20120810": "dynamodbstreams",
-            "AnyScaleFrontendService": "application-autoscaling"}
+            "AnyScaleFrontendService": "application-autoscaling", "GraniteServiceVersion20100801": "cloudwatch"}
 # Services that are called by method and path (rest-json): their names in the credential scope, and botocore's.
 _REST = ("fis",)
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request")

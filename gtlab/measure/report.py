@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-import importlib.util
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +13,13 @@ from gtlab import stages
 from gtlab.lab import Lab, connect
 from gtlab.measure import planning, views
 from gtlab.measure.lag import replication_lag
+from gtlab.measure.published import beside_published, published
 
 if TYPE_CHECKING:
     import pandas as pd
 
 KINDS = (".csv", ".parquet", ".html")
+_MOST_MINUTES = 1439  # that the service's figures are asked for
 _STYLE = """body{font-family:system-ui,'Segoe UI','DejaVu Sans',Arial,sans-serif;max-width:920px;margin:2em auto;
 padding:0 1em;color:#1F2933}table{border-collapse:collapse;font-size:14px;margin:1em 0}
 th,td{border-bottom:1px solid #E6E9ED;padding:4px 10px;text-align:right;white-space:nowrap}th{color:#5A6572}
@@ -58,8 +60,9 @@ def run(source: str, targets: str, samples: int, *, out: Path | None, backend: s
         return True
     say(table_of(lags).to_string(index=False))
     say(f"({lags['backend'].iloc[0]}; times in ms; each pair of columns holds the figure between them)")
+    beside = _beside_published(lab, table or stages.TABLE, lags, say)
     if out:
-        write(lags, out)
+        write(lags, out, beside)
         say(f"Written: {out}")
     return True
 
@@ -84,9 +87,6 @@ def check_out(out: Path | None) -> None:
         raise ValueError(f"{out} ends in none of {', '.join(KINDS)}: these are what can be written.")
     if not out.resolve().parent.is_dir():
         raise ValueError(f"There is no folder {out.resolve().parent}.")
-    if out.suffix == ".parquet" and not any(importlib.util.find_spec(name) for name in ("pyarrow", "fastparquet")):
-        raise ValueError("Parquet needs a package that gtlab does not bring: pip install fastparquet (or pyarrow). "
-                         "A .csv needs none.")
 
 
 def table_of(lags: pd.DataFrame) -> pd.DataFrame:
@@ -97,17 +97,39 @@ def table_of(lags: pd.DataFrame) -> pd.DataFrame:
     return found[["source", "target", "probes", "percentile", "low_ms", "high_ms", "ci_low_ms", "ci_high_ms"]]
 
 
-def write(lags: pd.DataFrame, out: Path) -> None:
-    """Write every row as CSV or Parquet, or a report as HTML, by the file's ending."""
+def _beside_published(lab: Lab, table: str, lags: pd.DataFrame, say: Callable[[str], None]) -> pd.DataFrame | None:
+    """What the service published meanwhile, told beside what was measured; None where it published nothing (yet)."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if lab.backend not in ("local", "aws"):
+        return None
+    minutes = min(_MOST_MINUTES, int((time.time() - lags["sent_at"].min()) / 60) + 2)
+    try:
+        service = published(lab, table, lags["source"].iloc[0], dict.fromkeys(lags["target"]), minutes=minutes)
+    except (ClientError, BotoCoreError) as error:  # a profile may lack the right to ask; what was measured stands
+        say(f"CloudWatch's ReplicationLatency could not be had: {error}")
+        return None
+    if service.empty:
+        say("CloudWatch has published no ReplicationLatency of these minutes yet; it comes some minutes later.")
+        return None
+    beside = beside_published(lags, service)
+    say("Beside it what the service published meanwhile (CloudWatch's ReplicationLatency, of all the table's writes):")
+    say(beside.drop(columns=["place", "backend"]).to_string(index=False))
+    return beside
+
+
+def write(lags: pd.DataFrame, out: Path, beside: pd.DataFrame | None = None) -> None:
+    """Write every row as CSV or Parquet, or a report as HTML, by the file's ending. ``beside``: as
+    :func:`gtlab.measure.beside_published` gives it, for the report."""
     if out.suffix == ".csv":
         lags.to_csv(out, index=False)
     elif out.suffix == ".parquet":
-        lags.to_parquet(out, index=False)
+        lags.to_parquet(out, index=False, engine="fastparquet")  # a tenth of pyarrow's size
     else:
-        out.write_text(page(lags), encoding="utf-8")
+        out.write_text(page(lags, beside), encoding="utf-8")
 
 
-def page(lags: pd.DataFrame) -> str:
+def page(lags: pd.DataFrame, beside: pd.DataFrame | None = None) -> str:
     """A report in one HTML file that needs nothing from elsewhere."""
     from gtlab import charts, statistics
 
@@ -129,6 +151,10 @@ def page(lags: pd.DataFrame) -> str:
         "<h2>t-visibility</h2>", drawn[1], "<h2>Arrivals</h2>", drawn[2]]
     if lags["probe"].nunique() >= 3:
         parts += ["<h2>Fitted distributions</h2>", _table_html(statistics.fit(lags).drop(columns="backend").round(3))]
+    if beside is not None:
+        parts += ["<h2>The service's own figure</h2><p>CloudWatch's ReplicationLatency of these minutes, of all the "
+                  "table's writes (<i>writes</i> to <i>max_ms</i>), beside the mean of these probes, which lies "
+                  "between <i>mean_min_ms</i> and <i>mean_max_ms</i>.</p>", _table_html(beside.drop(columns="backend"))]
     parts += ["<h2>What was sent</h2>", f"<pre>{html.escape(_sent_words(lags))}</pre>"]
     return (f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Replication lag</title><style>{_STYLE}'
             f"</style></head><body>{''.join(parts)}</body></html>\n")
