@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import boto3
@@ -108,21 +108,21 @@ def get(at, number: int) -> None:
     at.get_item(TableName=TABLE, Key={"id": {"S": f"item {number % 1000}"}})
 
 
-def measured(url: str, call: Callable, clients: int, calls: int) -> tuple[float, list[float]]:
-    """Calls a second, and how long each took in ms."""
+def measured(clients: Sequence, call: Callable, calls: int, first: int) -> tuple[float, list[float]]:
+    """Calls a second of several clients together, and how long each took in ms; the items from ``first`` on."""
     took: list[float] = []
 
-    def run(first: int) -> None:
-        at = client(url)
-        call(at, first)  # the connection is made, boto3 has loaded what it needs
+    def run(at, numbers: range) -> None:
+        call(at, numbers[0])  # the connection is made
         ready.wait()
-        for number in range(first, first + calls // clients):
+        for number in numbers:
             began = time.perf_counter()
             call(at, number)
             took.append((time.perf_counter() - began) * 1000)
 
-    ready = threading.Barrier(clients + 1)
-    threads = [threading.Thread(target=run, args=(each * 100_003,)) for each in range(clients)]
+    ready, each = threading.Barrier(len(clients) + 1), calls // len(clients)
+    threads = [threading.Thread(target=run, args=(at, range(first + number * each, first + (number + 1) * each)))
+               for number, at in enumerate(clients)]
     for thread in threads:
         thread.start()
     ready.wait()
@@ -134,8 +134,8 @@ def measured(url: str, call: Callable, clients: int, calls: int) -> tuple[float,
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--calls", type=int, default=2000, help="a round")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--calls", type=int, default=320, help="a round")
+    parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--moto", type=Path, help="a Python with moto and its server")
     options = parser.parse_args()
     servers: dict[str, contextlib.AbstractContextManager[str]] = {
@@ -151,12 +151,15 @@ def main() -> None:
     rates: dict[tuple[str, str, int], list[tuple[float, list[float]]]] = {}
     with contextlib.ExitStack() as stack:
         urls = {name: stack.enter_context(server) for name, server in servers.items()}
-        for _ in range(options.rounds):  # in turn, so that a moment's noise is nobody's alone
-            for name, url in urls.items():
-                for call in (put, get):
-                    for clients in CLIENTS:
-                        rates.setdefault((name, call.__name__, clients), []).append(
-                            measured(url, call, clients, options.calls))
+        clients = {name: [client(url) for _ in range(max(CLIENTS))] for name, url in urls.items()}
+        # Short rounds in turn, so that a machine which is slow for a while is so for all, and ratios within a round.
+        for number in range(-1, options.rounds):
+            for call in (put, get):
+                for count in CLIENTS:
+                    for name, of_server in clients.items():
+                        found = measured(of_server[:count], call, options.calls, (number + 1) * options.calls)
+                        if number >= 0:  # the first round is for warming up
+                            rates.setdefault((name, call.__name__, count), []).append(found)
     print(f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, served_rate.py, "
           f"boto3 {boto3.__version__}, medians of {options.rounds} rounds of {options.calls} calls")
     print(f"{'':<34}{'call':>5}{'clients':>9}{'a second':>10}{'of floor':>10}{'p50 ms':>8}{'p99 ms':>8}")

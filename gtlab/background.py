@@ -162,8 +162,8 @@ def reset() -> list[Path]:
         elif _alive():
             raise CloudError("The local cloud of this home runs but does not answer. Stop it with: gtlab down")
         else:
-            for ending in ("", "-wal", "-shm"):
-                (state_folder() / f"{STATE_FILE}{ending}").unlink(missing_ok=True)
+            for path in state_folder().glob(f"{STATE_FILE}*"):  # with the logs beside it
+                path.unlink(missing_ok=True)
         return sorted(state_folder().glob(f"{Path(STATE_FILE).stem}-damaged-*{Path(STATE_FILE).suffix}"))
 
 

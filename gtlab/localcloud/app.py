@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 _NOT_SAVED = Refusal("ServiceUnavailable", "gtlab's local cloud cannot write its state to disk. Make room, or start it "
                      "with: gtlab up --in-memory", 503)
 MOST_AT_ONCE = 50  # deliveries that are carried out before callers get their turn again: some milliseconds' work
-TIDY_S = 0.1       # from a change to its place among the others on disk
+TIDY_S = 1.0       # from a change to its place among the others on disk: an item that changes often is put there once
 _METHODS = ("POST", "GET", "PATCH", "DELETE")  # what AWS's services are called by
 _JSON_TYPES = ("application/x-amz-json-1.0", "application/x-amz-json-1.1", "application/json")
 _DYNAMODB = ("dynamodb", "dynamodbstreams")
@@ -152,7 +152,7 @@ class App:
         self._tidying = None
         try:
             self._keeper.save()
-            self._keeper.tidy()
+            self._keeper.tidy(wait=False)
         except sqlite3.Error:
             log.exception("the state cannot be tidied")
 

@@ -31,6 +31,7 @@ class Endpoints:
                  connections: Callable[[], Iterable[Connection]]):
         self._address, self._connection, self._connections = address, connection, connections
         self._outages: dict[str, str | None] = {}
+        self._followed: dict | None = None  # the outages of the world that were followed last
         self._listeners: dict[str, socket.socket] = {}
         self._servers: dict[str, asyncio.Server] = {}
         self._opening: set[asyncio.Task] = set()
@@ -44,6 +45,10 @@ class Endpoints:
 
     def follow(self, world: World) -> None:
         """Have the ports, and the connections there are, be as the Regions are: refused, left waiting, or open."""
+        down = world.outages()
+        if down == self._followed:
+            return
+        self._followed = down
         for region in regions.REGIONS:
             outage = world.outage(region)
             if region in self._outages and self._outages[region] == outage:

@@ -3,6 +3,7 @@ token, drives it."""
 
 from __future__ import annotations
 
+import functools
 import re
 import secrets
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ class Guard:
     def check(self, headers: dict[str, str]) -> None:
         """Raise Refusal for who may not come in. Header names in lower case."""
         host = host_of(headers)
-        if self._token is None and host.lower() not in _LOOPBACK:
+        if self._token is None and host not in _LOOPBACK and host.lower() not in _LOOPBACK:
             raise _denied("The local cloud answers to its loopback address only.")
         # A browser tells where a page that sends a request is from; programs send neither header.
         if "origin" in headers and headers["origin"] != f"http://{headers['host']}":
@@ -58,10 +59,16 @@ def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
 
 def host_of(headers: dict[str, str]) -> str:
     """The name by which a client calls this server, without the port. Raises Refusal where there is none."""
-    found = _HOST.fullmatch(headers.get("host", ""))
-    if not found:
+    host = _name(headers.get("host", ""))
+    if host is None:
         raise Refusal("BadRequestException", "The request needs a Host header: the name or address of this server.")
-    return found.group(1)
+    return host
+
+
+@functools.lru_cache(maxsize=64)
+def _name(host: str) -> str | None:
+    found = _HOST.fullmatch(host)
+    return found.group(1) if found else None
 
 
 def _denied(message: str) -> Refusal:

@@ -101,10 +101,11 @@ class Keeper:
             part.clear()
         return changed
 
-    def tidy(self) -> None:
-        """What need not be done before an answer. To be called every now and then."""
+    def tidy(self, *, wait: bool = True) -> None:
+        """What need not be done before an answer; without ``wait`` it only begins. To be called every now and then.
+        Raises sqlite3.Error where the disk does not take it: nothing is lost, and the next call tries again."""
         if self._store:
-            self._store.fold()
+            self._store.fold(wait=wait)
 
     def reset(self, now: float) -> None:
         """Begin anew with an empty cloud; only the journal goes on."""
@@ -239,8 +240,7 @@ def _keep(path: Path, given: dict, note: str, make: Callable[..., Cloud], clock:
     return keeper
 
 
-def _encode(value: Any) -> bytes:
-    return msgspec.json.encode(value, enc_hook=list)
+_encode = msgspec.json.Encoder(enc_hook=list).encode  # of a value, in bytes
 
 
 def _decode(body: bytes, kind: Any) -> Any:

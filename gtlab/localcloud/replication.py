@@ -193,8 +193,10 @@ class Replication:
         return True
 
     def next_due(self) -> float | None:
-        first = self._queue[0][0] if self._queue else None
-        return min((due for due in (first, self._look_again) if due is not None), default=None)
+        if not self._queue:
+            return self._look_again
+        first = self._queue[0][0]
+        return first if self._look_again is None or first < self._look_again else self._look_again
 
     def waiting(self, group: str | None = None, region: str | None = None) -> int:
         """Deliveries that are on their way; of one group, to or from one Region, if they are named."""

@@ -6,11 +6,9 @@ told to a :class:`oracle.Judge` once it is saved, so that its books are what sur
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import shutil
-import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +24,7 @@ from gtlab.localcloud.journal import Journal
 from gtlab.localcloud.keeper import keep
 from gtlab.localcloud.oracle import Items, Judge, Stamp, Violation
 from gtlab.localcloud.replication import Delivery, Version
+from gtlab.localcloud.store import ENDINGS
 from gtlab.localcloud.strong import Hold
 from gtlab.localcloud.wire import Call
 
@@ -225,8 +224,6 @@ class Simulated:
     def _tidy(self) -> None:
         """What the process does every few seconds; a few seconds of the computer's are hours here."""
         self._keeper.tidy()
-        with contextlib.closing(sqlite3.connect(self._path)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def _tell(self, seen: _Seen) -> None:
         table, name = seen.table, seen.table.name
@@ -277,12 +274,12 @@ class Simulated:
         more. Without an image everything was."""
         image = image or self.image()
         left, self._path = self._path, next(self._paths)
-        for ending in ("", "-wal"):  # as they are at this moment: nothing is closed or brought in order
+        for ending in set(ENDINGS) - {"-shm"}:  # as they are at this moment: nothing is closed or brought in order
             source = left.with_name(left.name + ending)
             if source.exists():
                 shutil.copyfile(source, self._path.with_name(self._path.name + ending))
         self._keeper.close()  # what that writes goes into the files that are left behind
-        for ending in ("", "-wal", "-shm"):
+        for ending in ENDINGS:
             left.with_name(left.name + ending).unlink(missing_ok=True)
         self.witness.seen = []
         self._open()

@@ -7,12 +7,12 @@ type is refused here, in the service's form, and never reaches the engine.
 from __future__ import annotations
 
 import functools
-import json
 import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote
 
+import msgspec
 from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
 
@@ -101,7 +101,7 @@ def _identity(authorization: str) -> tuple[str, str]:
         raise Refusal("InvalidSignatureException",
                       f"Credential should be scoped to a valid Region, not '{region}'. "
                       f"The local cloud has: {', '.join(sorted(regions.REGIONS))}.")
-    return (key if re.fullmatch(r"\d{12}", key) else DEFAULT_ACCOUNT), region
+    return (key if len(key) == 12 and key.isascii() and key.isdigit() else DEFAULT_ACCOUNT), region
 
 
 class _Route(NamedTuple):
@@ -164,19 +164,12 @@ def _from_query(name: str, values: list[str], shape: Shape) -> Any:
 
 def _json(body: bytes) -> dict:
     try:
-        data = _DECODER.decode(body.decode() or "{}")
+        data = msgspec.json.decode(body or b"{}")  # stricter than json, and a fraction of its time
     except (ValueError, RecursionError):
         raise Refusal("SerializationException", "The request body is not valid JSON.") from None
     if not isinstance(data, dict):
         raise Refusal("SerializationException", "The request body must be a JSON object.")
     return data
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)  # made once: making it takes as long as reading a small body
 
 
 # Python type(s) of each kind of shape, as JSON brings it. bool is an int in Python, hence the care below.

@@ -181,6 +181,10 @@ class World:
         """How a Region's endpoint fails (one of OUTAGES), None where it does not."""
         return self._set["outage"].get((region,))
 
+    def outages(self) -> dict[tuple[str, ...], str]:
+        """All Regions that are down, as of now."""
+        return dict(self._set["outage"])
+
     def throttle(self, account: str, region: str, table: str) -> dict | None:
         """The limits that a table is held to: ``read_units`` and ``write_units`` where they are not its own,
         ``burst_s``. None where it is not held to any."""
