@@ -70,11 +70,12 @@ def control(url: str, method: str, path: str, body: object = None, **headers: st
         return error.code, json.load(error)
 
 
-def client_at(url: str, region: str = VIRGINIA, service: str = "dynamodb", attempts: int = 1, **options):
+def client_at(url: str, region: str = VIRGINIA, service: str = "dynamodb", attempts: int = 1,
+              patience_s: float = 10.0, **options):
     return boto3.client(service, region_name=region, endpoint_url=url, aws_access_key_id="gtlab",
                         aws_secret_access_key="x", **options, config=Config(
                             retries={"total_max_attempts": attempts, "mode": "standard"}, connect_timeout=5,
-                            read_timeout=0.5, proxies={}))
+                            read_timeout=patience_s, proxies={}))
 
 
 class Raw:
@@ -200,7 +201,7 @@ def test_a_region_that_refuses_connections(own, endpoints, world):
 def test_a_region_that_never_answers(own, endpoints, world):
     put(client_at(own.url), "before")
     for url in (own.url, endpoints[VIRGINIA]):
-        there = client_at(url)
+        there = client_at(url, patience_s=0.5)
         with Raw(int(url.rpartition(":")[2])) as waits:
             world("outage/us-east-1", "timeout")
             with pytest.raises(ReadTimeoutError):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
 from botocore.exceptions import ClientError
-from conftest import IRELAND, SINGAPORE, VIRGINIA, song, wait_until
+from conftest import IRELAND, SINGAPORE, VIRGINIA, song
 from test_current import OHIO, add
 from test_strong import OREGON, STRONG, create, replicas
 
@@ -296,12 +295,3 @@ def test_other_endpoints_have_no_cloudwatch(lab):
     for wrong in ({"minutes": 0}, {"minutes": 1440}, {"source": "mars"}, {"targets": [SINGAPORE]}):
         with pytest.raises(ValueError):
             measure.published(lab, "Music", **wrong)
-
-
-def test_over_http_with_the_signature_of_cloudwatchs_own_name(client, trio):
-    trio[0].put_item(TableName="Music", Item=song())
-    cloudwatch = client(SINGAPORE, "cloudwatch")
-    asked = METRIC | {"Dimensions": dimensions(IRELAND), "StartTime": time.time() - 600, "EndTime": time.time() + 60,
-                      "Period": 60, "Statistics": ["SampleCount"]}
-    found = wait_until(lambda: cloudwatch.get_metric_statistics(**asked)["Datapoints"], "a latency to be published")
-    assert found[0]["SampleCount"] == 1
