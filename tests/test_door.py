@@ -135,6 +135,69 @@ def post(body: bytes = b"{}", target: str = "DynamoDB_20120810.ListTables", regi
     return b"POST / HTTP/1.1\r\n" + "".join(lines).encode() + b"\r\n" + body
 
 
+# --- Answers ---
+
+def test_an_answer_comes_in_one_piece(own):
+    with Raw(own.port) as caller:
+        for _ in range(5):
+            caller.say(post())
+            assert caller.more()
+            head, _, body = caller.kept.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 ") and f"content-length: {len(body)}\r\n".encode() in head
+            caller.kept = b""
+
+
+def test_requests_come_in_pieces_together_and_with_a_question_before_the_body(own):
+    whole = post(b'{"Limit": 1}')
+    with Raw(own.port) as caller:
+        for cut in (1, len(whole) // 2, len(whole) - 12, len(whole) - 1):
+            caller.say(whole[:cut])
+            time.sleep(0.01)  # so that it is on its way by itself
+            caller.say(whole[cut:])
+            assert caller.answer()[0] == 200, cut
+        caller.say(whole * 3 + post(b"{") + whole)
+        assert [caller.answer()[0] for _ in range(5)] == [200, 200, 200, 400, 200]
+        caller.say(post(b'{"Limit": 1}', Expect="100-continue")[:-12])
+        while b"\r\n\r\n" not in caller.kept:
+            assert caller.more()
+        assert caller.kept == b"HTTP/1.1 100 Continue\r\n\r\n"
+        caller.kept = b""
+        caller.say(b'{"Limit": 1}')
+        assert caller.answer()[0] == 200
+
+
+def test_a_call_that_takes_time_and_those_behind_it_are_answered_in_order(own, world):
+    far = post(X_Gtlab_Caller=IRELAND)
+    world("slow/us-east-1/eu-west-1", 300)
+    with Raw(own.port) as caller:
+        began = time.monotonic()
+        caller.say(far + post(b'{"Limit": 1}', region="nowhere-1") + far)
+        assert [caller.answer()[0] for _ in range(3)] == [200, 400, 200]
+        assert time.monotonic() - began > 0.55
+    world("slow/us-east-1/eu-west-1")
+
+
+def test_who_does_not_keep_the_connection_is_answered_and_it_closes(own):
+    for request in (post(Connection="close"), post().replace(b"HTTP/1.1", b"HTTP/1.0", 1)):
+        with Raw(own.port) as caller:
+            caller.say(request)
+            status, headers, _ = caller.answer()
+            assert status == 200 and headers["connection"] == "close" and caller.rest() == b""
+
+
+def test_one_who_does_not_read_makes_others_wait_for_nothing(own):
+    put(client_at(own.url), "x" * 20_000)
+    read = json.dumps({"TableName": "Music", "Key": KEY}).encode()
+    with Raw(own.port) as deaf:
+        deaf.socket.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):  # answers that nobody reads fill what lies between
+            for _ in range(3000):
+                deaf.say(post(read, "DynamoDB_20120810.GetItem"))
+        assert client_at(own.url).get_item(TableName="Music", Key=KEY)["Item"]
+        deaf.socket.settimeout(10)
+        assert deaf.answer()[0] == 200
+
+
 # --- Outages ---
 
 @pytest.fixture(scope="module")

@@ -74,9 +74,9 @@ class App:
             answer = await self._aws(scope, headers, connection, receive)
             if isinstance(answer, _Down):
                 answer = await _fail(answer, connection, receive)
-            await _send(send, answer)
+            await _send(connection, answer)
         except Refusal as refusal:
-            await _send(send, _refused(refusal))
+            await _send(connection, _refused(refusal))
         except (_Gone, ClientDisconnect):
             return
         except asyncio.CancelledError:  # the cloud ends
@@ -235,12 +235,11 @@ def _refused(refusal: Refusal) -> _Answer:
     return _Answer(refusal.status, json.dumps(refusal.body()).encode(), headers=asks)
 
 
-async def _send(send, answer: _Answer) -> None:
-    await send({"type": "http.response.start", "status": answer.status, "headers": [
+async def _send(connection: Connection, answer: _Answer) -> None:
+    await connection.answer(answer.status, [
         (b"content-type", answer.type),
-        (b"content-length", str(len(answer.body)).encode()),
-        (b"x-amz-crc32", str(zlib.crc32(answer.body)).encode()),
+        (b"content-length", b"%d" % len(answer.body)),
+        (b"x-amz-crc32", b"%d" % zlib.crc32(answer.body)),
         (b"x-amzn-requestid", secrets.token_hex(26).upper().encode()),
         *answer.headers,
-    ]})
-    await send({"type": "http.response.body", "body": answer.body})
+    ], answer.body)

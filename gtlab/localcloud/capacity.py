@@ -56,6 +56,8 @@ class Capacity:
 
     def metered(self, tables: Iterable[TableId]) -> list[TableId]:
         """Those of some tables that are held to their capacity."""
+        if not self._world.throttles():
+            return []
         return [table for table in tables if self._world.throttle(*table) is not None]
 
     def left(self, table: TableId, kind: str, now: float) -> float:
@@ -66,7 +68,7 @@ class Capacity:
 
     def takes_writes(self, table: TableId, now: float) -> bool:
         """Whether a table has capacity for a write."""
-        return self.left(table, "write", now) > _LEAST
+        return not self._world.throttles() or self.left(table, "write", now) > _LEAST
 
     def charge(self, table: TableId, kind: str, units: float, now: float) -> None:
         """Take what was consumed."""

@@ -417,12 +417,12 @@ def _tables(call: Call, data: dict) -> list[TableId]:
     """The tables that a request of the data plane names."""
     if call.operation in engine.PARTIQL:
         return engine.partiql_tables(call.account, call.region, data)
+    if "TableName" in data:
+        return [TableId(call.account, call.region, data["TableName"])]
     return [TableId(call.account, call.region, name) for name in dict.fromkeys(_names(call.operation, data))]
 
 
 def _names(operation: str, data: dict) -> Iterator[str]:
-    if "TableName" in data:
-        yield data["TableName"]
     if operation.startswith("Batch"):
         yield from data.get("RequestItems", ())
     for action in data.get("TransactItems", ()):

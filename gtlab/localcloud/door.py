@@ -11,7 +11,9 @@ import contextlib
 import json
 import re
 import socket
-from typing import NamedTuple
+import types
+from collections.abc import Coroutine, Generator
+from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import httptools
@@ -20,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from gtlab.localcloud.errors import Refusal
 
 _TARGET = re.compile(rb"/(?:[!-$&-~]|%[0-9A-Fa-f]{2})*")  # a path with its query string, as a client may write it
+_SHORT_BYTES = 16 * 1024  # of a body: far below what uvicorn takes for so much that it stops reading
 _IDLE, _HEAD, _BODY = "idle", "head", "body"  # what is awaited: a request, the end of its headers, of its body
 
 
@@ -55,6 +58,8 @@ class Connection(HttpToolsProtocol):
         self._refusal: Refusal | None = None
         self._deaf = False          # what comes is thrown away
         self._running = None        # the request that the application has
+        self._short = False         # the request that is coming is given to the application when all of it is there
+        self._held_back = None      # what is given to it then
         self._timer: asyncio.TimerHandle | None = None
 
     # For the application
@@ -70,6 +75,25 @@ class Connection(HttpToolsProtocol):
         with contextlib.suppress(OSError):  # the client sees it at once, not only when the event loop comes to it
             self.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self.transport.abort()
+
+    async def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Send a whole answer to the request that the application has. ASGI's two messages would be two pieces on the
+        wire, and wake the client twice."""
+        cycle = self._running
+        if self.flow.write_paused and not cycle.disconnected:
+            await self.flow.drain()
+        if cycle.disconnected:
+            return
+        lines = [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *headers)]
+        if not cycle.keep_alive:
+            lines.append(b"connection: close\r\n")
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n",
+                                       b"" if cycle.scope["method"] == "HEAD" else body]))
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
 
     # For the server
 
@@ -146,9 +170,12 @@ class Connection(HttpToolsProtocol):
         self._check_head()
         if self.url != b"/":
             self._check_target()
+        length = 0
         for name, value in self.headers:
-            if name == b"content-length" and int(value) > self._limits.body_bytes:
-                self._fault(_too_large(self._limits))
+            if name == b"content-length":
+                length = int(value)
+                if length > self._limits.body_bytes:
+                    self._fault(_too_large(self._limits))
             elif name == b"upgrade" and b"websocket" in value.lower():
                 self._fault(_malformed("The local cloud has no WebSockets. Its events come as server-sent events: "
                                        "GET /_gtlab/v1/events with Accept: text/event-stream."))
@@ -157,6 +184,7 @@ class Connection(HttpToolsProtocol):
         self._offers = self.parser.should_upgrade()
         if not self._offers:
             self._stage = _BODY
+            self._short = 0 < length < _SHORT_BYTES and not self.expect_100_continue and not _is_own_api(self.url)
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -165,6 +193,9 @@ class Connection(HttpToolsProtocol):
             self._stage = _IDLE
             self._piece = 0
             self._stop_timer()
+            if self._held_back:
+                held_back, self._held_back = self._held_back, None
+                self._start_now(*held_back)
 
     def _check_head(self) -> None:
         limits, headers = self._limits, self.headers
@@ -193,7 +224,23 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle, app) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        if self._short and cycle is self.cycle and self._stage is _BODY:
+            self._held_back = (cycle, app)
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _start_now(self, cycle, app) -> None:
+        """Run the application as far as it comes without waiting, which mostly is to its end; a task, and another turn
+        of the event loop, would take as long as all that it does. The lab's own API, whose library asks for the task in
+        which it runs, is not called so."""
+        coroutine = cycle.run_asgi(app)
+        try:
+            awaited = coroutine.send(None)
+        except StopIteration:
+            return
+        task = self.loop.create_task(_rest_of(coroutine, awaited))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def _watch(self, stage: str | None) -> None:
         """Have the timer of a stage run; None stops it."""
@@ -246,6 +293,26 @@ class Connection(HttpToolsProtocol):
             self._running.disconnected = True
             self._running.message_event.set()
         self.pipeline.clear()
+
+
+@types.coroutine
+def _rest_of(coroutine: Coroutine, awaited: Any) -> Generator:
+    """What is left of a coroutine that was run until it awaited something."""
+    while True:
+        try:
+            sent = yield awaited
+        except BaseException as error:
+            step, given = coroutine.throw, error
+        else:
+            step, given = coroutine.send, sent
+        try:
+            awaited = step(given)
+        except StopIteration as end:
+            return end.value
+
+
+def _is_own_api(target: bytes) -> bool:
+    return target.startswith(b"/_gtlab")
 
 
 def _malformed(message: str) -> Refusal:

@@ -95,7 +95,8 @@ class Keeper:
         if self._store and changed:
             written, incarnations = dict(self._written), dict(self._incarnations)
             changes = self._settings(written, incarnations) if mine.settings else []
-            self._store.write([*changes, *self._items(), *self._replication(), *self._streams()])
+            changes += [*self._items(), *self._replication(), *self._streams()]
+            self._store.write([change for change in changes if change[2]])
             self._written, self._incarnations = written, incarnations
         for part in (mine, copies, records):
             part.clear()
@@ -141,10 +142,14 @@ class Keeper:
                                 for key, item in engine.items(table)])]
 
     def _items(self) -> list[Change]:
-        unsaved = self.cloud.unsaved
-        now = [(table, key, engine.item(table, key)) for table, key in unsaved.items]
-        changes = [(PUT, "items", [(*table, *key, _encode(item)) for table, key, item in now if item is not None]),
-                   (DELETE, "items", [(*table, *key) for table, key, item in now if item is None])]
+        unsaved, there, gone = self.cloud.unsaved, [], []
+        for table, key in unsaved.items:
+            item = engine.item(table, key)
+            if item is None:
+                gone.append((*table, *key))
+            else:
+                there.append((*table, *key, _encode(item)))
+        changes = [(PUT, "items", there), (DELETE, "items", gone)]
         if unsaved.tokens:
             answers = [(token, engine.token(*token)) for token in unsaved.tokens]
             changes += [(PUT, "tokens", [(*token, _encode(answer)) for token, answer in answers if answer is not None]),
@@ -153,14 +158,20 @@ class Keeper:
 
     def _replication(self) -> list[Change]:
         replication = self.cloud.replication
-        unsaved = replication.unsaved
-        keys = unsaved.versions | {(*copy, key) for copy in unsaved.copies for key in replication.keys_of(*copy)}
-        now = [(group, region, key, replication.entry(group, region, key)) for group, region, key in keys]
+        unsaved, known, forgotten = replication.unsaved, [], []
+        keys = unsaved.versions
+        if unsaved.copies:
+            keys = keys | {(*copy, key) for copy in unsaved.copies for key in replication.keys_of(*copy)}
+        for group, region, key in keys:
+            entry = replication.entry(group, region, key)
+            if entry is None:
+                forgotten.append((group, region, *key))
+            else:
+                known.append((group, region, *key, *entry[0], entry[1]))
         return [
             (DELETE_ALL, "versions", list(unsaved.copies)),
-            (PUT, "versions", [(group, region, *key, *entry[0], entry[1]) for group, region, key, entry in now
-                               if entry is not None]),
-            (DELETE, "versions", [(group, region, *key) for group, region, key, entry in now if entry is None]),
+            (PUT, "versions", known),
+            (DELETE, "versions", forgotten),
             (PUT, "deliveries", [
                 (each.n, each.group, each.source, each.target, *each.key,
                  None if each.item is None else _encode(each.item), *each.version, each.due)
@@ -169,6 +180,8 @@ class Keeper:
 
     def _streams(self) -> list[Change]:
         streams, unsaved = self.cloud.streams, self.cloud.streams.unsaved
+        if not unsaved.trimmed:
+            return [(PUT, "records", unsaved.records.copy())]
         begins = [(arn, shard, streams.begins(arn, shard)) for arn, shard in unsaved.trimmed]
         return [(PUT, "records", unsaved.records.copy()),
                 (DELETE_BEFORE, "records", [each for each in begins if each[2] is not None]),

@@ -39,6 +39,9 @@ _TABLES = {
 }
 
 
+_pack = msgspec.msgpack.Encoder().encode
+
+
 class Damaged(Exception):
     """The files are none of ours, or are not whole; the text says in what way."""
 
@@ -111,8 +114,10 @@ class Store:
 
     def write(self, changes: list[Change]) -> None:
         """Keep changes: all of them, or none. Raises sqlite3.Error where the disk does not take them."""
-        with _the_disks():
-            self._logs[0].append(self._last + 1, msgspec.msgpack.encode(changes))
+        try:
+            self._logs[0].append(self._last + 1, _pack(changes))
+        except OSError as error:
+            raise _as_sqlites(error) from error
         self._last += 1
         self._unfolded += changes
 
@@ -216,9 +221,13 @@ def _the_disks() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raised = sqlite3.OperationalError(str(error))
-        raised.sqlite_errorname = "SQLITE_IOERR"
-        raise raised from error
+        raise _as_sqlites(error) from error
+
+
+def _as_sqlites(error: OSError) -> sqlite3.OperationalError:
+    raised = sqlite3.OperationalError(str(error))
+    raised.sqlite_errorname = "SQLITE_IOERR"
+    return raised
 
 
 def is_the_disks(error: Exception) -> bool:

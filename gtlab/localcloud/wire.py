@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote
 
@@ -180,45 +180,52 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-class _Plan(NamedTuple):
+@dataclass
+class _Plan:
     """What a shape of the model asks for. Shapes have names, and plans stand for them: a model makes its shapes anew
     wherever they occur."""
 
     kind: str
     types: tuple[type, ...]
-    members: dict[str, str]    # of a structure: name → name of its shape
     required: tuple[str, ...]
-    inner: str                 # shape of a list's members, or of a map's values
     is_number: bool            # a number that is written as a string
+    members: dict[str, _Plan] = field(default_factory=dict)  # of a structure
+    inner: _Plan | None = None                               # of a list's members, or of a map's values
+
+
+_plans: dict[tuple[str, str], _Plan] = {}
+
+
+def _plan(service: str, shape: Shape) -> _Plan:
+    plan = _plans.get((service, shape.name))
+    if plan is None:
+        kind = shape.type_name
+        required = tuple(shape.required_members) if kind == "structure" else ()
+        plan = _plans[service, shape.name] = _Plan(kind, _KINDS[kind], required, shape.name == "NumberAttributeValue")
+        if kind == "structure":  # after it is known: an attribute's value may hold others
+            plan.members = {name: _plan(service, member) for name, member in shape.members.items()}
+        elif kind in ("list", "map"):
+            plan.inner = _plan(service, shape.member if kind == "list" else shape.value)
+    return plan
 
 
 @functools.cache
-def _plan(service: str, name: str) -> _Plan:
-    shape = model(service).shape_for(name)
-    kind = shape.type_name
-    members = {each: member.name for each, member in shape.members.items()} if kind == "structure" else {}
-    inner = shape.member.name if kind == "list" else shape.value.name if kind == "map" else ""
-    return _Plan(kind, _KINDS[kind], members, tuple(shape.required_members) if members else (), inner,
-                 name == "NumberAttributeValue")
-
-
-@functools.cache
-def _input_of(service: str, operation: str) -> str | None:
+def _plan_of(service: str, operation: str) -> _Plan | None:
     shape = model(service).operation_model(operation).input_shape
-    return shape.name if shape else None
+    return _plan(service, shape) if shape else None
 
 
 def check_input(service: str, operation: str, data: dict) -> None:
     """Refuse what is not of the model's types, and what lacks a required member; drop what the model does not know."""
-    name = _input_of(service, operation)
-    if name is not None:
-        _check(service, data, _plan(service, name), None, 0)
+    plan = _plan_of(service, operation)
+    if plan is not None:
+        _check(data, plan, None, 0)
 
 
 _Path = tuple["_Path", str] | None  # the way to a value, from its end: put together only where it is told
 
 
-def _check(service: str, value: Any, plan: _Plan, path: _Path, depth: int) -> None:
+def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise invalid("Nesting Levels have exceeded supported limits")
     kind = plan.kind
@@ -226,24 +233,20 @@ def _check(service: str, value: Any, plan: _Plan, path: _Path, depth: int) -> No
         told = _told(path)
         raise Refusal("SerializationException", f"{_json_kind(value)} can not be converted to {_wanted(kind)}"
                       + (f" at '{told}'" if told else ""))
-    if kind == "string" or kind == "blob":
-        _check_text(value)
-        if plan.is_number and not _NUMBER.fullmatch(value):
+    if plan.is_number:
+        if not _NUMBER.fullmatch(value):
             raise invalid(f"The parameter cannot be converted to a numeric value: {value}")
     elif kind == "structure":
-        _check_members(service, value, plan, path, depth)
+        _check_members(value, plan, path, depth)
     elif kind == "list":
-        inner = _plan(service, plan.inner)
         for at, item in enumerate(value, start=1):
-            _check(service, item, inner, (path, f"{at}.member"), depth + 1)
+            _check(item, plan.inner, (path, f"{at}.member"), depth + 1)
     elif kind == "map":
-        inner = _plan(service, plan.inner)
         for key, item in value.items():
-            _check_text(key)
-            _check(service, item, inner, (path, f"{key}.member"), depth + 1)
+            _check(item, plan.inner, (path, f"{key}.member"), depth + 1)
 
 
-def _check_members(service: str, value: dict, plan: _Plan, path: _Path, depth: int) -> None:
+def _check_members(value: dict, plan: _Plan, path: _Path, depth: int) -> None:
     members = plan.members
     for name in [name for name, given in value.items() if given is None or name not in members]:
         del value[name]  # to the service, JSON null is an absent member, and one that it does not know is not there
@@ -252,7 +255,9 @@ def _check_members(service: str, value: dict, plan: _Plan, path: _Path, depth: i
         raise invalid(_constraints([f"Value null at '{_told((path, name))}' failed to satisfy constraint: "
                                     "Member must not be null" for name in missing]))
     for name, given in value.items():
-        _check(service, given, _plan(service, members[name]), (path, name), depth + 1)
+        member = members[name]
+        if type(given) is not str or member.kind != "string" or member.is_number:  # most are just text
+            _check(given, member, (path, name), depth + 1)
 
 
 def _told(path: _Path) -> str:
@@ -262,13 +267,6 @@ def _told(path: _Path) -> str:
         path, part = path
         parts.append(part if part.endswith(".member") else part[:1].lower() + part[1:])
     return ".".join(reversed(parts))
-
-
-def _check_text(value: str) -> None:
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # lone surrogates: JSON can spell them, UTF-8 cannot
-        raise Refusal("SerializationException", "A string in the request is not valid Unicode.") from None
 
 
 def _constraints(failures: list[str]) -> str:

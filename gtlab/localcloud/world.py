@@ -190,8 +190,14 @@ class World:
         ``burst_s``. None where it is not held to any."""
         return self._set["throttle"].get((account, region, table))
 
+    def throttles(self) -> bool:
+        """Whether any table is held to limits."""
+        return bool(self._set["throttle"])
+
     def reachable(self, a: str, b: str) -> bool:
         """Whether anything passes between two Regions."""
+        if not (self._set["partition"] or self._set["isolate"] or self._set["outage"]):
+            return True
         parted, cut_off = self._set["partition"], (self._set["isolate"], self._set["outage"])
         return not ((parted and _pair(a, b) in parted)
                     or any((region,) in regions_off for regions_off in cut_off if regions_off for region in (a, b)))
