@@ -72,14 +72,15 @@ REGIONS: dict[str, Region] = {
 
 
 class UnknownRegion(ValueError):
-    """A code that is not in the catalogue. The text says what is near it and how to list all."""
+    """A code that is not in the catalogue. The text says what is near it, and lists all: who reads it may be on the
+    command line, or use the local cloud from another language."""
 
     def __init__(self, code: object) -> None:
         near = _near(code) if isinstance(code, str) else []
         meant = f" Did you mean {', '.join(f'{c} = {REGIONS[c].name}' for c in near)}?" if near else ""
         super().__init__(
             f"{code!r} is not a Region gtlab knows.{meant}"
-            f" All {len(REGIONS)}: from gtlab.regions import REGIONS; list(REGIONS)"
+            f" All {len(REGIONS)}: {', '.join(sorted(REGIONS))}"
         )
         self.code = code
         self.near = near
