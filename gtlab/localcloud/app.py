@@ -103,18 +103,21 @@ class App:
                           f"'{call.region}': this is the endpoint of {connection.region}.")
         cloud = self._keeper.cloud  # a reset may put another in its place
         away = cloud.world.round_trip_s(call.caller, call.region)
-        await _pass(away / 2)
+        if away:
+            await asyncio.sleep(away / 2)
         if down := self._down(call.region):
             return down
         hold = cloud.begin(call)
         try:
-            await _pass(hold.seconds)
-            if down := self._down(call.region):
-                return down
+            if hold.seconds:
+                await asyncio.sleep(hold.seconds)
+                if down := self._down(call.region):
+                    return down
             answer = self._carry_out(call)
         finally:
             cloud.end(hold)
-        await _pass(away / 2)
+        if away:
+            await asyncio.sleep(away / 2)
         return answer
 
     def _down(self, region: str | None) -> _Down | None:
@@ -212,11 +215,6 @@ async def _fail(down: _Down, connection: Connection, receive) -> _Answer:
             pass
     connection.abort()
     raise _Gone
-
-
-async def _pass(seconds: float) -> None:
-    if seconds > 0:
-        await asyncio.sleep(seconds)
 
 
 async def _read(receive) -> bytes:

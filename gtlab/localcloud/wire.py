@@ -32,8 +32,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?
 _MAX_DEPTH = 40  # deeper than the 32 levels an item may have, far above any other input
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One API call. ``caller`` is the Region the caller says it is in, or None for nowhere."""
 
     account: str
