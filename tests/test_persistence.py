@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import boto3
@@ -215,6 +216,31 @@ def test_a_damaged_file_is_set_aside_and_told(home, harm):
     kill(cloud)
     cloud, _ = background.up()
     assert at(cloud, OHIO).list_tables()["TableNames"] == ["Music"] and background.status(cloud)["note"] == ""
+
+
+def test_a_damaged_log_is_set_aside_with_its_file_and_told(home):
+    cloud, _ = background.up(network="instant")
+    at(cloud, OHIO).create_table(**ON_DEMAND)
+
+    def caught_before_it_is_folded() -> Path | None:
+        put(cloud, OHIO, "precious", at=str(time.monotonic()))
+        os.kill(cloud.pid, signal.SIGSTOP)
+        found = next((path for path in home.glob("cloud.sqlite3-log*") if path.stat().st_size), None)
+        if found is None:
+            os.kill(cloud.pid, signal.SIGCONT)
+        return found
+
+    written = wait_until(caught_before_it_is_folded, "a log to be written")
+    content = written.read_bytes()
+    harmed = content[:-5] + bytes([content[-5] ^ 1]) + content[-4:]
+    kill(cloud)
+    written.write_bytes(harmed)
+    cloud, _ = background.up()
+    assert at(cloud, OHIO).list_tables()["TableNames"] == []
+    aside, = home.glob(f"cloud-damaged-*.sqlite3{written.name.removeprefix('cloud.sqlite3')}")
+    assert aside.read_bytes() == harmed
+    note = background.status(cloud)["note"]
+    assert f"{written.name} is damaged" in note and "cloud-damaged-" in note
 
 
 def write_documents(path: Path, statement: str) -> None:
