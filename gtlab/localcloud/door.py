@@ -131,7 +131,9 @@ class Connection(HttpToolsProtocol):
             self._refuse(self._refusal or _malformed("The request is not HTTP/1.1 as RFC 9112 has it."))
             return
         answers = self._running is not None and not self._running.response_complete
-        self._watch(None if answers and self._stage is _IDLE else self._stage)
+        # Where an answer went out, uvicorn's own timer runs.
+        timed = answers or self.timeout_keep_alive_task is not None
+        self._watch(None if timed and self._stage is _IDLE else self._stage)
 
     def _feed(self, data: bytes) -> None:
         while data:

@@ -91,8 +91,9 @@ class Keeper:
         cloud, copies, records = self.cloud, self.cloud.replication.unsaved, self.cloud.streams.unsaved
         mine = cloud.unsaved
         mine.settings |= bool(copies.copies)
-        changed = bool(mine.settings or mine.items or mine.tokens or copies or records.records or records.trimmed)
-        if self._store and changed:
+        if not (mine.settings or mine.items or mine.tokens or copies or records.records or records.trimmed):
+            return False
+        if self._store:
             written, incarnations = dict(self._written), dict(self._incarnations)
             changes = self._settings(written, incarnations) if mine.settings else []
             changes += [*self._items(), *self._replication(), *self._streams()]
@@ -100,7 +101,7 @@ class Keeper:
             self._written, self._incarnations = written, incarnations
         for part in (mine, copies, records):
             part.clear()
-        return changed
+        return True
 
     def tidy(self, *, wait: bool = True) -> None:
         """What need not be done before an answer; without ``wait`` it only begins. To be called every now and then.
