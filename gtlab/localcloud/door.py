@@ -115,7 +115,7 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self._stop_timer()
         self._disconnect()
-        self.scope = None  # it holds this object: without, memory would wait for the garbage collector
+        self.scope = self._held_back = None  # they hold this object: memory would wait for the garbage collector
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
