@@ -124,9 +124,20 @@ def write(lags: pd.DataFrame, out: Path, beside: pd.DataFrame | None = None) -> 
     if out.suffix == ".csv":
         lags.to_csv(out, index=False)
     elif out.suffix == ".parquet":
-        lags.to_parquet(out, index=False, engine="fastparquet")  # a tenth of pyarrow's size
+        _write_parquet(lags, out)
     else:
         out.write_text(page(lags, beside), encoding="utf-8")
+
+
+def _write_parquet(lags: pd.DataFrame, out: Path) -> None:
+    """By fastparquet itself, a tenth of pyarrow's size: pandas will no longer go through it."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it asks pandas for an option that is on its way out
+        import fastparquet
+
+        fastparquet.write(str(out), lags.reset_index(drop=True))
 
 
 def page(lags: pd.DataFrame, beside: pd.DataFrame | None = None) -> str:
