@@ -12,6 +12,7 @@ Usage: python benchmarks/probe_accuracy.py [PROBES] [--network N] [--source R] [
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -102,7 +103,8 @@ def main() -> None:
     asked = parser.parse_args()
     with background.throwaway(asked.network, seed=7):
         lab = gtlab.connect(home=asked.source, replicas=[asked.target])
-        stages.ensure_global_table(lab)
+        with contextlib.redirect_stdout(sys.stderr):
+            stages.ensure_global_table(lab)
         lab.world.caller(asked.source)
         lines = []
         if AWS and asked.loop:
