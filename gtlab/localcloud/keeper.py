@@ -181,8 +181,6 @@ class Keeper:
 
     def _streams(self) -> list[Change]:
         streams, unsaved = self.cloud.streams, self.cloud.streams.unsaved
-        if not unsaved.trimmed:
-            return [(PUT, "records", unsaved.records.copy())]
         begins = [(arn, shard, streams.begins(arn, shard)) for arn, shard in unsaved.trimmed]
         return [(PUT, "records", unsaved.records.copy()),
                 (DELETE_BEFORE, "records", [each for each in begins if each[2] is not None]),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ["source", "target", "minute", "writes", "average_ms", "min_ms", "max_ms", "backend"]
 _STATISTICS = ["SampleCount", "Average", "Minimum", "Maximum"]
-_MOST_MINUTES = 1440  # data points in one answer
+MOST_MINUTES = 1439  # CloudWatch gives 1,440 data points in one answer, and the first minute may be a part of one
 
 
 def published(lab: Lab, table: str, source: str = "", targets: str | Iterable[str] = (), *,
@@ -38,8 +38,8 @@ def published(lab: Lab, table: str, source: str = "", targets: str | Iterable[st
         raise ValueError(f"Only AWS and the local cloud publish a replication latency; this lab is on {lab.label}.")
     source, chosen = checked(lab, source, targets)
     at_least(1, minutes=minutes)
-    if minutes >= _MOST_MINUTES:
-        raise ValueError(f"minutes is {minutes}; CloudWatch gives at most {_MOST_MINUTES - 1} at once.")
+    if minutes > MOST_MINUTES:
+        raise ValueError(f"minutes is {minutes}; CloudWatch gives at most {MOST_MINUTES} at once.")
     end = int(time.time()) + 1
     cloudwatch, rows = lab.client(source, "cloudwatch"), []
     for target in chosen:

@@ -13,13 +13,12 @@ from gtlab import stages
 from gtlab.lab import Lab, connect
 from gtlab.measure import planning, views
 from gtlab.measure.lag import replication_lag
-from gtlab.measure.published import beside_published, published
+from gtlab.measure.published import MOST_MINUTES, beside_published, published
 
 if TYPE_CHECKING:
     import pandas as pd
 
 KINDS = (".csv", ".parquet", ".html")
-_MOST_MINUTES = 1439  # that the service's figures are asked for
 _STYLE = """body{font-family:system-ui,'Segoe UI','DejaVu Sans',Arial,sans-serif;max-width:920px;margin:2em auto;
 padding:0 1em;color:#1F2933}table{border-collapse:collapse;font-size:14px;margin:1em 0}
 th,td{border-bottom:1px solid #E6E9ED;padding:4px 10px;text-align:right;white-space:nowrap}th{color:#5A6572}
@@ -103,7 +102,7 @@ def _beside_published(lab: Lab, table: str, lags: pd.DataFrame, say: Callable[[s
 
     if lab.backend not in ("local", "aws"):
         return None
-    minutes = min(_MOST_MINUTES, int((time.time() - lags["sent_at"].min()) / 60) + 2)
+    minutes = min(MOST_MINUTES, int((time.time() - lags["sent_at"].min()) / 60) + 2)
     try:
         service = published(lab, table, lags["source"].iloc[0], dict.fromkeys(lags["target"]), minutes=minutes)
     except (ClientError, BotoCoreError) as error:  # a profile may lack the right to ask; what was measured stands
