@@ -78,12 +78,14 @@ def replication_lag(lab: Lab, table: str, source: str = "", targets: str | Itera
     run = _Run(lab, table, asked, Keys(described))
     try:
         run.measure()
+        interrupted = False
     except KeyboardInterrupt:
-        run.stop(wait=False)
-        print(f"Stopped after {len(run.puts)} of {samples} probes; what was measured is kept.")
+        interrupted = True
     finally:
         run.stop(wait=False)
         delete(lab, table, asked.source, run.keys_put)
+    if interrupted:
+        print(f"Stopped after {len(run.puts)} of {samples} probes; what was measured is kept.")
     return run.frame()
 
 
@@ -134,8 +136,10 @@ class _Run:
                     f"Is table {self._table} there a replica of the source's?")
 
     def stop(self, *, wait: bool) -> None:
+        """End it; ``wait`` for the polls under way. Puts under way are always waited for: one that came after the
+        deletion of the probe items would be left."""
         self._puts.stop()
-        self._putters.shutdown(wait=wait, cancel_futures=True)
+        self._putters.shutdown(wait=True, cancel_futures=True)
         for poller in (self._home, *self._pollers):
             poller.schedule.stop()
         for poller in (self._home, *self._pollers):
@@ -213,13 +217,16 @@ class _Run:
         import pandas as pd
 
         rows, home = [], _smallest(self._home)
+        puts = sorted(self.puts.items())
+        source_trips = reads.best_at([reply.sent for _, (_, reply) in puts], list(self._home.reads))
         found = {poller.region: reads.seen(list(poller.reads)) for poller in self._pollers}
         trips = {poller.region: (_smallest(poller), _median(poller)) for poller in self._pollers}
-        first = min((reply.sent for _, reply in self.puts.values()), default=0.0)
-        for probe, (due, reply) in sorted(self.puts.items()):
+        first = min((reply.sent for _, (_, reply) in puts), default=0.0)
+        for (probe, (due, reply)), source_trip in zip(puts, source_trips, strict=True):
             for target in self._asked.targets:
+                seen = found[target].get(probe, _NOTHING)
                 rows.append((probe, self._asked.source, target, self._wall + reply.sent, (reply.sent - first) * 1000,
-                             (reply.sent - due) * 1000, *_times_ms(reply, home, found[target].get(probe, _NOTHING)),
+                             (reply.sent - due) * 1000, *_times_ms(reply, source_trip, seen),
                              trips[target][0] * 1000, home * 1000, trips[target][1] * 1000, self._lab.label))
         frame = pd.DataFrame(rows, columns=_COLUMNS)
         frame.attrs = {"sent": self._sent(), "seconds": round(self._seconds, 1), "not_put": self._not_put,
