@@ -35,9 +35,30 @@ class _Json:
 
 
 _dynamodb.json = _Json
+_dynamodb.json_response = lambda answer, status=200: (status, {}, msgspec.json.encode(answer))
+
+
+def _key_value(attribute: dict | None) -> str | None:
+    """A key attribute's value as the text under which its item is filed; None where there is none. 1.0 is the number
+    1: the library stores items under a number's one form, and would look for them under any that a client writes."""
+    if not attribute:
+        return None
+    if "N" in attribute:
+        return _dynamodb._ddb_canonicalize_number(attribute["N"]) or attribute["N"]
+    return attribute.get("S", attribute.get("B"))
+
+
+def _filed_under(attribute: dict, extract=_dynamodb._extract_key_val) -> str:
+    return _key_value(attribute) if isinstance(attribute, dict) and "N" in attribute else extract(attribute)
+
+
+_dynamodb._extract_key_val = _filed_under
 _NO_SORT_KEY = "__no_sort__"  # what the engine files an item under when its table has no sort key
 
 _DATA_PLANE = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan")  # those that name one table
+# Handlers that leave their input as it is: what is asked most often need not go to them by way of JSON.
+_DIRECT = {"GetItem": _dynamodb._get_item, "PutItem": _dynamodb._put_item, "UpdateItem": _dynamodb._update_item,
+           "DeleteItem": _dynamodb._delete_item}
 PARTIQL = ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
 
 
@@ -66,20 +87,30 @@ class Change(NamedTuple):
 
 
 def call(account: str, region: str, operation: str, data: dict) -> bytes:
-    """Carry an operation out in one Region; the JSON of its answer. Raises Refusal, and then nothing changed."""
-    headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
+    """Carry an operation out in one Region; the JSON of its answer. Raises Refusal, and then nothing changed. An item
+    that is put becomes the engine's."""
     if "TableName" in data and operation not in _DATA_PLANE:
         _count(TableId(account, region, data["TableName"]))
     with request_scope(account, region):
-        try:
-            status, _, body = _finish(_dynamodb.handle_request("POST", "/", headers, msgspec.json.encode(data), {}))
-        except ValueError as error:
-            if operation != "BatchGetItem":
-                raise
-            raise invalid(str(error)) from None  # its projection; elsewhere the library looks at it first
+        if operation in _DIRECT:
+            status, _, body = _DIRECT[operation](data)
+        else:
+            status, body = _asked(operation, data)
     if status >= 400:
         raise _refusal(operation, status, json.loads(body))
     return body if isinstance(body, bytes) else body.encode()
+
+
+def _asked(operation: str, data: dict) -> tuple[int, bytes | str]:
+    """Status and body of the library's answer to a request."""
+    headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
+    try:
+        status, _, body = _finish(_dynamodb.handle_request("POST", "/", headers, msgspec.json.encode(data), {}))
+    except ValueError as error:
+        if operation != "BatchGetItem":
+            raise
+        raise invalid(str(error)) from None  # its projection; elsewhere the library looks at it first
+    return status, body
 
 
 def _count(table: TableId) -> None:
@@ -316,10 +347,6 @@ def _key(table: TableId, attributes: dict) -> Key | None:
     partition = _key_value(attributes.get(raw["pk_name"]))
     sort = _key_value(attributes.get(raw["sk_name"])) if raw["sk_name"] else _NO_SORT_KEY
     return None if partition is None or sort is None else Key(partition, sort)
-
-
-def _key_value(attribute: dict | None) -> str | None:
-    return next((attribute[kind] for kind in ("S", "N", "B") if kind in attribute), None) if attribute else None
 
 
 def partiql_tables(account: str, region: str, data: dict) -> list[TableId]:
