@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import secrets
+import random
 import sqlite3
 import time
 import zlib
@@ -60,6 +60,7 @@ class App:
         self._keeper, self._guard, self._endpoints = keeper, guard, endpoints
         self._control = control.control(keeper, instance, stop, self.turned, endpoints.ports)
         self._timer: asyncio.TimerHandle | None = None
+        self._waking = False
         self._tidying: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope, receive, send) -> None:
@@ -134,7 +135,10 @@ class App:
             answer = _refused(Refusal("ValidationException",
                                       f"gtlab's local cloud cannot carry out this {call.operation}."))
         finally:
-            self.wake() if call.service in _DYNAMODB else self.turned()
+            if call.service in _DYNAMODB:
+                self._wake_soon()
+            else:
+                self.turned()
         return answer if self._saved() else _refused(_NOT_SAVED)
 
     def _saved(self) -> bool:
@@ -164,8 +168,15 @@ class App:
         self._endpoints.follow(self._keeper.cloud.world)
         self.wake()
 
+    def _wake_soon(self) -> None:
+        """Wake once the answer is out, if nothing keeps it: whoever waits for it need not wait for that too."""
+        if not self._waking:
+            self._waking = True
+            asyncio.get_running_loop().call_soon(self.wake)
+
     def wake(self) -> None:
         """Have the loop tick the cloud when something is due."""
+        self._waking = False
         loop, due = asyncio.get_running_loop(), self._keeper.cloud.next_due()
         at = loop.time() + max(0.0, due - time.time())
         if self._timer is None or self._timer.cancelled() or at < self._timer.when():
@@ -179,7 +190,7 @@ class App:
             self._keeper.cloud.tick(time.time())
         except Exception:
             log.exception("a tick failed")
-        self._tidy_soon()  # what happened by itself is saved with the next answer, which may tell of it
+        self._saved()  # now: the next answer, which may tell of it, would have to wait
         self.turned()
 
 
@@ -238,6 +249,6 @@ async def _send(connection: Connection, answer: _Answer) -> None:
         (b"content-type", answer.type),
         (b"content-length", b"%d" % len(answer.body)),
         (b"x-amz-crc32", b"%d" % zlib.crc32(answer.body)),
-        (b"x-amzn-requestid", secrets.token_hex(26).upper().encode()),
+        (b"x-amzn-requestid", b"%052X" % random.getrandbits(208)),
         *answer.headers,
     ], answer.body)
