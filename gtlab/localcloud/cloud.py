@@ -340,10 +340,10 @@ class Cloud:
         """The data plane does not know a table that is still being created. A member of a legacy global table
         is excepted: the article never waits, and its commands are to work as they stand."""
         for table in tables:
-            group = self.groups.of(table)
-            if (self.tables.exists(table) and self.tables.status(table, now) == "CREATING"
-                    and not (group and group.version == LEGACY)):
-                raise Refusal("ResourceNotFoundException", "Requested resource not found")
+            if self.tables.is_creating(table, now):
+                group = self.groups.of(table)
+                if group is None or group.version != LEGACY:
+                    raise Refusal("ResourceNotFoundException", "Requested resource not found")
 
     # The control plane: (call, input, now) → output
 

@@ -201,7 +201,9 @@ class Connection(HttpToolsProtocol):
 
     def _check_head(self) -> None:
         limits, headers = self._limits, self.headers
-        if len(self.url) + sum([len(name) + len(value) + 4 for name, value in headers]) > limits.head_bytes:
+        # What came so far, of which the head is a part, is mostly less than that already.
+        if (self._fed > limits.head_bytes
+                and len(self.url) + sum([len(name) + len(value) + 4 for name, value in headers]) > limits.head_bytes):
             self._fault(_too_long_a_head(limits))
         if len(headers) > limits.headers:
             self._fault(Refusal("RequestHeaderFieldsTooLargeException", f"A request may have {limits.headers} headers.",

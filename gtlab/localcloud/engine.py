@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
-from ministack.core.responses import request_scope
+from ministack.core import responses as _responses
 from ministack.services import dynamodb as _dynamodb
 
 from gtlab.localcloud.errors import Refusal, invalid
@@ -91,11 +91,13 @@ def call(account: str, region: str, operation: str, data: dict) -> bytes:
     that is put becomes the engine's."""
     if "TableName" in data and operation not in _DATA_PLANE:
         _count(TableId(account, region, data["TableName"]))
-    with request_scope(account, region):
-        if operation in _DIRECT:
-            status, _, body = _DIRECT[operation](data)
-        else:
-            status, body = _asked(operation, data)
+    # Whose call it is, until the next one says so: the library's own request_scope takes longer, to put back nobody's.
+    _responses._request_account_id.set(account)
+    _responses._request_region.set(region)
+    if operation in _DIRECT:
+        status, _, body = _DIRECT[operation](data)
+    else:
+        status, body = _asked(operation, data)
     if status >= 400:
         raise _refusal(operation, status, json.loads(body))
     return body if isinstance(body, bytes) else body.encode()
@@ -181,11 +183,17 @@ def is_empty(table: TableId) -> bool:
 def key_attributes(table: TableId, key: Key) -> dict:
     """A primary key as the API writes it."""
     raw = _raw(table)
-    kinds = {each["AttributeName"]: each["AttributeType"] for each in raw["AttributeDefinitions"]}
-    found = {raw["pk_name"]: {kinds[raw["pk_name"]]: key.partition}}
+    found = {raw["pk_name"]: {_kind(raw, raw["pk_name"]): key.partition}}
     if raw["sk_name"]:
-        found[raw["sk_name"]] = {kinds[raw["sk_name"]]: key.sort}
+        found[raw["sk_name"]] = {_kind(raw, raw["sk_name"]): key.sort}
     return found
+
+
+def _kind(raw: dict, name: str) -> str:
+    for each in raw["AttributeDefinitions"]:
+        if each["AttributeName"] == name:
+            return each["AttributeType"]
+    raise KeyError(name)
 
 
 def apply(table: TableId, key: Key, new: dict | None) -> None:

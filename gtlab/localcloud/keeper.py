@@ -96,7 +96,12 @@ class Keeper:
         if self._store:
             written, incarnations = dict(self._written), dict(self._incarnations)
             changes = self._settings(written, incarnations) if mine.settings else []
-            changes += [*self._items(), *self._replication(), *self._streams()]
+            if mine.items or mine.tokens:
+                changes += self._items()
+            if copies:
+                changes += self._replication()
+            if records.records or records.trimmed:
+                changes += self._streams()
             self._store.write([change for change in changes if change[2]])
             self._written, self._incarnations = written, incarnations
         for part in (mine, copies, records):
@@ -181,8 +186,11 @@ class Keeper:
 
     def _streams(self) -> list[Change]:
         streams, unsaved = self.cloud.streams, self.cloud.streams.unsaved
+        changes = [(PUT, "records", unsaved.records.copy())]
+        if not unsaved.trimmed:
+            return changes
         begins = [(arn, shard, streams.begins(arn, shard)) for arn, shard in unsaved.trimmed]
-        return [(PUT, "records", unsaved.records.copy()),
+        return [*changes,
                 (DELETE_BEFORE, "records", [each for each in begins if each[2] is not None]),
                 (DELETE_ALL, "records", [each[:2] for each in begins if each[2] is None])]
 

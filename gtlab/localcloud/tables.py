@@ -72,6 +72,11 @@ class Tables:
         life = self.find(table)
         return "CREATING" if now < life.ready else "UPDATING" if now < life.busy_until else "ACTIVE"
 
+    def is_creating(self, table: TableId, now: float) -> bool:
+        """Whether there is a table that is not ready yet."""
+        life = self._lives.get(table)
+        return life is not None and now < life.ready and engine.exists(table)
+
     def ready_at(self, table: TableId) -> float:
         return self.find(table).ready
 

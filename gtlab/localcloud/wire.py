@@ -186,8 +186,9 @@ class _Plan:
 
     kind: str
     types: tuple[type, ...]
-    required: tuple[str, ...]
+    required: frozenset[str]
     is_number: bool            # a number that is written as a string
+    is_text: bool              # any string will do
     members: dict[str, _Plan] = field(default_factory=dict)  # of a structure
     inner: _Plan | None = None                               # of a list's members, or of a map's values
 
@@ -199,8 +200,10 @@ def _plan(service: str, shape: Shape) -> _Plan:
     plan = _plans.get((service, shape.name))
     if plan is None:
         kind = shape.type_name
-        required = tuple(shape.required_members) if kind == "structure" else ()
-        plan = _plans[service, shape.name] = _Plan(kind, _KINDS[kind], required, shape.name == "NumberAttributeValue")
+        required = frozenset(shape.required_members if kind == "structure" else ())
+        is_number = shape.name == "NumberAttributeValue"
+        plan = _plans[service, shape.name] = _Plan(kind, _KINDS[kind], required, is_number,
+                                                   kind == "string" and not is_number)
         if kind == "structure":  # after it is known: an attribute's value may hold others
             plan.members = {name: _plan(service, member) for name, member in shape.members.items()}
         elif kind in ("list", "map"):
@@ -247,15 +250,16 @@ def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
 
 def _check_members(value: dict, plan: _Plan, path: _Path, depth: int) -> None:
     members = plan.members
-    for name in [name for name, given in value.items() if given is None or name not in members]:
-        del value[name]  # to the service, JSON null is an absent member, and one that it does not know is not there
-    missing = [name for name in plan.required if name not in value]
-    if missing:
+    if None in value.values() or not members.keys() >= value.keys():
+        for name in [name for name, given in value.items() if given is None or name not in members]:
+            del value[name]  # to the service, JSON null is an absent member, and one that it does not know is not there
+    if not plan.required <= value.keys():
+        missing = [name for name in members if name in plan.required and name not in value]
         raise invalid(_constraints([f"Value null at '{_told((path, name))}' failed to satisfy constraint: "
                                     "Member must not be null" for name in missing]))
     for name, given in value.items():
         member = members[name]
-        if type(given) is not str or member.kind != "string" or member.is_number:  # most are just text
+        if type(given) is not str or not member.is_text:  # most are
             _check(given, member, (path, name), depth + 1)
 
 
