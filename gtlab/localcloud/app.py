@@ -98,7 +98,7 @@ class App:
         _check_type(headers, _JSON_TYPES)
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("ascii")
-        call = wire.parse(headers, await _read(receive), method, target)
+        call = wire.parse(headers, await _read(connection, receive), method, target)
         if connection.region not in (None, call.region):
             raise Refusal("InvalidSignatureException", f"Credential should be scoped to a valid Region, not "
                           f"'{call.region}': this is the endpoint of {connection.region}.")
@@ -228,7 +228,10 @@ async def _fail(down: _Down, connection: Connection, receive) -> _Answer:
     raise _Gone
 
 
-async def _read(receive) -> bytes:
+async def _read(connection: Connection, receive) -> bytes:
+    body = connection.whole_body()
+    if body is not None:
+        return body
     parts, more = [], True
     while more:
         message = await receive()
@@ -245,10 +248,8 @@ def _refused(refusal: Refusal) -> _Answer:
 
 
 async def _send(connection: Connection, answer: _Answer) -> None:
-    await connection.answer(answer.status, [
-        (b"content-type", answer.type),
-        (b"content-length", b"%d" % len(answer.body)),
-        (b"x-amz-crc32", b"%d" % zlib.crc32(answer.body)),
-        (b"x-amzn-requestid", b"%052X" % random.getrandbits(208)),
-        *answer.headers,
-    ], answer.body)
+    lines = (b"content-type: %b\r\ncontent-length: %d\r\nx-amz-crc32: %d\r\nx-amzn-requestid: %052X\r\n" % (
+        answer.type, len(answer.body), zlib.crc32(answer.body), random.getrandbits(208)))
+    for header in answer.headers:
+        lines += b"%b: %b\r\n" % header
+    await connection.answer(answer.status, lines, answer.body)

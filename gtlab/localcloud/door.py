@@ -76,20 +76,25 @@ class Connection(HttpToolsProtocol):
             self.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self.transport.abort()
 
-    async def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        """Send a whole answer to the request that the application has. ASGI's two messages would be two pieces on the
-        wire, and wake the client twice."""
+    def whole_body(self) -> bytes | None:
+        """The body of the request that the application has; None while it is still coming."""
+        cycle = self._running
+        return None if cycle.more_body or cycle.disconnected else bytes(cycle.body)
+
+    async def answer(self, status: int, headers: bytes, body: bytes) -> None:
+        """Send a whole answer to the request that the application has; its headers as lines. ASGI's two messages would
+        be two pieces on the wire, and wake the client twice."""
         cycle = self._running
         if self.flow.write_paused and not cycle.disconnected:
             await self.flow.drain()
         if cycle.disconnected:
             return
-        lines = [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *headers)]
+        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
         if not cycle.keep_alive:
             lines.append(b"connection: close\r\n")
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
-        self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n",
+        self.transport.write(b"".join([STATUS_LINE[status], *lines, headers, b"\r\n",
                                        b"" if cycle.scope["method"] == "HEAD" else body]))
         if not cycle.keep_alive:
             self.transport.close()

@@ -38,13 +38,23 @@ _dynamodb.json = _Json
 _dynamodb.json_response = lambda answer, status=200: (status, {}, msgspec.json.encode(answer))
 
 
+def _canonical(number: str, canonicalize=_dynamodb._ddb_canonicalize_number) -> str | None:
+    """A number's one form, None for what is none: the library's answer, at once for the plainest."""
+    if number.isascii() and number.isdigit() and number[0] != "0" and len(number) <= 38:
+        return number
+    return canonicalize(number)
+
+
+_dynamodb._ddb_canonicalize_number = _canonical
+
+
 def _key_value(attribute: dict | None) -> str | None:
     """A key attribute's value as the text under which its item is filed; None where there is none. 1.0 is the number
     1: the library stores items under a number's one form, and would look for them under any that a client writes."""
     if not attribute:
         return None
     if "N" in attribute:
-        return _dynamodb._ddb_canonicalize_number(attribute["N"]) or attribute["N"]
+        return _canonical(attribute["N"]) or attribute["N"]
     return attribute.get("S", attribute.get("B"))
 
 
@@ -262,7 +272,7 @@ def forget_tokens() -> list[tuple[str, str, str]]:
 
 
 def _raw(table: TableId) -> dict | None:
-    return _dynamodb._tables.get_scoped(*table)
+    return _dynamodb._tables._data.get(table)  # what its get_scoped does, asked several times at every call
 
 
 def _finish(coroutine):

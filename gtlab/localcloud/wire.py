@@ -244,8 +244,18 @@ def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
         for at, item in enumerate(value, start=1):
             _check(item, plan.inner, (path, f"{at}.member"), depth + 1)
     elif kind == "map":
+        inner = plan.inner
         for key, item in value.items():
-            _check(item, plan.inner, (path, f"{key}.member"), depth + 1)
+            if not _is_one_text(item, inner):
+                _check(item, inner, (path, f"{key}.member"), depth + 1)
+
+
+def _is_one_text(value: Any, plan: _Plan) -> bool:
+    """Whether a value is a structure of one member, a text, as most attributes' values are: it needs no more checks."""
+    if plan.kind != "structure" or plan.required or type(value) is not dict or len(value) != 1:
+        return False
+    (name, given), = value.items()
+    return type(given) is str and name in plan.members and plan.members[name].is_text
 
 
 def _check_members(value: dict, plan: _Plan, path: _Path, depth: int) -> None:
