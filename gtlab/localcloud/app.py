@@ -169,14 +169,21 @@ class App:
         self.wake()
 
     def _wake_soon(self) -> None:
-        """Wake once the answer is out, if nothing keeps it: whoever waits for it need not wait for that too."""
+        """Look what is due once the answer is out, if nothing keeps it: whoever waits for it need not wait for that
+        too."""
         if not self._waking:
             self._waking = True
-            asyncio.get_running_loop().call_soon(self.wake)
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        self._waking = False
+        if self._keeper.cloud.next_due() <= time.time():
+            self._tick()
+        else:
+            self.wake()
 
     def wake(self) -> None:
         """Have the loop tick the cloud when something is due."""
-        self._waking = False
         loop, due = asyncio.get_running_loop(), self._keeper.cloud.next_due()
         at = loop.time() + max(0.0, due - time.time())
         if self._timer is None or self._timer.cancelled() or at < self._timer.when():
@@ -185,7 +192,9 @@ class App:
             self._timer = loop.call_at(at, self._tick)
 
     def _tick(self) -> None:
-        self._timer = None
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
         try:
             self._keeper.cloud.tick(time.time())
         except Exception:

@@ -177,15 +177,13 @@ class Connection(HttpToolsProtocol):
         self._check_head()
         if self.url != b"/":
             self._check_target()
-        length = 0
-        for name, value in self.headers:
-            if name == b"content-length":
-                length = int(value)
-                if length > self._limits.body_bytes:
-                    self._fault(_too_large(self._limits))
-            elif name == b"upgrade" and b"websocket" in value.lower():
-                self._fault(_malformed("The local cloud has no WebSockets. Its events come as server-sent events: "
-                                       "GET /_gtlab/v1/events with Accept: text/event-stream."))
+        fields = dict(self.headers)
+        length = int(fields.get(b"content-length", 0))  # that comes once, or the parser has refused it
+        if length > self._limits.body_bytes:
+            self._fault(_too_large(self._limits))
+        if b"upgrade" in fields and b"websocket" in fields[b"upgrade"].lower():
+            self._fault(_malformed("The local cloud has no WebSockets. Its events come as server-sent events: "
+                                   "GET /_gtlab/v1/events with Accept: text/event-stream."))
         if self.parser.get_method() == b"CONNECT":  # an offer by itself: declined, it would come again
             self._fault(_malformed("The local cloud is no proxy."))
         self._offers = self.parser.should_upgrade()

@@ -79,7 +79,12 @@ def caller_of(headers: dict[str, str]) -> str | None:
 
 def _targeted(headers: dict[str, str]) -> tuple[str, str]:
     """The service and the operation that X-Amz-Target names."""
-    prefix, _, operation = headers.get("x-amz-target", "").partition(".")
+    return _target_of(headers.get("x-amz-target", ""))
+
+
+@functools.lru_cache(maxsize=256)
+def _target_of(target: str) -> tuple[str, str]:
+    prefix, _, operation = target.partition(".")
     service = _TARGETS.get(prefix)
     if service is None or operation not in operations(service):
         raise Refusal("UnknownOperationException", "")
@@ -88,6 +93,12 @@ def _targeted(headers: dict[str, str]) -> tuple[str, str]:
 
 def _identity(authorization: str) -> tuple[str, str]:
     """Account and Region out of the signature's credential scope. Signatures are not verified."""
+    same = authorization.partition(", SignedHeaders=")[0]  # in a client's requests; a signature of its own has each
+    return _identity_of(same if "Credential=" in same else authorization)
+
+
+@functools.lru_cache(maxsize=256)
+def _identity_of(authorization: str) -> tuple[str, str]:
     if not authorization:
         raise Refusal("MissingAuthenticationTokenException", "Request is missing Authentication Token")
     found = _CREDENTIAL.search(authorization)
