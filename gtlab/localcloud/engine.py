@@ -22,8 +22,10 @@ from ministack.services import dynamodb as _dynamodb
 from gtlab.localcloud.errors import Refusal, invalid
 
 log = logging.getLogger(__name__)
-# The library would count a table's items anew at each write; it is asked for far more seldom.
+# The library would count a table's items anew at each write; it is asked for far more seldom. Of streams it is never
+# told, so that it would look for one at each write in vain.
 _dynamodb._update_counts = lambda raw: None
+_dynamodb._emit_stream_event = lambda *change: None
 
 
 class _Json:

@@ -126,8 +126,8 @@ class Replication:
         copy = self._copies[group, region]
         version = self._next_version(copy, key, region, now)
         self._store(group, region, key, version, item)
-        for target in self.regions(group):
-            if target != region:
+        for of, target in self._copies:
+            if of == group and target != region:
                 self._send(group, region, target, key, item, version, now)
         return version
 
@@ -255,14 +255,15 @@ class Replication:
 
     def _send(self, group: str, source: str, target: str, key: Key, item: dict | None, version: Version,
               now: float) -> None:
-        link = (group, source, target, key)
-        due = max(now + self._lag(source, target), self._last_due.get(link, 0.0))
-        delivery = Delivery(group, source, target, key, item, version, due, next(self._numbers))
-        self._put(delivery)
-        self.unsaved.sent[delivery.n] = delivery
+        item_link, n = (group, source, target, key), next(self._numbers)
+        due, last = now + self._lag(source, target), self._last_due.get(item_link)
+        if last is not None and last > due:
+            due = last
+        delivery = self.unsaved.sent[n] = Delivery(group, source, target, key, item, version, due, n)
+        self._put(delivery, item_link)
 
-    def _put(self, delivery: Delivery) -> None:
-        self._last_due[(*delivery[:3], delivery.key)] = delivery.due
+    def _put(self, delivery: Delivery, item_link: tuple[str, str, str, Key]) -> None:
+        self._last_due[item_link] = delivery.due
         heapq.heappush(self._queue, (delivery.due, delivery.n, delivery))
 
     # What is kept
@@ -294,6 +295,6 @@ class Replication:
                 copy.tombstones.add(key)
         last = 0
         for delivery in sorted(deliveries, key=lambda delivery: delivery.n):
-            self._put(delivery)
+            self._put(delivery, (*delivery[:3], delivery.key))
             last = delivery.n
         self._numbers = itertools.count(last + 1)
