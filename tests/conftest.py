@@ -31,6 +31,11 @@ ON_DEMAND = {
 _accounts = itertools.count(100_000_000_001)
 
 
+def new_account() -> str:
+    """An account that nobody has used. A fixture of a module is set up again where tests of others came in between."""
+    return str(next(_accounts))
+
+
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 20.0) -> object:
     """The condition's first true value; fails the test where none comes in time."""
     deadline = time.monotonic() + seconds
@@ -63,7 +68,7 @@ def cloud(_own_home) -> background.Running:
 
 @pytest.fixture
 def account() -> str:
-    return str(next(_accounts))
+    return new_account()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import SINGAPORE, VIRGINIA, records, song, wait_active, wait_until
+from conftest import SINGAPORE, VIRGINIA, new_account, records, song, wait_active, wait_until
 
 from gtlab.localcloud.errors import Refusal
 from gtlab.localcloud.streams import ITERATOR_LIFE_S, RETENTION_S, Streams
@@ -23,8 +23,10 @@ def tables(cloud):
     """Clients of Singapore, and the streams (by view type, and "on-demand") of tables that are ACTIVE."""
     import boto3
 
+    account = new_account()
+
     def make(service, region=SINGAPORE):
-        return boto3.client(service, region, endpoint_url=cloud.url, aws_access_key_id=ACCOUNT,
+        return boto3.client(service, region, endpoint_url=cloud.url, aws_access_key_id=account,
                             aws_secret_access_key="x")
 
     there = make("dynamodb")
