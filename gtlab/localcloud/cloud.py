@@ -236,7 +236,8 @@ class Cloud:
             return False
         if self.fis.pauses and self.fis.pauses.stops(delivery):
             return False
-        return self.capacity.takes_writes(self.groups.by_id(delivery.group).table(delivery.target), now)
+        return (not self.world.throttles()
+                or self.capacity.takes_writes(self.groups.by_id(delivery.group).table(delivery.target), now))
 
     # Changes
 
@@ -245,7 +246,8 @@ class Cloud:
             self.unsaved.settings = True
 
     def _committed(self, change: Change, now: float, identity: dict | None = None) -> None:
-        key = self._record(change, now, identity)
+        key = engine.key_attributes(change.table, change.key)
+        self._record(change, now, key, identity)
         group, version = self.groups.of(change.table), None
         if group:
             region = change.table.region
@@ -264,7 +266,7 @@ class Cloud:
             old = engine.item(table, mark.key)
             if old is not None:
                 change = Change(table, mark.key, old, marked(old, mark.version))
-                self._apply(change, now)
+                self._apply(change, now, engine.key_attributes(table, mark.key))
                 if self.capacity.metered([table]):
                     self.capacity.charge(table, "write", write_units(old, change.new), now)
 
@@ -282,7 +284,7 @@ class Cloud:
         self._publish(group, delivery, now)
         old = engine.item(table, delivery.key)
         for new in replicated(old, delivery) if group.version == LEGACY else [delivery.item]:
-            self._apply(Change(table, delivery.key, old, new), now)
+            self._apply(Change(table, delivery.key, old, new), now, key)
             old = new
 
     def _publish(self, group: Group, delivery: Delivery, now: float) -> None:
@@ -298,19 +300,19 @@ class Cloud:
         twice = group.version == LEGACY and (old is None or delivery.item is None)
         self.capacity.charge(table, "write", write_units(old, delivery.item) * (2 if twice else 1), now)
 
-    def _apply(self, change: Change, now: float) -> None:
-        """A write of the service's own; one that changes nothing leaves no trace."""
+    def _apply(self, change: Change, now: float, key: dict) -> None:
+        """A write of the service's own, of the item with this key as the API writes it; one that changes nothing leaves
+        no trace."""
         if change.old != change.new:
             engine.apply(change.table, change.key, change.new)
-            self._record(change, now)
+            self._record(change, now, key)
 
-    def _record(self, change: Change, now: float, identity: dict | None = None) -> dict:
-        """Have a change kept, and told to the table's stream; its item's key as the API writes it."""
+    def _record(self, change: Change, now: float, key: dict, identity: dict | None = None) -> None:
+        """Have a change kept, and told to the table's stream."""
         self.unsaved.items.add((change.table, change.key))
-        key, stream = engine.key_attributes(change.table, change.key), self.tables.stream(change.table)
+        stream = self.tables.stream(change.table)
         if stream:
             self.streams.record(stream, key, change.old, change.new, now, identity)
-        return key
 
     def _housekeep(self, now: float) -> None:
         self.unsaved.settings |= self.tables.housekeep(now) | self.streams.trim(now)
@@ -324,10 +326,10 @@ class Cloud:
         version each Region deletes by its own settings, and tells nobody."""
         group = self.groups.of(table)
         if group and group.version == LEGACY:
-            change = Change(table, key, engine.item(table, key), None)
+            change, attributes = Change(table, key, engine.item(table, key), None), engine.key_attributes(table, key)
             engine.apply(table, key, None)
-            key_attributes = self._record(change, now, _TTL_IDENTITY)
-            self.journal.write(table, key_attributes, deleted=True, by="ttl", version=None, at=now)
+            self._record(change, now, attributes, _TTL_IDENTITY)
+            self.journal.write(table, attributes, deleted=True, by="ttl", version=None, at=now)
             self.replication.lost(group.id, table.region, key)
             return
         version = self.replication.version(group.id, table.region, key) if group else None
