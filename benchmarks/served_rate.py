@@ -4,6 +4,11 @@ Beside the local cloud (a global table of three Regions, instant network, kept o
 a server that answers `{}` to everything, which is the floor under whatever boto3 talks to; moto's server; and
 ministack's own server, whose DynamoDB module is the local cloud's engine. Neither of the two replicates.
 
+One client is measured twice: as the system places it and the server, and with both on one core. With two cores each
+of them sleeps while the other works; how long a core takes to wake is the machine's matter (a virtual one's above all),
+and it takes longer after a longer sleep, so that a small difference between servers becomes a larger one. On one core
+nothing sleeps, and what is done after an answer counts as well as what is done before it.
+
 Usage: python benchmarks/served_rate.py [--calls N] [--rounds N] [--moto PYTHON] (`make bench` gives a Python with moto)
 """
 
@@ -40,6 +45,8 @@ async def app(scope, receive, send):
 uvicorn.run(app, port=PORT, lifespan="off", log_level="critical", http="httptools", access_log=False)
 """
 CLIENTS = (1, 16)
+FREE, ONE_CORE = "", ", one core"
+PLACES = (FREE, ONE_CORE) if hasattr(os, "sched_setaffinity") else (FREE,)
 
 
 def client(url: str):
@@ -56,8 +63,8 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def served(command: Callable[[int], list[str]], environment: Callable[[int], dict[str, str]] = lambda port: {}
-           ) -> Iterator[str]:
-    """The URL of a server that a command starts on a port, and that has no tables yet."""
+           ) -> Iterator[tuple[str, int]]:
+    """The URL and the process of a server that a command starts on a port, and that has no tables yet."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -73,31 +80,49 @@ def served(command: Callable[[int], list[str]], environment: Callable[[int], dic
                     if time.monotonic() > deadline or process.poll() is not None:
                         raise
                     time.sleep(0.1)
-            yield url
+            yield url, process.pid
         finally:
             process.terminate()
             process.wait()
 
 
 @contextlib.contextmanager
-def gtlab_cloud() -> Iterator[str]:
+def gtlab_cloud() -> Iterator[tuple[str, int]]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         os.environ["GTLAB_HOME"] = home
         try:
             running, _ = background.up(network="instant", seed=1)
             make_table(running.url)
-            yield running.url
+            yield running.url, running.pid
         finally:
             background.down()
 
 
 @contextlib.contextmanager
-def with_table(server: contextlib.AbstractContextManager[str]) -> Iterator[str]:
-    with server as url:
+def with_table(server: contextlib.AbstractContextManager[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    with server as (url, pid):
         client(url).create_table(TableName=TABLE, BillingMode="PAY_PER_REQUEST",
                                  AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
                                  KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}])
-        yield url
+        yield url, pid
+
+
+@contextlib.contextmanager
+def placed(pids: Sequence[int], place: str) -> Iterator[None]:
+    """Have this process and others, with all of their threads, on one core meanwhile, where that is asked."""
+    if place != ONE_CORE:
+        yield
+        return
+    everywhere = os.sched_getaffinity(0)
+    tasks = [int(task.name) for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()]
+    try:
+        for task in (0, *tasks):
+            os.sched_setaffinity(task, {min(everywhere)})
+        yield
+    finally:
+        for task in (0, *tasks):
+            with contextlib.suppress(ProcessLookupError):  # a thread that has ended
+                os.sched_setaffinity(task, everywhere)
 
 
 def put(at, number: int) -> None:
@@ -142,7 +167,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--moto", type=Path, help="a Python with moto and its server")
     options = parser.parse_args()
-    servers: dict[str, contextlib.AbstractContextManager[str]] = {
+    servers: dict[str, contextlib.AbstractContextManager[tuple[str, int]]] = {
         "a server that answers {} (floor)": served(
             lambda port: [sys.executable, "-c", FLOOR.replace("PORT", str(port))]),
         "gtlab, three replicas": gtlab_cloud(),
@@ -152,28 +177,32 @@ def main() -> None:
     if options.moto:
         servers["moto's server"] = with_table(served(
             lambda port: [str(options.moto.absolute()), "-m", "moto.server", "-p", str(port)]))
-    rates: dict[tuple[str, str, int], list[tuple[float, list[float]]]] = {}
+    rates: dict[tuple[str, str, str], list[tuple[float, list[float]]]] = {}
     with contextlib.ExitStack() as stack:
-        urls = {name: stack.enter_context(server) for name, server in servers.items()}
-        clients = {name: [client(url) for _ in range(max(CLIENTS))] for name, url in urls.items()}
+        started = {name: stack.enter_context(server) for name, server in servers.items()}
+        clients = {name: [client(url) for _ in range(max(CLIENTS))] for name, (url, _) in started.items()}
+        pids = [pid for _, pid in started.values()]
+        ways = [(count, place) for count in CLIENTS for place in (PLACES if count == 1 else (FREE,))]
         # Short rounds in turn, so that a machine which is slow for a while is so for all, and ratios within a round.
         for number in range(-1, options.rounds):
             for call in (put, get):
-                for count in CLIENTS:
-                    for name, of_server in clients.items():
-                        found = measured(of_server[:count], call, options.calls, (number + 1) * options.calls)
-                        if number >= 0:  # the first round is for warming up
-                            rates.setdefault((name, call.__name__, count), []).append(found)
+                for count, place in ways:
+                    with placed(pids, place):
+                        for name, of_server in clients.items():
+                            found = measured(of_server[:count], call, options.calls, (number + 1) * options.calls)
+                            if number >= 0:  # the first round is for warming up
+                                rates.setdefault((name, call.__name__, f"{count}{place}"), []).append(found)
     print(f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, served_rate.py, "
           f"boto3 {boto3.__version__}, medians of {options.rounds} rounds of {options.calls} calls")
-    print(f"{'':<34}{'call':>5}{'clients':>9}{'a second':>10}{'of floor':>10}{'p50 ms':>8}{'p99 ms':>8}")
+    print(f"{'':<34}{'call':>5}{'clients':>13}{'a second':>10}{'of floor':>10}{'p50 ms':>8}{'p99 ms':>8}")
     floor = next(iter(servers))
-    for (name, call, clients), rounds in sorted(rates.items(), key=lambda each: (each[0][2], each[0][1])):
+    for (name, call, clients), rounds in sorted(rates.items(), key=lambda each: (int(each[0][2].split(",")[0]),
+                                                                                 each[0][2], each[0][1])):
         rate = statistics.median(rate for rate, _ in rounds)
         floors = rates[floor, call, clients]
         ratio = statistics.median(mine[0] / its[0] for mine, its in zip(rounds, floors, strict=True))
         p50, p99 = (statistics.median(took[int(len(took) * part)] for _, took in rounds) for part in (0.5, 0.99))
-        print(f"{name:<34}{call:>5}{clients:>9}{rate:>10.0f}{ratio:>10.2f}{p50:>8.2f}{p99:>8.2f}")
+        print(f"{name:<34}{call:>5}{clients:>13}{rate:>10.0f}{ratio:>10.2f}{p50:>8.2f}{p99:>8.2f}")
 
 
 if __name__ == "__main__":
