@@ -400,14 +400,16 @@ def test_one_table_says_what_strong_consistency_costs(lab):
     home.update_table(TableName="Strong", MultiRegionConsistency="STRONG",
                       ReplicaUpdates=[{"Create": {"RegionName": region}} for region in TARGETS])
     gtlab.watch.tables(lab, "Strong", "ACTIVE", lab.regions)
-    found = measure.compare(lab, ["Music", "Strong"], samples=15)
+    # Far enough that what a busy machine adds does not count.
+    with lab.world.slow(SINGAPORE, VIRGINIA, 60), lab.world.slow(SINGAPORE, IRELAND, 60):
+        found = measure.compare(lab, ["Music", "Strong"], samples=15)
     assert set(zip(found["table"], found["consistency"], strict=True)) == {("Music", "eventual"), ("Strong", "strong")}
     assert len(found) == 2 * 3 * 3 and (found["calls"] == 15).all() and (found["failed"] == 0).all()
     p50 = found.set_index(["table", "operation", "region"])["p50_ms"]
-    # On the fast network the nearest other member is some 18 ms away: a strong put and a strong get wait for it.
+    # The nearest other member is some 78 ms away: a strong put and a strong get wait for it.
     for operation in ("put", "strong get"):
-        assert p50["Strong", operation, SINGAPORE] > p50["Music", operation, SINGAPORE] + 8
-    assert p50["Strong", "get", SINGAPORE] < p50["Strong", "put", SINGAPORE] - 5
+        assert p50["Strong", operation, SINGAPORE] > p50["Music", operation, SINGAPORE] + 40
+    assert p50["Strong", "get", SINGAPORE] < p50["Strong", "put", SINGAPORE] - 40
     assert set(found.loc[found["where"] == "home", "region"]) == {SINGAPORE}
     with pytest.raises(ValueError, match="no table Nowhere in"):
         measure.compare(lab, "Nowhere")
