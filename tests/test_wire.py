@@ -13,6 +13,7 @@ from conftest import SINGAPORE, VIRGINIA, wait_until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gtlab.localcloud import wire
 from gtlab.stages import MUSIC
 
 ACCOUNT = "200000000001"
@@ -301,7 +302,7 @@ VALID: list[tuple[str, dict]] = [
 VALUES = st.sampled_from([
     None, True, 0, -1, 10**30, 0.5, "", "x", "Absent", "a" * 300, "é\x00'\"", "1e999", "SET", ":n", "#x", [], {},
     [None], [{}], [[]], ["x", "x"], [1], {"": ""}, {"x": None}, {"S": "x"}, {"S": ""}, {"S": 1}, {"N": "NaN"},
-    {"N": ""},
+    {"N": ""}, {"N": "1x"}, {"N": "1\n"},
     {"N": "1e200"}, {"N": "0" * 50 + "1"}, {"B": "!"}, {"SS": []}, {"SS": ["x", "x"]}, {"NS": ["1", "1.0"]},
     {"L": [{}]}, {"M": {"": {"S": "x"}}},
     {"NULL": False}, {"BOOL": "true"}, {"X": "x"}, {"S": "x", "N": "1"}, {"L": [{"L": [{}]}]},
@@ -359,3 +360,17 @@ def test_no_mutated_request_is_answered_by_a_5xx_or_changes_anything_when_refuse
     if status == 400:
         assert answer["__type"] and isinstance(answer["message"], str)
         assert door.state() == before
+
+
+@settings(max_examples=2000, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(request=mutated())
+def test_what_is_read_quickly_is_read_as_it_is_thoroughly(request):
+    operation, body = request
+    service, content = "dynamodbstreams" if operation in STREAMS else "dynamodb", json.dumps(body).encode()
+    try:
+        quick = wire._decoder(service, operation).decode(content)
+    except ValueError:
+        return  # it is looked at thoroughly then
+    thorough = json.loads(content)
+    wire.check_input(service, operation, thorough)
+    assert json.dumps(quick, sort_keys=True) == json.dumps(thorough, sort_keys=True)

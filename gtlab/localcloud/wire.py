@@ -7,9 +7,10 @@ type is refused here, in the service's form, and never reaches the engine.
 from __future__ import annotations
 
 import functools
+import operator
 import re
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, NotRequired, Required, TypedDict
 from urllib.parse import parse_qs, unquote
 
 import msgspec
@@ -29,6 +30,7 @@ _TARGETS = {"DynamoDB_20120810": "dynamodb", "DynamoDBStreams_20120810": "dynamo
 _REST = ("fis",)
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")  # how large is the engine's matter
+_TYPED_DEPTH = 7  # enough for the attributes of a batch's items; documents in attributes are looked at one by one
 _MAX_DEPTH = 40  # deeper than the 32 levels an item may have, far above any other input
 
 
@@ -65,6 +67,13 @@ def parse(headers: dict[str, str], body: bytes, method: str = "POST", target: st
     else:
         service, operation = _targeted(headers)
         account, region = _identity(authorization)
+        decoder = _decoder(service, operation)
+        try:
+            data = decoder.decode(body) if decoder else None
+        except (ValueError, RecursionError):
+            data = None
+        if data is not None:
+            return Call(account, region, service, operation, data, caller_of(headers))
         data = _json(body)
     check_input(service, operation, data)
     return Call(account, region, service, operation, data, caller_of(headers))
@@ -226,6 +235,31 @@ def _plan(service: str, shape: Shape) -> _Plan:
 def _plan_of(service: str, operation: str) -> _Plan | None:
     shape = model(service).operation_model(operation).input_shape
     return _plan(service, shape) if shape else None
+
+
+@functools.cache
+def _decoder(service: str, operation: str) -> msgspec.json.Decoder | None:
+    """Decodes an input that is as the model has it, in a fraction of the time that :func:`check_input` takes. It fails
+    at whatever is to be refused, mended or looked at further, which is told then."""
+    shape = model(service).operation_model(operation).input_shape
+    return msgspec.json.Decoder(_type(shape, _TYPED_DEPTH)) if shape else None
+
+
+def _type(shape: Shape, depth: int) -> Any:
+    """A shape as a type of msgspec's, down to a depth: deeper nothing fits."""
+    kind = shape.type_name
+    if shape.name == "NumberAttributeValue":
+        return Annotated[str, msgspec.Meta(pattern=rf"^(?:{_NUMBER.pattern})\Z")]
+    if depth == 0 and kind in ("list", "map", "structure"):
+        return msgspec.UnsetType  # which no JSON is
+    if kind == "list":
+        return list[_type(shape.member, depth - 1)]
+    if kind == "map":
+        return dict[str, _type(shape.value, depth - 1)]
+    if kind == "structure":
+        return TypedDict(shape.name, {name: (Required if name in shape.required_members else NotRequired)[
+            _type(member, depth - 1)] for name, member in shape.members.items()})
+    return functools.reduce(operator.or_, _KINDS[kind])
 
 
 def check_input(service: str, operation: str, data: dict) -> None:
