@@ -19,9 +19,12 @@ from botocore.exceptions import ClientError
 from conftest import ON_DEMAND, records, wait_until
 
 from gtlab import background
+from gtlab.localcloud import engine
+from gtlab.localcloud.engine import Key, TableId
 from gtlab.localcloud.keeper import keep
 from gtlab.localcloud.log import Broken, Log
 from gtlab.localcloud.store import DELETE, DELETE_ALL, DELETE_BEFORE, ENDINGS, PUT, Store
+from gtlab.localcloud.wire import Call
 from gtlab.stages import MUSIC
 
 OHIO, VIRGINIA, IRELAND = "us-east-2", "us-east-1", "eu-west-1"
@@ -280,6 +283,40 @@ def test_what_cannot_be_written_to_disk_is_not_acknowledged_and_not_lost_either(
     keeper.close()
     keeper = keep(tmp_path / "cloud.sqlite3")
     assert keeper.cloud.world.turned() == [("isolate", (OHIO,), None)]
+    keeper.close()
+
+
+def test_a_write_whose_process_ends_right_after_the_answer_is_replicated_and_told_to_its_stream(tmp_path):
+    keeper, now = keep(tmp_path / "cloud.sqlite3", "instant"), 1.8e9
+
+    def call(operation: str, data: dict, service: str = "dynamodb", ask: str = "call") -> dict:
+        return msgspec.json.decode(getattr(keeper.cloud, ask)(Call("1" * 12, OHIO, service, operation, data), now))
+
+    call("CreateTable", ON_DEMAND)
+    now += 60
+    call("UpdateTable", {"TableName": "Music", "ReplicaUpdates": [{"Create": {"RegionName": VIRGINIA}}]})
+    now += 3600
+    call("PutItem", {"TableName": "Music", "Item": {"Artist": {"S": "a"}, "n": {"N": "1"}}})
+    now += 60
+    keeper.cloud.tick(now)
+    keeper.save()
+    call("PutItem", {"TableName": "Music", "Item": {"Artist": {"S": "a"}, "n": {"N": "2"}}}, ask="answer")
+    keeper.save()
+    for path in tmp_path.glob("cloud.*"):  # as they are at this moment
+        shutil.copyfile(path, tmp_path / path.name.replace("cloud", "copy"))
+    keeper.close()
+    keeper = keep(tmp_path / "copy.sqlite3", clock=lambda: now)
+    now += 60
+    keeper.cloud.tick(now)
+    assert engine.item(TableId("1" * 12, VIRGINIA, "Music"), Key("a", "__no_sort__"))["n"] == {"N": "2"}
+    told = []
+    arn = call("ListStreams", {}, "dynamodbstreams")["Streams"][0]["StreamArn"]
+    for shard in call("DescribeStream", {"StreamArn": arn}, "dynamodbstreams")["StreamDescription"]["Shards"]:
+        iterator = call("GetShardIterator", {"StreamArn": arn, "ShardId": shard["ShardId"],
+                                             "ShardIteratorType": "TRIM_HORIZON"}, "dynamodbstreams")
+        told += [record["dynamodb"] for record in call("GetRecords", iterator, "dynamodbstreams")["Records"]]
+    assert [(change.get("OldImage", {}).get("n"), change["NewImage"]["n"]) for change in told] == [
+        (None, {"N": "1"}), ({"N": "1"}, {"N": "2"})]
     keeper.close()
 
 

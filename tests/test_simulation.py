@@ -23,7 +23,7 @@ from gtlab.localcloud.keeper import Keeper
 from gtlab.localcloud.oracle import Judge, Violation
 from gtlab.localcloud.replication import Replication, Version
 from gtlab.localcloud.simulate import HOUR, KEYS, REGIONS, SPARE, Simulation
-from gtlab.localcloud.simulated import ACCOUNT, MUSIC, TABLE, Answer, Simulated
+from gtlab.localcloud.simulated import ACCOUNT, MUSIC, TABLE, UNSAVED, UNSETTLED, Answer, Simulated
 from gtlab.localcloud.streams import Streams
 from gtlab.localcloud.strong import Strong
 
@@ -529,10 +529,10 @@ class CloudLife(RuleBasedStateMachine):
     def clock_is_set(self, change):
         self.cloud.set_clock(change)
 
-    @rule(before_it_is_saved=st.booleans())
-    def crash(self, before_it_is_saved):
-        if before_it_is_saved:
-            self.cloud.doomed = True
+    @rule(after_a_write=st.sampled_from((None, UNSAVED, UNSETTLED)))
+    def crash(self, after_a_write):
+        if after_a_write:
+            self.cloud.doomed = after_a_write
         else:
             self.cloud.crash()
 

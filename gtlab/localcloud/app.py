@@ -127,7 +127,7 @@ class App:
 
     def _carry_out(self, call: wire.Call) -> _Answer:
         try:
-            answer = _Answer(200, self._keeper.cloud.call(call, time.time()))
+            answer = _Answer(200, self._keeper.cloud.answer(call, time.time()))
         except Refusal as refusal:
             answer = _refused(refusal)
         except Exception:
@@ -177,7 +177,8 @@ class App:
 
     def _look(self) -> None:
         self._waking = False
-        if self._keeper.cloud.next_due() <= time.time():
+        cloud = self._keeper.cloud
+        if cloud.unsettled or cloud.next_due() <= time.time():
             self._tick()
         else:
             self.wake()

@@ -79,6 +79,7 @@ class Cloud:
         self.legacy = Legacy(world, self.tables, self.groups, face=legacy_api)
         self.legacy_settings = LegacySettings(world, self.tables, self.legacy, self.scaling)
         self.unsaved = Unsaved()
+        self.unsettled: list[tuple[Change, float]] = []  # writes that took effect, and when; the rest is to follow
         self._marks = Marks()
         self._next_housekeeping = 0.0
         self._most_at_once, self._behind = most_at_once, 0.0
@@ -90,6 +91,7 @@ class Cloud:
         """
         if not self.current.any_strong() or (call.operation not in _WRITES and call.operation not in _READS):
             return Hold(0.0)
+        self.settle()
         data = _by_name(call)
         return self.strong.begin(call, data, _tables(call, data))
 
@@ -98,6 +100,19 @@ class Cloud:
 
     def call(self, call: Call, now: float) -> bytes:
         """Carry a call out; its answer's JSON. Raises Refusal, and then nothing was changed."""
+        answer = self.answer(call, now)
+        self.settle()
+        return answer
+
+    def settle(self) -> None:
+        """What the writes of :meth:`answer` lead to: versions, deliveries, stream records, the journal."""
+        while self.unsettled:
+            change, at = self.unsettled.pop(0)
+            self._committed(change, at)
+
+    def answer(self, call: Call, now: float) -> bytes:
+        """As :meth:`call`, but what a write leads to is left for :meth:`settle`, so that its caller need not wait for
+        it: nobody sees the difference, because everything that happens or is asked begins with that."""
         self.tick(now)
         if call.service == "application-autoscaling":
             self._may_change_settings(call)
@@ -144,7 +159,8 @@ class Cloud:
                 self._consumed("write", consumed_by_write(call, data, []), now)
             raise
         for change in changes:
-            self._committed(change, now)
+            self.unsaved.items.add((change.table, change.key))
+            self.unsettled.append((change, now))
         if "ClientRequestToken" in data:
             self.unsaved.tokens.add((call.account, call.region, data["ClientRequestToken"]))
         if metered:
@@ -158,6 +174,7 @@ class Cloud:
     def tick(self, now: float) -> None:
         """Let happen what was due by now; of a backlog, no more than ``most_at_once`` deliveries, and
         :meth:`next_due` has passed then."""
+        self.settle()
         left = self._most_at_once
         while (due := self._next_event()) <= now:  # in the order in which things happen, however late we look
             if self.current.tick(due):
@@ -179,7 +196,9 @@ class Cloud:
             self._housekeep(now)
 
     def resume(self, now: float) -> None:
-        """Go on after a restart: what the legacy version had still to mark in customers' items is marked."""
+        """Go on after a restart: what writes lead to is settled, and what the legacy version had still to mark in
+        customers' items is marked."""
+        self.settle()
         for group in self.groups:
             for table in map(group.table, group.members if group.version == LEGACY else ()):
                 for key, item in engine.items(table):
@@ -200,6 +219,7 @@ class Cloud:
 
     def summary(self, now: float) -> dict:
         """What there is, for ``gtlab status``."""
+        self.settle()
         return {"network": self.world.network, "seed": self.world.seed, "legacy_api": self.legacy.face,
                 "tables": [{"account": table.account, "region": table.region, "name": table.name,
                             "status": self.tables.status(table, now)} for table in engine.tables()],
@@ -304,12 +324,15 @@ class Cloud:
         """A write of the service's own, of the item with this key as the API writes it; one that changes nothing leaves
         no trace."""
         if change.old != change.new:
-            engine.apply(change.table, change.key, change.new)
+            self._store(change)
             self._record(change, now, key)
 
-    def _record(self, change: Change, now: float, key: dict, identity: dict | None = None) -> None:
-        """Have a change kept, and told to the table's stream."""
+    def _store(self, change: Change) -> None:
+        engine.apply(change.table, change.key, change.new)
         self.unsaved.items.add((change.table, change.key))
+
+    def _record(self, change: Change, now: float, key: dict, identity: dict | None = None) -> None:
+        """Have the table's stream told of a change."""
         stream = self.tables.stream(change.table)
         if stream:
             self.streams.record(stream, key, change.old, change.new, now, identity)
@@ -327,16 +350,16 @@ class Cloud:
         group = self.groups.of(table)
         if group and group.version == LEGACY:
             change, attributes = Change(table, key, engine.item(table, key), None), engine.key_attributes(table, key)
-            engine.apply(table, key, None)
+            self._store(change)
             self._record(change, now, attributes, _TTL_IDENTITY)
             self.journal.write(table, attributes, deleted=True, by="ttl", version=None, at=now)
             self.replication.lost(group.id, table.region, key)
             return
         version = self.replication.version(group.id, table.region, key) if group else None
         if version is None or version.region == table.region or version.region not in group.members:
-            old = engine.item(table, key)
-            engine.apply(table, key, None)
-            self._committed(Change(table, key, old, None), now, _TTL_IDENTITY)
+            change = Change(table, key, engine.item(table, key), None)
+            self._store(change)
+            self._committed(change, now, _TTL_IDENTITY)
 
     def _check_ready(self, tables: list[TableId], now: float) -> None:
         """The data plane does not know a table that is still being created. A member of a legacy global table

@@ -309,13 +309,14 @@ def named(account: str, region: str, operation: str, data: dict) -> list[tuple[T
 
 def touched(account: str, region: str, operation: str, data: dict) -> list[tuple[TableId, Key]]:
     """The items that a request may change. What is malformed is left out: the engine refuses it."""
+    if operation in ("PutItem", "UpdateItem", "DeleteItem"):
+        table = TableId(account, region, data["TableName"])
+        key = _key(table, data["Item" if operation == "PutItem" else "Key"])
+        return [] if key is None else [(table, key)]
+
     def id_of(name: str) -> TableId:
         return TableId(account, region, name)
 
-    if operation in ("PutItem", "UpdateItem", "DeleteItem"):
-        table = id_of(data["TableName"])
-        key = _key(table, data["Item" if operation == "PutItem" else "Key"])
-        return [] if key is None else [(table, key)]
     if operation == "BatchWriteItem":
         found = [(id_of(name), request["PutRequest"]["Item"] if "PutRequest" in request
                   else request["DeleteRequest"]["Key"])

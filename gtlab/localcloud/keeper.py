@@ -79,6 +79,7 @@ class Keeper:
         self.cloud, self._make, self._store, self.note = make(settings), make, store, note
         self._written: dict[str, bytes] = {}             # documents, as they are on disk
         self._incarnations: dict[TableId, str] = {}      # of the tables whose items are on disk
+        self._owes = False                               # whether unsettled writes are on disk
 
     @property
     def in_memory(self) -> bool:
@@ -91,19 +92,24 @@ class Keeper:
         cloud, copies, records = self.cloud, self.cloud.replication.unsaved, self.cloud.streams.unsaved
         mine = cloud.unsaved
         mine.settings |= bool(copies.copies)
+        owes = bool(cloud.unsettled)
         if not (mine.settings or mine.items or mine.tokens or copies or records.records or records.trimmed):
             return False
         if self._store:
-            written, incarnations = dict(self._written), dict(self._incarnations)
-            changes = self._settings(written, incarnations) if mine.settings else []
+            written, incarnations, changes = self._written, self._incarnations, []
+            if mine.settings:
+                written, incarnations = dict(written), dict(incarnations)
+                changes = self._settings(written, incarnations)
             if mine.items or mine.tokens:
                 changes += self._items()
             if copies:
                 changes += self._replication()
             if records.records or records.trimmed:
                 changes += self._streams()
+            if owes or self._owes:
+                changes.append(self._unsettled())
             self._store.write([change for change in changes if change[2]])
-            self._written, self._incarnations = written, incarnations
+            self._written, self._incarnations, self._owes = written, incarnations, owes
         for part in (mine, copies, records):
             part.clear()
         return True
@@ -122,7 +128,7 @@ class Keeper:
         self.cloud.unsaved.settings = True
         if self._store:
             self._store.clear()
-            self._written, self._incarnations = {}, {}
+            self._written, self._incarnations, self._owes = {}, {}, False
         self.save()
 
     def close(self) -> None:
@@ -194,6 +200,13 @@ class Keeper:
                 (DELETE_BEFORE, "records", [each for each in begins if each[2] is not None]),
                 (DELETE_ALL, "records", [each[:2] for each in begins if each[2] is None])]
 
+    def _unsettled(self) -> Change:
+        """The writes of which only the items are kept yet: what was there before, and when they took effect."""
+        left = self.cloud.unsettled
+        if not left:
+            return DELETE, "documents", [(_UNSETTLED,)]
+        return PUT, "documents", [(_UNSETTLED, _encode([(*change[:3], at) for change, at in left]))]
+
     def _load(self, documents: dict[str, bytes]) -> None:
         """Take up all that is on disk. Raises Damaged where it cannot be understood."""
         store, cloud = self._store, self.cloud
@@ -210,6 +223,11 @@ class Keeper:
             ((row[0], row[1], Key(*row[2:4]), Version(*row[4:6]), bool(row[6])) for row in store.rows("versions")),
             (Delivery(*row[1:4], Key(*row[4:6]), row[6] and decode(row[6]), Version(*row[7:9]), row[9], row[0])
              for row in store.rows("deliveries")))
+        unsettled = documents.pop(_UNSETTLED, None)
+        if unsettled:
+            self._owes = True
+            cloud.unsettled = [(engine.Change(table, key, old, engine.item(table, key)), at) for table, key, old, at
+                               in _decode(unsettled, list[tuple[TableId, Key, dict | None, float]])]
         self._written = documents
         self._incarnations = {table: engine.incarnation(table) for table in engine.tables()}
 
@@ -260,6 +278,7 @@ def _keep(path: Path, given: dict, note: str, make: Callable[..., Cloud], clock:
     return keeper
 
 
+_UNSETTLED = "unsettled"  # a document that is there only while there are such writes
 _encode = msgspec.json.Encoder(enc_hook=list).encode  # of a value, in bytes
 
 

@@ -27,7 +27,18 @@ from gtlab.localcloud import engine
 from gtlab.localcloud.engine import TableId
 from gtlab.localcloud.linearizable import Operation, linearization
 from gtlab.localcloud.oracle import Violation
-from gtlab.localcloud.simulated import ACCOUNT, ALBUMS, BEGAN, CHARTS, MUSIC, TABLE, Answer, Simulated
+from gtlab.localcloud.simulated import (
+    ACCOUNT,
+    ALBUMS,
+    BEGAN,
+    CHARTS,
+    MUSIC,
+    TABLE,
+    UNSAVED,
+    UNSETTLED,
+    Answer,
+    Simulated,
+)
 from gtlab.localcloud.wire import Call
 
 REGIONS = ("ap-southeast-1", "us-east-1", "eu-west-1")
@@ -137,7 +148,7 @@ class Simulation:
             self._start(self._busy())
             yield self.chance.uniform(0, 2)
             if self.chance.random() < 0.5:
-                self.cloud.doomed = True
+                self.cloud.doomed = self.chance.choice((UNSAVED, UNSETTLED))
             else:
                 self.cloud.crash()
 
