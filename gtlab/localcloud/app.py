@@ -7,6 +7,7 @@ operation happens when it would.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import random
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 _NOT_SAVED = Refusal("ServiceUnavailable", "gtlab's local cloud cannot write its state to disk. Make room, or start it "
                      "with: gtlab up --in-memory", 503)
 MOST_AT_ONCE = 50  # deliveries that are carried out before callers get their turn again: some milliseconds' work
+SWEEP_CALLS = 16   # between two looks for garbage among what is new: half a millisecond's work
+OLDER_SWEEPS, ALL_SWEEPS = 512, 512 * 64  # of them, each so-manyth looks at what is older, too, or at all there is
 TIDY_S = 1.0       # from a change to its place among the others on disk: an item that changes often is put there once
 _METHODS = ("POST", "GET", "PATCH", "DELETE")  # what AWS's services are called by
 _JSON_TYPES = ("application/x-amz-json-1.0", "application/x-amz-json-1.1", "application/json")
@@ -61,6 +64,7 @@ class App:
         self._control = control.control(keeper, instance, stop, self.turned, endpoints.ports)
         self._timer: asyncio.TimerHandle | None = None
         self._waking = False
+        self._carried, self._swept = 0, 0
         self._tidying: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope, receive, send) -> None:
@@ -135,6 +139,7 @@ class App:
             answer = _refused(Refusal("ValidationException",
                                       f"gtlab's local cloud cannot carry out this {call.operation}."))
         finally:
+            self._carried += 1
             if call.service in _DYNAMODB:
                 self._wake_soon()
             else:
@@ -182,6 +187,16 @@ class App:
             self._tick()
         else:
             self.wake()
+        if self._carried >= SWEEP_CALLS:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Look for garbage, a little at a time and while nobody waits for an answer. Left to itself Python looks once
+        the new objects outnumber those that went by thousands: where as many come as go (events, records) that is after
+        a long while, and takes many milliseconds."""
+        self._carried = 0
+        self._swept += 1
+        gc.collect(2 if self._swept % ALL_SWEEPS == 0 else 1 if self._swept % OLDER_SWEEPS == 0 else 0)
 
     def wake(self) -> None:
         """Have the loop tick the cloud when something is due."""
