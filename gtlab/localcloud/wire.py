@@ -65,7 +65,7 @@ def parse(headers: dict[str, str], body: bytes, method: str = "POST", target: st
         account, region = _identity(authorization)
         operation, data = _rest(service, body, method, target)
     else:
-        service, operation = _targeted(headers)
+        service, operation = _targeted(headers.get("x-amz-target", ""))
         account, region = _identity(authorization)
         decoder = _decoder(service, operation)
         try:
@@ -86,13 +86,9 @@ def caller_of(headers: dict[str, str]) -> str | None:
     return caller
 
 
-def _targeted(headers: dict[str, str]) -> tuple[str, str]:
-    """The service and the operation that X-Amz-Target names."""
-    return _target_of(headers.get("x-amz-target", ""))
-
-
 @functools.lru_cache(maxsize=256)
-def _target_of(target: str) -> tuple[str, str]:
+def _targeted(target: str) -> tuple[str, str]:
+    """The service and the operation that X-Amz-Target names."""
     prefix, _, operation = target.partition(".")
     service = _TARGETS.get(prefix)
     if service is None or operation not in operations(service):
