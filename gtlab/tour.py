@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 COURSE = "[0-9][0-9]_*.ipynb"
 START_TIMEOUT_S = 120  # about one kernel start in ten takes seconds; a busy machine, far more
+STARTS = 3  # of a kernel that ends before it answers
 LOOK_AGAIN_S = 0.1
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 ERROR_MARKER = "papermill-error-cell-tag"  # papermill's tag on the two cells it adds to a failed notebook
@@ -258,10 +259,15 @@ def _execute(
 ) -> str | None:
     """Run one notebook with papermill; what went wrong in one line, or None."""
     import papermill
+    import tenacity
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+    # A kernel is told ports that were free a second ago; where another program has one by then it ends before any cell
+    # is run (github.com/jupyter/jupyter_client/issues/154).
+    start_anew = tenacity.retry(stop=tenacity.stop_after_attempt(STARTS), reraise=True,
+                                retry=tenacity.retry_if_exception_message(match="Kernel died before replying"))
     try:
-        notebook = papermill.execute_notebook(
+        notebook = start_anew(papermill.execute_notebook)(
             str(path.resolve()),
             str(target.resolve()),
             parameters=params,

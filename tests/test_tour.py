@@ -301,6 +301,25 @@ def test_a_kernel_that_dies(make, run):
     assert "Bye" in result.error and "died" in result.error
 
 
+ENDS = """
+import os, pathlib
+if not (at := pathlib.Path(os.environ["GTLAB_ENDS"])).exists() or at.read_text() == "always":
+    at.touch()
+    os._exit(1)
+"""
+
+
+@pytest.mark.parametrize("ends", ["once", "always"])
+def test_a_kernel_that_ends_before_it_answers_is_started_again(make, run, tmp_path, ends):
+    (tmp_path / "sitecustomize.py").write_text(ENDS)  # what every Python of that path runs first
+    if ends == "always":
+        (tmp_path / "ends").write_text(ends)
+    result = run(make("good.ipynb", "print('ran')"),
+                 env={"PYTHONPATH": str(tmp_path), "GTLAB_ENDS": str(tmp_path / "ends")})
+    assert result.ok == (ends == "once")
+    assert ends == "once" or "Kernel died" in result.error
+
+
 def test_a_file_that_is_no_notebook_fails_alone(make, tmp_path):
     broken = tmp_path / "broken.ipynb"
     broken.write_text("not json")
