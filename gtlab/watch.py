@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ABSENT = "absent"  # a table that a Region does not have
+_IN_A_PAGE = str.maketrans({"-": "\N{NON-BREAKING HYPHEN}", ",": ",\N{ZERO WIDTH SPACE}"})  # where a line may end
 _REPLICATION = "aws:rep:"  # what the legacy version's attributes are named by
 
 
@@ -111,7 +112,9 @@ def until(look: Callable[[], dict[str, str]], wanted: str, *, what: str, timeout
               bar_format="{desc} {bar} {n_fmt}/{total_fmt} in {elapsed}{postfix}") as bar:
         while True:
             bar.n = sum(status == wanted for status in seen.values())
-            bar.set_postfix_str(", ".join(f"{name} {status}" for name, status in seen.items()))
+            told = ", ".join(f"{name} {status}" for name, status in seen.items())
+            # In a page tqdm's spaces never end a line, so that Region names would be parted at their hyphens.
+            bar.set_postfix_str(told.translate(_IN_A_PAGE) if hasattr(bar, "container") else told)
             now = time.monotonic() - began
             if bar.n == len(seen):
                 break

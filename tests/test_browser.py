@@ -151,3 +151,5 @@ def test_a_notebook_runs_by_hand_and_draws(jupyter, page, notebook, charts):
         .filter(output => 'application/vnd.plotly.v1+json' in output.data).length""")
     assert drawn == charts
     page.locator(".js-plotly-plot .main-svg").first.wait_for(state="attached")
+    waits = [text for text in page.locator(".widget-html-content").all_text_contents() if "ACTIVE" in text]
+    assert not any("-" in text for text in waits), "Region names are parted at the end of a line"
