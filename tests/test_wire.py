@@ -121,12 +121,29 @@ def test_values_of_the_wrong_type(unchanged, name, value):
     assert status == 400 and answer["message"] and answer["__type"] and STUMBLE not in answer["message"]
 
 
-def test_an_item_nested_too_deep_is_refused(unchanged):
-    value: dict = {"S": "x"}
-    for _ in range(40):
-        value = {"M": {"a": value}}
+def nested(levels: int) -> dict:
+    """A value of so many levels, the innermost included."""
+    value: dict = {"N": "1"}
+    for level in range(levels - 1):
+        value = {"M": {"a": value}} if level % 2 else {"L": [value]}
+    return value
+
+
+def test_an_item_of_32_levels_is_taken(door):
+    key = KEY | {"SongTitle": {"S": "deep"}}
+    item = key | {"deep": nested(32), "wide": {"L": [{"SS": ["x"]}]}}
+    for operation, body in (("PutItem", {"TableName": "Plain", "Item": item}),
+                            ("BatchWriteItem", {"RequestItems": {"Plain": [{"PutRequest": {"Item": item}}]}}),
+                            ("TransactWriteItems", {"TransactItems": [{"Put": {"TableName": "Plain", "Item": item}}]})):
+        door.ok(operation, body)
+        assert door.ok("GetItem", {"TableName": "Plain", "Key": key})["Item"] == item
+        door.ok("DeleteItem", {"TableName": "Plain", "Key": key})
+
+
+@pytest.mark.parametrize("levels", [34, 40, 200])
+def test_an_item_nested_too_deep_is_refused(unchanged, levels):
     refused(unchanged, "ValidationException", "Nesting Levels", "PutItem",
-            {"TableName": "Music", "Item": KEY | {"deep": value}})
+            {"TableName": "Music", "Item": KEY | {"deep": nested(levels)}})
 
 
 @pytest.mark.parametrize("target", ["DynamoDB_20120810.Fly", "DynamoDB_20120810", "Nothing.PutItem", "", None,

@@ -31,7 +31,7 @@ _REST = ("fis",)
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")  # how large is the engine's matter
 _TYPED_DEPTH = 7  # enough for the attributes of a batch's items; documents in attributes are looked at one by one
-_MAX_DEPTH = 40  # deeper than the 32 levels an item may have, far above any other input
+_MOST_LEVELS = 32  # of lists and maps within one another, in an attribute; the engine takes one less
 
 
 class Call(NamedTuple):
@@ -205,6 +205,7 @@ class _Plan:
     required: frozenset[str]
     is_number: bool            # a number that is written as a string
     is_text: bool              # any string will do
+    is_value: bool             # an attribute's value
     members: dict[str, _Plan] = field(default_factory=dict)  # of a structure
     inner: _Plan | None = None                               # of a list's members, or of a map's values
 
@@ -219,7 +220,8 @@ def _plan(service: str, shape: Shape) -> _Plan:
         required = frozenset(shape.required_members if kind == "structure" else ())
         is_number = shape.name == "NumberAttributeValue"
         plan = _plans[service, shape.name] = _Plan(kind, _KINDS[kind], required, is_number,
-                                                   kind == "string" and not is_number)
+                                                   kind == "string" and not is_number,
+                                                   shape.name == "AttributeValue")
         if kind == "structure":  # after it is known: an attribute's value may hold others
             plan.members = {name: _plan(service, member) for name, member in shape.members.items()}
         elif kind in ("list", "map"):
@@ -269,8 +271,7 @@ _Path = tuple["_Path", str] | None  # the way to a value, from its end: put toge
 
 
 def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
-    if depth > _MAX_DEPTH:
-        raise invalid("Nesting Levels have exceeded supported limits")
+    """``depth``: of the attribute values around this one."""
     kind = plan.kind
     if not isinstance(value, plan.types) or (value is True or value is False) != (kind == "boolean"):
         told = _told(path)
@@ -281,14 +282,16 @@ def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
             raise invalid(f"The parameter cannot be converted to a numeric value: {value}")
     elif kind == "structure":
         _check_members(value, plan, path, depth)
+    elif kind in ("list", "map") and plan.inner.is_value and depth > _MOST_LEVELS:
+        raise invalid("Nesting Levels have exceeded supported limits")
     elif kind == "list":
         for at, item in enumerate(value, start=1):
-            _check(item, plan.inner, (path, f"{at}.member"), depth + 1)
+            _check(item, plan.inner, (path, f"{at}.member"), depth)
     elif kind == "map":
         inner = plan.inner
         for key, item in value.items():
             if not _is_one_text(item, inner):
-                _check(item, inner, (path, f"{key}.member"), depth + 1)
+                _check(item, inner, (path, f"{key}.member"), depth)
 
 
 def _is_one_text(value: Any, plan: _Plan) -> bool:
@@ -311,7 +314,7 @@ def _check_members(value: dict, plan: _Plan, path: _Path, depth: int) -> None:
     for name, given in value.items():
         member = members[name]
         if type(given) is not str or not member.is_text:  # most are
-            _check(given, member, (path, name), depth + 1)
+            _check(given, member, (path, name), depth + plan.is_value)
 
 
 def _told(path: _Path) -> str:
