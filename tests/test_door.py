@@ -584,7 +584,7 @@ def test_an_offer_to_speak_http2_does_not_hurt_what_follows(own):
 
 @pytest.mark.parametrize("headers", [
     {"Origin": "http://example.com"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"}, {"Origin": ""},
-    {"Origin": "https://127.0.0.1"}, {"Sec-Fetch-Site": "cross-site"},
+    {"Origin": "https://127.0.0.1"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
     {"Host": "example.com"}, {"Host": "127.0.0.1.example.com:80"}, {"Host": "0.0.0.0"},
 ])
 def test_a_web_page_cannot_drive_it(own, headers):

@@ -30,7 +30,7 @@ class Guard:
         # A browser tells where a page that sends a request is from; programs send neither header.
         if "origin" in headers and headers["origin"] != f"http://{headers['host']}":
             raise _denied("The local cloud takes no requests from web pages of others.")
-        if headers.get("sec-fetch-site") == "cross-site":
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):  # another port is "same-site"
             raise _denied("The local cloud takes no requests from web pages of others.")
         if self._token is not None:
             self._check_token(headers)
