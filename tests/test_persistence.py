@@ -199,10 +199,11 @@ def test_every_kind_of_value_comes_back(home):
 @pytest.mark.parametrize("harm", [
     lambda path: path.write_bytes(b"this is no database" * 500),
     lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    lambda path: path.write_bytes(b""),
     lambda path: write_documents(path, "UPDATE documents SET body = '{\"half' WHERE name = 'groups'"),
     lambda path: write_documents(path, "DELETE FROM documents WHERE name = 'tables'"),
     lambda path: write_documents(path, "PRAGMA user_version = 99"),
-], ids=["not a database", "cut off", "half a document", "a document missing", "from a newer gtlab"])
+], ids=["not a database", "cut off", "empty", "half a document", "a document missing", "from a newer gtlab"])
 def test_a_damaged_file_is_set_aside_and_told(home, harm):
     cloud, _ = background.up(network="instant")
     at(cloud, OHIO).create_table(**ON_DEMAND)

@@ -56,6 +56,9 @@ class Store:
         self._unfolded: list[Change] = []                         # what is in the first log
         self._folding: tuple[list[Change], int] | None = None     # what is in the other one, and its newest entry
         self._fold: Future[None] | None = None                    # while that is brought into the tables
+        with _the_disks():
+            if path.exists() and path.stat().st_size == 0:  # SQLite would take it for a new one
+                raise Damaged("it is empty")
         # Used by one thread at a time: the worker's while it folds, otherwise this one.
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
