@@ -267,6 +267,12 @@ def test_a_plan_counts_units_and_dollars(lab):
     assert "dollars" in planning.words(measure.plan(lab, "Music"))
 
 
+def test_a_part_of_a_probe_is_refused(lab):
+    for measured in (measure.plan, measure.replication_lag, measure.latency):
+        with pytest.raises(ValueError, match=r"samples is 2\.5; a whole number"):
+            measured(lab, "Music", samples=2.5)
+
+
 def test_more_targets_send_no_more_requests_a_second(lab):
     both = measure.plan(lab, "Music").attrs["requests_per_s"]
     assert both == measure.plan(lab, "Music", targets=VIRGINIA).attrs["requests_per_s"] < 400

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from gtlab import regions as catalogue
 from gtlab import watch
 from gtlab.lab import Lab
-from gtlab.measure.probes import Keys, at_least, delete
+from gtlab.measure.probes import Keys, at_least, delete, whole
 from gtlab.measure.schedule import Schedule
 from gtlab.measure.wire import Reply, Wire
 
@@ -40,6 +40,7 @@ def latency(lab: Lab, table: str, regions: Iterable[str] = (), samples: int = 20
     """
     import pandas as pd
 
+    whole(samples=samples)
     at_least(1, samples=samples)
     at_least(0.1, rate=rate)
     where = tuple(catalogue.parse(regions)) or lab.regions

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gtlab import regions as catalogue
 from gtlab.lab import Lab
-from gtlab.measure.probes import at_least, checked
+from gtlab.measure.probes import at_least, checked, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +58,7 @@ def setting(lab: Lab, source: str, targets: str | Iterable[str], samples: int, r
     source, targets = checked(lab, source, targets)
     if every_ms is None:
         every_ms = EVERY_MS * len(targets)
+    whole(samples=samples)
     at_least(1, samples=samples, every_ms=every_ms)
     at_least(0.1, rate=rate, timeout_s=timeout_s)
     if samples >= 1_000_000 or rate > 100:

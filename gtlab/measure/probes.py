@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +29,15 @@ def at_least(least: float, **settings: float) -> None:
     for name, value in settings.items():
         if not value >= least:
             raise ValueError(f"{name} is {value}; at least {least:g} is needed.")
+
+
+def whole(**settings: int) -> None:
+    """Raises ValueError for a setting that is no whole number, and names it."""
+    for name, value in settings.items():
+        try:
+            operator.index(value)
+        except TypeError:
+            raise ValueError(f"{name} is {value!r}; a whole number is needed.") from None
 
 
 class Keys:
