@@ -285,7 +285,8 @@ def test_the_command_line_turns_every_knob(lab):
     (("slow", IRELAND, VIRGINIA, "x"), 2, "float"), (("lag",), 2, "SECONDS"), (("lag", "x"), 2, "no number"),
     (("lag", "1", IRELAND), 2, "SOURCE TARGET"), (("outage", IRELAND, "--how", "x"), 2, "timeout"),
     (("slow", IRELAND, VIRGINIA, "99999999"), 1, "60000"), (("throttle", "a/b"), 1, "3 to 255"),
-    (("throttle", "Music", "--account", "me"), 1, "12 digits")])
+    (("throttle", "Music", "--account", "me"), 1, "12 digits"), (("isolate", ""), 1, "'' is not a Region"),
+    (("isolate", f"{IRELAND}/{VIRGINIA}"), 1, f"'{IRELAND}/{VIRGINIA}' is not a Region")])
 def test_the_command_line_refuses_nonsense_in_a_line(lab, arguments, code, told):
     output = run("world", *arguments, code=code)
     assert told in output and "Traceback" not in output
@@ -324,11 +325,25 @@ def test_the_control_api_turns_every_knob(lab, port):
     ("PUT", "world/lag", [1], "value"), ("DELETE", "world/isolate/nowhere", None, "not a Region"),
     ("PUT", f"world/throttle/me/{IRELAND}/Music", None, "12 digits"),
     ("PUT", f"world/throttle/{IRELAND}/M", None, "3 to 255"),
+    ("PUT", f"world/throttle/{IRELAND}/a%2Fb", None, "'a/b' is none"),
     ("GET", "events?after=x", None, "number of an event")])
 def test_the_control_api_refuses_nonsense(lab, port, method, what, body, told):
     code, answer = http(port, method, what, body)
     assert code == 400 and told in answer["message"]
     assert lab.world.state().empty
+
+
+@pytest.mark.parametrize(("method", "what", "code"), [("GET", "nothing", 404), ("POST", "world", 405)])
+def test_the_control_api_says_in_json_what_is_not_there(lab, port, method, what, code):
+    told, answer = http(port, method, what)
+    assert told == code and f"no {method} /_gtlab/v1/{what}" in answer["message"]
+
+
+def test_the_journal_tells_whose_table_is_throttled(lab):
+    with lab.world.throttle("Music", IRELAND, write_units=9):
+        pass
+    told = lab.events(table="Music", kinds=["broken", "mended"]).tail(2)
+    assert told["kind"].tolist() == ["broken", "mended"] and set(told["region"]) == {IRELAND}
 
 
 def test_the_widget_shows_what_is_broken_and_mends_it(lab):

@@ -11,8 +11,10 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from urllib.parse import unquote
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
@@ -124,12 +126,14 @@ def control(keeper: Keeper, instance: str, stop: Callable[[], None], wake: Calla
         Route(f"{PREFIX}/world/{{knob}}", turn_back, methods=["DELETE"]),
         Route(f"{PREFIX}/world/{{knob}}/{{place:path}}", turn, methods=["PUT"]),
         Route(f"{PREFIX}/world/{{knob}}/{{place:path}}", turn_back, methods=["DELETE"]),
-        Route(f"{PREFIX}/events", events)])
+        Route(f"{PREFIX}/events", events)], exception_handlers={404: _no_such, 405: _no_such})
 
 
 def _place(request: Request) -> tuple[str, ...]:
     """A place as the world keeps it. Raises ValueError for one that cannot be."""
-    knob, place = request.path_params["knob"], tuple(filter(None, request.path_params.get("place", "").split("/")))
+    knob = request.path_params["knob"]
+    parts = request.scope["raw_path"].decode("ascii").removeprefix(f"{PREFIX}/world/").split("/")[1:]
+    place = tuple(map(unquote, parts))  # not of the path as it is read: a part may have a / of its own, as %2F
     if knob == "throttle" and len(place) == 2:
         place = (request.query_params.get("account", DEFAULT_ACCOUNT), *place)
     place = checked_place(knob, place)
@@ -149,6 +153,11 @@ async def _asked(request: Request):
 
 def _refused(message: str) -> JSONResponse:
     return JSONResponse({"message": message}, 400)
+
+
+async def _no_such(request: Request, error: HTTPException) -> JSONResponse:
+    what = f"There is no {request.method} {request.url.path} here; docs/control-api.md tells what there is."
+    return JSONResponse({"message": what}, error.status_code, error.headers)
 
 
 async def _stream(keeper: Keeper, after: int, request: Request) -> AsyncIterator[str]:

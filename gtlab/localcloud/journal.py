@@ -87,7 +87,8 @@ class Journal:
     def world(self, kind: str, knob: str, place: tuple[str, ...], value: object, at: float) -> None:
         """``broken`` or ``mended``: a knob was set at a place to a value, or cleared. A pause of replication by the
         fault injection service is here too, as knob ``pause``: account, Region and table."""
-        self._add(Event(self._last + 1, at, kind, place[0] if len(place) in (1, 2) else None, None, None, None,
+        account, region, table = place if len(place) == 3 else (None, next(iter(place), None), None)
+        self._add(Event(self._last + 1, at, kind, region, account, table, None,
                         {"knob": knob, "place": list(place), "value": value}))
 
     def reset(self, at: float) -> None:
