@@ -391,6 +391,8 @@ def measure(source: str, targets: str, samples: int, table: str | None, out: Pat
     try:
         report.run(source, targets, samples, out=out, backend=backend, endpoints=endpoints, table=table or "",
                    profile=profile, yes=yes, say=click.echo, ask=click.confirm)
+    except click.Abort:  # a RuntimeError, too
+        raise
     except RuntimeError as error:
         raise click.ClickException(str(error)) from None
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from gtlab import background, commands, regions
 from gtlab.world import World
@@ -22,6 +23,7 @@ DEFAULT_HOME = "ap-southeast-1"                    # the article's Regions: Sing
 DEFAULT_REPLICAS = ("us-east-1", "eu-west-1")
 CALLER_HEADER = "x-gtlab-caller"                   # tells the local cloud where a caller is
 _REMEMBERED_CALLS = 100
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,10 @@ class Lab:
         if self._session is None:
             self._session = boto3.Session(profile_name=self._profile) if self.backend == "aws" else _plain_session()
         client = self._session.client(service, region_name=region, **options)
+        if self.backend == "aws" and self._endpoints is None and urlsplit(
+                client.meta.endpoint_url).hostname in _THIS_MACHINE:
+            raise ValueError(f"AWS itself was asked for, but boto3 is told to call {client.meta.endpoint_url}, by "
+                             "AWS_ENDPOINT_URL or your configuration: gtlab env did so, perhaps. Use another shell.")
         if noted:
             client.meta.events.register("provide-client-params.*.*", self._note_call(service, region))
         if self.backend == "local":

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _PAIR = ["source", "target"]
 _FEWEST = 3    # as many as a shifted log-normal has parameters; what so few say is little
 _GOODNESS_RUNS = 999
+_FITTED = ("log-normal", "shifted log-normal")
 _POINTS = 200  # of a curve, where no times are asked for
 _SEED = 1      # the same data, the same figures
 
@@ -68,7 +69,8 @@ def fit(lags: pd.DataFrame, *, low: str = "lag_min_ms", high: str = "lag_max_ms"
     one; ``distance``, how far the fitted curve leaves the band between the shares that have certainly and that have
     possibly arrived, at its worst (0 to 1); ``p_value`` of the Anderson-Darling test of the intervals' middles, by
     simulation: a small one, below 0.05 say, means that lags are not distributed so. It takes the shift as known, and so
-    flatters the shifted one. Missing where a probe was not seen. ``backend``.
+    flatters the shifted one. Missing where a probe was not seen. ``backend``. All figures of a target are missing where
+    fewer than three probes were seen, or where one and the same lag would fit all intervals: nothing can be told then.
 
     Raises ValueError as :func:`percentiles` does, and for fewer than three probes.
     """
@@ -80,11 +82,14 @@ def fit(lags: pd.DataFrame, *, low: str = "lag_min_ms", high: str = "lag_max_ms"
     for pair, lows, highs, backend in _groups(lags, low, high):
         if len(lows) < _FEWEST:
             raise ValueError(f"{len(lows)} probes are too few to fit a distribution; {_FEWEST} at least.")
-        with np.errstate(divide="ignore"):  # the search tries what is impossible, too
+        if np.isfinite(highs).sum() < _FEWEST or lows.max() <= highs.min():
+            rows += [(*pair, len(lows), name, *[math.nan] * 6, backend) for name in _FITTED]
+            continue
+        with np.errstate(divide="ignore", invalid="ignore"):  # the search tries what is impossible, too
             data = _censored(lows, highs)
             plain = stats.lognorm.fit(data, floc=0)
             shifted = _shifted(data, lows, highs, plain)
-        for name, found in (("log-normal", plain), ("shifted log-normal", shifted)):
+        for name, found in zip(_FITTED, (plain, shifted), strict=True):
             sigma, shift, scale = map(float, found)
             parameters = 2 if name == "log-normal" else 3
             rows.append((*pair, len(lows), name, shift, shift + scale, sigma,
@@ -139,6 +144,8 @@ def _groups(lags: pd.DataFrame, low: str, high: str) -> Iterator[tuple[tuple[str
     _need(lags, *_PAIR, low, high)
     for pair, found in lags.groupby(_PAIR, sort=False):
         known = found[found[low].notna()]  # an interval without a lower end says nothing
+        if known.empty:
+            raise ValueError(f"No interval of {pair[1]} has a lower end in {low!r}.")
         yield (pair, known[low].to_numpy(dtype=float), known[high].fillna(math.inf).to_numpy(dtype=float),
                found["backend"].iloc[0] if "backend" in found.columns else "")
 
@@ -176,6 +183,8 @@ def _shifted(data: Any, lows: np.ndarray, highs: np.ndarray, plain: Sequence[flo
     for part in (0.25, 0.5, 0.75, 0.9):
         shift = part * float(lows.min())
         rest = (lows - shift)[lows > shift]
+        if not len(rest):
+            continue
         found = stats.lognorm.fit(data, float(plain[0]), loc=shift, scale=float(sorted(rest)[len(rest) // 2]))
         value = _unlikely(found, lows, highs)
         if 0 <= found[1] < highs.min() and value < least:  # nothing arrives before it was sent

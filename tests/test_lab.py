@@ -115,6 +115,12 @@ def test_aws_is_never_contacted_unasked(cloud, real_credentials, monkeypatch, se
     assert "REAL" not in str(request.headers)
 
 
+def test_aws_is_not_what_a_shell_for_the_local_cloud_reaches(cloud, real_credentials, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.url)  # as gtlab env has it
+    with pytest.raises(ValueError, match=f"AWS itself was asked for, but boto3 is told to call {cloud.url}"):
+        gtlab.connect("aws").client(VIRGINIA)
+
+
 def test_aws_asked_for_by_name(home, real_credentials):
     opened = gtlab.connect("aws")
     request = about_to_send(opened.client(VIRGINIA))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import threading
 import time
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -324,8 +326,12 @@ def test_a_target_that_is_down_for_a_while_is_waited_for(lab):
 
 
 def test_what_is_never_seen_is_kept_as_later_than_the_last_miss(lab):
-    with lab.world.lag(60, SINGAPORE, IRELAND), pytest.raises(TimeoutError, match="not seen in eu-west-1 within 1 s"):
-        measure.replication_lag(lab, "Music", samples=2, timeout_s=1)
+    with lab.world.lag(60, SINGAPORE, IRELAND):
+        with pytest.raises(TimeoutError, match="not seen in eu-west-1 within 1 s"):
+            measure.replication_lag(lab, "Music", targets=IRELAND, samples=2, timeout_s=1)
+        # What the other one saw is kept.
+        found = measure.replication_lag(lab, "Music", samples=3, timeout_s=1).set_index("target")["seen_ms"]
+        assert found[VIRGINIA].notna().all() and found[IRELAND].isna().all()
     # One in the middle is late, the others come.
     done = threading.Event()
 
@@ -358,6 +364,23 @@ def test_ctrl_c_keeps_what_was_measured_and_cleans_up(lab, capsys):
     assert len(measure.replication_lag(lab, "Music", samples=1)) == 2  # nothing is left behind that would disturb
 
 
+def test_a_second_ctrl_c_keeps_what_was_measured_too(lab, capsys, monkeypatch):
+    monkeypatch.setattr("gtlab.measure.lag.delete", lambda *_: signal.raise_signal(signal.SIGINT))
+    interrupt = threading.Timer(2.5, signal.raise_signal, [signal.SIGINT])
+    interrupt.start()
+    found = measure.replication_lag(lab, "Music", samples=2000)
+    assert found["seen_ms"].notna().sum() >= 4
+    told = capsys.readouterr().out
+    assert "may be left in table Music" in told and "what was measured is kept" in told
+    prefix = re.search(r"begin with (gtlab-probe-[0-9a-f]+-)", told).group(1)
+    left = lab.client(SINGAPORE).scan(TableName="Music")["Items"]
+    keys = [{name: item[name] for name in ("Artist", "SongTitle")} for item in left
+            if item["Artist"]["S"].startswith(prefix)]
+    assert len(keys) == found["probe"].nunique()
+    probes.delete(lab, "Music", SINGAPORE, keys)
+    assert_no_probes(lab)
+
+
 def test_refusals_of_the_service_are_raised(lab):
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         measure.replication_lag(lab, "Nowhere", samples=1)
@@ -368,6 +391,13 @@ def test_refusals_of_the_service_are_raised(lab):
 def test_a_clean_up_that_fails_is_told_and_costs_nothing(lab, capsys):
     probes.delete(lab, "Nowhere", SINGAPORE, [{"Artist": {"S": "x"}}])
     assert "Probe items are left in table Nowhere" in capsys.readouterr().out
+
+
+def test_a_clean_up_that_is_throttled_ends(lab, capsys, monkeypatch):
+    monkeypatch.setattr(probes, "_DELETING_S", 0.5)
+    with lab.world.throttle("Music", SINGAPORE, write_units=0, burst_s=0):
+        probes.delete(lab, "Music", SINGAPORE, [{"Artist": {"S": "x"}, "SongTitle": {"S": "x"}}])
+    assert "Probe items are left in table Music" in capsys.readouterr().out
 
 
 # --- latency ---
@@ -418,7 +448,11 @@ def test_one_table_says_what_strong_consistency_costs(lab):
     assert p50["Strong", "get", SINGAPORE] < p50["Strong", "put", SINGAPORE] - 40
     assert set(found.loc[found["where"] == "home", "region"]) == {SINGAPORE}
     with pytest.raises(ValueError, match="no table Nowhere in"):
-        measure.compare(lab, "Nowhere")
+        measure.compare(lab, ["Music", "Nowhere"])
+    with pytest.raises(ValueError, match="at least one table"):
+        measure.compare(lab, [])
+    threading.Timer(1.5, signal.raise_signal, [signal.SIGINT]).start()
+    assert set(measure.compare(lab, ["Music", "Strong"], samples=200)["table"]) == {"Music"}
 
 
 # --- the command ---
@@ -475,6 +509,7 @@ def test_the_command_measures_other_endpoints(lab):
     (["--targets", SINGAPORE], "is the source"),
     (["--targets", VIRGINIA, "--out", "lags.txt"], "ends in none of"),
     (["--targets", VIRGINIA, "--out", "no/such/folder/lags.csv"], "There is no folder"),
+    (["--targets", VIRGINIA, "--out", "/proc/lags.csv"], "/proc/lags.csv cannot be written"),
     (["--targets", VIRGINIA, "--table", "Nowhere"], "ResourceNotFoundException"),
     (["--targets", VIRGINIA, "--backend", "aws"], "--table NAME"),
     (["--targets", VIRGINIA, "--endpoint", "somewhere"], "is no endpoint"),
@@ -489,6 +524,27 @@ def test_the_users_mistakes_are_told_in_a_line(lab, arguments, text):
     assert ran.output.strip().splitlines()[-1].startswith("Error: ")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_what_cannot_be_written_is_written_elsewhere(lab, tmp_path):
+    (tmp_path / "lags.csv").symlink_to("/dev/full")
+    ran = run("--source", SINGAPORE, "--targets", VIRGINIA, "--samples", "3", "--out", str(tmp_path / "lags.csv"))
+    assert ran.exit_code == 1 and "lags.csv could not be written: No space left" in ran.output
+    kept = Path(re.search(r"Every probe is in (\S+)", ran.output).group(1))
+    assert len(pd.read_csv(kept)) == 3
+    kept.unlink()
+
+
+def test_the_file_is_there_before_anything_else_can_go_wrong(lab, tmp_path, monkeypatch):
+    from gtlab.measure import report
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report, "published", interrupted)
+    ran = run("--source", SINGAPORE, "--targets", VIRGINIA, "--samples", "3", "--out", str(tmp_path / "lags.html"))
+    assert ran.exit_code == 1 and "t-visibility" in (tmp_path / "lags.html").read_text()
+
+
 def test_aws_is_asked_only_after_its_cost_was_told(lab, monkeypatch):
     """A lab that says it is AWS: the cost is told, the question asked, and nothing sent where the answer is no."""
     from gtlab.measure import report
@@ -500,3 +556,4 @@ def test_aws_is_asked_only_after_its_cost_was_told(lab, monkeypatch):
     ran = run("--source", SINGAPORE, "--targets", VIRGINIA, "--table", "Music", "--backend", "aws")
     assert "dollars" in ran.output and "at your cost" in ran.output
     assert ran.output.index("dollars") < ran.output.index("at your cost")
+    assert "Aborted!" in ran.output and "Error:" not in ran.output  # nobody there to answer

@@ -106,6 +106,25 @@ def test_lags_of_two_kinds_fit_no_log_normal():
     assert (statistics.fit(lags)["distance"] > 0.1).all() and (statistics.fit(lags)["p_value"] < 0.05).all()
 
 
+@pytest.mark.parametrize("spoil", [
+    lambda lags: lags.assign(lag_min_ms=0.0),                          # an instant network
+    lambda lags: lags.assign(lag_min_ms=0.0, lag_max_ms=0.0),
+    lambda lags: lags.assign(lag_max_ms=math.nan),                     # nothing was seen
+    lambda lags: lags.assign(lag_min_ms=1.0, lag_max_ms=900.0),        # one lag lies in all of them
+], ids=["from 0", "0", "unseen", "all alike"])
+def test_where_nothing_can_be_told_nothing_is_fitted(spoil):
+    lags = pd.concat([spoil(intervals(30, 9, "eu-west-1")), intervals(30, 10)])
+    found = statistics.fit(lags).set_index("target")
+    assert found.loc["eu-west-1", ["median_ms", "sigma", "aic", "distance"]].isna().all(axis=None)
+    assert found.loc["us-east-1", "median_ms"].notna().all()
+
+
+def test_some_intervals_that_begin_at_0_are_fitted():
+    lags = intervals(100, 11)
+    lags.loc[::2, "lag_min_ms"] = 0.0
+    assert statistics.fit(lags)["median_ms"].between(200, 800).all()
+
+
 def test_unseen_probes_do_not_pull_the_fit_down():
     lags = intervals(600, 8)
     late = lags["lag_max_ms"] > 700

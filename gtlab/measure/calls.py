@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from gtlab import regions as catalogue
 from gtlab import watch
 from gtlab.lab import Lab
-from gtlab.measure.probes import Keys, at_least, delete, whole
+from gtlab.measure.probes import Keys, at_least, delete, description, whole
 from gtlab.measure.schedule import Schedule
 from gtlab.measure.wire import Reply, Wire
 
@@ -36,7 +36,8 @@ def latency(lab: Lab, table: str, regions: Iterable[str] = (), samples: int = 20
     ``region``, ``ms`` from the moment it was due until its answer, ``late_ms`` of that before it was sent (this
     machine's fault), ``error`` (throttling, a 5xx, a lost connection; None where all was well), ``backend``.
     Connections are open before the first call. The items are deleted afterwards, and after Ctrl-C, which keeps what was
-    measured. Raises ValueError for settings that make no sense, and the service's error where it refuses.
+    measured; the frame's ``attrs["stopped"]`` tells so. Raises ValueError for settings that make no sense, and the
+    service's error where it refuses.
     """
     import pandas as pd
 
@@ -44,7 +45,7 @@ def latency(lab: Lab, table: str, regions: Iterable[str] = (), samples: int = 20
     at_least(1, samples=samples)
     at_least(0.1, rate=rate)
     where = tuple(catalogue.parse(regions)) or lab.regions
-    callers = [_Caller(lab, table, region, samples, strong, rate) for region in where]
+    callers, stopped = [_Caller(lab, table, region, samples, strong, rate) for region in where], False
     try:
         with ThreadPoolExecutor(len(callers)) as pool:
             list(pool.map(_Caller.get_ready, callers))
@@ -53,13 +54,16 @@ def latency(lab: Lab, table: str, regions: Iterable[str] = (), samples: int = 20
         while any(caller.running for caller in callers):
             time.sleep(0.02)
     except KeyboardInterrupt:
+        stopped = True
         print("Stopped; what was measured is kept.")
     finally:
         for caller in callers:
             caller.stop()
     for caller in callers:
         caller.check()
-    return pd.DataFrame([row for caller in callers for row in caller.rows()], columns=_COLUMNS)
+    frame = pd.DataFrame([row for caller in callers for row in caller.rows()], columns=_COLUMNS)
+    frame.attrs["stopped"] = stopped
+    return frame
 
 
 def percentiles(latencies: pd.DataFrame, by: Iterable[str] = ("operation", "region")) -> pd.DataFrame:
@@ -84,27 +88,37 @@ def compare(lab: Lab, tables: str | Iterable[str], regions: Iterable[str] = (), 
 
     A row per table, operation and Region: ``table``; ``consistency`` across Regions, "eventual" (MREC) or "strong"
     (MRSC); ``operation`` ("put", "get", "strong get"); ``region``, ``place``, ``where`` ("home" or "afar"); the rest as
-    in :func:`percentiles`. ``regions`` default to those of the lab's in which the table is. Raises as :func:`latency`
-    does, and ValueError for a table that is in none of them.
+    in :func:`percentiles`. ``regions`` default to those of the lab's in which the table is. Ctrl-C keeps what was
+    measured; tables whose turn had not come are left out. Raises as :func:`latency` does, and ValueError, before
+    anything is measured, for a table that is in none of them.
     """
     import pandas as pd
 
-    found = []
-    for table in [tables] if isinstance(tables, str) else tables:
-        statuses = watch.table_statuses(lab, table, lab.regions)
-        where = tuple(catalogue.parse(regions)) or tuple(
-            region for region, status in statuses.items() if status != watch.ABSENT)
-        if not where:
-            raise ValueError(f"There is no table {table} in {', '.join(lab.regions)}.")
-        described = lab.client(where[0]).describe_table(TableName=table)["Table"]
-        kind = "strong" if described.get("MultiRegionConsistency") == "STRONG" else "eventual"
-        found.append(percentiles(latency(lab, table, where, samples, strong=True, rate=rate))
-                     .assign(table=table, consistency=kind))
+    found, tables = [], [tables] if isinstance(tables, str) else list(tables)
+    if not tables:
+        raise ValueError("Name at least one table.")
+    asked = [(table, *_where_and_kind(lab, table, regions)) for table in tables]
+    for table, where, kind in asked:
+        latencies = latency(lab, table, where, samples, strong=True, rate=rate)
+        found.append(percentiles(latencies).assign(table=table, consistency=kind))
+        if latencies.attrs["stopped"]:
+            break
     frame = pd.concat(found, ignore_index=True)
     frame["place"] = [catalogue.get(region).place for region in frame["region"]]
     frame["where"] = ["home" if region == lab.home else "afar" for region in frame["region"]]
     return frame[["table", "consistency", "operation", "region", "place", "where", "calls", "failed", *_PERCENTILES,
                   "backend"]]
+
+
+def _where_and_kind(lab: Lab, table: str, regions: Iterable[str]) -> tuple[tuple[str, ...], str]:
+    """The Regions in which a table is called, and its consistency across them."""
+    statuses = watch.table_statuses(lab, table, lab.regions)
+    where = tuple(catalogue.parse(regions)) or tuple(
+        region for region, status in statuses.items() if status != watch.ABSENT)
+    if not where:
+        raise ValueError(f"There is no table {table} in {', '.join(lab.regions)}.")
+    described = description(lab, where[0], table)
+    return where, "strong" if described.get("MultiRegionConsistency") == "STRONG" else "eventual"
 
 
 def _frame(rows: list[dict], columns: list[str]) -> pd.DataFrame:

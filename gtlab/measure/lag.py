@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gtlab.lab import Lab
 from gtlab.measure import planning, reads
 from gtlab.measure.poller import Poller
-from gtlab.measure.probes import Keys, checked, delete
+from gtlab.measure.probes import Keys, checked, delete, description
 from gtlab.measure.reads import Bounds, Seen, one_way
 from gtlab.measure.schedule import Schedule
 from gtlab.measure.wire import Reply, Wire
@@ -67,23 +67,27 @@ def replication_lag(lab: Lab, table: str, source: str = "", targets: str | Itera
     a plan, ``failed`` (no answer, or a refusal that may pass) and ``skipped`` (not sent: too many under way);
     ``polls_late_p99_ms`` by target; ``seconds``; ``not_put``, how many probes could not be put.
 
-    Raises ValueError for settings that make no sense, TimeoutError where nothing arrives at a target at all, and the
-    service's error where it refuses.
+    Where nothing arrives at one of several targets it is said, and its probes are not seen. Raises ValueError for
+    settings that make no sense, TimeoutError where nothing arrives anywhere, and the service's error where it refuses.
     """
     source = checked(lab, source, targets)[0]
-    described = lab.client(source).describe_table(TableName=table)["Table"]
+    described = description(lab, source, table)
     asked = planning.setting(lab, source, targets, samples, rate, every_ms, timeout_s, consistent, described)
     for target in asked.targets:
         _check_capacity(lab, table, target, planning.of(asked).attrs["read_units_per_s"])
     run = _Run(lab, table, asked, Keys(described))
+    interrupted = False
     try:
-        run.measure()
-        interrupted = False
-    except KeyboardInterrupt:
+        try:
+            run.measure()
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            run.stop(wait=False)
+            delete(lab, table, asked.source, run.keys_put)
+    except KeyboardInterrupt:  # the second one: what was measured is kept all the same
         interrupted = True
-    finally:
-        run.stop(wait=False)
-        delete(lab, table, asked.source, run.keys_put)
+        print(f"Probe items may be left in table {table}, {asked.source}: their keys begin with {run.prefix}.")
     if interrupted:
         print(f"Stopped after {len(run.puts)} of {samples} probes; what was measured is kept.")
     return run.frame()
@@ -97,6 +101,7 @@ class _Run:
         self._lacking: dict[int, int] = {}  # probes not yet seen everywhere: in how many Regions
         self._counting = threading.Lock()
         self._arrived = 0
+        self.prefix = keys.prefix
         self._home = Poller(lab, table, asked.source, keys, planning.HOME_EVERY_S, False)
         self._pollers = [Poller(lab, table, target, keys, asked.every_s, asked.consistent, self._seen)
                          for target in asked.targets]
@@ -129,11 +134,13 @@ class _Run:
         self._seconds = time.perf_counter() - began
         if not self.puts and self._failed_put:
             raise self._failed_put.raised("PutItem")
-        for poller in self._pollers:
-            if not any(read.saw for read in poller.reads):
-                raise TimeoutError(
-                    f"An item put elsewhere was not seen in {poller.region} within {self._asked.timeout_s:g} s. "
-                    f"Is table {self._table} there a replica of the source's?")
+        unseen = [poller.region for poller in self._pollers if not any(read.saw for read in poller.reads)]
+        for region in unseen:
+            told = (f"An item put elsewhere was not seen in {region} within {self._asked.timeout_s:g} s. "
+                    f"Is table {self._table} there a replica of the source's, and is it cut off from it?")
+            if len(unseen) == len(self._pollers):
+                raise TimeoutError(told)
+            print(told)
 
     def stop(self, *, wait: bool) -> None:
         """End it; ``wait`` for the polls under way. Puts under way are always waited for: one that came after the
@@ -281,7 +288,7 @@ def _late_p99_ms(schedule: Schedule) -> float:
 
 def _check_capacity(lab: Lab, table: str, region: str, needed: float) -> None:
     """That the table is there; and on AWS, that its capacity bears the polls."""
-    described = lab.client(region).describe_table(TableName=table)["Table"]
+    described = description(lab, region, table)
     has = described.get("ProvisionedThroughput", {}).get("ReadCapacityUnits", 0)
     if lab.backend == "aws" and 0 < has < needed:
         raise ValueError(f"Table {table} has {has} read units a second provisioned in {region}, and polling it takes "

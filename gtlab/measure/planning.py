@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gtlab import regions as catalogue
 from gtlab.lab import Lab
-from gtlab.measure.probes import at_least, checked, whole
+from gtlab.measure.probes import at_least, checked, description, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,7 @@ def plan(lab: Lab, table: str, source: str = "", targets: str | Iterable[str] = 
 
     Writes are counted in every Region of the table, at the source. Raises as replication_lag does.
     """
-    described = lab.client(checked(lab, source, targets)[0]).describe_table(TableName=table)["Table"]
+    described = description(lab, checked(lab, source, targets)[0], table)
     return of(setting(lab, source, targets, samples, rate, every_ms, timeout_s, consistent, described))
 
 

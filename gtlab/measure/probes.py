@@ -11,6 +11,7 @@ from gtlab import regions as catalogue
 from gtlab.lab import Lab
 
 _MOST_DELETES = 25  # that one batch may hold
+_DELETING_S = 30.0  # for how long a batch that is throttled is tried
 
 
 def checked(lab: Lab, source: str, targets: str | Iterable[str]) -> tuple[str, tuple[str, ...]]:
@@ -22,6 +23,14 @@ def checked(lab: Lab, source: str, targets: str | Iterable[str]) -> tuple[str, t
     if not found:
         raise ValueError("There is no target to measure: the lab has one Region.")
     return source, found
+
+
+def description(lab: Lab, region: str, table: str) -> Mapping:
+    """DescribeTable's Table. Raises ValueError where what answers is no DynamoDB, and the service's error."""
+    answer = lab.client(region).describe_table(TableName=table)
+    if "Table" not in answer:
+        raise ValueError(f"What answers for {region} describes no table: it does not speak DynamoDB.")
+    return answer["Table"]
 
 
 def at_least(least: float, **settings: float) -> None:
@@ -76,16 +85,21 @@ def delete(lab: Lab, table: str, region: str, keys: list[dict]) -> None:
     """Delete items. Where that fails it is said, and no error is raised: what was measured is worth more."""
     from botocore.exceptions import BotoCoreError, ClientError
 
+    # A Region that does not answer is not waited for as long as boto3 would.
+    client = lab.new_client(region, connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
     try:
         for at in range(0, len(keys), _MOST_DELETES):
-            _delete_all(lab.client(region).batch_write_item, table, keys[at:at + _MOST_DELETES])
-    except (BotoCoreError, ClientError) as error:
+            _delete_all(client.batch_write_item, table, keys[at:at + _MOST_DELETES])
+    except (BotoCoreError, ClientError, TimeoutError) as error:
         print(f"Probe items are left in table {table}, {region}, because they could not be deleted: {error}")
 
 
 def _delete_all(write: Callable[..., dict], table: str, keys: list[dict]) -> None:
     requests, pause_s = {table: [{"DeleteRequest": {"Key": key}} for key in keys]}, 0.05
+    deadline = time.monotonic() + _DELETING_S
     while requests:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the table was throttled for {_DELETING_S:g} s")
         requests = write(RequestItems=requests).get("UnprocessedItems")
         if requests:
             time.sleep(pause_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KINDS = (".csv", ".parquet", ".html")
+_MUCH_LATE_MS = 30.0  # as wide as a refined interval should be
 _STYLE = """body{font-family:system-ui,'Segoe UI','DejaVu Sans',Arial,sans-serif;max-width:920px;margin:2em auto;
 padding:0 1em;color:#1F2933}table{border-collapse:collapse;font-size:14px;margin:1em 0}
 th,td{border-bottom:1px solid #E6E9ED;padding:4px 10px;text-align:right;white-space:nowrap}th{color:#5A6572}
@@ -57,12 +59,19 @@ def run(source: str, targets: str, samples: int, *, out: Path | None, backend: s
     if lags.empty:
         say("Nothing was measured.")
         return True
+    if out:
+        _keep(lags, out, say)  # before anything else can go wrong
+    if lags.attrs["not_put"]:
+        say(f"{lags.attrs['not_put']} of {samples} probes could not be put: {lab.home} refused them or did not answer.")
+    late_ms = max(lags.attrs["polls_late_p99_ms"].values())
+    if late_ms > _MUCH_LATE_MS:
+        say(f"This machine was busy: one poll in a hundred was sent {late_ms:.0f} ms late or more, which makes "
+            "intervals wide.")
     say(table_of(lags).to_string(index=False))
     say(f"({lags['backend'].iloc[0]}; times in ms; each pair of columns holds the figure between them)")
     beside = _beside_published(lab, table or stages.TABLE, lags, say)
-    if out:
+    if out and out.suffix == ".html" and beside is not None:
         write(lags, out, beside)
-        say(f"Written: {out}")
     return True
 
 
@@ -86,6 +95,24 @@ def check_out(out: Path | None) -> None:
         raise ValueError(f"{out} ends in none of {', '.join(KINDS)}: these are what can be written.")
     if not out.resolve().parent.is_dir():
         raise ValueError(f"There is no folder {out.resolve().parent}.")
+    try:
+        there = out.exists()
+        out.open("ab").close()
+        if not there:
+            out.unlink()
+    except OSError as error:
+        raise ValueError(f"{out} cannot be written: {error.strerror}.") from None
+
+
+def _keep(lags: pd.DataFrame, out: Path, say: Callable[[str], None]) -> None:
+    """Write what was measured; where that cannot be, to a file of another name rather than nowhere."""
+    try:
+        write(lags, out)
+        say(f"Written: {out}")
+    except OSError as error:
+        with tempfile.NamedTemporaryFile("w", prefix="gtlab-measure-", suffix=".csv", delete=False) as other:
+            lags.to_csv(other, index=False)
+        raise RuntimeError(f"{out} could not be written: {error.strerror}. Every probe is in {other.name}") from None
 
 
 def table_of(lags: pd.DataFrame) -> pd.DataFrame:
@@ -109,7 +136,8 @@ def _beside_published(lab: Lab, table: str, lags: pd.DataFrame, say: Callable[[s
         say(f"CloudWatch's ReplicationLatency could not be had: {error}")
         return None
     if service.empty:
-        say("CloudWatch has published no ReplicationLatency of these minutes yet; it comes some minutes later.")
+        say("CloudWatch has published no ReplicationLatency of these minutes yet; it comes some minutes later, and of "
+            "strongly consistent tables never.")
         return None
     beside = beside_published(lags, service)
     say("Beside it what the service published meanwhile (CloudWatch's ReplicationLatency, of all the table's writes):")
@@ -146,7 +174,7 @@ def page(lags: pd.DataFrame, beside: pd.DataFrame | None = None) -> str:
     source, backend = lags["source"].iloc[0], lags["backend"].iloc[0]
     figures = [charts.lag_by_target(lags), charts.t_visibility(statistics.t_visibility(lags)),
                charts.lag_distribution(lags)]
-    drawn = [figure.to_html(full_html=False, include_plotlyjs=number == 0, config={"displaylogo": False})
+    drawn = [figure.to_html(full_html=False, include_plotlyjs=number == 0, config={"displayModeBar": False})
              for number, figure in enumerate(figures)]
     targets = ", ".join(map(catalogue.label, dict.fromkeys(lags["target"])))
     parts = [
