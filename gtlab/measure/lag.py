@@ -75,7 +75,8 @@ def replication_lag(lab: Lab, table: str, source: str = "", targets: str | Itera
     asked = planning.setting(lab, source, targets, samples, rate, every_ms, timeout_s, consistent, described)
     for target in asked.targets:
         _check_capacity(lab, table, target, planning.of(asked).attrs["read_units_per_s"])
-    run = _Run(lab, table, asked, Keys(described))
+    keys = Keys(described)
+    run = _Run(lab, table, asked, keys)
     interrupted = False
     try:
         try:
@@ -87,7 +88,7 @@ def replication_lag(lab: Lab, table: str, source: str = "", targets: str | Itera
             delete(lab, table, asked.source, run.keys_put)
     except KeyboardInterrupt:  # the second one: what was measured is kept all the same
         interrupted = True
-        print(f"Probe items may be left in table {table}, {asked.source}: their keys begin with {run.prefix}.")
+        print(f"Probe items may be left in table {table}, {asked.source}: their keys begin with {keys.prefix}.")
     if interrupted:
         print(f"Stopped after {len(run.puts)} of {samples} probes; what was measured is kept.")
     return run.frame()
@@ -101,7 +102,6 @@ class _Run:
         self._lacking: dict[int, int] = {}  # probes not yet seen everywhere: in how many Regions
         self._counting = threading.Lock()
         self._arrived = 0
-        self.prefix = keys.prefix
         self._home = Poller(lab, table, asked.source, keys, planning.HOME_EVERY_S, False)
         self._pollers = [Poller(lab, table, target, keys, asked.every_s, asked.consistent, self._seen)
                          for target in asked.targets]

@@ -60,7 +60,8 @@ def run(source: str, targets: str, samples: int, *, out: Path | None, backend: s
         say("Nothing was measured.")
         return True
     if out:
-        _keep(lags, out, say)  # before anything else can go wrong
+        _keep(lags, out)  # before anything else can go wrong
+        say(f"Written: {out}")
     if lags.attrs["not_put"]:
         say(f"{lags.attrs['not_put']} of {samples} probes could not be put: {lab.home} refused them or did not answer.")
     late_ms = max(lags.attrs["polls_late_p99_ms"].values())
@@ -71,7 +72,7 @@ def run(source: str, targets: str, samples: int, *, out: Path | None, backend: s
     say(f"({lags['backend'].iloc[0]}; times in ms; each pair of columns holds the figure between them)")
     beside = _beside_published(lab, table or stages.TABLE, lags, say)
     if out and out.suffix == ".html" and beside is not None:
-        write(lags, out, beside)
+        _keep(lags, out, beside)
     return True
 
 
@@ -104,11 +105,10 @@ def check_out(out: Path | None) -> None:
         raise ValueError(f"{out} cannot be written: {error.strerror}.") from None
 
 
-def _keep(lags: pd.DataFrame, out: Path, say: Callable[[str], None]) -> None:
+def _keep(lags: pd.DataFrame, out: Path, beside: pd.DataFrame | None = None) -> None:
     """Write what was measured; where that cannot be, to a file of another name rather than nowhere."""
     try:
-        write(lags, out)
-        say(f"Written: {out}")
+        write(lags, out, beside)
     except OSError as error:
         with tempfile.NamedTemporaryFile("w", prefix="gtlab-measure-", suffix=".csv", delete=False) as other:
             lags.to_csv(other, index=False)
