@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
-from conftest import IRELAND, SINGAPORE, VIRGINIA, wait_until
+from conftest import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, wait_until
 
 import gtlab
 from gtlab import background, measure, stages
@@ -85,6 +85,7 @@ def assert_no_probes(lab: Lab) -> None:
 @contextmanager
 def ctrl_c(lab: Lab, region: str, probes_there: int) -> Iterator[None]:
     """Ctrl-C as soon as so many probe items are in a Region, and never after the block: it would end the tests."""
+    assert_no_probes(lab)  # those of a measurement before may still be on their way
     left = threading.Event()
 
     def press() -> None:
@@ -303,10 +304,28 @@ def test_more_targets_send_no_more_requests_a_second(lab):
     assert both == measure.plan(lab, "Music", targets=VIRGINIA).attrs["requests_per_s"] < 400
 
 
-def test_a_table_whose_capacity_does_not_bear_the_polls_is_refused_on_aws(lab, monkeypatch):
+@pytest.mark.parametrize("measured", [measure.plan, measure.replication_lag])
+def test_a_table_whose_capacity_does_not_bear_the_polls_is_refused_on_aws(lab, monkeypatch, measured):
     monkeypatch.setattr(lab, "backend", "aws")
     with pytest.raises(ValueError, match=r"Table Music has 1 read units a second provisioned in us-east-1.*on-demand"):
-        measure.replication_lag(lab, "Music", samples=1)
+        measured(lab, "Music", samples=1)
+
+
+def test_a_target_that_is_no_replica_is_refused_at_once(lab):
+    """Of a table that is nowhere else, and of one that is somewhere else."""
+    for region in lab.regions:
+        lab.client(region).create_table(**ON_DEMAND | {"TableName": "Apart"})
+    gtlab.watch.tables(lab, "Apart", "ACTIVE", lab.regions)
+    refused = r"Table Apart in eu-west-1 is no replica of the one in ap-southeast-1.*Its replicas: {}\."
+    with pytest.raises(ValueError, match=refused.format("none")):
+        measure.replication_lag(lab, "Apart", targets=IRELAND, samples=1)
+    lab.client(VIRGINIA).delete_table(TableName="Apart")
+    gtlab.watch.tables(lab, "Apart", gtlab.watch.ABSENT, [VIRGINIA])
+    lab.client(SINGAPORE).update_table(TableName="Apart", ReplicaUpdates=[{"Create": {"RegionName": VIRGINIA}}])
+    gtlab.watch.tables(lab, "Apart", "ACTIVE", [SINGAPORE, VIRGINIA])
+    with pytest.raises(ValueError, match=refused.format("us-east-1")):
+        measure.replication_lag(lab, "Apart", samples=1)
+    assert len(measure.replication_lag(lab, "Apart", targets=VIRGINIA, samples=1)) == 1
 
 
 def test_more_probes_than_a_batch_holds_are_all_asked_for(lab):
@@ -532,6 +551,13 @@ def test_the_command_measures_other_endpoints(lab):
     (["--targets", VIRGINIA, "--out", "/proc/lags.csv"], "/proc/lags.csv cannot be written"),
     (["--targets", VIRGINIA, "--table", "Nowhere"], "ResourceNotFoundException"),
     (["--targets", VIRGINIA, "--backend", "aws"], "--table NAME"),
+    (["--targets", VIRGINIA, "--rate", "0"], "rate is 0.0; a number is needed, 0.1 at least"),
+    (["--targets", VIRGINIA, "--every-ms", "inf"], "every_ms is inf; a number is needed"),
+    (["--targets", VIRGINIA, "--profile", "mine"], "--profile with --backend aws only"),
+    (["--targets", VIRGINIA, "--backend", "aws", "--endpoint", f"{VIRGINIA}=http://127.0.0.1:1",
+      "--endpoint", f"{SINGAPORE}=http://127.0.0.1:1"], "Give --endpoint or --backend aws, not both"),
+    (["--targets", VIRGINIA, "--endpoint", f"{VIRGINIA}=http://127.0.0.1:1",
+      "--endpoint", f"{VIRGINIA}=http://127.0.0.1:2"], "Two endpoints were given for one Region"),
     (["--targets", VIRGINIA, "--endpoint", "somewhere"], "is no endpoint"),
     (["--targets", VIRGINIA, "--endpoint", f"{VIRGINIA}=http://127.0.0.1:1"], f"No endpoint was given for {SINGAPORE}"),
     (["--targets", VIRGINIA, "--table", "Music", "--endpoint", f"{VIRGINIA}=http://127.0.0.1:1",
@@ -570,10 +596,11 @@ def test_aws_is_asked_only_after_its_cost_was_told(lab, monkeypatch):
     from gtlab.measure import report
 
     here = gtlab.connect(home=SINGAPORE, replicas=[VIRGINIA])
+    stages.ensure_today(here)
     monkeypatch.setattr(here, "backend", "aws")
     monkeypatch.setattr(report, "open_lab", lambda *_: here)
-    monkeypatch.setattr(report, "replication_lag", lambda *_: pytest.fail("it went on"))
-    ran = run("--source", SINGAPORE, "--targets", VIRGINIA, "--table", "Music", "--backend", "aws")
+    monkeypatch.setattr(report, "replication_lag", lambda *_, **__: pytest.fail("it went on"))
+    ran = run("--source", SINGAPORE, "--targets", VIRGINIA, "--table", stages.TODAY, "--backend", "aws")
     assert "dollars" in ran.output and "at your cost" in ran.output
     assert ran.output.index("dollars") < ran.output.index("at your cost")
     assert "Aborted!" in ran.output and "Error:" not in ran.output  # nobody there to answer
