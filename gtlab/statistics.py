@@ -105,13 +105,14 @@ def t_visibility(lags: pd.DataFrame, t_ms: Iterable[float] = (), *, level: float
 
     ``lags`` is as :func:`gtlab.measure.replication_lag` gives it. A row per source, target and t: ``source``,
     ``target``, ``t_ms``; ``certain`` and ``possible``, the shares of the probes that had certainly, and possibly,
-    become visible (0 to 1); ``low`` and ``high``, the band in which the chance of any write lies with a confidence of
-    ``level``, at each t by itself (Clopper and Pearson's, around both shares); ``distance_ms``, half a round trip to
-    the target; ``backend``. Without ``t_ms`` the curve has some 200 points, to where all that were seen had arrived.
+    become visible (0 to 1); ``given_up``, the share of those that may have, but were not looked for any more;
+    ``low`` and ``high``, the band in which the chance of any write lies with a confidence of ``level``, at each t by
+    itself (Clopper and Pearson's, around both shares); ``distance_ms``, half a round trip to the target; ``backend``.
+    Without ``t_ms`` the curve has some 200 points, to where all that were seen had arrived.
 
     t is counted from the acknowledgement's arrival at the writer to the moment at which the read is served at the
     target. A read that is *sent* from where the measurement was made is served ``distance_ms`` later: add it to the
-    read's age. Raises ValueError as :func:`percentiles` does.
+    read's age. Raises ValueError as :func:`percentiles` does, and for a time that is no number.
     """
     import numpy as np
     import pandas as pd
@@ -121,6 +122,8 @@ def t_visibility(lags: pd.DataFrame, t_ms: Iterable[float] = (), *, level: float
     _need(lags, *_PAIR, "visible_min_ms", "visible_max_ms", "put_ms", "rtt_ms")
     since = lags.assign(_low=lags["visible_min_ms"] - lags["put_ms"], _high=lags["visible_max_ms"] - lags["put_ms"])
     asked = np.array(sorted(t_ms), dtype=float)
+    if not np.isfinite(asked).all():
+        raise ValueError(f"t_ms are times in milliseconds; these were asked for: {asked.tolist()}.")
     if not len(asked):
         last = np.nanmax(since[["_low", "_high"]].to_numpy())
         asked = np.linspace(0.0, max(1.0, 1.05 * float(last)), _POINTS)
@@ -130,13 +133,15 @@ def t_visibility(lags: pd.DataFrame, t_ms: Iterable[float] = (), *, level: float
         distance = float(since.loc[(since[_PAIR] == list(pair)).all(axis="columns"), "rtt_ms"].median()) / 2
         possible = np.searchsorted(np.sort(lows), asked, side="right")
         certain = np.searchsorted(np.sort(highs), asked, side="right")
+        given_up = np.searchsorted(np.sort(lows[np.isinf(highs)]), asked, side="right")
         # Clopper and Pearson's limits; they are no numbers where nobody, or everybody, has seen it.
         below = np.nan_to_num(stats.beta.ppf((1 - level) / 2, certain, count - certain + 1), nan=0.0)
         above = np.nan_to_num(stats.beta.ppf((1 + level) / 2, possible + 1, count - possible), nan=1.0)
         rows += [(*pair, *point, distance, backend) for point in zip(
-            asked.tolist(), (certain / count).tolist(), (possible / count).tolist(), below.tolist(), above.tolist(),
-            strict=True)]
-    return pd.DataFrame(rows, columns=[*_PAIR, "t_ms", "certain", "possible", "low", "high", "distance_ms", "backend"])
+            asked.tolist(), (certain / count).tolist(), (possible / count).tolist(), (given_up / count).tolist(),
+            below.tolist(), above.tolist(), strict=True)]
+    return pd.DataFrame(rows, columns=[*_PAIR, "t_ms", "certain", "possible", "given_up", "low", "high", "distance_ms",
+                                       "backend"])
 
 
 def _groups(lags: pd.DataFrame, low: str, high: str) -> Iterator[tuple[tuple[str, str], np.ndarray, np.ndarray, str]]:

@@ -414,6 +414,27 @@ def test_t_visibility_of_what_never_arrives_names_no_time():
     assert "99 %" not in words(draw("t_visibility", VISIBILITY.assign(certain=0.0)))
 
 
+def test_t_visibility_ends_where_nobody_knows_how_it_goes_on():
+    fig = draw("t_visibility", VISIBILITY.assign(given_up=(VISIBILITY["t_ms"] > 400) / 2))
+    curve = fig.data[1]
+    assert [y is None for y in curve.y] == [x > 400 for x in curve.x] and {True, False} == {y is None for y in curve.y}
+
+
+@pytest.mark.parametrize("name", ["lag_by_target", "lag_distribution", "t_visibility"])
+def test_many_targets_have_room_and_are_told_apart(name):
+    frame = VISIBILITY if name == "t_visibility" else LAGS
+    one = frame[frame["target"] == frame["target"].iloc[0]]
+    nine = pd.concat([one.assign(target=code) for code in list(regions.REGIONS)[5:14]], ignore_index=True)
+    three, fig = draw(name, nine[nine["target"].isin(nine["target"].unique()[:3])]), draw(name, nine)
+    assert fig.layout.height > three.layout.height
+    if name != "lag_by_target":  # which has rows
+        lines = [trace.line for trace in fig.data if trace.mode == "lines" and trace.line.width]
+        assert len({(line.color, line.dash) for line in lines}) == 9
+    if name == "t_visibility":
+        assert not [note for note in fig.layout.annotations if "99 %" in note.text]
+        assert sum("99 % by 900 ms" in (trace.name or "") for trace in fig.data) == 9
+
+
 def test_latency_prints_its_values_and_names_its_operations():
     text = words(draw("latency_beside_lag"))
     for expected in (

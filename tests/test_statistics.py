@@ -156,10 +156,20 @@ def test_t_visibility_is_counted_from_the_acknowledgement():
     assert early["distance_ms"].item() == 100
 
 
+def test_t_visibility_tells_how_many_were_given_up_unseen():
+    lags = intervals(50, 9)
+    late = lags["lag_max_ms"] > true(90)
+    lags.loc[late, ["visible_min_ms", "visible_max_ms"]] = [3000.0, math.nan]
+    put_ms = lags["put_ms"].iloc[0]
+    curve = statistics.t_visibility(lags, [2990 - put_ms, 3010 - put_ms])
+    assert curve["given_up"].tolist() == [0, late.mean()] and late.any()
+    assert curve["certain"].tolist() == [1 - late.mean()] * 2 and curve["possible"].tolist() == [1 - late.mean(), 1]
+
+
 def test_t_visibility_has_a_curve_of_its_own():
     curve = statistics.t_visibility(intervals(60, 10))
-    assert list(curve.columns) == ["source", "target", "t_ms", "certain", "possible", "low", "high", "distance_ms",
-                                   "backend"]
+    assert list(curve.columns) == ["source", "target", "t_ms", "certain", "possible", "given_up", "low", "high",
+                                   "distance_ms", "backend"]
     assert curve["t_ms"].is_monotonic_increasing and curve["certain"].is_monotonic_increasing
     assert (curve["certain"] <= curve["possible"]).all()
     assert (curve["low"] <= curve["certain"]).all() and (curve["possible"] <= curve["high"]).all()
@@ -176,6 +186,7 @@ def test_t_visibility_has_a_curve_of_its_own():
     (lambda lags: statistics.fit(lags.head(2)), "2 probes are too few"),
     (lambda lags: statistics.t_visibility(lags.drop(columns="put_ms")), "lacks the column 'put_ms'"),
     (lambda lags: statistics.t_visibility(lags, level=0), "level is 0"),
+    (lambda lags: statistics.t_visibility(lags, [100, math.nan]), "t_ms are times in milliseconds"),
 ])
 def test_what_makes_no_sense_is_explained(ask, text):
     with pytest.raises(ValueError, match=text):

@@ -10,6 +10,7 @@ from gtlab.charts.look import (
     INK,
     colour_each,
     darker,
+    dash,
     faded,
     figure,
     height_for,
@@ -52,7 +53,7 @@ def lag_by_target(frame: pd.DataFrame) -> go.Figure:
         frame,
         title=_lag_title(frame),
         note=_HARD_NOTE if _has_hard(frame) else _NOTE,
-        height=height_for(len(groups), 96),
+        height=max(height_for(len(groups), 96), 140 + 64 * len(groups)),
     )
     for number, (name, rows) in enumerate(groups.items()):
         colour = colours[name]
@@ -133,7 +134,7 @@ def lag_distribution(frame: pd.DataFrame) -> go.Figure:
         height=420,
         legend=[_plain(name) for name in groups],
     )
-    for name, rows in groups.items():
+    for number, (name, rows) in enumerate(groups.items()):
         colour = colours[name]
         for column, certainty, width, extra in (
             ("lag_min_ms", "possibly", 1.2, {"showlegend": False}),
@@ -144,7 +145,7 @@ def lag_distribution(frame: pd.DataFrame) -> go.Figure:
                 x=x,
                 y=y,
                 mode="lines",
-                line={"color": colour, "width": width, "shape": "hv"},
+                line={"color": colour, "width": width, "shape": "hv", "dash": dash(number)},
                 name=_plain(name),
                 legendgroup=name,
                 hovertemplate=f"%{{y:.0f}} % {certainty} seen by %{{x:,.0f}} ms<extra>{_plain(name)}</extra>",

@@ -47,7 +47,7 @@ def figure(
     return go.Figure(
         layout={
             "template": {"layout": _LOOK},
-            "height": height,
+            "height": height + 26 * max(0, _legend_rows(legend) - 1),  # what many names take is not the curves' room
             "title": {"text": title, "subtitle": {"text": "<br>".join(lines)}},
             "margin": {"t": 62 + 16 * len(lines) + 26 * _legend_rows(legend)},
             "showlegend": bool(legend),
@@ -118,8 +118,8 @@ def region_axis(
 
 
 def row_axis(fig: go.Figure, labels: Sequence[str], at: Sequence[float], *, lines: bool = False) -> None:
-    # Twenty labels are what the tallest figure holds.
-    every = math.ceil(len(labels) / 20)
+    # Twenty labels are what the usual figure's height holds.
+    every = math.ceil(len(labels) / max(20, (fig.layout.height - 140) // 40))
     fig.update_yaxes(
         tickvals=list(at)[::every],
         ticktext=list(labels)[::every],
@@ -144,6 +144,11 @@ def height_for(rows: float, each: int) -> float:
 def colour_each(names: Iterable[str]) -> dict[str, str]:
     """A colour for each, in order; after the last one the palette starts anew."""
     return dict(zip(names, cycle(PALETTE), strict=False))
+
+
+def dash(number: int) -> str:
+    """How the line of the so-manyth name of :func:`colour_each` is drawn: another way once colours come again."""
+    return ("solid", "dash", "dot")[number // len(PALETTE) % 3]
 
 
 def faded(colour: str, opacity: float) -> str:

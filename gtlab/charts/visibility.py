@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import TYPE_CHECKING
 
-from gtlab.charts.look import QUIET, colour_each, darker, faded, figure, ms, need, place_name, unique
+from gtlab.charts.look import (
+    QUIET,
+    colour_each,
+    darker,
+    dash,
+    faded,
+    figure,
+    ms,
+    ms_span,
+    need,
+    place_name,
+    unique,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
 _MARK = 0.99  # the chance at which a time is printed
+_MOST_LABELS = 3  # beside the curves; those of more are in the legend
 
 
 def t_visibility(frame: pd.DataFrame) -> go.Figure:
@@ -22,13 +36,20 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
 
     Traces, three a source and target: the band (filled; named after the target with ", band"), and the curve, which
     runs halfway between the shares certain and possible, named after the target; "99 %" where the certain share
-    reaches 0.99, if it does, with its time. x in milliseconds, y in percent.
+    reaches 0.99, if it does, with its time (of more than three targets in the legend). x in milliseconds, y in
+    percent. Optionally a column given_up: where it is above 0 the curve ends, because nobody knows how it goes on.
     """
     need(frame, "t_visibility", "source", "target", "t_ms", "certain", "possible", "low", "high", "distance_ms")
     pairs = unique(zip(frame["source"], frame["target"], strict=True))
     several = frame["source"].nunique() > 1
     names = {pair: " → ".join(pair) if several else place_name(pair[1]) for pair in pairs}
     colours = colour_each(pairs)
+    curves = {pair: frame[(frame["source"] == pair[0]) & (frame["target"] == pair[1])].sort_values("t_ms")
+              for pair in pairs}
+    reached = {pair: float(rows["t_ms"][rows["certain"] >= _MARK].min()) for pair, rows in curves.items()}
+    crowded = len(pairs) > _MOST_LABELS
+    told = {pair: f"{name}: 99 % by {ms(reached[pair])}" if crowded and not isnan(reached[pair]) else name
+            for pair, name in names.items()}
     fig = figure(
         frame,
         title="How likely does a read see the write?"
@@ -36,11 +57,12 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
         else f"How likely does a read elsewhere see a write from {place_name(pairs[0][0])}?",
         note="Band: where the chance lies, with confidence. t-visibility, after Bailis and others (2012).",
         height=430,
-        legend=list(names.values()),
+        legend=list(told.values()),
     )
     for number, pair in enumerate(pairs):
-        rows = frame[(frame["source"] == pair[0]) & (frame["target"] == pair[1])].sort_values("t_ms")
-        name, colour, times = names[pair], colours[pair], list(rows["t_ms"])
+        rows, name, colour, when = curves[pair], names[pair], colours[pair], reached[pair]
+        times = list(rows["t_ms"])
+        given_up = rows["given_up"] > 0 if "given_up" in rows.columns else [False] * len(rows)
         fig.add_scatter(
             x=times + times[::-1],
             y=[round(100 * value, 2) for value in [*rows["high"], *reversed(list(rows["low"]))]],
@@ -55,29 +77,30 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
         )
         fig.add_scatter(
             x=times,
-            y=[round(50 * (sure + maybe), 2) for sure, maybe in zip(rows["certain"], rows["possible"], strict=True)],
+            y=[None if unknown else round(50 * (sure + maybe), 2) for sure, maybe, unknown in zip(
+                rows["certain"], rows["possible"], given_up, strict=True)],
             mode="lines",
-            line={"color": colour, "width": 2.5},
-            name=name,
+            line={"color": colour, "width": 2.5, "dash": dash(number)},
+            name=told[pair],
             legendgroup=name,
             hovertemplate=f"%{{x:,.0f}} ms after the acknowledgement: %{{y:.0f}} %<extra>{name}</extra>",
         )
-        reached = rows[rows["certain"] >= _MARK]
-        if len(reached):
-            when = float(reached["t_ms"].iloc[0])
+        if not isnan(when):
             fig.add_scatter(
                 x=[when], y=[99], mode="markers", marker={"color": colour, "size": 9, "line": {"color": "white",
                                                                                               "width": 1.5}},
                 name="99 %", showlegend=False, hovertemplate=f"99 % by {ms(when)}<extra>{name}</extra>",
             )
+        if not isnan(when) and not crowded:
             fig.add_annotation(
                 x=when, y=99, text=f"99 % of these by {ms(when)}", showarrow=False, xanchor="right", yanchor="top",
                 xshift=-8, yshift=-6 - 18 * number, font={"size": 12, "color": darker(colour)},
                 bgcolor="rgba(255,255,255,0.75)", borderpad=1,
             )
     if not several:
-        away = ", ".join(f"{pair[1]} {ms(found['distance_ms'].iloc[0])}" for pair, found in (
-            (pair, frame[frame["target"] == pair[1]]) for pair in pairs))
+        ways = {pair[1]: float(rows["distance_ms"].iloc[0]) for pair, rows in curves.items()}
+        away = (ms_span(min(ways.values()), max(ways.values())) if crowded else
+                ", ".join(f"{target} {ms(way)}" for target, way in ways.items()))
         fig.add_annotation(
             xref="paper", yref="paper", x=1, y=0.02, xanchor="right", yanchor="bottom", showarrow=False,
             text=f"A read from where you are is served later, by half a round trip: {away}",
