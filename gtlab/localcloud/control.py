@@ -10,13 +10,13 @@ import json
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from gtlab.localcloud.guard import host_of
@@ -118,15 +118,25 @@ def control(keeper: Keeper, instance: str, stop: Callable[[], None], wake: Calla
         return JSONResponse({"events": [event.as_dict() for event in found], "last": keeper.cloud.journal.last})
 
     return Starlette(routes=[
-        Route(f"{PREFIX}/status", status), Route(f"{PREFIX}/stop", end, methods=["POST"]),
-        Route(f"{PREFIX}/reset", reset, methods=["POST"]),
-        Route(f"{PREFIX}/legacy-api", legacy_api), Route(f"{PREFIX}/legacy-api", set_legacy_api, methods=["PUT"]),
-        Route(f"{PREFIX}/world", look), Route(f"{PREFIX}/world", mend, methods=["DELETE"]),
-        Route(f"{PREFIX}/world/{{knob}}", turn, methods=["PUT"]),
-        Route(f"{PREFIX}/world/{{knob}}", turn_back, methods=["DELETE"]),
-        Route(f"{PREFIX}/world/{{knob}}/{{place:path}}", turn, methods=["PUT"]),
-        Route(f"{PREFIX}/world/{{knob}}/{{place:path}}", turn_back, methods=["DELETE"]),
-        Route(f"{PREFIX}/events", events)], exception_handlers={404: _no_such, 405: _no_such})
+        _route("GET", "status", status), _route("POST", "stop", end), _route("POST", "reset", reset),
+        _route("GET", "legacy-api", legacy_api), _route("PUT", "legacy-api", set_legacy_api),
+        _route("GET", "world", look), _route("DELETE", "world", mend),
+        _route("PUT", "world/{knob}", turn), _route("DELETE", "world/{knob}", turn_back),
+        _route("PUT", "world/{knob}/{place:path}", turn, "account"),
+        _route("DELETE", "world/{knob}/{place:path}", turn_back, "account"),
+        _route("GET", "events", events, "after")], exception_handlers={404: _no_such, 405: _no_such})
+
+
+def _route(method: str, path: str, endpoint: Callable[[Request], Awaitable[Response]], *parameters: str) -> Route:
+    """An endpoint; a request with a query parameter that it does not have is refused, for it may be misspelt."""
+    async def checked(request: Request) -> Response:
+        unknown = [name for name in request.query_params if name not in parameters]
+        if unknown:
+            allowed = f"has only {', '.join(parameters)}" if parameters else "has none"
+            return _refused(f"There is no query parameter {unknown[0]!r}: {method} {path} {allowed}.")
+        return await endpoint(request)
+
+    return Route(f"{PREFIX}/{path}", checked, methods=[method])
 
 
 def _place(request: Request) -> tuple[str, ...]:
