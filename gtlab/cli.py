@@ -100,6 +100,8 @@ def status(as_json: bool) -> None:
                                "folder": str(cloud.folder), **found}))
         return
     click.echo(f"Running at {cloud.url} (process {cloud.pid}), {cloud.network} network, seed {found['seed']}.")
+    if cloud.token:
+        click.echo(f"It listens on {cloud.address}, and asks everybody for a token. To see it: gtlab up")
     click.echo(f"Global tables of version 2017.11.29: {found['legacy_api']}"
                + (", as they worked." if found["legacy_api"] == "historic" else ", refused as AWS refuses them today."))
     click.echo(f"State folder: {cloud.folder}, " + ("but all of it is in memory only."
@@ -374,6 +376,8 @@ def lab(notebook: str, no_browser: bool, port: int | None) -> None:
 @click.option("--source", required=True, metavar="REGION", help="Where probe items are put.")
 @click.option("--targets", required=True, metavar="REGION,REGION", help="Where they are looked for.")
 @click.option("--samples", type=click.IntRange(1, 999_999), default=100, show_default=True, help="How many items.")
+@click.option("--rate", type=float, default=10.0, show_default=True, help="Items a second.")
+@click.option("--every-ms", type=float, metavar="MS", help="Between two polls of a target. Default: 3 for each target.")
 @click.option("--table", metavar="NAME", help="A global table. Default, on the local cloud: the course's, Music.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write it: .csv or .parquet, every probe; .html, a report with charts.")
@@ -383,14 +387,14 @@ def lab(notebook: str, no_browser: bool, port: int | None) -> None:
               help="Another engine that speaks DynamoDB; once for each Region.")
 @click.option("--profile", help="Which of your AWS profiles, with --backend aws.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def measure(source: str, targets: str, samples: int, table: str | None, out: Path | None, backend: str,
-            endpoints: tuple[str, ...], profile: str | None, yes: bool) -> None:
+def measure(source: str, targets: str, samples: int, rate: float, every_ms: float | None, table: str | None,
+            out: Path | None, backend: str, endpoints: tuple[str, ...], profile: str | None, yes: bool) -> None:
     """Measure the replication lag from one Region to others. Ctrl-C keeps what was measured."""
     from gtlab.measure import report
 
     try:
-        report.run(source, targets, samples, out=out, backend=backend, endpoints=endpoints, table=table or "",
-                   profile=profile, yes=yes, say=click.echo, ask=click.confirm)
+        report.run(source, targets, samples, rate=rate, every_ms=every_ms, out=out, backend=backend,
+                   endpoints=endpoints, table=table or "", profile=profile, yes=yes, say=click.echo, ask=click.confirm)
     except click.Abort:  # a RuntimeError, too
         raise
     except RuntimeError as error:

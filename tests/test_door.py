@@ -651,6 +651,8 @@ def test_who_comes_from_elsewhere_shows_a_token(gtlab_home, tmp_path):
     assert client_at(told["endpoints"][VIRGINIA], aws_session_token=running.token).list_tables()["TableNames"] == []
     assert control(elsewhere, "POST", "reset", Authorization=f"Bearer {running.token}", Origin="http://a.b")[0] == 403
 
+    told = gtlab_home("status").stdout
+    assert "It listens on 0.0.0.0" in told and running.token not in told
     exported = gtlab_home("env").stdout.splitlines()
     assert f"export AWS_SESSION_TOKEN={running.token}" in exported
     assert exported.index("unset AWS_SESSION_TOKEN") < exported.index(f"export AWS_SESSION_TOKEN={running.token}")

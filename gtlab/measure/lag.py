@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gtlab.lab import Lab
 from gtlab.measure import planning, reads
 from gtlab.measure.poller import Poller
-from gtlab.measure.probes import Keys, checked, delete, description
+from gtlab.measure.probes import Keys, delete
 from gtlab.measure.reads import Bounds, Seen, one_way
 from gtlab.measure.schedule import Schedule
 from gtlab.measure.wire import Reply, Wire
@@ -68,13 +68,11 @@ def replication_lag(lab: Lab, table: str, source: str = "", targets: str | Itera
     ``polls_late_p99_ms`` by target; ``seconds``; ``not_put``, how many probes could not be put.
 
     Where nothing arrives at one of several targets it is said, and its probes are not seen. Raises ValueError for
-    settings that make no sense, TimeoutError where nothing arrives anywhere, and the service's error where it refuses.
+    settings that make no sense and for a target that is no replica, TimeoutError where nothing arrives anywhere, and
+    the service's error where it refuses.
     """
-    source = checked(lab, source, targets)[0]
-    described = description(lab, source, table)
-    asked = planning.setting(lab, source, targets, samples, rate, every_ms, timeout_s, consistent, described)
-    for target in asked.targets:
-        _check_capacity(lab, table, target, planning.of(asked).attrs["read_units_per_s"])
+    asked, described = planning.checked_setting(lab, table, source, targets, samples, rate, every_ms, timeout_s,
+                                                consistent)
     keys = Keys(described)
     run = _Run(lab, table, asked, keys)
     interrupted = False
@@ -90,7 +88,8 @@ def replication_lag(lab: Lab, table: str, source: str = "", targets: str | Itera
         interrupted = True
         print(f"Probe items may be left in table {table}, {asked.source}: their keys begin with {keys.prefix}.")
     if interrupted:
-        print(f"Stopped after {len(run.puts)} of {samples} probes; what was measured is kept.")
+        under_way = f" ({run.waiting} were still on their way, and count as not seen)" if run.waiting else ""
+        print(f"Stopped after {len(run.puts)} of {samples} probes{under_way}; what was measured is kept.")
     return run.frame()
 
 
@@ -114,6 +113,11 @@ class _Run:
         self._seconds = 0.0
         self.puts: dict[int, tuple[float, Reply]] = {}  # probe → when it was due, how it went
         self.keys_put: list[dict] = []
+
+    @property
+    def waiting(self) -> int:
+        """How many probes were put, not seen everywhere, and not given up."""
+        return len(self._lacking.keys() & self.puts.keys())
 
     def measure(self) -> None:
         from tqdm.auto import tqdm
@@ -284,13 +288,3 @@ def _median(poller: Poller) -> float:
 def _late_p99_ms(schedule: Schedule) -> float:
     ordered = sorted(schedule.late_s)
     return round(ordered[int(len(ordered) * 0.99)] * 1000, 1) if ordered else 0.0
-
-
-def _check_capacity(lab: Lab, table: str, region: str, needed: float) -> None:
-    """That the table is there; and on AWS, that its capacity bears the polls."""
-    described = description(lab, region, table)
-    has = described.get("ProvisionedThroughput", {}).get("ReadCapacityUnits", 0)
-    if lab.backend == "aws" and 0 < has < needed:
-        raise ValueError(f"Table {table} has {has} read units a second provisioned in {region}, and polling it takes "
-                         f"{needed:,.0f}. Make it on-demand (BillingMode PAY_PER_REQUEST), or poll less often with "
-                         "every_ms.")

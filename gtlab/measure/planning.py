@@ -68,10 +68,51 @@ def setting(lab: Lab, source: str, targets: str | Iterable[str], samples: int, r
                    len(others | {source, *targets}))
 
 
+def checked_setting(lab: Lab, table: str, source: str, targets: str | Iterable[str], samples: int, rate: float,
+                    every_ms: float | None, timeout_s: float, consistent: bool) -> tuple[Setting, Mapping]:
+    """A setting that can be measured, and DescribeTable's Table at the source. Raises ValueError for a target whose
+    table is none of the source's replicas, and on AWS for one whose capacity does not bear the polls; the service's
+    error where there is no such table."""
+    home = checked(lab, source, targets)[0]
+    described = description(lab, home, table)
+    asked = setting(lab, source, targets, samples, rate, every_ms, timeout_s, consistent, described)
+    needed, members = of(asked).attrs["read_units_per_s"], _members(lab, home, table, described)
+    for target in asked.targets:
+        there = description(lab, target, table)
+        if members is not None and target not in members:
+            raise ValueError(f"Table {table} in {target} is no replica of the one in {home}: what is put there never "
+                             f"arrives. Its replicas: {', '.join(sorted(members - {home})) or 'none'}.")
+        has = there.get("ProvisionedThroughput", {}).get("ReadCapacityUnits", 0)
+        if lab.backend == "aws" and 0 < has < needed:
+            raise ValueError(f"Table {table} has {has} read units a second provisioned in {target}, and polling it "
+                             f"takes {needed:,.0f}. Make it on-demand (BillingMode PAY_PER_REQUEST), or poll less "
+                             "often: every_ms, or --every-ms.")
+    return asked, described
+
+
+def _members(lab: Lab, region: str, table: str, described: Mapping) -> set[str] | None:
+    """The Regions of a global table of either version; None where nobody can tell."""
+    from botocore.exceptions import ClientError
+
+    if not lab.current_api:
+        return None
+    found = {entry["RegionName"] for entry in described.get("Replicas", ())}
+    if not found:  # version 2017.11.29 is described by a call of its own
+        client = lab.client(region)
+        try:
+            group = client.describe_global_table(GlobalTableName=table)["GlobalTableDescription"]["ReplicationGroup"]
+            found = {member["RegionName"] for member in group}
+        except client.exceptions.GlobalTableNotFoundException:
+            pass
+        except ClientError:  # no right to ask, or no such call any more
+            return None
+    return found
+
+
 def plan(lab: Lab, table: str, source: str = "", targets: str | Iterable[str] = (), samples: int = 20, *,
          rate: float = 10.0, every_ms: float | None = None, timeout_s: float = 30.0,
          consistent: bool = False) -> pd.DataFrame:
-    """What :func:`replication_lag`, asked the same, would send. It asks for the table's description, and nothing else.
+    """What :func:`replication_lag`, asked the same, would send. It asks for the table's descriptions, and nothing else.
 
     A row per Region and ``what`` is sent to it ("put", "delete", "read", "read at home"): ``requests`` as expected (a
     lag of a second) and ``requests_most``, beyond which it does not go; ``unit`` ("write" or "read"), ``units`` and
@@ -81,8 +122,7 @@ def plan(lab: Lab, table: str, source: str = "", targets: str | Iterable[str] = 
 
     Writes are counted in every Region of the table, at the source. Raises as replication_lag does.
     """
-    described = description(lab, checked(lab, source, targets)[0], table)
-    return of(setting(lab, source, targets, samples, rate, every_ms, timeout_s, consistent, described))
+    return of(checked_setting(lab, table, source, targets, samples, rate, every_ms, timeout_s, consistent)[0])
 
 
 def of(asked: Setting) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import time
 import uuid
@@ -34,10 +35,10 @@ def description(lab: Lab, region: str, table: str) -> Mapping:
 
 
 def at_least(least: float, **settings: float) -> None:
-    """Raises ValueError for a setting below ``least``, and names it."""
+    """Raises ValueError for a setting below ``least``, or infinite, and names it."""
     for name, value in settings.items():
-        if not value >= least:
-            raise ValueError(f"{name} is {value}; at least {least:g} is needed.")
+        if not least <= value < math.inf:
+            raise ValueError(f"{name} is {value}; a number is needed, {least:g} at least.")
 
 
 def whole(**settings: int) -> None:

@@ -24,22 +24,25 @@ _MUCH_LATE_MS = 30.0  # as wide as a refined interval should be
 _STYLE = """body{font-family:system-ui,'Segoe UI','DejaVu Sans',Arial,sans-serif;max-width:920px;margin:2em auto;
 padding:0 1em;color:#1F2933}table{border-collapse:collapse;font-size:14px;margin:1em 0}
 th,td{border-bottom:1px solid #E6E9ED;padding:4px 10px;text-align:right;white-space:nowrap}th{color:#5A6572}
+div.wide{overflow-x:auto}
 pre{background:#F5F7FA;padding:1em;white-space:pre-wrap}.from{color:#B00020;font-weight:600}"""
 
 
-def run(source: str, targets: str, samples: int, *, out: Path | None, backend: str = "local",
-        endpoints: Iterable[str] = (), table: str = "", profile: str | None = None, yes: bool = False,
-        say: Callable[[str], None] = print, ask: Callable[[str], bool] = lambda question: False) -> bool:
+def run(source: str, targets: str, samples: int, *, rate: float = 10.0, every_ms: float | None = None,
+        out: Path | None = None, backend: str = "local", endpoints: Iterable[str] = (), table: str = "",
+        profile: str | None = None, yes: bool = False, say: Callable[[str], None] = print,
+        ask: Callable[[str], bool] = lambda question: False) -> bool:
     """Measure, print a table, and write a file if ``out`` names one. False where the user said no.
 
-    ``source`` and ``targets`` are Region codes; ``endpoints`` are texts REGION=URL, in place of a backend. Without a
-    ``table``, it is the course's on the local cloud, brought there if it is missing. On AWS, what it will cost is said
-    and ``ask`` is asked first, unless ``yes``.
+    ``source`` and ``targets`` are Region codes, ``rate`` and ``every_ms`` as in :func:`gtlab.measure.replication_lag`;
+    ``endpoints`` are texts REGION=URL, in place of a backend. Without a ``table``, it is the course's on the local
+    cloud, brought there if it is missing. On AWS, what it will cost is said and ``ask`` is asked first, unless ``yes``.
 
     Raises ValueError for what makes no sense, RuntimeError for what the service refused: a line that says what to do.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
+    how = {"rate": rate, "every_ms": every_ms}
     check_out(out)
     lab = open_lab(source, targets, backend, endpoints, profile)
     if not table and lab.backend != "local":
@@ -47,11 +50,11 @@ def run(source: str, targets: str, samples: int, *, out: Path | None, backend: s
     try:
         if not table:
             stages.ensure_global_table(lab)
-        planned = planning.plan(lab, table or stages.TABLE, lab.home, lab.replicas, samples)
+        planned = planning.plan(lab, table or stages.TABLE, lab.home, lab.replicas, samples, **how)
         say(planning.words(planned) if lab.backend == "aws" else planning.words(planned).partition("\n")[0])
         if lab.backend == "aws" and not yes and not ask("This is AWS itself, at your cost. Go on?"):
             return False
-        lags = replication_lag(lab, table or stages.TABLE, lab.home, lab.replicas, samples)
+        lags = replication_lag(lab, table or stages.TABLE, lab.home, lab.replicas, samples, **how)
     except TimeoutError as error:
         raise RuntimeError(str(error)) from None
     except (ClientError, BotoCoreError) as error:
@@ -71,14 +74,22 @@ def run(source: str, targets: str, samples: int, *, out: Path | None, backend: s
     say(table_of(lags).to_string(index=False))
     say(f"({lags['backend'].iloc[0]}; times in ms; each pair of columns holds the figure between them)")
     beside = _beside_published(lab, table or stages.TABLE, lags, say)
-    if out and out.suffix == ".html" and beside is not None:
+    if out and out.suffix.lower() == ".html" and beside is not None:
         _keep(lags, out, beside)
     return True
 
 
 def open_lab(source: str, targets: str, backend: str, endpoints: Iterable[str], profile: str | None = None) -> Lab:
     """The lab for a measurement. Raises ValueError."""
-    urls = dict(_endpoint(text) for text in endpoints)
+    given = [_endpoint(text) for text in endpoints]
+    urls = dict(given)
+    if len(urls) < len(given):
+        raise ValueError("Two endpoints were given for one Region: --endpoint is given once for each.")
+    if urls and backend != "local":
+        raise ValueError(f"Give --endpoint or --backend {backend}, not both: endpoints are measured in place of a "
+                         "backend.")
+    if profile and backend != "aws":
+        raise ValueError("A profile is one of AWS's: give --profile with --backend aws only.")
     codes = catalogue.parse(targets, at_least=1)
     lacking = [code for code in [catalogue.get(source).code, *codes] if urls and code not in urls]
     if lacking:
@@ -92,7 +103,7 @@ def check_out(out: Path | None) -> None:
     """Raises ValueError for a file that cannot be written, before anything is measured."""
     if out is None:
         return
-    if out.suffix not in KINDS:
+    if out.suffix.lower() not in KINDS:
         raise ValueError(f"{out} ends in none of {', '.join(KINDS)}: these are what can be written.")
     if not out.resolve().parent.is_dir():
         raise ValueError(f"There is no folder {out.resolve().parent}.")
@@ -148,9 +159,9 @@ def _beside_published(lab: Lab, table: str, lags: pd.DataFrame, say: Callable[[s
 def write(lags: pd.DataFrame, out: Path, beside: pd.DataFrame | None = None) -> None:
     """Write every row as CSV or Parquet, or a report as HTML, by the file's ending. ``beside``: as
     :func:`gtlab.measure.beside_published` gives it, for the report."""
-    if out.suffix == ".csv":
+    if out.suffix.lower() == ".csv":
         lags.to_csv(out, index=False)
-    elif out.suffix == ".parquet":
+    elif out.suffix.lower() == ".parquet":
         _write_parquet(lags, out)
     else:
         out.write_text(page(lags, beside), encoding="utf-8")
@@ -188,7 +199,8 @@ def page(lags: pd.DataFrame, beside: pd.DataFrame | None = None) -> str:
         "Refined ones assume that the paths there and back are alike.</p>", _table_html(views.widths(lags)),
         "<h2>t-visibility</h2>", drawn[1], "<h2>Arrivals</h2>", drawn[2]]
     if lags["probe"].nunique() >= 3:
-        parts += ["<h2>Fitted distributions</h2>", _table_html(statistics.fit(lags).drop(columns="backend").round(3))]
+        fitted = statistics.fit(lags).drop(columns=["source", "backend"])
+        parts += ["<h2>Fitted distributions</h2>", _table_html(fitted.round(3))]
     if beside is not None:
         parts += ["<h2>The service's own figure</h2><p>CloudWatch's ReplicationLatency of these minutes, of all the "
                   "table's writes (<i>writes</i> to <i>max_ms</i>), beside the mean of these probes, which lies "
@@ -199,7 +211,7 @@ def page(lags: pd.DataFrame, beside: pd.DataFrame | None = None) -> str:
 
 
 def _table_html(frame: pd.DataFrame) -> str:
-    return frame.to_html(index=False, border=0, na_rep="")
+    return f'<div class="wide">{frame.to_html(index=False, border=0, na_rep="")}</div>'
 
 
 def _sent_words(lags: pd.DataFrame) -> str:
