@@ -9,8 +9,8 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -80,6 +80,24 @@ def probes_in(lab: Lab, region: str) -> int:
 
 def assert_no_probes(lab: Lab) -> None:
     wait_until(lambda: not any(probes_in(lab, region) for region in lab.regions), "the probes to be gone")
+
+
+@contextmanager
+def once_begun(lab: Lab, broken: Callable[[], AbstractContextManager], seconds: float) -> Iterator[None]:
+    """Break the world beside the block, for a while, as soon as the first probe of its measurement is there."""
+    assert_no_probes(lab)
+
+    def break_it() -> None:
+        wait_until(lambda: probes_in(lab, SINGAPORE), "the first probe")
+        with broken():
+            time.sleep(seconds)
+
+    breaking = threading.Thread(target=break_it)
+    breaking.start()
+    try:
+        yield
+    finally:
+        breaking.join()
 
 
 @contextmanager
@@ -352,15 +370,8 @@ def test_a_slow_target_delays_nothing(lab):
 
 
 def test_a_target_that_is_down_for_a_while_is_waited_for(lab):
-    def down_for_a_while() -> None:
-        time.sleep(1.2)
-        with lab.world.outage(VIRGINIA, "error"):
-            time.sleep(1.0)
-
-    helper = threading.Thread(target=down_for_a_while)
-    helper.start()
-    found = measure.replication_lag(lab, "Music", samples=15, every_ms=20)
-    helper.join()
+    with once_begun(lab, lambda: lab.world.outage(VIRGINIA, "error"), 1.0):
+        found = measure.replication_lag(lab, "Music", samples=15, every_ms=20)
     there = found[found["target"] == VIRGINIA]
     assert there["seen_ms"].notna().all() and (there["hard_max_ms"] > 500).any()
     failed = {row["region"]: row["failed"] for row in found.attrs["sent"] if row["what"] == "read"}
@@ -375,17 +386,8 @@ def test_what_is_never_seen_is_kept_as_later_than_the_last_miss(lab):
         found = measure.replication_lag(lab, "Music", samples=3, timeout_s=1).set_index("target")["seen_ms"]
         assert found[VIRGINIA].notna().all() and found[IRELAND].isna().all()
     # One in the middle is late, the others come.
-    done = threading.Event()
-
-    def late_for_a_moment() -> None:
-        time.sleep(1.2)
-        with lab.world.lag(60, SINGAPORE, IRELAND):
-            done.wait(0.5)
-
-    helper = threading.Thread(target=late_for_a_moment)
-    helper.start()
-    found = measure.replication_lag(lab, "Music", samples=20, timeout_s=2)
-    helper.join()
+    with once_begun(lab, lambda: lab.world.lag(60, SINGAPORE, IRELAND), 0.5):
+        found = measure.replication_lag(lab, "Music", samples=20, timeout_s=2)
     there = found[found["target"] == IRELAND]
     unseen = there[there["seen_ms"].isna()]
     assert 0 < len(unseen) < 20
@@ -442,15 +444,8 @@ def test_a_clean_up_that_is_throttled_ends(lab, capsys, monkeypatch):
 
 def test_latency_counts_the_waiting_of_calls_that_came_while_the_service_was_slow(lab):
     """A loop would send one call in the slow second. Sent on a schedule, all that came then are counted."""
-    def slow_for_a_moment() -> None:
-        time.sleep(1.0)
-        with lab.world.slow(SINGAPORE, VIRGINIA, 1000):
-            time.sleep(1.0)
-
-    helper = threading.Thread(target=slow_for_a_moment)
-    helper.start()
-    found = measure.latency(lab, "Music", [VIRGINIA], samples=40, rate=20)
-    helper.join()
+    with once_begun(lab, lambda: lab.world.slow(SINGAPORE, VIRGINIA, 1000), 1.0):
+        found = measure.latency(lab, "Music", [VIRGINIA], samples=40, rate=20)
     assert 8 <= (found["ms"] > 900).sum() <= 40
     table = measure.percentiles(found, by=["region"])
     assert table["max_ms"].item() > 900 and table["p50_ms"].item() < 500
