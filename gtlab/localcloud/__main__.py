@@ -103,8 +103,7 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
     app = App(keeper, instance, lambda: setattr(server, "should_exit", True), Guard(token), endpoints)
     config = uvicorn.Config(
         app, http=functools.partial(Connection, limits=limits), ws="none", lifespan="off", log_level="warning",
-        access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=2, backlog=2048,
-        timeout_keep_alive=limits.idle_s)
+        access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=2, backlog=2048)
     server = _Server(config, endpoints)
     app.turned()
     _prefer_answers()

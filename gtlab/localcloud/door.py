@@ -51,7 +51,9 @@ class Connection(HttpToolsProtocol):
         super().__init__(*args, **options)
         self.region, self.held_for = region, None
         self._limits = limits
-        self._stage, self._timed = _IDLE, None
+        self._seconds = {_IDLE: limits.idle_s, _HEAD: limits.head_s, _BODY: limits.body_s}
+        self._stage = _IDLE
+        self._timed, self._deadline = None, 0.0  # the stage whose time runs, and its end
         self._fed = 0               # bytes of the request that is coming, so far on the wire
         self._piece = 0             # bytes at hand that belong to no earlier request
         self._offers = False        # the request offers to speak another protocol
@@ -113,17 +115,15 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > self._limits.connections:
             self.abort()
         else:
-            self.timeout_keep_alive_task = self.loop.call_later(self._limits.idle_s, self.timeout_keep_alive_handler)
+            self._watch(_IDLE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()
         self._stop_timer()
         self._disconnect()
         self.scope = self._held_back = None  # they hold this object: memory would wait for the garbage collector
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
         if self._deaf:
             return
         self._piece = len(data)
@@ -136,9 +136,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(self._refusal or _malformed("The request is not HTTP/1.1 as RFC 9112 has it."))
             return
         answers = self._running is not None and not self._running.response_complete
-        # Where an answer went out, uvicorn's own timer runs.
-        timed = answers or self.timeout_keep_alive_task is not None
-        self._watch(None if timed and self._stage is _IDLE else self._stage)
+        self._watch(None if answers and self._stage is _IDLE else self._stage)
 
     def _feed(self, data: bytes) -> None:
         while data:
@@ -197,10 +195,22 @@ class Connection(HttpToolsProtocol):
             super().on_message_complete()
             self._stage = _IDLE
             self._piece = 0
-            self._stop_timer()
+            self._timed = None
             if self._held_back:
                 held_back, self._held_back = self._held_back, None
                 self._start_now(*held_back)
+
+    def on_response_complete(self) -> None:
+        """As uvicorn has it, but for its timer, which would be another one for each request."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._stage is _IDLE:
+            self._timed = None
+            self._watch(_IDLE)
 
     def _check_head(self) -> None:
         limits, headers = self._limits, self.headers
@@ -250,30 +260,45 @@ class Connection(HttpToolsProtocol):
         self.tasks.add(task)
 
     def _watch(self, stage: str | None) -> None:
-        """Have the timer of a stage run; None stops it."""
-        if stage is not self._timed:
-            self._stop_timer()
-            if stage is not None:
-                self._timed = stage
-                limits = self._limits
-                seconds = {_IDLE: limits.idle_s, _HEAD: limits.head_s, _BODY: limits.body_s}[stage]
-                self._timer = self.loop.call_later(seconds, self._too_slow, seconds)
+        """Have the time of a stage run; None: of none."""
+        if stage is self._timed:
+            return
+        self._timed = stage
+        if stage is None:
+            return
+        self._deadline = self.loop.time() + self._seconds[stage]
+        # One timer serves many requests: mostly it is due before, and looks then how long it has still to wait.
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._set_timer(self._deadline)
 
-    def _stop_timer(self) -> None:
+    def _set_timer(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = self._timed = None
+        self._timer = self.loop.call_at(at, self._look_at_the_time)
 
-    def _too_slow(self, seconds: float) -> None:
-        stage = self._timed
-        self._stop_timer()
+    def _stop_timer(self) -> None:
+        self._timed = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look_at_the_time(self) -> None:
+        self._timer = None
+        if self._timed is not None:
+            if self.loop.time() < self._deadline:
+                self._set_timer(self._deadline)
+            else:
+                self._too_slow()
+
+    def _too_slow(self) -> None:
+        stage, self._timed = self._timed, None
         if self.flow.read_paused:  # it is we who keep the client waiting
             self._watch(stage)
         elif stage is _IDLE:
             self.transport.close()
         else:
-            self._refuse(Refusal("RequestTimeoutException", f"The request's {stage} did not come within {seconds:g} s.",
-                                 408))
+            self._refuse(Refusal("RequestTimeoutException",
+                                 f"The request's {stage} did not come within {self._seconds[stage]:g} s.", 408))
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer, if an answer can stand here, and close."""
