@@ -125,6 +125,8 @@ def reset(yes: bool) -> None:
     aside = background.reset()
     click.echo("The local cloud is empty.")
     cloud = background.find()
+    if cloud is None:
+        click.echo("It was stopped: the next gtlab up begins as the first one did, on the realistic network.")
     if cloud and cloud.in_memory and (cloud.folder / background.STATE_FILE).exists():
         click.echo(f"It runs in memory: what {cloud.folder / background.STATE_FILE} keeps is untouched.")
     for path in aside:

@@ -89,7 +89,7 @@ def test_a_reset_asks_first_and_says_what_it_leaves(home):
     assert str(home / "cloud.sqlite3") in done.stdout and "untouched" in done.stdout
     assert (home / "cloud.sqlite3").exists()
     gtlab("down")
-    gtlab("reset", "--yes")
+    assert "begins as the first one did" in gtlab("reset", "--yes").stdout
     assert not (home / "cloud.sqlite3").exists()
 
 

@@ -272,7 +272,8 @@ def _keep(path: Path, given: dict, note: str, make: Callable[..., Cloud], clock:
         store.close()
         if is_the_disks(error):
             raise
-        raise Damaged(f"{type(error).__name__}: {error}") from error
+        lacks = f"{error} is missing" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
+        raise Damaged(lacks) from error
     keeper.cloud.unsaved.settings = True
     keeper.save()
     return keeper

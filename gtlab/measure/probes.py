@@ -27,8 +27,15 @@ def checked(lab: Lab, source: str, targets: str | Iterable[str]) -> tuple[str, t
 
 
 def description(lab: Lab, region: str, table: str) -> Mapping:
-    """DescribeTable's Table. Raises ValueError where what answers is no DynamoDB, and the service's error."""
-    answer = lab.client(region).describe_table(TableName=table)
+    """DescribeTable's Table. Raises ValueError where what answers is no DynamoDB, and the service's error, with a note
+    that names the table and the Region."""
+    from botocore.exceptions import ClientError
+
+    try:
+        answer = lab.client(region).describe_table(TableName=table)
+    except ClientError as error:
+        error.add_note(f"(table {table} in {region})")
+        raise
     if "Table" not in answer:
         raise ValueError(f"What answers for {region} describes no table: it does not speak DynamoDB.")
     return answer["Table"]

@@ -58,7 +58,7 @@ def run(source: str, targets: str, samples: int, *, rate: float = 10.0, every_ms
     except TimeoutError as error:
         raise RuntimeError(str(error)) from None
     except (ClientError, BotoCoreError) as error:
-        raise RuntimeError(f"{lab.label}: {error}") from None
+        raise RuntimeError(" ".join([f"{lab.label}: {error}", *getattr(error, "__notes__", ())])) from None
     if lags.empty:
         say("Nothing was measured.")
         return True
