@@ -115,14 +115,17 @@ def placed(pids: Sequence[int], place: str) -> Iterator[None]:
         return
     everywhere = os.sched_getaffinity(0)
     tasks = [int(task.name) for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()]
-    try:
-        for task in (0, *tasks):
-            os.sched_setaffinity(task, {min(everywhere)})
-        yield
-    finally:
+
+    def place_on(cores: set[int]) -> None:
         for task in (0, *tasks):
             with contextlib.suppress(ProcessLookupError):  # a thread that has ended
-                os.sched_setaffinity(task, everywhere)
+                os.sched_setaffinity(task, cores)
+
+    try:
+        place_on({min(everywhere)})
+        yield
+    finally:
+        place_on(everywhere)
 
 
 def put(at, number: int) -> None:
