@@ -544,7 +544,7 @@ def test_the_command_measures_other_endpoints(lab):
     (["--targets", VIRGINIA, "--out", "lags.txt"], "ends in none of"),
     (["--targets", VIRGINIA, "--out", "no/such/folder/lags.csv"], "There is no folder"),
     (["--targets", VIRGINIA, "--out", "/proc/lags.csv"], "/proc/lags.csv cannot be written"),
-    (["--targets", VIRGINIA, "--table", "Nowhere"], f"not found: Table: Nowhere not found (table Nowhere in {SINGAPORE})"),
+    (["--targets", VIRGINIA, "--table", "Nowhere"], f"Nowhere not found (table Nowhere in {SINGAPORE})"),
     (["--targets", VIRGINIA, "--backend", "aws"], "--table NAME"),
     (["--targets", VIRGINIA, "--rate", "0"], "rate is 0.0; a number is needed, 0.1 at least"),
     (["--targets", VIRGINIA, "--every-ms", "inf"], "every_ms is inf; a number is needed"),
