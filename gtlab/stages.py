@@ -167,11 +167,12 @@ def remove_todays(lab: Lab) -> None:
         watch.tables(lab, table, watch.ABSENT, [last[table]])
 
 
-def members_of(lab: Lab) -> list[str]:
-    """The Regions of the global table (version 2017.11.29); empty where there is none."""
-    client = lab.client(lab.home)
+def members_of(lab: Lab, table: str = TABLE, region: str = "") -> list[str]:
+    """The Regions of a global table (version 2017.11.29; the article's), as ``region`` (default: home) knows it; empty
+    where there is none."""
+    client = lab.client(region or lab.home)
     try:
-        described = client.describe_global_table(GlobalTableName=TABLE)["GlobalTableDescription"]
+        described = client.describe_global_table(GlobalTableName=table)["GlobalTableDescription"]
     except client.exceptions.GlobalTableNotFoundException:
         return []
     return [member["RegionName"] for member in described["ReplicationGroup"]]

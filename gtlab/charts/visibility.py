@@ -91,12 +91,12 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
                                                                                               "width": 1.5}},
                 name="99 %", showlegend=False, hovertemplate=f"99 % by {ms(when)}<extra>{name}</extra>",
             )
-        if not isnan(when) and not crowded:
-            fig.add_annotation(
-                x=when, y=99, text=f"99 % of these by {ms(when)}", showarrow=False, xanchor="right", yanchor="top",
-                xshift=-8, yshift=-6 - 18 * number, font={"size": 12, "color": darker(colour)},
-                bgcolor="rgba(255,255,255,0.75)", borderpad=1,
-            )
+            if not crowded:
+                fig.add_annotation(
+                    x=when, y=99, text=f"99 % of these by {ms(when)}", showarrow=False, xanchor="right", yanchor="top",
+                    xshift=-8, yshift=-6 - 18 * number, font={"size": 12, "color": darker(colour)},
+                    bgcolor="rgba(255,255,255,0.75)", borderpad=1,
+                )
     if not several:
         ways = {pair[1]: float(rows["distance_ms"].iloc[0]) for pair, rows in curves.items()}
         away = (ms_span(min(ways.values()), max(ways.values())) if crowded else

@@ -71,8 +71,7 @@ def replication_lag(lab: Lab, table: str, source: str = "", targets: str | Itera
     settings that make no sense and for a target that is no replica, TimeoutError where nothing arrives anywhere, and
     the service's error where it refuses.
     """
-    asked, described = planning.checked_setting(lab, table, source, targets, samples, rate, every_ms, timeout_s,
-                                                consistent)
+    asked, described = planning.setting(lab, table, source, targets, samples, rate, every_ms, timeout_s, consistent)
     keys = Keys(described)
     run = _Run(lab, table, asked, keys)
     interrupted = False

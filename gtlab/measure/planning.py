@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gtlab import regions as catalogue
+from gtlab import stages
 from gtlab.lab import Lab
 from gtlab.measure.probes import at_least, checked, description, whole
 
@@ -51,11 +52,13 @@ class Setting:
         return WARM_UP_S + self.putting_s + self.timeout_s
 
 
-def setting(lab: Lab, source: str, targets: str | Iterable[str], samples: int, rate: float, every_ms: float | None,
-            timeout_s: float, consistent: bool, described: Mapping | None = None) -> Setting:
-    """A setting whose parts make sense; ValueError for one that does not. ``described``: DescribeTable's Table at the
-    source, for its other members."""
+def setting(lab: Lab, table: str, source: str, targets: str | Iterable[str], samples: int, rate: float,
+            every_ms: float | None, timeout_s: float, consistent: bool) -> tuple[Setting, Mapping]:
+    """A setting that can be measured, and DescribeTable's Table at the source. Raises ValueError for parts that make no
+    sense, for a target whose table is none of the source's replicas, and on AWS for one whose capacity does not bear
+    the polls; the service's error where there is no such table."""
     source, targets = checked(lab, source, targets)
+    described = description(lab, source, table)
     if every_ms is None:
         every_ms = EVERY_MS * len(targets)
     whole(samples=samples)
@@ -63,25 +66,17 @@ def setting(lab: Lab, source: str, targets: str | Iterable[str], samples: int, r
     at_least(0.1, rate=rate, timeout_s=timeout_s)
     if samples >= 1_000_000 or rate > 100:
         raise ValueError(f"samples is {samples} and rate {rate:g}; at most 999,999 and 100 a second are measured.")
-    others = {entry["RegionName"] for entry in (described or {}).get("Replicas", ())}
-    return Setting(source, targets, samples, rate, every_ms / 1000, timeout_s, consistent,
-                   len(others | {source, *targets}))
-
-
-def checked_setting(lab: Lab, table: str, source: str, targets: str | Iterable[str], samples: int, rate: float,
-                    every_ms: float | None, timeout_s: float, consistent: bool) -> tuple[Setting, Mapping]:
-    """A setting that can be measured, and DescribeTable's Table at the source. Raises ValueError for a target whose
-    table is none of the source's replicas, and on AWS for one whose capacity does not bear the polls; the service's
-    error where there is no such table."""
-    home = checked(lab, source, targets)[0]
-    described = description(lab, home, table)
-    asked = setting(lab, source, targets, samples, rate, every_ms, timeout_s, consistent, described)
-    needed, members = of(asked).attrs["read_units_per_s"], _members(lab, home, table, described)
-    for target in asked.targets:
+    others = {entry["RegionName"] for entry in described.get("Replicas", ())}
+    asked = Setting(source, targets, samples, rate, every_ms / 1000, timeout_s, consistent,
+                    len(others | {source, *targets}))
+    needed = of(asked).attrs["read_units_per_s"]
+    # Another engine joins its Regions in a way of its own.
+    members = (others or _legacy_members(lab, source, table)) if lab.current_api else None
+    for target in targets:
         there = description(lab, target, table)
         if members is not None and target not in members:
-            raise ValueError(f"Table {table} in {target} is no replica of the one in {home}: what is put there never "
-                             f"arrives. Its replicas: {', '.join(sorted(members - {home})) or 'none'}.")
+            raise ValueError(f"Table {table} in {target} is no replica of the one in {source}: what is put there never "
+                             f"arrives. Its replicas: {', '.join(sorted(members - {source})) or 'none'}.")
         has = there.get("ProvisionedThroughput", {}).get("ReadCapacityUnits", 0)
         if lab.backend == "aws" and 0 < has < needed:
             raise ValueError(f"Table {table} has {has} read units a second provisioned in {target}, and polling it "
@@ -90,23 +85,14 @@ def checked_setting(lab: Lab, table: str, source: str, targets: str | Iterable[s
     return asked, described
 
 
-def _members(lab: Lab, region: str, table: str, described: Mapping) -> set[str] | None:
-    """The Regions of a global table of either version; None where nobody can tell."""
+def _legacy_members(lab: Lab, region: str, table: str) -> set[str] | None:
+    """The Regions of a global table of version 2017.11.29, which DescribeTable does not tell; None where nobody can."""
     from botocore.exceptions import ClientError
 
-    if not lab.current_api:
+    try:
+        return set(stages.members_of(lab, table, region))
+    except ClientError:  # no right to ask, or no such call any more
         return None
-    found = {entry["RegionName"] for entry in described.get("Replicas", ())}
-    if not found:  # version 2017.11.29 is described by a call of its own
-        client = lab.client(region)
-        try:
-            group = client.describe_global_table(GlobalTableName=table)["GlobalTableDescription"]["ReplicationGroup"]
-            found = {member["RegionName"] for member in group}
-        except client.exceptions.GlobalTableNotFoundException:
-            pass
-        except ClientError:  # no right to ask, or no such call any more
-            return None
-    return found
 
 
 def plan(lab: Lab, table: str, source: str = "", targets: str | Iterable[str] = (), samples: int = 20, *,
@@ -122,7 +108,7 @@ def plan(lab: Lab, table: str, source: str = "", targets: str | Iterable[str] = 
 
     Writes are counted in every Region of the table, at the source. Raises as replication_lag does.
     """
-    return of(checked_setting(lab, table, source, targets, samples, rate, every_ms, timeout_s, consistent)[0])
+    return of(setting(lab, table, source, targets, samples, rate, every_ms, timeout_s, consistent)[0])
 
 
 def of(asked: Setting) -> pd.DataFrame:

@@ -74,7 +74,7 @@ def run(source: str, targets: str, samples: int, *, rate: float = 10.0, every_ms
     say(table_of(lags).to_string(index=False))
     say(f"({lags['backend'].iloc[0]}; times in ms; each pair of columns holds the figure between them)")
     beside = _beside_published(lab, table or stages.TABLE, lags, say)
-    if out and out.suffix.lower() == ".html" and beside is not None:
+    if out and _kind(out) == ".html" and beside is not None:
         _keep(lags, out, beside)
     return True
 
@@ -103,7 +103,7 @@ def check_out(out: Path | None) -> None:
     """Raises ValueError for a file that cannot be written, before anything is measured."""
     if out is None:
         return
-    if out.suffix.lower() not in KINDS:
+    if _kind(out) not in KINDS:
         raise ValueError(f"{out} ends in none of {', '.join(KINDS)}: these are what can be written.")
     if not out.resolve().parent.is_dir():
         raise ValueError(f"There is no folder {out.resolve().parent}.")
@@ -114,6 +114,11 @@ def check_out(out: Path | None) -> None:
             out.unlink()
     except OSError as error:
         raise ValueError(f"{out} cannot be written: {error.strerror}.") from None
+
+
+def _kind(out: Path) -> str:
+    """Which of KINDS a file is, by its ending."""
+    return out.suffix.lower()
 
 
 def _keep(lags: pd.DataFrame, out: Path, beside: pd.DataFrame | None = None) -> None:
@@ -159,9 +164,9 @@ def _beside_published(lab: Lab, table: str, lags: pd.DataFrame, say: Callable[[s
 def write(lags: pd.DataFrame, out: Path, beside: pd.DataFrame | None = None) -> None:
     """Write every row as CSV or Parquet, or a report as HTML, by the file's ending. ``beside``: as
     :func:`gtlab.measure.beside_published` gives it, for the report."""
-    if out.suffix.lower() == ".csv":
+    if _kind(out) == ".csv":
         lags.to_csv(out, index=False)
-    elif out.suffix.lower() == ".parquet":
+    elif _kind(out) == ".parquet":
         _write_parquet(lags, out)
     else:
         out.write_text(page(lags, beside), encoding="utf-8")
