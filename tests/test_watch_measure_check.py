@@ -133,6 +133,18 @@ def test_measurements_that_make_no_sense_are_explained(lab, asked, text):
         measure.replication_lag(lab, "Music", **asked)
 
 
+def test_an_item_that_does_not_arrive_is_told(lab):
+    """By another engine, which nobody can ask how its Regions are joined."""
+    client = lab.client("eu-west-2")
+    client.create_table(**MUSIC | {"TableName": "Odd"} | {name: ODD[name] for name in (
+        "KeySchema", "AttributeDefinitions")})
+    watch.tables(lab, "Odd", regions=["eu-west-2"])
+    urls = {region: lab.client(region).meta.endpoint_url for region in (lab.home, "eu-west-2")}
+    other = gtlab.connect(urls, home=lab.home, replicas=["eu-west-2"])
+    with pytest.raises(TimeoutError, match=r"not seen in eu-west-2 within 1 s. Is table Odd there a replica"):
+        measure.replication_lag(other, "Odd", samples=1, timeout_s=1)
+
+
 def test_latency_of_puts_and_gets(lab, lags):
     found = measure.latency(lab, "Music", samples=3)
     assert list(found.columns) == ["operation", "region", "ms", "late_ms", "error", "backend"]
