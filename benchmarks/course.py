@@ -15,13 +15,14 @@ from pathlib import Path
 
 import nbformat
 
-from gtlab import background, tour
+from gtlab import tour
+from gtlab.localcloud import process
 
 EMPTY_RUNS = 3
 
 
 def seconds(notebook: Path, network: str) -> float:
-    with tempfile.TemporaryDirectory() as out, background.throwaway(network):
+    with tempfile.TemporaryDirectory() as out, process.throwaway(network):
         result, = tour.run([notebook], {}, Path(out))
     if not result.ok:
         sys.exit(f"{notebook.name}: {result.error}")

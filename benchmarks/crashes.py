@@ -23,7 +23,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gtlab import background
+from gtlab.localcloud import process
 
 REGIONS = ("us-east-2", "us-east-1", "eu-west-1")
 TABLE = "Crash"
@@ -131,7 +131,7 @@ def play(rounds: int, seed: int) -> None:
     chance = random.Random(seed)
     writers = [Writer(region, number, random.Random(f"{seed}/{region}/{number}"))
                for region in REGIONS for number in range(WRITERS_A_REGION)]
-    running, _ = background.up(network="fast", seed=seed)
+    running, _ = process.up(network="fast", seed=seed)
     make_table(running.url)
     restarts, unanswered = [], 0
     for each in range(1, rounds + 1):
@@ -145,7 +145,7 @@ def play(rounds: int, seed: int) -> None:
         for thread in threads:
             thread.join()
         began = time.perf_counter()
-        running, _ = background.up()
+        running, _ = process.up()
         restarts.append((time.perf_counter() - began) * 1000)
         unanswered += sum(bool(writer.asked) for writer in writers)
         lost = [fault for region in REGIONS for items in [contents(running.url, region)]
@@ -170,7 +170,7 @@ def main() -> None:
         try:
             play(rounds, seed)
         finally:
-            background.down()
+            process.down()
 
 
 if __name__ == "__main__":

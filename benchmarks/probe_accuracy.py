@@ -27,8 +27,10 @@ import numpy as np
 import pandas as pd
 
 import gtlab
-from gtlab import background, measure, stages
+from gtlab import measure, stages
+from gtlab.contract import NETWORKS
 from gtlab.lab import Lab
+from gtlab.localcloud import process
 
 SLEEP_S = 2.0
 AWS = shutil.which("aws", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
@@ -95,13 +97,13 @@ def judged(name: str, found: pd.DataFrame, true: pd.DataFrame) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("probes", type=int, nargs="?", default=500)
-    parser.add_argument("--network", choices=background.NETWORKS, default="realistic")
+    parser.add_argument("--network", choices=NETWORKS, default="realistic")
     parser.add_argument("--source", default="ap-southeast-1")
     parser.add_argument("--target", default="us-east-1")
     parser.add_argument("--loop", type=int, default=9, help="iterations of the article's loop; it does nine")
     parser.add_argument("--polled", type=int, default=50, help="iterations of the plain poll loop")
     asked = parser.parse_args()
-    with background.throwaway(asked.network, seed=7):
+    with process.throwaway(asked.network, seed=7):
         lab = gtlab.connect(home=asked.source, replicas=[asked.target])
         with contextlib.redirect_stdout(sys.stderr):
             stages.ensure_global_table(lab)

@@ -22,7 +22,7 @@ import urllib.request
 
 from crashes import REGIONS, TABLE, make_table
 
-from gtlab import background
+from gtlab.localcloud import process
 
 LAG_S = 0.5
 RATES = (100, 500, 1000)
@@ -118,7 +118,7 @@ def percentile(values: list[float], part: float) -> float:
 
 
 def play(seconds: float, backlog: int) -> None:
-    running, _ = background.up(network="instant", seed=1)
+    running, _ = process.up(network="instant", seed=1)
     url = running.url
     make_table(url)
     ask(url, "PUT", "world/lag", {"value": LAG_S})
@@ -163,7 +163,7 @@ def main() -> None:
         try:
             play(options.seconds, options.backlog)
         finally:
-            background.down()
+            process.down()
 
 
 if __name__ == "__main__":

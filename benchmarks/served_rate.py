@@ -33,7 +33,7 @@ from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError
 from crashes import REGIONS, TABLE, make_table
 
-from gtlab import background
+from gtlab.localcloud import process
 
 FLOOR = """
 import uvicorn
@@ -91,11 +91,11 @@ def gtlab_cloud() -> Iterator[tuple[str, int]]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         os.environ["GTLAB_HOME"] = home
         try:
-            running, _ = background.up(network="instant", seed=1)
+            running, _ = process.up(network="instant", seed=1)
             make_table(running.url)
             yield running.url, running.pid
         finally:
-            background.down()
+            process.down()
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from crashes import REGIONS, TABLE, client, make_table
 
-from gtlab import background
+from gtlab.localcloud import process
 
 ITEMS = 1000
 WARM_UP = 1 / 2       # of the run: until every stream's shards hold as much as they may, and the journal too
@@ -71,7 +71,7 @@ def memory_mb(pid: int) -> float:
 
 
 def play(minutes: float, writes: float, reads: float) -> None:
-    running, _ = background.up(network="fast", seed=1)
+    running, _ = process.up(network="fast", seed=1)
     make_table(running.url)
     began = time.monotonic()
     until = began + minutes * 60
@@ -105,7 +105,7 @@ def play(minutes: float, writes: float, reads: float) -> None:
     print(f"calls more than a second late {sum(load.late for load in loads)}, failed {len(failed)} {failed[:3]}")
     print(f"memory: {samples[0][1]:.0f} MB at first, {kept[0][1]:.1f} after warm-up (half of the run), "
           f"{kept[-1][1]:.1f} at the end, most {max(size for _, size in kept):.1f}")
-    on_disk = sum(path.stat().st_size for path in background.state_folder().glob("cloud.sqlite3*")) / 2**20
+    on_disk = sum(path.stat().st_size for path in process.state_folder().glob("cloud.sqlite3*")) / 2**20
     print(f"slope after warm-up {slope:+.1f} MB an hour; on disk {on_disk:.0f} MB")
 
 
@@ -116,7 +116,7 @@ def main() -> None:
         try:
             play(*numbers)
         finally:
-            background.down()
+            process.down()
 
 
 if __name__ == "__main__":

@@ -19,18 +19,33 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Lab", "connect"]
 
-_ROOMS = ("background", "charts", "check", "commands", "drill", "events", "failover", "lab", "measure", "regions",
-          "stages", "statistics", "tour", "watch", "widgets", "world")
+# The names that notebooks import from gtlab, and the modules behind them.
+_NAMES = {
+    "charts": "gtlab.charts",
+    "check": "gtlab.course.check",
+    "commands": "gtlab.lab.commands",
+    "drill": "gtlab.measure.drill",
+    "events": "gtlab.lab.events",
+    "failover": "gtlab.failover",
+    "lab": "gtlab.lab",
+    "measure": "gtlab.measure",
+    "regions": "gtlab.regions",
+    "stages": "gtlab.course.stages",
+    "statistics": "gtlab.measure.statistics",
+    "tour": "gtlab.course.tour",
+    "watch": "gtlab.lab.watch",
+    "widgets": "gtlab.widgets",
+}
 
 
 def __getattr__(name: str):
-    # Rooms are opened when they are first used: a notebook's first cell is quick.
+    # Loaded on first use, so that a notebook's first cell is fast.
     if name in __all__:
         return getattr(importlib.import_module("gtlab.lab"), name)
-    if name in _ROOMS:
-        return importlib.import_module(f"gtlab.{name}")
+    if name in _NAMES:
+        return importlib.import_module(_NAMES[name])
     raise AttributeError(f"module 'gtlab' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__, *_ROOMS])
+    return sorted([*globals(), *__all__, *_NAMES])

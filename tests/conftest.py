@@ -16,11 +16,11 @@ import urllib3
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
-from gtlab import background
-from gtlab.localcloud import wire
-from gtlab.localcloud.errors import Refusal
-from gtlab.stages import MUSIC
-from gtlab.watch import own
+from gtlab.course.stages import MUSIC
+from gtlab.lab.watch import own
+from gtlab.localcloud import process
+from gtlab.localcloud.model import Refusal
+from gtlab.localcloud.server import requests
 
 SINGAPORE, VIRGINIA, IRELAND = "ap-southeast-1", "us-east-1", "eu-west-1"
 ON_DEMAND = {
@@ -57,13 +57,13 @@ def _own_home(tmp_path_factory):
             patch.setenv(name, str(tmp_path_factory.getbasetemp() / "absent"))
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
-        background.down()
+        process.down()
 
 
 @pytest.fixture(scope="session")
-def cloud(_own_home) -> background.Running:
+def cloud(_own_home) -> process.Running:
     """The local cloud of this run, on the fast network: a tenth of every delay."""
-    return background.up(network="fast", seed=1)[0]
+    return process.up(network="fast", seed=1)[0]
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ class Pretend:
                    for name, value in request.headers.items()}
         url = urlsplit(request.url)
         try:
-            call = wire.parse(headers, request.body or b"", request.method, f"{url.path}?{url.query}")
+            call = requests.parse(headers, request.body or b"", request.method, f"{url.path}?{url.query}")
             hold = self.cloud.begin(call)
             self.now += hold.seconds
             try:

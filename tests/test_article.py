@@ -14,7 +14,7 @@ import boto3
 import pytest
 from conftest import IRELAND, SINGAPORE, VIRGINIA, read, song, wait_until
 
-from gtlab import background
+from gtlab.localcloud import process
 
 ARTICLE = Path(__file__).with_name("article.md")
 BIN = Path(sys.executable).parent
@@ -40,7 +40,7 @@ def bash(script: str) -> subprocess.CompletedProcess:
 def test_the_articles_commands_work_as_they_stand():
     blocks = commands()
     assert len(blocks) == 9
-    with background.throwaway("realistic", seed=1) as cloud:
+    with process.throwaway("realistic", seed=1) as cloud:
         clients = {region: boto3.client("dynamodb", region, endpoint_url=cloud.url, aws_access_key_id="gtlab",
                                         aws_secret_access_key="gtlab") for region in (SINGAPORE, VIRGINIA, IRELAND)}
         *stages, loop = blocks

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gtlab import background
+from gtlab.localcloud import process
 
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 pytestmark = pytest.mark.skipif(shutil.which("aws", path=PATH) is None, reason="needs the aws command (pip: awscli)")
@@ -34,7 +34,7 @@ DESCRIBE = ("aws dynamodb describe-table --table-name MusicTable --region us-eas
 @pytest.fixture
 def aws():
     """Runs one aws command in a shell that `gtlab env` was evaluated in; gives exit code, answer and error text."""
-    with background.throwaway("instant"):
+    with process.throwaway("instant"):
         def run(command: str):
             script = f'eval "$({sys.executable} -m gtlab env)"\n' + " ".join(command.split())
             done = subprocess.run(["sh", "-c", script], env=os.environ | {"PATH": PATH}, text=True, capture_output=True,

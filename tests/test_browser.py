@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 from conftest import wait_until
 
-from gtlab import background, tour
+from gtlab import tour
 from gtlab.lab import chosen
+from gtlab.localcloud import process
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (apt-get install chromium)")
@@ -135,7 +136,7 @@ def test_the_lab_opens_on_the_first_notebook_and_a_choice_is_kept(jupyter, page)
     page.locator(".jp-OutputArea").get_by_text("Not kept").wait_for()
     assert chosen().replicas == ("sa-east-1", "eu-west-1")
     shoot(page, "00-chosen")
-    (background.state_folder() / "choice.json").unlink()
+    (process.state_folder() / "choice.json").unlink()
 
 
 @pytest.mark.parametrize(("notebook", "charts"), [("02_create_the_global_table", 3), ("03_verify_replication", 2),

@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from gtlab import background
+from gtlab.localcloud import process
 
 GTLAB = Path(sys.executable).with_name("gtlab")
 
@@ -27,12 +27,12 @@ def home(tmp_path, monkeypatch):
     """A home without a cloud."""
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
     yield tmp_path
-    background.down()
+    process.down()
 
 
 def test_up_status_down(home):
     up = gtlab("up", "--network", "fast", "--seed", "7")
-    url = background.find().url
+    url = process.find().url
     assert up.returncode == 0 and url in up.stdout and 'eval "$(gtlab env)"' in up.stdout
     again = gtlab("up")
     assert again.returncode == 0 and "was up already" in again.stdout
@@ -145,7 +145,7 @@ def test_env_without_a_cloud_gives_a_shell_nothing_to_eval(home):
 def test_what_cannot_be_done_is_told_in_a_line(home, arguments, code, text):
     done = gtlab(*arguments)
     assert done.returncode == code and text in done.stderr
-    assert background.find() is None  # and nothing was started for it
+    assert process.find() is None  # and nothing was started for it
 
 
 def test_a_state_folder_that_cannot_be_made_is_told_in_a_line(tmp_path):
@@ -172,7 +172,7 @@ def test_importing_gtlab_is_light_and_starts_nothing(home):
               "'papermill', 'ministack', 'uvicorn') if name in sys.modules))")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == []
-    assert list(home.iterdir()) == [] and background.find() is None
+    assert list(home.iterdir()) == [] and process.find() is None
 
 
 def test_the_tours_kernels_find_the_environments_commands(tmp_path):

@@ -15,8 +15,8 @@ import pytest
 from conftest import SINGAPORE, wait_active
 
 import gtlab
-from gtlab.commands import as_command
-from gtlab.stages import MUSIC
+from gtlab.course.stages import MUSIC
+from gtlab.lab.commands import as_command
 
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 TABLE = "Commands"

@@ -33,9 +33,9 @@ from hypothesis import strategies as st
 from test_wire import VALID, VALUES, places
 
 import gtlab
-from gtlab import background
-from gtlab.localcloud.wire import model, operations
-from gtlab.stages import MUSIC
+from gtlab.course.stages import MUSIC
+from gtlab.localcloud import process
+from gtlab.localcloud.server.requests import model, operations
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ports and signals as POSIX has them")
 KEY = {"Artist": {"S": "a"}}
@@ -203,7 +203,7 @@ def test_one_who_does_not_read_makes_others_wait_for_nothing(own):
 @pytest.fixture(scope="module")
 def own():
     """A cloud of these tests' own, with a table in Virginia and in Ireland."""
-    with background.throwaway("instant") as running:
+    with process.throwaway("instant") as running:
         for region in (VIRGINIA, IRELAND):
             client_at(running.url, region).create_table(**ON_DEMAND)
         yield running
@@ -373,12 +373,12 @@ def test_the_cloud_ends_at_once_whoever_waits(tmp_path):
 def test_ports_are_taken_again_and_outages_outlive_a_restart(tmp_path, monkeypatch):
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
     try:
-        first = background.up(network="instant")[0]
+        first = process.up(network="instant")[0]
         endpoints = control(first.url, "GET", "status")[1]["endpoints"]
         control(first.url, "PUT", "world/outage/us-east-1", {"value": "refused"})
-        background.down()
+        process.down()
         taken = socket.create_server(("127.0.0.1", int(endpoints[IRELAND].rpartition(":")[2])))
-        again = background.up()[0]
+        again = process.up()[0]
         now = control(again.url, "GET", "status")[1]["endpoints"]
         assert {region for region in now if now[region] != endpoints[region]} == {IRELAND}
         with pytest.raises(EndpointConnectionError):
@@ -388,7 +388,7 @@ def test_ports_are_taken_again_and_outages_outlive_a_restart(tmp_path, monkeypat
         assert client_at(now[IRELAND], IRELAND).list_tables()["TableNames"] == []
         taken.close()
     finally:
-        background.down()
+        process.down()
 
 
 # --- What a connection may do ---
@@ -625,12 +625,12 @@ def gtlab_home(tmp_path, monkeypatch):
         assert "Traceback" not in done.stderr
         return done
     yield run
-    background.down()
+    process.down()
 
 
 def test_who_comes_from_elsewhere_shows_a_token(gtlab_home, tmp_path):
     up = gtlab_home("up", "--network", "instant", "--listen", "0.0.0.0")
-    running = background.find()
+    running = process.find()
     assert up.returncode == 0 and running.token in up.stdout and "AWS_SESSION_TOKEN" in up.stdout
     assert (tmp_path / "cloud.json").stat().st_mode & 0o777 == 0o600
     elsewhere = f"http://127.0.0.2:{running.port}" if sys.platform == "linux" else running.url
@@ -664,10 +664,10 @@ def test_who_comes_from_elsewhere_shows_a_token(gtlab_home, tmp_path):
 
     assert gtlab_home("down").returncode == 0
     assert gtlab_home("up", "--listen", "127.0.0.1").returncode == 0
-    assert background.find().token == running.token  # what was told to others holds still
-    background.down()
+    assert process.find().token == running.token  # what was told to others holds still
+    process.down()
     gtlab_home("up")
-    assert background.find().token is None and client_at(background.find().url).list_tables()["TableNames"] == []
+    assert process.find().token is None and client_at(process.find().url).list_tables()["TableNames"] == []
     refused = gtlab_home("up", "--listen", "0.0.0.0")
     assert refused.returncode == 1 and "address 127.0.0.1, not 0.0.0.0" in refused.stderr
 
@@ -675,8 +675,8 @@ def test_who_comes_from_elsewhere_shows_a_token(gtlab_home, tmp_path):
 def test_a_token_can_be_chosen(gtlab_home):
     token = "Chosen~by+me/=="
     assert gtlab_home("up", "--network", "instant", "--listen", "127.0.0.1", "--token", token).returncode == 0
-    assert background.find().token == token
-    assert client_at(background.find().url, aws_session_token=token).list_tables()["TableNames"] == []
+    assert process.find().token == token
+    assert client_at(process.find().url, aws_session_token=token).list_tables()["TableNames"] == []
 
 
 @pytest.mark.parametrize(("arguments", "text"), [
@@ -687,7 +687,7 @@ def test_a_token_can_be_chosen(gtlab_home):
 def test_an_address_or_token_that_cannot_be_is_told(gtlab_home, arguments, text):
     done = gtlab_home("up", *arguments)
     assert done.returncode == 1 and text in done.stderr and done.stderr.count("\n") == 1
-    assert background.find() is None
+    assert process.find() is None
 
 
 # --- Whatever is sent ---

@@ -15,10 +15,11 @@ import pytest
 from conftest import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, wait_until
 
 import gtlab
-from gtlab import background, charts, events
+from gtlab import charts, events
 from gtlab.lab import Lab
-from gtlab.localcloud.engine import TableId
-from gtlab.localcloud.journal import Journal
+from gtlab.localcloud import process
+from gtlab.localcloud.model import TableId
+from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.replication import Delivery, Version
 
 GTLAB = Path(sys.executable).with_name("gtlab")
@@ -27,7 +28,7 @@ GTLAB = Path(sys.executable).with_name("gtlab")
 @pytest.fixture(scope="module")
 def place():
     """A cloud of these tests' own, without delays, with a global table of three Regions."""
-    with background.throwaway("instant", seed=5) as running:
+    with process.throwaway("instant", seed=5) as running:
         lab = gtlab.connect(home=SINGAPORE, replicas=f"{VIRGINIA}, {IRELAND}")
         home = lab.client(SINGAPORE)
         home.create_table(**ON_DEMAND)
@@ -99,7 +100,7 @@ def test_the_frame_has_the_same_types_full_or_empty_and_its_marks_can_be_asked_f
 
 def test_a_pair_has_one_name_whichever_way_round_it_was_given(lab, last):
     lab.world.partition(VIRGINIA, IRELAND)
-    background.control(background.find().port, f"world/partition/{IRELAND}/{VIRGINIA}", "DELETE")
+    process.control(process.find().port, f"world/partition/{IRELAND}/{VIRGINIA}", "DELETE")
     found = lab.events(last)
     assert found["kind"].tolist() == ["broken", "mended"] and found["place"].nunique() == 1
 
@@ -156,7 +157,7 @@ class Following:
 def test_the_command_follows_what_happens_over_a_crash_and_ends_quietly(tmp_path, monkeypatch):
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
     try:
-        running, _ = background.up(network="instant")
+        running, _ = process.up(network="instant")
         lab = gtlab.connect()
         lab.world.isolate(IRELAND)
         following = Following("--json")
@@ -165,7 +166,7 @@ def test_the_command_follows_what_happens_over_a_crash_and_ends_quietly(tmp_path
         following.says('"lag"')      # what happens now
         os.kill(running.pid, signal.SIGKILL)
         following.says("Waiting for it to come back")
-        background.up()
+        process.up()
         gtlab.connect().world.caller(IRELAND)
         following.says('"caller"')   # its number is lower than the last one that was seen
         following.process.send_signal(signal.SIGINT)
@@ -174,7 +175,7 @@ def test_the_command_follows_what_happens_over_a_crash_and_ends_quietly(tmp_path
         assert [json.loads(line)["n"] for line in following.lines] == [1, 2, 1]
         assert "Traceback" not in "".join(following.errors)
     finally:
-        background.down()
+        process.down()
 
 
 def test_a_stream_that_is_taken_up_again_after_a_restart_begins_anew(lab, place, last):

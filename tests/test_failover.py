@@ -17,8 +17,9 @@ from botocore.exceptions import (
 from conftest import IRELAND, SINGAPORE, VIRGINIA, wait_until
 
 import gtlab
-from gtlab import background, check, drill, stages
+from gtlab import check, drill, stages
 from gtlab.failover import Failover, NoRegionAnswered
+from gtlab.localcloud import process
 
 URL = "https://dynamodb.example"
 NEVER_SENT = [EndpointConnectionError(endpoint_url=URL, error="refused"), ConnectTimeoutError(endpoint_url=URL)]
@@ -201,7 +202,7 @@ QUICK = {"before_s": 1.0, "outage_s": 1.5, "after_s": 1.0, "rate": 20, "items": 
 @pytest.fixture(scope="module")
 def lab():
     """A lab in a cloud of its own, with the global table Music in the article's Regions."""
-    with background.throwaway("fast", seed=3):
+    with process.throwaway("fast", seed=3):
         lab = gtlab.connect()
         stages.ensure_global_table(lab)
         yield lab

@@ -18,7 +18,7 @@ from test_current import KEY, OHIO, add, item, refused, remove, replicas, table
 from test_strong import OREGON, STRONG, create
 
 import gtlab
-from gtlab import background
+from gtlab.localcloud import process
 
 ACCOUNT = "1" * 12
 PAUSE = "aws:dynamodb:global-table-pause-replication"
@@ -452,7 +452,7 @@ def test_malformed_requests_are_refused(cloud, account, method, path, body, code
 def test_experiments_go_on_after_a_restart(tmp_path, monkeypatch, account):
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
     try:
-        virginia, ireland, fis = _clients(background.up(network="fast")[0], account)
+        virginia, ireland, fis = _clients(process.up(network="fast")[0], account)
         virginia.create_table(**ON_DEMAND)
         wait_active(virginia)
         add(virginia, IRELAND)
@@ -460,15 +460,15 @@ def test_experiments_go_on_after_a_restart(tmp_path, monkeypatch, account):
         experiment = begin(fis, targets={"Replicas": replica(arn(IRELAND, account=account))})
         wait_until(lambda: status(fis, experiment) == "running", "the experiment to run")
         virginia.put_item(TableName="Music", Item=KEY)
-        background.down()
-        virginia, ireland, fis = _clients(background.up()[0], account)
+        process.down()
+        virginia, ireland, fis = _clients(process.up()[0], account)
         assert status(fis, experiment) == "running" and len(policy(ireland, arn(IRELAND, account=account))) == 1
         virginia.put_item(TableName="Music", Item=KEY | {"n": {"N": "1"}})
         assert item(ireland) is None
         fis.stop_experiment(id=experiment)
         wait_until(lambda: item(ireland) == KEY | {"n": {"N": "1"}}, "replication to catch up")
     finally:
-        background.down()
+        process.down()
 
 
 def _clients(cloud, account: str):

@@ -7,8 +7,8 @@ from botocore.exceptions import ClientError
 from conftest import IRELAND, SINGAPORE, VIRGINIA, read, read_all, records, song, wait_active, wait_until
 
 import gtlab
-from gtlab.stages import MUSIC
-from gtlab.watch import own
+from gtlab.course.stages import MUSIC
+from gtlab.lab.watch import own
 
 
 def refused(code: str, text: str):

@@ -10,8 +10,9 @@ from botocore.exceptions import ClientError
 from conftest import IRELAND, SINGAPORE, VIRGINIA
 
 import gtlab
-from gtlab import background, lab, regions
+from gtlab import lab, regions
 from gtlab.lab import Choice
+from gtlab.localcloud import process
 
 NOWHERE = dict.fromkeys(regions.REGIONS, "http://127.0.0.1:1")  # endpoints that nothing answers at
 
@@ -75,7 +76,7 @@ def test_a_home_that_was_a_replica_changes_places_with_the_old_home(home):
 def test_choices_that_do_not_fit_are_explained(home, chosen, text):
     with pytest.raises(ValueError, match=re.escape(text)):
         gtlab.connect(NOWHERE, **chosen)
-    assert background.find() is None
+    assert process.find() is None
 
 
 def test_backends_and_regions_that_do_not_exist(home):
@@ -127,7 +128,7 @@ def test_aws_asked_for_by_name(home, real_credentials):
     assert request.url.startswith("https://dynamodb.us-east-1.amazonaws.com")
     assert "x-gtlab-caller" not in request.headers and b"Credential=AKIAREAL/" in request.headers["Authorization"]
     assert (opened.simulated, opened.legacy_api, opened.label) == (False, False, "AWS")
-    assert background.find() is None
+    assert process.find() is None
 
 
 def test_a_client_is_made_once(cloud):
@@ -136,15 +137,15 @@ def test_a_client_is_made_once(cloud):
 
 
 def test_connect_starts_a_cloud_where_none_runs():
-    with background.throwaway("fast") as running:
-        background.down()
+    with process.throwaway("fast") as running:
+        process.down()
         opened = gtlab.connect()
         assert opened.client(SINGAPORE).list_tables()["TableNames"] == []
-        assert background.find().folder == running.folder and opened.network == "realistic"
+        assert process.find().folder == running.folder and opened.network == "realistic"
 
 
 def test_a_callers_distance_is_felt_and_who_says_nothing_is_nowhere():
-    with background.throwaway("realistic", seed=1) as cloud:
+    with process.throwaway("realistic", seed=1) as cloud:
         def took_ms(opened, region):
             client = opened.client(region)
             client.list_tables()  # opens the connection

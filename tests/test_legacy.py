@@ -19,8 +19,9 @@ from botocore.exceptions import ClientError
 from conftest import IRELAND, SINGAPORE, VIRGINIA, Pretend, read, read_all, records, song, wait_active
 
 import gtlab
-from gtlab import background, stages, watch
-from gtlab.stages import MUSIC
+from gtlab import stages, watch
+from gtlab.course.stages import MUSIC
+from gtlab.localcloud import process
 
 REGIONS = (SINGAPORE, VIRGINIA, IRELAND)
 MARKS = ("aws:rep:deleting", "aws:rep:updatetime", "aws:rep:updateregion")
@@ -420,7 +421,7 @@ def today(cloud):
                             aws_secret_access_key="x", config=Config(
                                 retries={"total_max_attempts": 1}, parameter_validation=False))
 
-    with background.throwaway("instant", legacy_api="2026") as running:
+    with process.throwaway("instant", legacy_api="2026") as running:
         yield make
 
 
@@ -526,17 +527,17 @@ def test_the_command_chooses_the_face_and_shows_it(tmp_path, monkeypatch):
         assert run("up").returncode == run("up", "--legacy-api", "2026").returncode == 0
         assert not gtlab.connect().legacy_api
     finally:
-        background.down()
+        process.down()
     try:
-        assert background.up()[0].legacy_api == "2026"  # as it was
-        background.down()
-        assert background.up(legacy_api="historic")[0].legacy_api == "historic"
+        assert process.up()[0].legacy_api == "2026"  # as it was
+        process.down()
+        assert process.up(legacy_api="historic")[0].legacy_api == "historic"
         assert "2017.11.29: historic, as they worked" in run("status").stdout
     finally:
-        background.down()
+        process.down()
 
 
-def put_face(cloud: background.Running, body: bytes) -> tuple[int, dict]:
+def put_face(cloud: process.Running, body: bytes) -> tuple[int, dict]:
     request = urllib.request.Request(f"{cloud.url}/_gtlab/v1/legacy-api", method="PUT", data=body,
                                      headers={"Content-Type": "application/json"})
     try:
@@ -553,10 +554,10 @@ def test_the_control_api_changes_the_face(cloud, client):
                  b"\xff"):
         status, answer = put_face(cloud, body)
         assert status == 400 and "historic, 2026" in answer["message"]
-    assert background.find().legacy_api == "historic"
+    assert process.find().legacy_api == "historic"
     try:
         assert put_face(cloud, b'{"face": "2026"}') == (200, {"face": "2026", "faces": ["historic", "2026"]})
-        assert background.find().legacy_api == "2026"
+        assert process.find().legacy_api == "2026"
         with refused("ValidationException", VERSION_TEXT):
             client(SINGAPORE).create_global_table(GlobalTableName="Music", ReplicationGroup=[{"RegionName": SINGAPORE}])
     finally:
@@ -572,13 +573,13 @@ def test_the_lab_changes_the_face_for_a_block(cloud, capsys):
         assert not lab.legacy_api
         lab.client(SINGAPORE).create_global_table(**group)
     assert capsys.readouterr().out == f"ValidationException: {VERSION_TEXT}\n→ closed\n"
-    assert lab.legacy_api and background.find().legacy_api == "historic"
+    assert lab.legacy_api and process.find().legacy_api == "historic"
     with pytest.raises(ZeroDivisionError), lab.legacy_face("2026"):
         _ = 1 / 0
-    assert background.find().legacy_api == "historic"
+    assert process.find().legacy_api == "historic"
     with lab.legacy_face("2026"), lab.legacy_face("historic"):
-        assert background.find().legacy_api == "historic"
-    assert background.find().legacy_api == "historic"
+        assert process.find().legacy_api == "historic"
+    assert process.find().legacy_api == "historic"
     with pytest.raises(ValueError, match=r"There is no legacy API '2017'\. Choose one of: historic, 2026"), \
             lab.legacy_face("2017"):
         pass
@@ -593,7 +594,7 @@ def test_the_lab_changes_the_face_for_a_block(cloud, capsys):
 
 def test_looking_compares_the_customers_attributes_only(tmp_path, monkeypatch):
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
-    with background.throwaway("instant"):
+    with process.throwaway("instant"):
         lab = gtlab.connect()
         stages.ensure_global_table(lab)
         lab.client(lab.home).put_item(TableName="Music", Item=song(genre="pop"))

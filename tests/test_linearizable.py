@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from gtlab.localcloud.linearizable import UNKNOWN, Operation, linearization
+from gtlab.judging.linearizability import UNKNOWN, Operation, linearization
 
 
 def register(state, what):

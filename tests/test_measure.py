@@ -21,10 +21,12 @@ from click.testing import CliRunner
 from conftest import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, wait_until
 
 import gtlab
-from gtlab import background, measure, stages
+from gtlab import measure, stages
 from gtlab.cli import main
-from gtlab.lab import CALLER_HEADER, Lab
-from gtlab.measure import planning, probes, reads, wire
+from gtlab.contract import CALLER_HEADER
+from gtlab.lab import Lab
+from gtlab.localcloud import process
+from gtlab.measure import planning, probes, reads, transport
 from gtlab.measure.reads import Read
 from gtlab.measure.schedule import Schedule
 
@@ -34,7 +36,7 @@ TARGETS = [VIRGINIA, IRELAND]
 @pytest.fixture(scope="module")
 def lab():
     """A lab in a cloud of its own, where tests may break the world."""
-    with background.throwaway("fast", seed=4):
+    with process.throwaway("fast", seed=4):
         lab = gtlab.connect(home=SINGAPORE, replicas=TARGETS)
         stages.ensure_global_table(lab)
         yield lab
@@ -43,7 +45,7 @@ def lab():
 @pytest.fixture
 def sent(monkeypatch) -> list[tuple[str, str, float]]:
     """Every request that a measurement sends: Region, operation, and how many items it reads."""
-    found, send = [], wire.Wire.send
+    found, send = [], transport.Wire.send
 
     def noted(self, request):
         asked = json.loads(request.body)
@@ -52,7 +54,7 @@ def sent(monkeypatch) -> list[tuple[str, str, float]]:
         assert request.headers[CALLER_HEADER] == SINGAPORE
         return send(self, request)
 
-    monkeypatch.setattr(wire.Wire, "send", noted)
+    monkeypatch.setattr(transport.Wire, "send", noted)
     return found
 
 
@@ -241,7 +243,7 @@ def test_every_interval_holds_the_truth(lab):
 
 
 def test_on_realistic_distances_the_refined_interval_is_a_fraction_of_the_round_trip():
-    with background.throwaway("realistic", seed=6):
+    with process.throwaway("realistic", seed=6):
         lab = gtlab.connect(home=SINGAPORE, replicas=[VIRGINIA])
         stages.ensure_global_table(lab)
         found = true_times(lab, measure.replication_lag(lab, "Music", samples=30))
@@ -576,7 +578,7 @@ def test_what_cannot_be_written_is_written_elsewhere(lab, tmp_path):
 
 
 def test_the_file_is_there_before_anything_else_can_go_wrong(lab, tmp_path, monkeypatch):
-    from gtlab.measure import report
+    from gtlab.cli import report
 
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -588,7 +590,7 @@ def test_the_file_is_there_before_anything_else_can_go_wrong(lab, tmp_path, monk
 
 def test_aws_is_asked_only_after_its_cost_was_told(lab, monkeypatch):
     """A lab that says it is AWS: the cost is told, the question asked, and nothing sent where the answer is no."""
-    from gtlab.measure import report
+    from gtlab.cli import report
 
     here = gtlab.connect(home=SINGAPORE, replicas=[VIRGINIA])
     stages.ensure_today(here)

@@ -13,9 +13,9 @@ from test_current import OHIO, add
 from test_strong import OREGON, STRONG, create, replicas
 
 import gtlab
-from gtlab import background, measure, stages
-from gtlab.localcloud import engine
-from gtlab.localcloud.metrics import Metrics
+from gtlab import measure, stages
+from gtlab.localcloud import engine, process
+from gtlab.localcloud.observe.metrics import Metrics
 
 METRIC = {"Namespace": "AWS/DynamoDB", "MetricName": "ReplicationLatency"}
 
@@ -250,7 +250,7 @@ def test_many_metrics_come_in_pages():
 @pytest.fixture(scope="module")
 def lab():
     """A lab in a cloud of its own, where nobody else writes."""
-    with background.throwaway("fast", seed=5):
+    with process.throwaway("fast", seed=5):
         lab = gtlab.connect(home=SINGAPORE, replicas=[VIRGINIA, IRELAND])
         stages.ensure_global_table(lab)
         yield lab

@@ -9,7 +9,8 @@ import papermill
 import pytest
 
 import gtlab
-from gtlab import background, tour
+from gtlab import tour
+from gtlab.localcloud import process
 
 COURSE = tour.find_notebooks()
 # Only what takes time on purpose is shortened.
@@ -19,7 +20,7 @@ STARTED = ("02_create_the_global_table", "03_verify_replication", "04_time_it", 
 
 @pytest.fixture(autouse=True)
 def own_cloud():
-    with background.throwaway("fast"):
+    with process.throwaway("fast"):
         yield
 
 

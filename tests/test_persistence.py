@@ -18,14 +18,12 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from conftest import ON_DEMAND, records, wait_until
 
-from gtlab import background
-from gtlab.localcloud import engine
-from gtlab.localcloud.engine import Key, TableId
-from gtlab.localcloud.keeper import keep
-from gtlab.localcloud.log import Broken, Log
-from gtlab.localcloud.store import DELETE, DELETE_ALL, DELETE_BEFORE, ENDINGS, PUT, Store
-from gtlab.localcloud.wire import Call
-from gtlab.stages import MUSIC
+from gtlab.course.stages import MUSIC
+from gtlab.localcloud import engine, process
+from gtlab.localcloud.disk.keeper import keep
+from gtlab.localcloud.disk.log import Broken, Log
+from gtlab.localcloud.disk.store import DELETE, DELETE_ALL, DELETE_BEFORE, ENDINGS, PUT, Store
+from gtlab.localcloud.model import Call, Key, TableId
 
 OHIO, VIRGINIA, IRELAND = "us-east-2", "us-east-1", "eu-west-1"
 CRASHES = Path(__file__).parents[1] / "benchmarks" / "crashes.py"
@@ -36,7 +34,7 @@ def home(tmp_path, monkeypatch):
     """A state folder of the test's own."""
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
     yield tmp_path
-    background.down()
+    process.down()
 
 
 def at(cloud, region: str, service: str = "dynamodb"):
@@ -46,7 +44,7 @@ def at(cloud, region: str, service: str = "dynamodb"):
 
 def kill(cloud) -> None:
     os.kill(cloud.pid, signal.SIGKILL)
-    wait_until(lambda: background.find() is None, "the cloud to be gone")
+    wait_until(lambda: process.find() is None, "the cloud to be gone")
 
 
 def table(cloud, region: str) -> dict:
@@ -71,12 +69,12 @@ def items(cloud, region: str) -> dict[str, dict]:
 
 
 def world(cloud, method: str, what: str = "") -> None:
-    assert background._ask(cloud.port, f"world{what}", method=method) is not None
+    assert process._ask(cloud.port, f"world{what}", method=method) is not None
 
 
-@pytest.mark.parametrize("end", [kill, lambda cloud: background.down()], ids=["killed", "stopped"])
+@pytest.mark.parametrize("end", [kill, lambda cloud: process.down()], ids=["killed", "stopped"])
 def test_a_global_table_comes_back_with_what_is_on_its_way(home, end):
-    cloud, _ = background.up(network="fast", seed=3)
+    cloud, _ = process.up(network="fast", seed=3)
     make_global_table(cloud)
     put(cloud, OHIO, "here", title="one")
     wait_until(lambda: "here" in items(cloud, VIRGINIA), "the item in Virginia")
@@ -87,7 +85,7 @@ def test_a_global_table_comes_back_with_what_is_on_its_way(home, end):
     before, seen = table(cloud, OHIO), records(at(cloud, OHIO, "dynamodbstreams"), arn)
     end(cloud)
 
-    cloud, started = background.up()
+    cloud, started = process.up()
     assert started and cloud.network == "fast"
     assert table(cloud, OHIO) == before
     assert items(cloud, OHIO).keys() == {"late"} and items(cloud, VIRGINIA).keys() == {"here"}
@@ -102,33 +100,33 @@ def test_a_global_table_comes_back_with_what_is_on_its_way(home, end):
 
 
 def test_a_tombstone_comes_back_and_keeps_an_older_write_away(home):
-    cloud, _ = background.up(network="fast")
+    cloud, _ = process.up(network="fast")
     make_global_table(cloud)
     world(cloud, "PUT", f"/partition/{OHIO}/{VIRGINIA}")
     put(cloud, OHIO, "gone", title="older")
     put(cloud, VIRGINIA, "gone", title="newer")
     at(cloud, VIRGINIA).delete_item(TableName="Music", Key={"Artist": {"S": "gone"}})
     kill(cloud)
-    cloud, _ = background.up()
+    cloud, _ = process.up()
     world(cloud, "DELETE")
-    wait_until(lambda: background.status(cloud)["deliveries_waiting"] == 0, "all to be delivered")
+    wait_until(lambda: process.status(cloud)["deliveries_waiting"] == 0, "all to be delivered")
     assert items(cloud, OHIO) == items(cloud, VIRGINIA) == {}
 
 
 def test_a_replica_that_was_being_made_is_made(home):
-    cloud, _ = background.up(network="fast")
+    cloud, _ = process.up(network="fast")
     at(cloud, OHIO).create_table(**ON_DEMAND)
     wait_until(lambda: table(cloud, OHIO)["TableStatus"] == "ACTIVE", "the table")
     at(cloud, OHIO).update_table(TableName="Music", ReplicaUpdates=[{"Create": {"RegionName": IRELAND}}])
     kill(cloud)
-    cloud, _ = background.up()
+    cloud, _ = process.up()
     wait_until(lambda: [each["ReplicaStatus"] for each in table(cloud, OHIO).get("Replicas", [])] == ["ACTIVE"],
                "the replica")
     assert table(cloud, IRELAND)["TableStatus"] == "ACTIVE"
 
 
 def test_settings_tags_ttl_scaling_and_the_legacy_global_table_come_back(home):
-    cloud, _ = background.up(network="instant", legacy_api="historic")
+    cloud, _ = process.up(network="instant", legacy_api="historic")
     for region in (OHIO, VIRGINIA):
         at(cloud, region).create_table(**MUSIC)
     at(cloud, OHIO).create_global_table(GlobalTableName="Music", ReplicationGroup=[
@@ -142,7 +140,7 @@ def test_settings_tags_ttl_scaling_and_the_legacy_global_table_come_back(home):
     at(cloud, OHIO, "application-autoscaling").register_scalable_target(**scaling, MinCapacity=1, MaxCapacity=9)
     described = at(cloud, OHIO).describe_global_table(GlobalTableName="Music")["GlobalTableDescription"]
     kill(cloud)
-    cloud, _ = background.up()
+    cloud, _ = process.up()
     assert at(cloud, OHIO).describe_global_table(GlobalTableName="Music")["GlobalTableDescription"] == described
     assert at(cloud, OHIO).list_tags_of_resource(ResourceArn=arn)["Tags"] == [{"Key": "course", "Value": "gtlab"}]
     assert at(cloud, OHIO).describe_time_to_live(TableName="Music")["TimeToLiveDescription"] == {
@@ -155,13 +153,13 @@ def test_settings_tags_ttl_scaling_and_the_legacy_global_table_come_back(home):
 
 
 def test_a_transaction_that_is_repeated_after_a_crash_is_not_carried_out_twice(home):
-    cloud, _ = background.up(network="instant")
+    cloud, _ = process.up(network="instant")
     at(cloud, OHIO).create_table(**ON_DEMAND)
     count = {"TransactItems": [{"Update": {"TableName": "Music", "Key": {"Artist": {"S": "a"}}, "UpdateExpression":
              "ADD n :one", "ExpressionAttributeValues": {":one": {"N": "1"}}}}], "ClientRequestToken": "once"}
     at(cloud, OHIO).transact_write_items(**count)
     kill(cloud)
-    cloud, _ = background.up()
+    cloud, _ = process.up()
     at(cloud, OHIO).transact_write_items(**count)
     assert items(cloud, OHIO)["a"]["n"] == {"N": "1"}
     with pytest.raises(ClientError, match="IdempotentParameterMismatch"):
@@ -170,7 +168,7 @@ def test_a_transaction_that_is_repeated_after_a_crash_is_not_carried_out_twice(h
 
 
 def test_a_table_that_was_deleted_and_made_anew_comes_back_as_the_new_one(home):
-    cloud, _ = background.up(network="instant")
+    cloud, _ = process.up(network="instant")
     at(cloud, OHIO).create_table(**ON_DEMAND)
     put(cloud, OHIO, "old")
     at(cloud, OHIO).delete_table(TableName="Music")
@@ -178,12 +176,12 @@ def test_a_table_that_was_deleted_and_made_anew_comes_back_as_the_new_one(home):
     at(cloud, OHIO).create_table(**ON_DEMAND)
     put(cloud, OHIO, "new")
     kill(cloud)
-    cloud, _ = background.up()
+    cloud, _ = process.up()
     assert items(cloud, OHIO).keys() == {"new"} and table(cloud, OHIO)["ItemCount"] == 1
 
 
 def test_every_kind_of_value_comes_back(home):
-    cloud, _ = background.up(network="instant")
+    cloud, _ = process.up(network="instant")
     at(cloud, OHIO).create_table(**ON_DEMAND)
     item = {"Artist": {"S": "é☃\u0000\U0001f600"}, "n": {"N": "3.14E+2"}, "b": {"B": b"\x00\xff"}, "t": {"BOOL": True},
             "z": {"NULL": True}, "l": {"L": [{"N": "1"}, {"M": {"deep": {"SS": ["a", "b"]}}}]}, "e": {"S": ""},
@@ -191,7 +189,7 @@ def test_every_kind_of_value_comes_back(home):
     at(cloud, OHIO).put_item(TableName="Music", Item=item)
     stored, = at(cloud, OHIO).scan(TableName="Music")["Items"]
     kill(cloud)
-    cloud, _ = background.up()
+    cloud, _ = process.up()
     assert at(cloud, OHIO).scan(TableName="Music")["Items"] == [stored]
     assert at(cloud, OHIO).get_item(TableName="Music", Key={"Artist": item["Artist"]})["Item"]["b"] == item["b"]
 
@@ -205,25 +203,25 @@ def test_every_kind_of_value_comes_back(home):
     lambda path: write_documents(path, "PRAGMA user_version = 99"),
 ], ids=["not a database", "cut off", "empty", "half a document", "a document missing", "from a newer gtlab"])
 def test_a_damaged_file_is_set_aside_and_told(home, harm):
-    cloud, _ = background.up(network="instant")
+    cloud, _ = process.up(network="instant")
     at(cloud, OHIO).create_table(**ON_DEMAND)
     put(cloud, OHIO, "precious")
-    background.down()
+    process.down()
     harm(home / "cloud.sqlite3")
     harmed = (home / "cloud.sqlite3").read_bytes()
-    cloud, _ = background.up()
+    cloud, _ = process.up()
     assert at(cloud, OHIO).list_tables()["TableNames"] == []
     aside, = home.glob("cloud-damaged-*.sqlite3")
     assert aside.read_bytes() == harmed
-    assert str(aside) in background.status(cloud)["note"]
+    assert str(aside) in process.status(cloud)["note"]
     at(cloud, OHIO).create_table(**ON_DEMAND)  # it works, and keeps
     kill(cloud)
-    cloud, _ = background.up()
-    assert at(cloud, OHIO).list_tables()["TableNames"] == ["Music"] and background.status(cloud)["note"] == ""
+    cloud, _ = process.up()
+    assert at(cloud, OHIO).list_tables()["TableNames"] == ["Music"] and process.status(cloud)["note"] == ""
 
 
 def test_a_damaged_log_is_set_aside_with_its_file_and_told(home):
-    cloud, _ = background.up(network="instant")
+    cloud, _ = process.up(network="instant")
     at(cloud, OHIO).create_table(**ON_DEMAND)
 
     def caught_before_it_is_folded() -> Path | None:
@@ -239,11 +237,11 @@ def test_a_damaged_log_is_set_aside_with_its_file_and_told(home):
     harmed = content[:-5] + bytes([content[-5] ^ 1]) + content[-4:]
     kill(cloud)
     written.write_bytes(harmed)
-    cloud, _ = background.up()
+    cloud, _ = process.up()
     assert at(cloud, OHIO).list_tables()["TableNames"] == []
     aside, = home.glob(f"cloud-damaged-*.sqlite3{written.name.removeprefix('cloud.sqlite3')}")
     assert aside.read_bytes() == harmed
-    note = background.status(cloud)["note"]
+    note = process.status(cloud)["note"]
     assert f"{written.name} is damaged" in note and "cloud-damaged-" in note
 
 
@@ -255,20 +253,20 @@ def write_documents(path: Path, statement: str) -> None:
 
 def test_a_folder_that_cannot_be_written_is_told_and_nothing_is_set_aside(home):
     (home / "cloud.sqlite3").mkdir()
-    with pytest.raises(background.CloudError, match="in-memory"):
-        background.up(network="instant")
+    with pytest.raises(process.CloudError, match="in-memory"):
+        process.up(network="instant")
     assert (home / "cloud.sqlite3").is_dir()
 
 
 def test_in_memory_nothing_is_taken_up_and_nothing_kept(home):
-    cloud, _ = background.up(network="instant")
+    cloud, _ = process.up(network="instant")
     at(cloud, OHIO).create_table(**ON_DEMAND)
-    background.down()
-    cloud, _ = background.up(network="instant", in_memory=True)
+    process.down()
+    cloud, _ = process.up(network="instant", in_memory=True)
     assert at(cloud, OHIO).list_tables()["TableNames"] == []
     at(cloud, IRELAND).create_table(**ON_DEMAND)
-    background.down()
-    cloud, _ = background.up()
+    process.down()
+    cloud, _ = process.up()
     assert at(cloud, OHIO).list_tables()["TableNames"] == ["Music"]
     assert at(cloud, IRELAND).list_tables()["TableNames"] == []
 

@@ -7,7 +7,7 @@ import random
 import pytest
 from botocore.exceptions import ClientError
 
-from gtlab.stages import MUSIC
+from gtlab.course.stages import MUSIC
 
 REGIONS = ("ap-southeast-1", "us-east-1", "eu-west-1")
 OPERATIONS = 10_000

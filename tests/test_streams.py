@@ -6,9 +6,9 @@ import pytest
 from botocore.exceptions import ClientError
 from conftest import SINGAPORE, VIRGINIA, new_account, records, song, wait_active, wait_until
 
-from gtlab.localcloud.errors import Refusal
-from gtlab.localcloud.streams import ITERATOR_LIFE_S, RETENTION_S, Streams
-from gtlab.stages import MUSIC
+from gtlab.course.stages import MUSIC
+from gtlab.localcloud.model import Refusal
+from gtlab.localcloud.tables.streams import ITERATOR_LIFE_S, RETENTION_S, Streams
 
 VIEWS = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 ACCOUNT = "300000000001"

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from conftest import IRELAND, ON_DEMAND, VIRGINIA, wait_active, wait_until
 from test_current import KEY, OHIO, add, item, refused, table
 
-from gtlab.localcloud.engine import TableId
+from gtlab.localcloud.model import TableId
 
 ACCOUNT = "1" * 12
 _numbers = itertools.count()

@@ -13,7 +13,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from gtlab import tour
-from gtlab.tour import Result, TourError
+from gtlab.course.tour import Result, TourError
 
 PARAMETERS = """\
 samples: int = 20  # how many
@@ -385,7 +385,7 @@ def test_the_table_is_aligned_and_totals():
 
 
 def test_the_module_is_light():
-    code = "import gtlab.tour, sys; print({'papermill', 'nbformat', 'pandas'} & set(sys.modules))"
+    code = "import gtlab.course.tour, sys; print({'papermill', 'nbformat', 'pandas'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
 

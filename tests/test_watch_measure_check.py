@@ -8,8 +8,9 @@ from botocore.exceptions import ClientError
 from conftest import IRELAND, SINGAPORE, VIRGINIA, song, wait_until
 
 import gtlab
-from gtlab import background, check, measure, stages, watch
-from gtlab.stages import MUSIC
+from gtlab import check, measure, stages, watch
+from gtlab.course.stages import MUSIC
+from gtlab.localcloud import process
 
 TRIO = (SINGAPORE, VIRGINIA, IRELAND)
 LABEL = "simulated: local cloud, fast network"
@@ -23,7 +24,7 @@ ODD = MUSIC | {"TableName": "Odd",
 @pytest.fixture(scope="module")
 def lab():
     """A lab in a cloud of its own, with the global tables Music and Odd in the article's Regions."""
-    with background.throwaway("fast", seed=2):
+    with process.throwaway("fast", seed=2):
         lab = gtlab.connect()
         for region in TRIO:
             lab.client(region).create_table(**ODD)

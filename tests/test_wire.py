@@ -13,8 +13,8 @@ from conftest import SINGAPORE, VIRGINIA, wait_until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gtlab.localcloud import wire
-from gtlab.stages import MUSIC
+from gtlab.course.stages import MUSIC
+from gtlab.localcloud.server import requests
 
 ACCOUNT = "200000000001"
 STREAMS = ("ListStreams", "DescribeStream", "GetShardIterator", "GetRecords")
@@ -385,9 +385,9 @@ def test_what_is_read_quickly_is_read_as_it_is_thoroughly(request):
     operation, body = request
     service, content = "dynamodbstreams" if operation in STREAMS else "dynamodb", json.dumps(body).encode()
     try:
-        quick = wire._decoder(service, operation).decode(content)
+        quick = requests._decoder(service, operation).decode(content)
     except ValueError:
         return  # it is looked at thoroughly then
     thorough = json.loads(content)
-    wire.check_input(service, operation, thorough)
+    requests.check_input(service, operation, thorough)
     assert json.dumps(quick, sort_keys=True) == json.dumps(thorough, sort_keys=True)

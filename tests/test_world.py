@@ -20,12 +20,13 @@ from click.testing import CliRunner
 from conftest import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, wait_until
 
 import gtlab
-from gtlab import background, widgets
+from gtlab import widgets
 from gtlab.cli import main
-from gtlab.events import COLUMNS
 from gtlab.lab import Choice, Lab
-from gtlab.localcloud.engine import TableId
-from gtlab.localcloud.journal import MOST_EVENTS, Journal
+from gtlab.lab.events import COLUMNS
+from gtlab.localcloud import process
+from gtlab.localcloud.model import TableId
+from gtlab.localcloud.observe.journal import MOST_EVENTS, Journal
 
 FRANKFURT = "eu-central-1"
 REGIONS = (SINGAPORE, VIRGINIA, IRELAND)
@@ -35,7 +36,7 @@ SOON, LATER = 0.0, 1.0  # a lag that nobody waits for, and one that can be told 
 @pytest.fixture(scope="module")
 def place():
     """A cloud of these tests' own, without delays, with a global table of three Regions."""
-    with background.throwaway("instant", seed=5) as running:
+    with process.throwaway("instant", seed=5) as running:
         lab = gtlab.connect(home=SINGAPORE, replicas=f"{VIRGINIA}, {IRELAND}")
         home = lab.client(SINGAPORE)
         home.create_table(**ON_DEMAND)
@@ -66,7 +67,7 @@ def get(lab: Lab, region: str, artist: str) -> str | None:
 
 def waits(lab: Lab, region: str, artist: str) -> bool:
     """Whether an item is still not there although another one, of a Region that is reached, has long come and gone."""
-    return get(lab, region, artist) is None and background.status(background.find())["deliveries_waiting"] > 0
+    return get(lab, region, artist) is None and process.status(process.find())["deliveries_waiting"] > 0
 
 
 def arrives(lab: Lab, region: str, artist: str, text: str = "") -> None:
@@ -120,7 +121,7 @@ def test_the_endpoint_of_a_region_that_is_down_fails(lab, place, how, fault, at_
                 assert told.value.response["ResponseMetadata"]["HTTPStatusCode"] >= 500
         put(lab, SINGAPORE, f"down {how}", "s")
         arrives(lab, VIRGINIA, f"down {how}", "s")  # the others go on
-        assert background.status(place[0])["deliveries_waiting"] > 0
+        assert process.status(place[0])["deliveries_waiting"] > 0
     arrives(lab, IRELAND, f"down {how}", "s")
     impatient(own, IRELAND).list_tables()
 
@@ -212,7 +213,7 @@ def test_what_was_mended_in_a_block_is_not_broken_again_at_its_end(lab):
 
 def test_throttles_of_other_accounts_are_left_alone(lab, port):
     theirs = f"world/throttle/123456789012/{SINGAPORE}/Music"
-    background.control(port, theirs, "PUT", {"value": {"write_units": 9}})
+    process.control(port, theirs, "PUT", {"value": {"write_units": 9}})
     with lab.world.throttle("Music", read_units=numpy.int64(4)) as handle:
         assert "4 read units" in repr(handle)
     assert lab.world.state()["meaning"].tolist() == [
@@ -446,20 +447,20 @@ def test_the_journal_is_bounded():
 def test_what_is_broken_stays_broken_over_a_crash_and_a_reset_clears_it(tmp_path, monkeypatch):
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
     try:
-        running, _ = background.up(network="instant")
+        running, _ = process.up(network="instant")
         run("world", "isolate", IRELAND)
         gtlab.connect().client(IRELAND).create_table(**ON_DEMAND)
         os.kill(running.pid, signal.SIGKILL)
-        wait_until(lambda: background.find() is None, "the cloud to be gone")
+        wait_until(lambda: process.find() is None, "the cloud to be gone")
         assert "isolate: Ireland (eu-west-1)" in run("up") and "Music" in run("status")
         assert "Aborted" in run("reset", code=1) and "Music" in run("status")
         run("reset", "--yes")
         assert "no tables" in run("status") and run("world").startswith("Nothing is broken.")
         run("world", "isolate", IRELAND)
-        background.down()
+        process.down()
         run("reset", "--yes")  # of one that does not run
         assert not (tmp_path / "cloud.sqlite3").exists()
         assert "broken" not in run("up")
         assert "No local cloud is running" in run("down") + run("world", code=1)
     finally:
-        background.down()
+        process.down()

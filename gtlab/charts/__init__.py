@@ -12,14 +12,14 @@ Every function raises ValueError for a frame that lacks a column (and names it) 
 
 from __future__ import annotations
 
+from gtlab.charts.arrivals import arrivals
 from gtlab.charts.failover import failover_timeline
-from gtlab.charts.journal import journal
 from gtlab.charts.lag import lag_by_target, lag_distribution
 from gtlab.charts.latency import latency_beside_lag
 from gtlab.charts.look import NOMINAL_WIDTH, PALETTE
 from gtlab.charts.loop import loop_timing
 from gtlab.charts.map import region_map
-from gtlab.charts.spacetime import arrivals
+from gtlab.charts.spacetime import journal
 from gtlab.charts.states import STATUS_COLOURS, replica_states
 from gtlab.charts.visibility import t_visibility
 

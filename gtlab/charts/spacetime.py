@@ -1,27 +1,23 @@
-"""The space-time diagram: writes on their way from Region to Region."""
+"""The journal drawn: every write and where it went, what was discarded, and what was broken meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from gtlab.charts.labels import Box, Labels
 from gtlab.charts.look import (
     INK,
-    NOMINAL_WIDTH,
+    QUIET,
     WHITE_EDGE,
     colour_each,
-    darker,
     faded,
     figure,
     height_for,
-    known,
-    missing,
-    ms_span,
+    ms,
     need,
+    place_name,
     plain_text,
     region_axis,
-    text_width,
     unique,
 )
 
@@ -29,149 +25,137 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+_COLUMNS = ("time", "kind", "region", "source", "key", "written_at", "lag_ms", "lost_to", "by_ms", "conflict", "knob",
+            "place")
+_WRITES, _ARRIVALS = ("write", "delete"), ("delivery", "discarded")
 
-def arrivals(frame: pd.DataFrame) -> go.Figure:
-    """Space-time diagram: a line a Region, time to the right, and every write on its way to the other
-    Regions.
 
-    Columns: write (its label), region, role ("source" or "target"), sent_ms (when the write was sent, on the
-    time axis: 0 for the first), seen_min_ms and seen_max_ms (same axis). The write arrived at a target after
-    seen_min_ms, the last poll that did not see it, and before seen_max_ms, the first that did. Both are
-    ignored for a source; missing at a target means that it was never seen there. One source row per write;
-    one target row per arrival.
+def journal(frame: pd.DataFrame) -> go.Figure:
+    """Space-time diagram of what the local cloud's journal tells: a line a Region, time to the right.
 
-    Traces: per arrival a wedge (when it may have been under way), a line to the middle of the interval, and a
-    thick bar, all named "write to region"; then "source" (a dot per write) and, if any, "not seen" (crosses
-    at the right).
+    Columns, as `lab.events` gives them: time and written_at (points in time), kind, region, source, key, lag_ms,
+    lost_to, by_ms, conflict, knob, place (codes, with commas). Events of other kinds than those below are left out;
+    there has to be a write or an arrival among them.
+
+    Traces: "write" and "delete" (dots), "delivery" (an arrow from each write to where it took effect), "overtaken" (a
+    dotted line to a cross: a newer write was there already), and "conflict" (the same, where the two were written
+    without knowledge of one another). Shapes: what was broken, from "broken" to "mended", over the rows of its Regions.
+    x in seconds since the first event.
     """
-    need(frame, "arrivals", "write", "region", "role", "sent_ms", "seen_min_ms", "seen_max_ms")
-    sources, targets = frame[frame["role"] == "source"], frame[frame["role"] != "source"]
-    origin = {row.write: row.region for row in sources.itertuples()}
-    orphans = [write for write in unique(targets["write"]) if write not in origin]
-    if orphans:
-        raise ValueError(f'arrivals needs a row with role "source" for every write; none for {orphans[0]!r}.')
+    need(frame, "journal", *_COLUMNS)
+    shown = frame[frame["kind"].isin(_WRITES + _ARRIVALS)]
+    if shown.empty:
+        raise ValueError("journal has nothing to draw: there is no write and no arrival among these events.")
+    drawn = frame[frame["kind"].isin(_WRITES + _ARRIVALS + ("broken", "mended"))]
+    begin = min(drawn["time"].min(), shown["written_at"].min())
 
-    codes = unique([*sources["region"], *targets["region"]])
+    def seconds(when: Any) -> float:
+        return (when - begin).total_seconds()
+
+    wrote = shown[shown["kind"].isin(_WRITES)]
+    codes = unique([*wrote["region"], *shown["source"], *shown["region"]])
     colours = colour_each(codes)
-    fig = figure(frame, title="From the write to its arrival in each Region", height=height_for(len(codes), 92))
-    times = known(frame, "sent_ms", "seen_min_ms", "seen_max_ms")
-    begin, end = min(0.0, *times), max(times)
-    span = (end - begin) or 1.0
-
-    notes = [
-        (row.sent_ms, codes.index(row.region), f"<b>{plain_text(row.write)}</b>", INK)
-        for row in sources.itertuples()
-    ]
-    lost: list[tuple[int, str]] = []
-    for row in targets.itertuples():
-        start, here = codes.index(origin[row.write]), codes.index(row.region)
-        name, colour = f"{plain_text(row.write)} to {row.region}", colours[row.region]
-        if missing(row.seen_min_ms) or missing(row.seen_max_ms):
-            lost.append((here, name))
-            line = {"color": colour, "width": 1.5, "dash": "dot"}
-            fig.add_scatter(
-                x=[row.sent_ms, end + 0.03 * span], y=[start, here], mode="lines", line=line, name=name
-            )
-            continue
-        for trace in _arrival(row, start, here, colour, name):
-            fig.add_scatter(**trace)
-        # With more arrivals than this their labels would hide the lines; the hover text still has them.
-        if len(targets) <= 15:
-            middle = (row.seen_min_ms + row.seen_max_ms) / 2
-            text = ms_span(row.seen_min_ms - row.sent_ms, row.seen_max_ms - row.sent_ms)
-            notes.append((middle, here, text, darker(colour)))
-    fig.add_scatter(**_sent(sources, codes, colours))
-    if lost:
-        fig.add_scatter(**_lost(lost, end + 0.03 * span))
-        notes += [(end + 0.03 * span, here, "not seen", INK) for here in sorted({here for here, _ in lost})]
-
-    region_axis(fig, codes, colours, lines=True)
-    fig.update_xaxes(
-        title_text="milliseconds since the first write was sent",
-        range=[begin - 0.03 * span, end + 0.10 * span],
+    groups = {name: [row for row in shown.itertuples() if _what(row) == name] for name in _LEGEND}
+    fig = figure(
+        frame,
+        title="What happened: writes, and where they went",
+        height=height_for(len(codes), 100),
+        legend=[name for name, rows in groups.items() if rows],
     )
-    fig.update_layout(showlegend=False, margin={"b": 52, "l": 120, "r": 30})
-    _note_times(fig, notes)
+    last = max(map(seconds, drawn["time"]))
+    for region_rows, x0, x1, text in _broken(frame, codes, seconds, last):
+        _shade(fig, region_rows, x0, x1, text)
+    for name, rows in groups.items():
+        if rows:
+            make = _dots if name in _WRITES else _ways
+            fig.add_scatter(**make(rows, name, codes, colours, seconds), name=name)
+    region_axis(fig, codes, colours, lines=True)
+    span = last or 1.0
+    fig.update_xaxes(title_text="seconds", range=[-0.03 * span, last + 0.06 * span])
+    fig.update_yaxes(range=[len(codes) - 0.4, -0.6])
+    _say_who_lost(fig, groups["conflict"], codes, seconds, last)
     return fig
 
 
-def _sent(sources: pd.DataFrame, codes: list[str], colours: dict[str, str]) -> dict[str, Any]:
+_LEGEND = ("delivery", "overtaken", "conflict", "write", "delete")  # dots over lines
+
+
+def _what(row: Any) -> str:
+    """An event's name in the legend."""
+    if row.kind != "discarded":
+        return row.kind
+    return "conflict" if row.conflict else "overtaken"
+
+
+def _dots(rows: list, name: str, codes: list[str], colours: dict[str, str], seconds: Callable) -> dict[str, Any]:
     return {
-        "x": list(sources["sent_ms"]),
-        "y": [codes.index(code) for code in sources["region"]],
+        "x": [seconds(row.time) for row in rows],
+        "y": [codes.index(row.region) for row in rows],
         "mode": "markers",
-        "marker": {"size": 12, "color": [colours[code] for code in sources["region"]], "line": WHITE_EDGE},
-        "name": "source",
-        "text": [plain_text(write) for write in sources["write"]],
-        "hovertemplate": "%{text}: sent at %{x:,.0f} ms<extra></extra>",
+        "marker": {"size": 11, "symbol": "circle" if name == "write" else "square-open",
+                   "color": [colours[row.region] for row in rows], "line": WHITE_EDGE if name == "write" else None},
+        "text": [f"{name} of {plain_text(row.key)}" for row in rows],
+        "hovertemplate": "%{text} at %{x:.2f} s<extra></extra>",
     }
 
 
-def _lost(lost: Sequence[tuple[int, str]], x: float) -> dict[str, Any]:
+def _ways(rows: list, name: str, codes: list[str], colours: dict[str, str], seconds: Callable) -> dict[str, Any]:
+    """From each write to where it arrived, and what became of it there."""
+    symbol, size = {"delivery": ("arrow", 11), "overtaken": ("x-thin", 9), "conflict": ("x", 11)}[name]
+    ink = INK if name == "conflict" else QUIET
     return {
-        "x": [x] * len(lost),
-        "y": [row for row, _ in lost],
-        "mode": "markers",
-        "marker": {"symbol": "x", "size": 11, "color": INK},
-        "name": "not seen",
-        "text": [f"{name}: not seen by the last poll" for _, name in lost],
+        "x": [x for row in rows for x in (seconds(row.written_at), seconds(row.time), None)],
+        "y": [y for row in rows for y in (codes.index(row.source), codes.index(row.region), None)],
+        "mode": "lines+markers",
+        "line": {"color": faded(ink, 0.8), "width": 1.5, "dash": "solid" if name == "delivery" else "dot"},
+        # The line's beginning has its write's own dot.
+        "marker": {"symbol": symbol, "angleref": "previous" if name == "delivery" else "up",
+                   "size": [0, size, 0] * len(rows), "opacity": 1,
+                   "color": [colours[row.source] if name == "delivery" else ink for row in rows for _ in range(3)],
+                   "line": {"width": 2 if name == "overtaken" else 0.5,
+                            "color": ink if name == "overtaken" else "white"}},
+        "text": [text for row in rows for text in ("", _arrived(row), "")],
         "hovertemplate": "%{text}<extra></extra>",
     }
 
 
-def _arrival(row: Any, start: int, here: int, colour: str, name: str) -> Iterator[dict[str, Any]]:
-    """The three traces of one arrival."""
-    early, late = row.seen_min_ms, row.seen_max_ms
-    quiet = {"name": name, "hoverinfo": "skip"}
-    yield {
-        "x": [row.sent_ms, early, late, row.sent_ms],
-        "y": [start, here, here, start],
-        "mode": "lines",
-        "fill": "toself",
-        "fillcolor": faded(colour, 0.15),
-        "line": {"width": 0},
-        **quiet,
-    }
-    line = {"color": colour, "width": 1.5}
-    yield {"x": [row.sent_ms, (early + late) / 2], "y": [start, here], "mode": "lines", "line": line, **quiet}
-    lag = ms_span(early - row.sent_ms, late - row.sent_ms)
-    yield {
-        "x": [early, late],
-        "y": [here, here],
-        "mode": "lines",
-        "line": {"color": colour, "width": 9},
-        "name": name,
-        "hovertemplate": f"{name}: {lag} after it was sent<extra></extra>",
-    }
+def _arrived(row: Any) -> str:
+    text = f"{plain_text(row.key)} from {row.source}, {ms(row.lag_ms)} after it was written"
+    return text if row.kind == "delivery" else f"{text}: lost to {row.lost_to} by {ms(row.by_ms)}"
 
 
-def _note_times(fig: go.Figure, notes: Sequence[tuple[float, int, str, str]]) -> None:
-    """Write each (time, row, text, colour) above or below its place; skip what would cover another.
+def _broken(frame: pd.DataFrame, codes: list[str], seconds: Callable,
+            last: float) -> Iterator[tuple[list[int], float, float, str]]:
+    """Rows, beginning, end and name of all that was broken; what was not mended lasts to the end, what was broken
+    before the first event since the beginning."""
+    def rows_of(place: str) -> list[int]:
+        return [codes.index(part) for part in place.split(", ") if part in codes] or list(range(len(codes)))
 
-    The figure's axes, height and margins must be final.
-    """
-    (first, last), (below, above), margin = fig.layout.xaxis.range, fig.layout.yaxis.range, fig.layout.margin
-    labels = Labels(NOMINAL_WIDTH - margin.l - margin.r, fig.layout.height - margin.t - margin.b)
-    for time_ms, row, text, colour in notes:
-        x = (time_ms - first) / (last - first) * labels.width
-        y = (row - above) / (below - above) * labels.height
-        width = text_width(text.replace("<b>", "").replace("</b>", "")) + 6
-        # At the edge of the plot a label moves inwards, rather than being cut off.
-        inside = min(max(x, width / 2), labels.width - width / 2)
-        boxes = (Box(inside, y + shift, width, 16) for shift in (-18, 18))
-        free = (box for box in boxes if not any(box.overlap(other) for other in labels.taken))
-        box = next(free, None)
-        if box is None:
-            continue
-        labels.block(box)
-        fig.add_annotation(
-            x=time_ms,
-            y=row,
-            text=text,
-            showarrow=False,
-            xshift=inside - x,
-            yshift=y - box.y,
-            font={"color": colour, "size": 12},
-            bgcolor="rgba(255,255,255,0.75)",
-            borderpad=0,
-        )
+    since: dict[tuple[str, str], float] = {}
+    for row in frame[frame["kind"].isin(["broken", "mended"])].itertuples():
+        before = since.pop((row.knob, row.place), None)
+        if row.kind == "broken":
+            since[row.knob, row.place] = seconds(row.time)
+        if before is not None or row.kind == "mended":
+            yield rows_of(row.place), before or 0.0, seconds(row.time), row.knob
+    for (knob, place), began in since.items():
+        yield rows_of(place), began, last, knob
+
+
+def _shade(fig: go.Figure, rows: list[int], x0: float, x1: float, text: str) -> None:
+    # A pair of Regions: all that lies between them. A single one: its own row.
+    top, bottom = (min(rows), max(rows)) if len(rows) > 1 else (rows[0] - 0.3, rows[0] + 0.3)
+    fig.add_shape(type="rect", x0=x0, x1=x1, y0=top, y1=bottom, line={"width": 0}, fillcolor=faded(QUIET, 0.15),
+                  layer="below")
+    fig.add_annotation(x=(x0 + x1) / 2, y=top, text=f"<b>{plain_text(text)}</b>", showarrow=False, yshift=14,
+                       font={"size": 13})
+
+
+def _say_who_lost(fig: go.Figure, rows: list, codes: list[str], seconds: Callable, last: float) -> None:
+    """A word at the crosses, where they are few enough to be read."""
+    if len(rows) > 4:
+        return
+    for row in rows:
+        text = f"lost to {place_name(row.lost_to)} by {ms(row.by_ms)}"
+        fig.add_annotation(x=seconds(row.time), y=codes.index(row.region), text=text, showarrow=False, yshift=-18,
+                           xanchor="right" if seconds(row.time) > last / 2 else "left", font={"size": 12})

@@ -5,19 +5,7 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING
 
-from gtlab.charts.look import (
-    QUIET,
-    colour_each,
-    darker,
-    dash,
-    faded,
-    figure,
-    ms,
-    ms_span,
-    need,
-    place_name,
-    unique,
-)
+from gtlab.charts.look import QUIET, colour_each, darker, dash, faded, figure, ms, ms_span, need, place_name, unique
 
 if TYPE_CHECKING:
     import pandas as pd

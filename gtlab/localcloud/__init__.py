@@ -1,10 +1,10 @@
 """The local cloud: several Regions of DynamoDB in one process, joined by a simulated world.
 
-Nothing above this folder imports it; the learner's half reaches it over HTTP alone
-(the DynamoDB API, and the lab's own control API below ``/_gtlab/v1``). The one module that
-both halves read is the catalogue of Regions, :mod:`gtlab.regions`.
+The learner's half reaches it over HTTP alone: the DynamoDB API, and the lab's own control API. Above this folder only
+:mod:`gtlab.localcloud.process` may be imported. Both halves share :mod:`gtlab.contract`, :mod:`gtlab.regions` and
+:mod:`gtlab.judging`.
 
-How a request travels: :mod:`app` (HTTP) → :mod:`wire` (who, which Region, what operation) →
-:mod:`cloud` (dispatch) → :mod:`engine`, :mod:`groups`, :mod:`tables` or :mod:`streams`.
-What a write changed travels on through :mod:`replication`.
+The path of a request: :mod:`server.app` (HTTP), :mod:`server.requests` (account, Region, operation, checked input),
+:mod:`cloud` (dispatch), then :mod:`engine`, :mod:`globaltables`, :mod:`tables` or :mod:`faults`. A write's changes
+go on to :mod:`replication` and to the streams.
 """

@@ -11,24 +11,28 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.autoscaling import AutoScaling
-from gtlab.localcloud.capacity import Capacity, consumed_by_read, consumed_by_write, with_unprocessed, write_units
-from gtlab.localcloud.current import Current
-from gtlab.localcloud.engine import Change, TableId
-from gtlab.localcloud.errors import Refusal, invalid
-from gtlab.localcloud.fis import OPERATIONS as _FIS
-from gtlab.localcloud.fis import Fis
-from gtlab.localcloud.groups import CURRENT, LEGACY, Group, Groups
-from gtlab.localcloud.journal import Journal
-from gtlab.localcloud.legacy import HISTORIC, Legacy
-from gtlab.localcloud.legacy_settings import LegacySettings
-from gtlab.localcloud.legacy_writes import Mark, Marks, marked, replicated
-from gtlab.localcloud.metrics import Metrics
+from gtlab.localcloud.faults.fis import OPERATIONS as _FIS
+from gtlab.localcloud.faults.fis import Fis
+from gtlab.localcloud.globaltables.current import Current
+from gtlab.localcloud.globaltables.legacy import HISTORIC, Legacy
+from gtlab.localcloud.globaltables.legacy_settings import LegacySettings
+from gtlab.localcloud.globaltables.legacy_writes import Mark, Marks, marked, replicated
+from gtlab.localcloud.globaltables.membership import CURRENT, LEGACY, Group, Groups
+from gtlab.localcloud.globaltables.strong import Hold, Strong
+from gtlab.localcloud.model import Call, Change, Refusal, TableId, invalid
+from gtlab.localcloud.observe.journal import Journal
+from gtlab.localcloud.observe.metrics import Metrics
 from gtlab.localcloud.replication import Delivery, Replication
-from gtlab.localcloud.streams import RETENTION_S, Streams
-from gtlab.localcloud.strong import Hold, Strong
-from gtlab.localcloud.tables import Tables
-from gtlab.localcloud.wire import Call
+from gtlab.localcloud.tables.autoscaling import AutoScaling
+from gtlab.localcloud.tables.capacity import (
+    Capacity,
+    consumed_by_read,
+    consumed_by_write,
+    with_unprocessed,
+    write_units,
+)
+from gtlab.localcloud.tables.streams import RETENTION_S, Streams
+from gtlab.localcloud.tables.tables import Tables
 from gtlab.localcloud.world import World
 
 HOUSEKEEPING_S = 1.0

@@ -12,13 +12,14 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from gtlab.localcloud.model import Key
+
 LOOK_AGAIN_S = 0.2  # between two looks at what does not let deliveries pass
 
-Key = Hashable
 Lag = Callable[[str, str], float]
 
 

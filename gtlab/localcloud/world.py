@@ -16,8 +16,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from gtlab import regions
+from gtlab.contract import NETWORKS, OUTAGES
 
-NETWORKS = {"realistic": 1.0, "fast": 0.1, "instant": 0.0}  # what every duration is multiplied by
+FACTORS = dict(zip(NETWORKS, (1.0, 0.1, 0.0), strict=True))  # by which every duration is multiplied
 
 # Replication's own processing time: log-normal. Median and sigma are the fit to the raw captures of the
 # service that docs/local-cloud.md describes (us-east-1 ↔ us-east-2, 2026-09-18); that the same holds for distant pairs
@@ -49,7 +50,6 @@ LEGACY_MARK_S = (0.005, 0.02)
 _Z90 = 1.2815515655446004  # the standard normal's 90th percentile
 
 
-OUTAGES = ("timeout", "refused", "error")  # how the endpoint of a Region that is down fails
 MOST_MS, MOST_S, MOST_UNITS = 60_000, 3600, 1_000_000  # the most that knobs take: sixty seconds, an hour, a million
 BURST_S = 300  # a table's unused capacity is kept for five minutes, as AWS documents
 
@@ -128,7 +128,7 @@ class World:
         if network not in NETWORKS:
             raise ValueError(f"no network named {network!r}; choose from {', '.join(NETWORKS)}")
         self.network, self.seed = network, seed if seed is not None else random.SystemRandom().getrandbits(32)
-        self._scale = NETWORKS[network]
+        self._scale = FACTORS[network]
         self._set: dict[str, dict[tuple[str, ...], Any]] = {name: {} for name in KNOBS}
         self._chance: dict[tuple[str, ...], random.Random] = {}
 

@@ -14,11 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from gtlab import regions as catalogue
-from gtlab import watch
-from gtlab.lab import Lab
+from gtlab.lab import Lab, watch
 from gtlab.measure.probes import Keys, at_least, delete, description, whole
 from gtlab.measure.schedule import Schedule
-from gtlab.measure.wire import Reply, Wire
+from gtlab.measure.transport import Reply, Wire
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from gtlab.measure.poller import Poller
 from gtlab.measure.probes import Keys, delete
 from gtlab.measure.reads import Bounds, Seen, one_way
 from gtlab.measure.schedule import Schedule
-from gtlab.measure.wire import Reply, Wire
+from gtlab.measure.transport import Reply, Wire
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gtlab import regions as catalogue
-from gtlab import stages
+from gtlab.course import stages
 from gtlab.lab import Lab
 from gtlab.measure.probes import at_least, checked, description, whole
 

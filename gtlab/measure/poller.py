@@ -12,7 +12,7 @@ from gtlab.measure.planning import MOST_AT_ONCE
 from gtlab.measure.probes import Keys
 from gtlab.measure.reads import Read
 from gtlab.measure.schedule import Schedule
-from gtlab.measure.wire import THROTTLED, Reply, Wire
+from gtlab.measure.transport import THROTTLED, Reply, Wire
 
 _MOST_UNDER_WAY = 192   # polls; a Region that does not answer gets no more than these
 _SIGNED_ANEW_S = 60.0   # a signature holds for five minutes

@@ -1,0 +1,177 @@
+"""The space-time diagram: writes on their way from Region to Region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gtlab.charts.labels import Box, Labels
+from gtlab.charts.look import (
+    INK,
+    NOMINAL_WIDTH,
+    WHITE_EDGE,
+    colour_each,
+    darker,
+    faded,
+    figure,
+    height_for,
+    known,
+    missing,
+    ms_span,
+    need,
+    plain_text,
+    region_axis,
+    text_width,
+    unique,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+
+def arrivals(frame: pd.DataFrame) -> go.Figure:
+    """Space-time diagram: a line a Region, time to the right, and every write on its way to the other
+    Regions.
+
+    Columns: write (its label), region, role ("source" or "target"), sent_ms (when the write was sent, on the
+    time axis: 0 for the first), seen_min_ms and seen_max_ms (same axis). The write arrived at a target after
+    seen_min_ms, the last poll that did not see it, and before seen_max_ms, the first that did. Both are
+    ignored for a source; missing at a target means that it was never seen there. One source row per write;
+    one target row per arrival.
+
+    Traces: per arrival a wedge (when it may have been under way), a line to the middle of the interval, and a
+    thick bar, all named "write to region"; then "source" (a dot per write) and, if any, "not seen" (crosses
+    at the right).
+    """
+    need(frame, "arrivals", "write", "region", "role", "sent_ms", "seen_min_ms", "seen_max_ms")
+    sources, targets = frame[frame["role"] == "source"], frame[frame["role"] != "source"]
+    origin = {row.write: row.region for row in sources.itertuples()}
+    orphans = [write for write in unique(targets["write"]) if write not in origin]
+    if orphans:
+        raise ValueError(f'arrivals needs a row with role "source" for every write; none for {orphans[0]!r}.')
+
+    codes = unique([*sources["region"], *targets["region"]])
+    colours = colour_each(codes)
+    fig = figure(frame, title="From the write to its arrival in each Region", height=height_for(len(codes), 92))
+    times = known(frame, "sent_ms", "seen_min_ms", "seen_max_ms")
+    begin, end = min(0.0, *times), max(times)
+    span = (end - begin) or 1.0
+
+    notes = [
+        (row.sent_ms, codes.index(row.region), f"<b>{plain_text(row.write)}</b>", INK)
+        for row in sources.itertuples()
+    ]
+    lost: list[tuple[int, str]] = []
+    for row in targets.itertuples():
+        start, here = codes.index(origin[row.write]), codes.index(row.region)
+        name, colour = f"{plain_text(row.write)} to {row.region}", colours[row.region]
+        if missing(row.seen_min_ms) or missing(row.seen_max_ms):
+            lost.append((here, name))
+            line = {"color": colour, "width": 1.5, "dash": "dot"}
+            fig.add_scatter(
+                x=[row.sent_ms, end + 0.03 * span], y=[start, here], mode="lines", line=line, name=name
+            )
+            continue
+        for trace in _arrival(row, start, here, colour, name):
+            fig.add_scatter(**trace)
+        # With more arrivals than this their labels would hide the lines; the hover text still has them.
+        if len(targets) <= 15:
+            middle = (row.seen_min_ms + row.seen_max_ms) / 2
+            text = ms_span(row.seen_min_ms - row.sent_ms, row.seen_max_ms - row.sent_ms)
+            notes.append((middle, here, text, darker(colour)))
+    fig.add_scatter(**_sent(sources, codes, colours))
+    if lost:
+        fig.add_scatter(**_lost(lost, end + 0.03 * span))
+        notes += [(end + 0.03 * span, here, "not seen", INK) for here in sorted({here for here, _ in lost})]
+
+    region_axis(fig, codes, colours, lines=True)
+    fig.update_xaxes(
+        title_text="milliseconds since the first write was sent",
+        range=[begin - 0.03 * span, end + 0.10 * span],
+    )
+    fig.update_layout(showlegend=False, margin={"b": 52, "l": 120, "r": 30})
+    _note_times(fig, notes)
+    return fig
+
+
+def _sent(sources: pd.DataFrame, codes: list[str], colours: dict[str, str]) -> dict[str, Any]:
+    return {
+        "x": list(sources["sent_ms"]),
+        "y": [codes.index(code) for code in sources["region"]],
+        "mode": "markers",
+        "marker": {"size": 12, "color": [colours[code] for code in sources["region"]], "line": WHITE_EDGE},
+        "name": "source",
+        "text": [plain_text(write) for write in sources["write"]],
+        "hovertemplate": "%{text}: sent at %{x:,.0f} ms<extra></extra>",
+    }
+
+
+def _lost(lost: Sequence[tuple[int, str]], x: float) -> dict[str, Any]:
+    return {
+        "x": [x] * len(lost),
+        "y": [row for row, _ in lost],
+        "mode": "markers",
+        "marker": {"symbol": "x", "size": 11, "color": INK},
+        "name": "not seen",
+        "text": [f"{name}: not seen by the last poll" for _, name in lost],
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+
+
+def _arrival(row: Any, start: int, here: int, colour: str, name: str) -> Iterator[dict[str, Any]]:
+    """The three traces of one arrival."""
+    early, late = row.seen_min_ms, row.seen_max_ms
+    quiet = {"name": name, "hoverinfo": "skip"}
+    yield {
+        "x": [row.sent_ms, early, late, row.sent_ms],
+        "y": [start, here, here, start],
+        "mode": "lines",
+        "fill": "toself",
+        "fillcolor": faded(colour, 0.15),
+        "line": {"width": 0},
+        **quiet,
+    }
+    line = {"color": colour, "width": 1.5}
+    yield {"x": [row.sent_ms, (early + late) / 2], "y": [start, here], "mode": "lines", "line": line, **quiet}
+    lag = ms_span(early - row.sent_ms, late - row.sent_ms)
+    yield {
+        "x": [early, late],
+        "y": [here, here],
+        "mode": "lines",
+        "line": {"color": colour, "width": 9},
+        "name": name,
+        "hovertemplate": f"{name}: {lag} after it was sent<extra></extra>",
+    }
+
+
+def _note_times(fig: go.Figure, notes: Sequence[tuple[float, int, str, str]]) -> None:
+    """Write each (time, row, text, colour) above or below its place; skip what would cover another.
+
+    The figure's axes, height and margins must be final.
+    """
+    (first, last), (below, above), margin = fig.layout.xaxis.range, fig.layout.yaxis.range, fig.layout.margin
+    labels = Labels(NOMINAL_WIDTH - margin.l - margin.r, fig.layout.height - margin.t - margin.b)
+    for time_ms, row, text, colour in notes:
+        x = (time_ms - first) / (last - first) * labels.width
+        y = (row - above) / (below - above) * labels.height
+        width = text_width(text.replace("<b>", "").replace("</b>", "")) + 6
+        # At the edge of the plot a label moves inwards, rather than being cut off.
+        inside = min(max(x, width / 2), labels.width - width / 2)
+        boxes = (Box(inside, y + shift, width, 16) for shift in (-18, 18))
+        free = (box for box in boxes if not any(box.overlap(other) for other in labels.taken))
+        box = next(free, None)
+        if box is None:
+            continue
+        labels.block(box)
+        fig.add_annotation(
+            x=time_ms,
+            y=row,
+            text=text,
+            showarrow=False,
+            xshift=inside - x,
+            yshift=y - box.y,
+            font={"color": colour, "size": 12},
+            bgcolor="rgba(255,255,255,0.75)",
+            borderpad=0,
+        )

@@ -1,0 +1,53 @@
+"""What both halves of gtlab must agree on. Each name stands here once; neither half defines it again.
+
+The learner's half and the local cloud are separate programs that meet over HTTP. This module holds the names that one
+sends or writes and the other reads: options, headers, paths, file names, exit codes. It imports nothing of gtlab.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+
+# Options of the local cloud
+NETWORKS = ("realistic", "fast", "instant")
+HISTORIC, REFUSED = "historic", "2026"
+FACES = (HISTORIC, REFUSED)  # how the calls of version 2017.11.29 answer: as they worked, or as AWS refuses them today
+OUTAGES = ("timeout", "refused", "error")  # how the endpoint of a Region that is down fails
+
+# Requests
+CALLER_HEADER = "x-gtlab-caller"  # the Region that a caller says it is in
+CONTROL_PREFIX = "/_gtlab/v1"     # the control API's path
+LOOPBACK = "127.0.0.1"
+ALIVE_S = 15.0                    # the longest silence of an event stream, in seconds: then it sends a comment
+
+# Environment variables
+HOME_VARIABLE = "GTLAB_HOME"      # the state folder
+TOKEN_VARIABLE = "GTLAB_TOKEN"    # a token for the server: command lines can be read by everybody on the machine
+
+# Files in the state folder
+STATE_FILE = "cloud.sqlite3"      # the local cloud's kept state; its logs have the same name with an ending
+PROCESS_FILE = "cloud.json"       # the running process: port, pid, address, token
+LOCK_FILE = "cloud.lock"          # held as long as a local cloud lives
+LOG_FILE = "cloud.log"            # the server's log
+CHOICE_FILE = "choice.json"       # the Regions that were chosen last
+
+
+class Exit(enum.IntEnum):
+    """Exit codes of the server process that ``gtlab up`` explains."""
+
+    ALREADY_RUNS = 3
+    PORT_IN_USE = 4
+    DISK = 5
+    NO_ADDRESS = 6
+
+
+# Names
+DEFAULT_ACCOUNT = "000000000000"  # the account of every access key ID that is not a 12-digit number
+ACCOUNT = re.compile(r"[0-9]{12}")
+TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+
+# The Regions that can be members of a global table with strong consistency (AWS's announcement of September 2026).
+STRONG_REGIONS = ("us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1",
+                  "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ca-central-1", "eu-north-1", "eu-south-2",
+                  "ap-south-1", "ap-southeast-1")

@@ -1,0 +1,105 @@
+"""The local cloud's journal as a data frame: writes, deliveries, what was discarded and to whom it lost, what broke.
+
+Columns (COLUMNS), empty where an event has no such thing:
+
+- ``n``: number, rising by one; ``time``: when it took effect in its Region (UTC); ``kind``: ``write``, ``delete``,
+  ``delivery``, ``discarded``, ``duplicate``, ``join``, ``leave``, ``broken``, ``mended``, ``reset``
+- ``region``, ``table``, ``key`` (its values, as "item_1 / Song Value 1"), ``account``: where, and which item
+- ``by``: ``customer`` or ``ttl``, of a write or delete
+- ``source``: Region that a delivery came from; ``written_at``: when it was written there (UTC); ``lag_ms``:
+  milliseconds from there to here; ``deleted``: whether it is a delete; ``late_ms``: how much later the local
+  cloud came to carry it out, which nobody can notice
+- ``lost_to``: Region whose newer version a discarded delivery lost to; ``winner_written_at``; ``by_ms``: by how many
+  milliseconds; ``conflict``: whether the two were written without knowledge of one another
+- ``knob``, ``place`` (codes, with commas), ``value``: what was broken or mended
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from gtlab.contract import ALIVE_S
+from gtlab.localcloud import process
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KINDS = ("write", "delete", "delivery", "discarded", "duplicate", "join", "leave", "broken", "mended", "reset")
+COLUMNS = ("n", "time", "kind", "region", "source", "table", "key", "by", "written_at", "lag_ms", "late_ms", "deleted",
+           "lost_to", "winner_written_at", "by_ms", "conflict", "knob", "place", "value", "account")
+_TIMES = ("time", "written_at", "winner_written_at")
+_TYPES = {"n": "int64", "lag_ms": "float64", "late_ms": "float64", "by_ms": "float64", "deleted": "boolean",
+          "conflict": "boolean"}
+
+
+def frame(ask: Callable[..., dict], after: int = 0, kinds: Iterable[str] | None = None,
+          table: str | None = None) -> pd.DataFrame:
+    """The events after a number, of some kinds and of a table; ``ask`` is the control API's GET. Raises ValueError for
+    a kind that there is not."""
+    import pandas as pd
+
+    wanted = None if kinds is None else {kinds} if isinstance(kinds, str) else set(kinds)
+    for kind in (wanted or set()) - set(KINDS):
+        raise ValueError(f"There are no events of kind {kind!r}; there are: {', '.join(KINDS)}.")
+    rows = [row(event) for event in pages(ask, after)
+            if (wanted is None or event["kind"] in wanted) and table in (None, event["table"])]
+    found = pd.DataFrame(rows, columns=list(COLUMNS), dtype="object")
+    for name in _TIMES:
+        found[name] = pd.to_datetime(found[name].astype("float64"), unit="s", utc=True)
+    return found.astype(_TYPES)
+
+
+def pages(ask: Callable[..., dict], after: int = 0) -> Iterator[dict]:
+    """The events after a number, as the control API has them, page by page to the newest that there is at first."""
+    newest = None
+    while True:
+        page = ask(f"events?after={after}")
+        newest = page["last"] if newest is None else newest
+        for event in page["events"]:
+            after = event["n"]
+            yield event
+        if not page["events"] or after >= newest:
+            return
+
+
+def follow(port: int, after: int = 0) -> Iterator[dict]:
+    """The events after a number and those that are still to come, as they happen; ends with the connection."""
+    with contextlib.suppress(OSError, http.client.HTTPException), process.request(
+            port, f"events?after={after}", timeout_s=2 * ALIVE_S, accept="text/event-stream") as response:
+        for line in response:
+            name, _, value = line.decode().partition(": ")
+            if name == "data":
+                yield json.loads(value)
+
+
+def row(event: dict) -> dict:
+    """An event of the control API's as a row: times still in epoch seconds."""
+    key = event.get("key") or {}
+    place = event.get("place")
+    return {name: event.get(name) for name in COLUMNS} | {
+        "time": event["at"], "place": None if place is None else ", ".join(place),
+        "key": " / ".join(str(next(iter(value.values()))) for value in key.values()) or None}
+
+
+def in_words(event: dict) -> str:
+    """One event in a line, without its number and time."""
+    each = row(event)
+    where = f"{each['region'] or '':<15}"
+    what = f"{each['table']} {each['key']}"
+    if each["kind"] in ("write", "delete"):
+        return f"{where} {each['kind']:<10} {what}" + (" by TTL" if each["by"] == "ttl" else "")
+    if each["kind"] in ("delivery", "duplicate"):
+        return (f"{where} {each['kind']:<10} {what} from {each['source']}, {each['lag_ms']:.0f} ms after it was "
+                + ("deleted" if each["deleted"] else "written"))
+    if each["kind"] == "discarded":
+        unaware = ", and neither knew of the other (a conflict)" if each["conflict"] else ""
+        return (f"{where} {'discarded':<10} {what} from {each['source']}: {each['lost_to']} wrote "
+                f"{each['by_ms']:.0f} ms later{unaware}")
+    if each["kind"] in ("broken", "mended"):
+        value = "" if each["value"] is None else f" {each['value']}"
+        return f"{where} {each['kind']:<10} {each['knob']} {each['place']}{value}".rstrip()
+    return f"{where} {each['kind']:<10} {each['table'] or ''}".rstrip()

@@ -1,0 +1,276 @@
+"""Rows on disk: one SQLite file that holds what a cloud is, and two logs beside it. It knows rows, and nothing of what
+they mean.
+
+Written by one process, which holds the state folder's lock. Changes that belong together are appended to a log as one
+entry, which is as quick as it can be, and survive the end of the process from then on. A while later they are folded
+into SQLite's tables, many at once, by a thread of its own, because that takes long and waits for the disk; meanwhile
+the other log is written. A log is emptied once all of it is in the tables, which say how far they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from gtlab.localcloud.disk.log import Broken, Log
+
+_APPLICATION, _VERSION = 0x67746C62, 2  # "gtlb"; the version of what follows
+_LOGS = ("-log0", "-log1")
+ENDINGS = ("", "-wal", "-shm", *_LOGS)  # of the names of the files that belong together
+# A change: rows that are written in place of those with the same key; keys of rows that go; the first parts of keys,
+# of which all go; or, for the records of a shard, all that come before one.
+PUT, DELETE, DELETE_ALL, DELETE_BEFORE = "put", "delete", "delete all", "delete before"
+Change = tuple[str, str, list[tuple]]  # one of these, a table, and rows or keys
+# Columns of each table; the key is those before the dot. A row that is keyed by n is put once: no number comes again.
+_TABLES = {
+    "documents": "name . body",
+    "items": "account region name pk sk . item",
+    "versions": "grp region pk sk . time_us written deleted",
+    "deliveries": "n . grp source target pk sk item time_us written due",
+    "records": "stream shard sequence . at record",
+    "tokens": "account region token . answer",
+}
+
+
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class Damaged(Exception):
+    """The files are none of ours, or are not whole; the text says in what way."""
+
+
+class Store:
+    """Raises Damaged where the files cannot be understood, sqlite3.Error where the disk is in the way. Files that are
+    not there are made."""
+
+    def __init__(self, path: Path):
+        self._logs: list[Log] = []                                # the one that is written comes first
+        self._last = 0                                            # the number of the newest entry
+        self._unfolded: list[Change] = []                         # what is in the first log
+        self._folding: tuple[list[Change], int] | None = None     # what is in the other one, and its newest entry
+        self._fold: Future[None] | None = None                    # while that is brought into the tables
+        with _the_disks():
+            if path.exists() and path.stat().st_size == 0:  # SQLite would take it for a new one
+                raise Damaged("it is empty")
+        # Used by one thread at a time: the worker's while it folds, otherwise this one.
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._open()
+            with _the_disks():
+                for ending in _LOGS:
+                    self._logs.append(Log(path.with_name(path.name + ending)))
+            self._take_up()
+        except (sqlite3.Error, msgspec.MsgspecError, Broken, Damaged) as error:
+            self._connection.close()
+            for log in self._logs:
+                log.close()
+            if is_the_disks(error):
+                raise
+            raise Damaged(str(error)) from None
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="fold")
+
+    def _open(self) -> None:
+        run = self._connection.execute
+        if run("PRAGMA quick_check").fetchone()[0] != "ok":
+            raise Damaged("SQLite finds it damaged")
+        application, version = run("PRAGMA application_id").fetchone()[0], run("PRAGMA user_version").fetchone()[0]
+        if application not in (0, _APPLICATION) or (not application and run("SELECT 1 FROM sqlite_schema").fetchone()):
+            raise Damaged("it is not a file of gtlab's")
+        if version > _VERSION:
+            raise Damaged("it was written by a newer gtlab")
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = NORMAL")
+        run("PRAGMA cache_size = -8000")  # KiB: what is on disk is in memory already, in a better form
+        if version == _VERSION:
+            return
+        with self._transaction():
+            if application:  # version 1 kept entries in a table, in the place of logs
+                for body, in run("SELECT body FROM changes ORDER BY n").fetchall():
+                    self._apply(msgspec.msgpack.decode(body, type=list[Change]))
+                run("DROP TABLE changes")
+            else:
+                for name in _TABLES:
+                    run(_create(name))
+            run("CREATE TABLE folded (n INTEGER)")  # the newest entry of the logs that is in the tables
+            run("INSERT INTO folded VALUES (0)")
+            run(f"PRAGMA application_id = {_APPLICATION}")
+            run(f"PRAGMA user_version = {_VERSION}")
+
+    def _take_up(self) -> None:
+        """Fold what the end of the process left in the logs."""
+        self._last, = self._connection.execute("SELECT n FROM folded").fetchone()
+        entries = sorted(entry for log in self._logs for entry in log.entries() if entry[0] > self._last)
+        if entries:
+            changes = [change for _, body in entries for change in msgspec.msgpack.decode(body, type=list[Change])]
+            self._last = entries[-1][0]
+            self._bring_in(changes, self._last)
+        with _the_disks():
+            for log in self._logs:
+                log.empty()
+
+    def write(self, changes: list[Change]) -> None:
+        """Keep changes: all of them, or none. Raises sqlite3.Error where the disk does not take them."""
+        try:
+            self._logs[0].append(self._last + 1, _pack(changes))
+        except OSError as error:
+            raise _as_sqlites(error) from error
+        self._last += 1
+        self._unfolded += changes
+
+    def fold(self, *, wait: bool = True) -> None:
+        """Bring what was written into the tables; without ``wait`` begin to, unless it is being done. Raises
+        sqlite3.Error where the disk does not take it, or did not the last time: then it stays in its log, and the next
+        call tries again."""
+        if self._fold and (wait or self._fold.done()):
+            ended, self._fold = self._fold, None
+            ended.result()
+            self._folding = None
+        if self._fold is None:
+            if self._folding is None and self._unfolded:
+                self._folding, self._unfolded = (self._unfolded, self._last), []
+                self._logs.reverse()
+            if self._folding:
+                self._fold = self._worker.submit(self._bring_in, *self._folding, self._logs[1])
+                if wait:
+                    self.fold()
+
+    def _bring_in(self, changes: list[Change], last: int, log: Log | None = None) -> None:
+        with self._transaction():
+            self._apply(changes)
+            self._connection.execute("UPDATE folded SET n = ?", (last,))
+        if log:
+            with _the_disks():
+                log.empty()
+
+    def _apply(self, changes: list[Change]) -> None:
+        latest: dict[str, dict[tuple, tuple | None]] = {}  # table → key → row; of several only the last is written
+        for kind, table, rows in changes:
+            if kind in (PUT, DELETE):
+                width, known = len(_key(table)), latest.setdefault(table, {})
+                if kind == DELETE and _is_numbered(table):  # what was put since the last time was never in the table
+                    rows = [key for key in rows if known.pop(tuple(key), None) is None]
+                known.update((tuple(row[:width]), tuple(row) if kind == PUT else None) for row in rows)
+                continue
+            self._write_rows(latest)
+            latest = {}
+            columns = _key(table)
+            for key in rows:
+                tests = [f"{column} = ?" for column in columns[:len(key)]]
+                if kind == DELETE_BEFORE:
+                    tests[-1] = tests[-1].replace("=", "<")
+                self._connection.execute(f"DELETE FROM {table} WHERE {' AND '.join(tests)}", key)
+        self._write_rows(latest)
+
+    def _write_rows(self, latest: dict[str, dict[tuple, tuple | None]]) -> None:
+        for table, rows in latest.items():
+            places = ", ".join("?" * len(_columns(table)))
+            self._connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({places})",
+                                         [row for row in rows.values() if row is not None])
+            tests = " AND ".join(f"{column} = ?" for column in _key(table))
+            self._connection.executemany(f"DELETE FROM {table} WHERE {tests}",
+                                         [key for key, row in rows.items() if row is None])
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All that is done in the block, or nothing of it."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # the disk is full: SQLite has rolled back already
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def rows(self, table: str) -> sqlite3.Cursor:
+        """Every row of a table, in the order of its key."""
+        return self._connection.execute(f"SELECT * FROM {table} ORDER BY {', '.join(_key(table))}")
+
+    def clear(self) -> None:
+        """Forget everything. Raises sqlite3.Error where the disk does not take it: then nothing is forgotten."""
+        with contextlib.suppress(sqlite3.Error):
+            self.fold()
+        with self._transaction():
+            for table in _TABLES:
+                self._connection.execute(f"DELETE FROM {table}")
+            self._connection.execute("UPDATE folded SET n = ?", (self._last,))
+        self._unfolded, self._folding = [], None
+        with _the_disks():
+            for log in self._logs:
+                log.empty()
+
+    def close(self) -> None:
+        end = Log.remove
+        try:
+            self.fold()
+        except sqlite3.Error:  # then the next start does
+            end = Log.close
+        self._worker.shutdown()
+        self._connection.close()  # which brings SQLite's own log into the file and removes it
+        for log in self._logs:
+            end(log)
+
+
+@contextlib.contextmanager
+def _the_disks() -> Iterator[None]:
+    """The disk's errors as SQLite raises its own."""
+    try:
+        yield
+    except OSError as error:
+        raise _as_sqlites(error) from error
+
+
+def _as_sqlites(error: OSError) -> sqlite3.OperationalError:
+    raised = sqlite3.OperationalError(str(error))
+    raised.sqlite_errorname = "SQLITE_IOERR"
+    return raised
+
+
+def is_the_disks(error: Exception) -> bool:
+    """Whether an error is the disk's, or of the permissions on it: the file itself may be in order."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name.removeprefix("SQLITE_").split("_")[0] in ("BUSY", "CANTOPEN", "FULL", "IOERR", "PERM", "READONLY")
+
+
+def _is_numbered(table: str) -> bool:
+    return _key(table) == ["n"]
+
+
+@functools.cache
+def _columns(table: str) -> list[str]:
+    return [column for column in _TABLES[table].split() if column != "."]
+
+
+@functools.cache
+def _key(table: str) -> list[str]:
+    return _TABLES[table].partition(" . ")[0].split()
+
+
+def _create(table: str) -> str:
+    """The statement that makes a table. A row of a kilobyte or more takes pages of its own where it is filed by its key
+    (WITHOUT ROWID); filed by number, with an index beside, such rows are packed."""
+    columns, key = _columns(table), _key(table)
+    if _is_numbered(table):
+        return f"CREATE TABLE {table} (n INTEGER PRIMARY KEY, {', '.join(columns[1:])})"
+    filed = "" if table == "records" else " WITHOUT ROWID"
+    return f"CREATE TABLE {table} ({', '.join(columns)}, PRIMARY KEY ({', '.join(key)})){filed}"
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file that cannot be read, with what SQLite keeps beside it; its new name."""
+    aside = path.with_name(f"{path.stem}-damaged-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = aside.with_name(f"{path.stem}-damaged-{time.strftime('%Y%m%d-%H%M%S')}-{number}{path.suffix}")
+    for ending in ENDINGS:
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + ending).replace(aside.with_name(aside.name + ending))
+    return aside

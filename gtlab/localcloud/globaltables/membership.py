@@ -1,0 +1,103 @@
+"""Which tables are global tables, and of which version; joining and leaving.
+
+The calls that make and change them are in :mod:`legacy` (version 2017.11.29) and :mod:`current` (2019.11.21).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gtlab.localcloud import engine
+from gtlab.localcloud.model import TableId
+from gtlab.localcloud.observe.journal import Journal
+from gtlab.localcloud.replication import Replication
+
+LEGACY, CURRENT = "2017.11.29", "2019.11.21"
+
+
+@dataclass
+class Group:
+    """A global table: one name in several Regions of an account. Times are seconds.
+
+    ``members`` are the Regions that replicate, newest first.
+    """
+
+    id: str
+    account: str
+    name: str
+    version: str
+    created: float
+    members: list[str] = field(default_factory=list)
+    joined: dict[str, float] = field(default_factory=dict)  # when each became a member
+    settled: float = 0.0        # legacy: CREATING, later UPDATING, until then
+    complete: bool = False      # legacy: it has been ACTIVE
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:dynamodb::{self.account}:global-table/{self.name}"
+
+    def table(self, region: str) -> TableId:
+        return TableId(self.account, region, self.name)
+
+
+@dataclass
+class Saved:
+    made: int                   # how many there have ever been
+    groups: list[Group]
+
+
+class Groups:
+    """Every global table of every account, by account and name."""
+
+    def __init__(self, replication: Replication, journal: Journal):
+        self._replication, self._journal = replication, journal
+        self._groups: dict[tuple[str, str], Group] = {}
+        self._by_id: dict[str, Group] = {}
+        self._made = 0
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(list(self._groups.values()))
+
+    def find(self, account: str, name: str) -> Group | None:
+        return self._groups.get((account, name))
+
+    def by_id(self, group_id: str) -> Group | None:
+        return self._by_id.get(group_id)
+
+    def of(self, table: TableId) -> Group | None:
+        """The global table that a table is a member of."""
+        group = self._groups.get((table.account, table.name))
+        return group if group and table.region in group.members else None
+
+    def saved(self) -> Saved:
+        return Saved(self._made, list(self._groups.values()))
+
+    def restore(self, kept: Saved) -> None:
+        self._made = kept.made
+        self._groups = {(group.account, group.name): group for group in kept.groups}
+        self._by_id = {group.id: group for group in kept.groups}
+
+    def new(self, account: str, name: str, version: str, now: float) -> Group:
+        self._made += 1
+        group = Group(f"{account}/{name}#{self._made}", account, name, version, round(now, 3))
+        self._groups[account, name] = self._by_id[group.id] = group
+        return group
+
+    def join(self, group: Group, region: str, now: float) -> None:
+        """A Region's table becomes a member. Items that it has keep no older version than this moment's."""
+        group.members.insert(0, region)
+        group.joined[region] = now
+        self._replication.join(group.id, region)
+        for key, _ in engine.items(group.table(region)):
+            self._replication.adopt(group.id, region, key, now)
+        self._journal.member(group.table(region), joined=True, at=now)
+
+    def leave(self, group: Group, region: str, now: float) -> None:
+        """A Region's table stops replicating; the table is not touched. The last to leave ends the group."""
+        group.members.remove(region)
+        group.joined.pop(region, None)
+        self._journal.member(group.table(region), joined=False, at=now)
+        self._replication.leave(group.id, region)
+        if not group.members:
+            del self._groups[group.account, group.name], self._by_id[group.id]

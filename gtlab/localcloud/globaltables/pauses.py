@@ -1,0 +1,205 @@
+"""Replicas whose replication the fault injection service has paused, and what it writes into resource policies.
+
+What a paused replica lacks and has not sent waits, and follows when the pause ends. The statements are those that
+AWS documents; the local cloud checks no permissions, so they show the pause and do not make it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gtlab.localcloud import engine
+from gtlab.localcloud.globaltables.current import Current
+from gtlab.localcloud.globaltables.membership import Groups
+from gtlab.localcloud.model import Refusal, TableId, in_use, invalid
+from gtlab.localcloud.observe.journal import Journal
+from gtlab.localcloud.replication import Delivery
+from gtlab.localcloud.tables.tables import Tables
+
+SID = "DoNotModifyFisDynamoDbPauseReplication"  # and then the experiment's id
+STRONG_MOST_S = 5040 * 60                       # of pauses of one table of a strongly consistent group, in
+STRONG_WINDOW_S = 7 * 24 * 3600                 # seven days
+_ROLE = "arn:aws:iam::{account}:role/aws-service-role/{service}"
+_REPLICATION = "replication.dynamodb.amazonaws.com/AWSServiceRoleForDynamoDBReplication"
+_SCALING = "dynamodb.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_DynamoDBTable"
+_TABLE_ACTIONS = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "DescribeTable", "UpdateTable", "Scan",
+                  "DescribeTimeToLive", "UpdateTimeToLive")
+_STREAM_ACTIONS = ("GetRecords", "DescribeStream", "GetShardIterator")
+
+
+@dataclass
+class Pause:
+    """One experiment's pause of one replica. Times are epoch seconds. ``policies``: the ARNs whose policy it is in."""
+
+    table: TableId
+    experiment: str
+    begun: float
+    until: float
+    strong: bool
+    policies: list[str]
+
+    def as_dict(self) -> dict:
+        """For the control API: ``place`` (account, Region, table), ``experiment``, and ``until`` (epoch seconds)."""
+        return {"place": list(self.table), "experiment": self.experiment, "until": self.until}
+
+
+@dataclass
+class Saved:
+    pauses: list[Pause]
+    impaired: list[tuple[TableId, float, float]]  # strongly consistent tables: from when until when
+
+
+class Pauses:
+    """False while nothing is paused."""
+
+    def __init__(self, groups: Groups, current: Current, tables: Tables, journal: Journal):
+        self._groups, self._current, self._tables, self._journal = groups, current, tables, journal
+        self._pauses: defaultdict[TableId, dict[str, Pause]] = defaultdict(dict)  # by experiment
+        self._impaired: list[tuple[TableId, float, float]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._pauses)
+
+    def __iter__(self) -> Iterator[Pause]:
+        for pauses in self._pauses.values():
+            yield from pauses.values()
+
+    # What is kept
+
+    def saved(self) -> Saved:
+        return Saved(list(self), self._impaired)
+
+    def restore(self, kept: Saved) -> None:
+        for pause in kept.pauses:
+            self._pauses[pause.table][pause.experiment] = pause
+        self._impaired = kept.impaired
+
+    # Looking
+
+    def paused(self, table: TableId) -> bool:
+        return table in self._pauses
+
+    def stops(self, delivery: Delivery) -> bool:
+        """Whether a delivery comes from a paused replica, or goes to one."""
+        group = self._groups.by_id(delivery.group)
+        return any(self.paused(group.table(region)) for region in (delivery.source, delivery.target))
+
+    def check_settings(self, table: TableId) -> None:
+        """Refuse to change the settings of a strongly consistent group while one of its replicas is paused."""
+        members = self._current.strong_members(table) if self else None
+        if members and any(self.paused(table._replace(region=region)) for region in (table.region, *members)):
+            raise in_use()
+
+    # Pausing
+
+    def begin(self, table: TableId, experiment: str, until: float, now: float) -> None:
+        """Pause a replica. Raises Refusal where that cannot be; then nothing was changed."""
+        if experiment in self._pauses.get(table, ()):
+            raise invalid(f"{table.arn} is paused by another action of this experiment already.")
+        strong = self._current.strong_members(table) is not None
+        if strong:
+            self._check_quota(table, until, now)
+        stream = None if strong else self._tables.stream(table)
+        statements = {table.arn: _strong_statements(table, experiment, until) if strong else [
+            _statement(table, experiment, until, _TABLE_ACTIONS)]}
+        if stream:
+            statements[stream] = [_statement(table, experiment, until, _STREAM_ACTIONS, stream)]
+        written: list[str] = []
+        try:
+            for arn, added in statements.items():
+                _insert(table, arn, added)
+                written.append(arn)
+        except Refusal:
+            _remove(table, experiment, written)
+            raise
+        self._pauses[table][experiment] = Pause(table, experiment, now, until, strong, written)
+        self._journal.world("broken", "pause", tuple(table), {"experiment": experiment}, now)
+
+    def end(self, table: TableId, experiment: str, now: float) -> None:
+        """End an experiment's pause of a replica, if it is not over yet."""
+        pause = self._pauses.get(table, {}).pop(experiment, None)
+        if pause is None:
+            return
+        if not self._pauses[table]:
+            del self._pauses[table]
+        if pause.strong:
+            self._impaired.append((table, pause.begun, now))
+        _remove(table, experiment, pause.policies)
+        self._journal.world("mended", "pause", tuple(table), {"experiment": experiment}, now)
+
+    def forget_deleted(self, now: float) -> None:
+        """A deleted table ends its pause."""
+        for pause in [pause for pause in self if not engine.exists(pause.table)]:
+            self.end(pause.table, pause.experiment, now)
+
+    def _check_quota(self, table: TableId, until: float, now: float) -> None:
+        since = now - STRONG_WINDOW_S
+        self._impaired = [each for each in self._impaired if each[2] > since]
+        used = sum(end - max(begin, since) for paused, begin, end in self._impaired if paused == table)
+        if used + until - now > STRONG_MOST_S:
+            raise invalid(f"{table.arn} can be paused for no more than {STRONG_MOST_S // 60} minutes in seven days. It "
+                          f"was paused for {used / 60:.0f} already.")
+
+
+def _statement(table: TableId, experiment: str, until: float, actions: tuple[str, ...], resource: str = "",
+               service: str = _REPLICATION, ending: str = "") -> dict:
+    ends = datetime.fromtimestamp(until, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"Sid": f"{SID}{experiment}{ending}", "Effect": "Deny", "Principal": {"AWS": "*"},
+            "Action": [f"dynamodb:{action}" for action in actions], "Resource": resource or table.arn,
+            "Condition": {"DateLessThan": {"aws:CurrentTime": ends}, "ArnEquals": {
+                "aws:PrincipalArn": _ROLE.format(account=table.account, service=service)}}}
+
+
+def _strong_statements(table: TableId, experiment: str, until: float) -> list[dict]:
+    return [_statement(table, experiment, until, ("UpdateTable",)),
+            _statement(table, experiment, until, ("DescribeTable", "UpdateTable"), service=_SCALING,
+                       ending="ForApplicationAutoScaling")]
+
+
+def _insert(table: TableId, arn: str, statements: list[dict]) -> None:
+    policy = _policy(table, arn) or {"Version": "2012-10-17", "Statement": []}
+    _ask(table, "PutResourcePolicy", arn, Policy=json.dumps(policy | {
+        "Statement": [*_statements(policy), *statements]}))
+
+
+def _remove(table: TableId, experiment: str, arns: list[str]) -> None:
+    """Take an experiment's statements out of policies; one that had no others goes."""
+    for arn in arns if engine.exists(table) else ():
+        try:
+            policy = _policy(table, arn)
+        except Refusal:  # somebody has put something else there
+            continue
+        rest = [each for each in _statements(policy or {})
+                if not (isinstance(each, dict) and str(each.get("Sid")).startswith(f"{SID}{experiment}"))]
+        if policy and rest:
+            _ask(table, "PutResourcePolicy", arn, Policy=json.dumps(policy | {"Statement": rest}))
+        elif policy:
+            _ask(table, "DeleteResourcePolicy", arn)
+
+
+def _policy(table: TableId, arn: str) -> dict | None:
+    """A resource's policy; None where it has none."""
+    try:
+        policy = json.loads(_ask(table, "GetResourcePolicy", arn)["Policy"])
+    except Refusal as refusal:
+        if refusal.code == "PolicyNotFoundException":
+            return None
+        raise
+    except (ValueError, RecursionError):
+        policy = None
+    if not isinstance(policy, dict):
+        raise invalid(f"The resource policy of {arn} is not a policy document: nothing can be added to it.")
+    return policy
+
+
+def _statements(policy: dict) -> list:
+    found = policy.get("Statement", [])
+    return found if isinstance(found, list) else [found]
+
+
+def _ask(table: TableId, operation: str, arn: str, **more: str) -> dict:
+    return json.loads(engine.call(table.account, table.region, operation, {"ResourceArn": arn, **more}))

@@ -1,0 +1,139 @@
+"""Strong consistency across Regions (MRSC): reads and writes of a group whose members agree on every write.
+
+A write and a strongly consistent read cost a round trip to the nearest other member, and see the newest version
+that any member has; an eventually consistent read costs nothing and may be old. While a write is on that round
+trip its item cannot be written in another Region.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from gtlab import regions
+from gtlab.localcloud import engine
+from gtlab.localcloud.globaltables.current import Current
+from gtlab.localcloud.globaltables.membership import Group, Groups
+from gtlab.localcloud.globaltables.pauses import Pauses
+from gtlab.localcloud.model import Call, Key, Refusal, TableId, invalid
+from gtlab.localcloud.replication import Delivery, Replication
+from gtlab.localcloud.world import World
+
+_TRANSACTIONS = ("TransactWriteItems", "TransactGetItems", "ExecuteTransaction")
+
+
+class Hold(NamedTuple):
+    """A call on its round trip to another member: how long that takes, and the items that it has taken meanwhile."""
+
+    seconds: float
+    taken: tuple[tuple[str, Key, str], ...] = ()  # group, key, Region
+
+
+class Strong:
+    """What the data plane does differently for tables of a strongly consistent group."""
+
+    def __init__(self, world: World, current: Current, groups: Groups, replication: Replication, pauses: Pauses):
+        self._world, self._current, self._groups, self._replication = world, current, groups, replication
+        self._pauses = pauses
+        self._being_written: Counter[tuple[str, Key, str]] = Counter()  # group, key, Region
+
+    def check(self, call: Call, tables: list[TableId]) -> None:
+        """Refuse what such a group does not have."""
+        if call.operation in _TRANSACTIONS and any(self._members(table) for table in tables):
+            raise invalid("Transactions are not supported for global tables with MultiRegionConsistency set to STRONG.")
+
+    def begin(self, call: Call, data: dict, tables: list[TableId]) -> Hold:
+        """Send an operation to the other members, where it has to go there; a write takes its items meanwhile.
+
+        Raises ReplicatedWriteConflictException where another Region has one of them, and InternalServerError (HTTP 500)
+        where no other member can be reached, or the replica is paused: such a Region serves eventually consistent reads
+        only. Every hold is to be given back by :meth:`end`.
+        """
+        others = [member for table in tables for member in self._members(table) or ()]
+        if not others or not (_is_write(call) or _is_strong_read(data)):
+            return Hold(0.0)
+        if self._paused(call.region, tables):
+            raise Refusal("InternalServerError", "Internal server error: fault injection has paused the replication of "
+                          "this replica", 500)
+        reached = [member for member in others if self._world.reachable(call.region, member)
+                   and not self._paused(member, tables)]
+        if not reached:
+            raise Refusal("InternalServerError",
+                          "Internal server error: the replica cannot reach another member of its global table", 500)
+        taken = tuple((group, key, call.region) for group, key in self._written(call, data))
+        if any(other[:2] == mine[:2] and other[2] != call.region for mine in taken for other in self._being_written):
+            raise Refusal("ReplicatedWriteConflictException",
+                          "One or more items in this request are being modified in another Region")
+        self._being_written.update(taken)
+        nearest = min(reached, key=lambda member: regions.rtt_ms(call.region, member))
+        return Hold(self._world.round_trip_s(call.region, nearest), taken)
+
+    def end(self, hold: Hold) -> None:
+        """What began is over, whatever became of it."""
+        if hold.taken:
+            self._being_written.subtract(hold.taken)
+            self._being_written = +self._being_written
+
+    def behind(self, call: Call, data: dict, tables: list[TableId]) -> list[Delivery]:
+        """What a Region lacks, of all that an operation is to see, as deliveries that are due now."""
+        if not (_is_write(call) or _is_strong_read(data)):
+            return []
+        found = []
+        for table in tables:
+            group = self._groups.of(table) if self._members(table) else None
+            if group:
+                named = engine.named(call.account, call.region, call.operation, data)
+                sent = self._sent_by_who_left(group, table.region)
+                keys = ({key for at, key in named if at == table}
+                        or self._replication.keys(group.id) | {delivery.key for delivery in sent})
+                found += [newest for key in sorted(keys) if (newest := self._newest(group, table.region, key))]
+                found += [delivery for delivery in sent if delivery.key in keys]
+        return found
+
+    def _sent_by_who_left(self, group: Group, region: str) -> list[Delivery]:
+        """What is on its way to a Region from members that have left: while a group is taken apart, nobody else has
+        it. Oldest first."""
+        if not set(self._current.state(group.table(region)).replicas) - set(group.members):
+            return []
+        return sorted((delivery for delivery in self._replication.on_their_way() if delivery.group == group.id
+                       and delivery.target == region and delivery.source not in group.members
+                       and self._is_news(delivery)), key=lambda delivery: delivery.version)
+
+    def _is_news(self, delivery: Delivery) -> bool:
+        known = self._replication.version(delivery.group, delivery.target, delivery.key)
+        return known is None or known < delivery.version
+
+    def _newest(self, group: Group, region: str, key: Key) -> Delivery | None:
+        versions = {member: self._replication.version(group.id, member, key) for member in group.members}
+        known = {member: version for member, version in versions.items() if version is not None}
+        best = max(known, key=known.get, default=region)
+        if best == region or (versions[region] is not None and versions[region] >= known[best]):
+            return None
+        item = engine.item(group.table(best), key)
+        return Delivery(group.id, best, region, key, item, known[best], due=0.0)
+
+    def _paused(self, region: str, tables: list[TableId]) -> bool:
+        """Whether a Region's replica of one of some tables is paused."""
+        return bool(self._pauses) and any(self._pauses.paused(table._replace(region=region)) for table in tables
+                                          if self._members(table))
+
+    def _members(self, table: TableId) -> list[str] | None:
+        return self._current.strong_members(table)
+
+    def _written(self, call: Call, data: dict) -> list[tuple[str, Key]]:
+        if not _is_write(call):
+            return []
+        return [(self._groups.of(table).id, key)
+                for table, key in engine.touched(call.account, call.region, call.operation, data)
+                if self._members(table) and self._groups.of(table)]
+
+
+def _is_write(call: Call) -> bool:
+    return call.operation in ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "ExecuteStatement",
+                              "BatchExecuteStatement")
+
+
+def _is_strong_read(data: dict) -> bool:
+    return bool(data.get("ConsistentRead")) or any(
+        isinstance(asked, dict) and asked.get("ConsistentRead")
+        for asked in data.get("RequestItems", {}).values())

@@ -1,0 +1,94 @@
+"""The words that the rooms of the local cloud share: tables, keys, changes, calls and refusals."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+VALIDATION = "com.amazon.coral.validate#"
+SERVICE = "com.amazon.coral.service#"
+DYNAMODB = "com.amazonaws.dynamodb.v20120810#"
+
+_NAMESPACES = {
+    "ValidationException": VALIDATION,
+    "SerializationException": SERVICE,
+    "UnknownOperationException": SERVICE,
+    "MissingAuthenticationTokenException": SERVICE,
+    "IncompleteSignatureException": SERVICE,
+    "InvalidSignatureException": SERVICE,
+    "AccessDeniedException": SERVICE,
+}
+
+
+class TableId(NamedTuple):
+    account: str
+    region: str
+    name: str
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:dynamodb:{self.region}:{self.account}:table/{self.name}"
+
+
+class Key(NamedTuple):
+    """The primary key of an item: the values of its partition key and sort key, as strings. A table without a sort key
+    has :data:`NO_SORT_KEY` in its place."""
+
+    partition: str
+    sort: str
+
+
+class Change(NamedTuple):
+    """What a write did to one item: the item before and after, ``None`` where there was or is no item."""
+
+    table: TableId
+    key: Key
+    old: dict | None
+    new: dict | None
+
+
+class Call(NamedTuple):
+    """One API call. ``caller`` is the Region the caller says it is in, or None for nowhere."""
+
+    account: str
+    region: str
+    service: str
+    operation: str
+    input: dict
+    caller: str | None = None
+
+
+def wire_type(code: str) -> str:
+    """``__type`` of an error as it is on the wire; SDKs read what follows the ``#``."""
+    return code if "#" in code else _NAMESPACES.get(code, DYNAMODB) + code
+
+
+class Refusal(Exception):
+    """A request that is answered with an error; raising it changes nothing.
+
+    ``code`` is the exception's name in the DynamoDB API, ``status`` the HTTP status, ``details`` the further
+    members that some exceptions have (CancellationReasons, Item).
+    """
+
+    def __init__(self, code: str, message: str, status: int = 400, details: dict | None = None):
+        super().__init__(message)
+        self.code, self.message, self.status, self.details = code, message, status, details or {}
+
+    def body(self) -> dict:
+        return {"__type": wire_type(self.code), "message": self.message, **self.details}
+
+
+def invalid(message: str) -> Refusal:
+    return Refusal("ValidationException", message)
+
+
+def invalid_values(message: str) -> Refusal:
+    """The service's usual opening for parameters that do not fit together."""
+    return invalid(f"One or more parameter values were invalid: {message}")
+
+
+def no_such_table(name: str) -> Refusal:
+    return Refusal("ResourceNotFoundException", f"Requested resource not found: Table: {name} not found")
+
+
+def in_use(message: str = "The resource which you are attempting to change is in use.") -> Refusal:
+    return Refusal("ResourceInUseException", message)

@@ -1,0 +1,111 @@
+"""What happened, in order: writes, deliveries, what was discarded and to whom it lost, what was broken and mended.
+
+Conflicts, of which AWS never tells, can be seen here. Memory is bounded: the newest MOST_EVENTS are kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from typing import NamedTuple
+
+from gtlab.localcloud.model import TableId
+from gtlab.localcloud.replication import Delivery, Version
+
+MOST_EVENTS = 20_000
+
+
+class Event(NamedTuple):
+    """One thing that happened. ``n`` rises by one from event to event; ``at`` is when it took effect in its Region,
+    epoch seconds. What the fields of ``detail`` mean is with the method of :class:`Journal` that makes the kind."""
+
+    n: int
+    at: float
+    kind: str
+    region: str | None
+    account: str | None
+    table: str | None
+    key: dict | None      # key attributes, as the API writes them
+    detail: dict
+
+    def as_dict(self) -> dict:
+        return {name: value for name, value in self._asdict().items() if name != "detail"} | self.detail
+
+
+class Journal:
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
+        self._last = 0
+        self._listeners: set[Callable[[], None]] = set()
+
+    @property
+    def last(self) -> int:
+        """The number of the newest event; 0 before the first."""
+        return self._last
+
+    def since(self, n: int, most: int | None = None) -> list[Event]:
+        """The events after number ``n``, oldest first; of those that are still kept, the ``most`` oldest."""
+        kept = len(self._events)
+        skip = max(0, kept - (self._last - n))
+        return list(islice(self._events, skip, None if most is None else skip + most))
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have a function called after every event, until what this returns is called."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    def write(self, table: TableId, key: dict, *, deleted: bool, by: str, version: Version | None, at: float) -> None:
+        """``write`` or ``delete``: a local change took effect. ``by``: ``customer``, or ``ttl``. ``written_at``: its
+        time as replication compares it, epoch seconds; None outside global tables."""
+        self._note(at, "delete" if deleted else "write", table, key,
+                   {"by": by, "written_at": version.time_us / 1e6 if version else None})
+
+    def delivery(self, table: TableId, key: dict, delivery: Delivery, at: float, looked: float) -> None:
+        """``delivery``: a change from another Region (``source``) took effect here, ``lag_ms`` after it was written
+        there at ``written_at``. ``deleted`` tells a delete. ``late_ms``: how much later the local cloud came to carry
+        it out; nobody has seen it without meanwhile, because whoever looks has what is due carried out first."""
+        self._note(at, "delivery", table, key, _delivered(delivery, at) | {"late_ms": (looked - at) * 1e3})
+
+    def discarded(self, table: TableId, key: dict, delivery: Delivery, winner: Version, at: float) -> None:
+        """``discarded``: a change from another Region came too late: what is here is newer by ``by_ms``, and was
+        written in ``lost_to`` at ``winner_written_at``. ``conflict``: the two were written without knowledge of
+        one another; else a newer write only overtook an older one. ``duplicate`` instead where it is the very same."""
+        if winner == delivery.version:
+            self._note(at, "duplicate", table, key, _delivered(delivery, at))
+            return
+        self._note(at, "discarded", table, key, _delivered(delivery, at) | {
+            "lost_to": winner.region, "winner_written_at": winner.time_us / 1e6,
+            "by_ms": (winner.time_us - delivery.version.time_us) / 1e3,
+            # The winner's own Region wrote before it had heard of the other: nobody could know.
+            "conflict": winner.region == delivery.target})
+
+    def member(self, table: TableId, *, joined: bool, at: float) -> None:
+        """``join`` or ``leave``: a Region's table became a replica of a global table, or is none any more."""
+        self._note(at, "join" if joined else "leave", table, None, {})
+
+    def world(self, kind: str, knob: str, place: tuple[str, ...], value: object, at: float) -> None:
+        """``broken`` or ``mended``: a knob was set at a place to a value, or cleared. A pause of replication by the
+        fault injection service is here too, as knob ``pause``: account, Region and table."""
+        account, region, table = place if len(place) == 3 else (None, next(iter(place), None), None)
+        self._add(Event(self._last + 1, at, kind, region, account, table, None,
+                        {"knob": knob, "place": list(place), "value": value}))
+
+    def reset(self, at: float) -> None:
+        """``reset``: the cloud began anew, empty and whole."""
+        self._add(Event(self._last + 1, at, "reset", None, None, None, None, {}))
+
+    def _note(self, at: float, kind: str, table: TableId, key: dict | None, detail: dict) -> None:
+        self._add(Event(self._last + 1, at, kind, table.region, table.account, table.name, key, detail))
+
+    def _add(self, event: Event) -> None:
+        self._last = event.n
+        self._events.append(event)
+        for listener in self._listeners:
+            listener()
+
+
+def _delivered(delivery: Delivery, at: float) -> dict:
+    written = delivery.version.time_us / 1e6
+    return {"source": delivery.source, "written_at": written, "lag_ms": (at - written) * 1e3,
+            "deleted": delivery.item is None}

@@ -1,0 +1,203 @@
+"""CloudWatch, as much of it as tells how long replication takes.
+
+``ReplicationLatency``, by table and receiving Region, is published in the Region of the write: as statistic sets, one a
+minute, so that it has no percentiles. A minute can be asked for as soon as something arrived in it. Memory is bounded:
+the newest MOST_MINUTES are kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from gtlab.localcloud.model import Refusal, TableId
+
+NAMESPACE, METRIC, UNIT = "AWS/DynamoDB", "ReplicationLatency", "Milliseconds"
+MOST_MINUTES = 50_000      # of all tables together: six pairs of Regions for more than five days
+_MINUTE_S = 60
+_MOST_POINTS = 1440        # that GetMetricStatistics gives in one answer
+_MOST_QUERIES = 500        # in one GetMetricData
+_PAGE = 500                # metrics in one answer of ListMetrics
+_STATISTICS: dict[str, Callable[[_Set], float]] = {
+    "SampleCount": lambda of: float(of.count), "Sum": lambda of: of.sum, "Average": lambda of: of.sum / of.count,
+    "Minimum": lambda of: of.least, "Maximum": lambda of: of.most,
+}
+_EXTENDED = re.compile(r"(?:p|tm|tc|ts|wm)[0-9]{1,2}(?:\.[0-9]+)?|p100|IQM|(?:PR|TM|TC|TS|WM)\([0-9.%]*:[0-9.%]*\)")
+_ID = re.compile(r"[a-z][a-zA-Z0-9_]{0,254}")
+
+
+class _Set(NamedTuple):
+    """A statistic set: what is known of some values."""
+
+    count: int
+    sum: float
+    least: float
+    most: float
+
+    def with_(self, other: _Set) -> _Set:
+        return _Set(self.count + other.count, self.sum + other.sum, min(self.least, other.least),
+                    max(self.most, other.most))
+
+
+class _Series(NamedTuple):
+    """A metric: of a table, the one that was written, to a Region."""
+
+    table: TableId
+    receiving: str
+
+    def described(self) -> dict:
+        return {"Namespace": NAMESPACE, "MetricName": METRIC, "Dimensions": [
+            {"Name": "TableName", "Value": self.table.name}, {"Name": "ReceivingRegion", "Value": self.receiving}]}
+
+
+class Metrics:
+    """What was published, of every account and Region. Times are epoch seconds."""
+
+    def __init__(self, most_minutes: int = MOST_MINUTES) -> None:
+        self._series: dict[_Series, dict[int, _Set]] = {}  # by the minute's first second
+        self._known: deque[tuple[_Series, int]] = deque()  # every minute of all series, the oldest first
+        self._most = most_minutes
+
+    def replicated(self, table: TableId, receiving: str, lag_ms: float, at: float) -> None:
+        """A write of a table's took effect in another Region."""
+        series, minute = _Series(table, receiving), int(at // _MINUTE_S) * _MINUTE_S
+        minutes, value = self._series.setdefault(series, {}), _Set(1, lag_ms, lag_ms, lag_ms)
+        known = minutes.get(minute)
+        minutes[minute] = known.with_(value) if known else value
+        if not known:
+            self._known.append((series, minute))
+            if len(self._known) > self._most:
+                self._forget(*self._known.popleft())
+
+    def _forget(self, series: _Series, minute: int) -> None:
+        del self._series[series][minute]
+        if not self._series[series]:
+            del self._series[series]
+
+    # The API: (account, Region, input) → output
+
+    def get_statistics(self, account: str, region: str, data: dict) -> dict:
+        asked = data.get("Statistics", [])
+        extended = data.get("ExtendedStatistics", [])
+        if not asked and not extended:
+            raise _refused("InvalidParameterCombination",
+                           "At least one of the parameters Statistics and ExtendedStatistics must be specified.")
+        for name in asked:
+            if name not in _STATISTICS:
+                raise _refused("InvalidParameterValue", f"The parameter Statistics has no value {name}; it has: "
+                               f"{', '.join(_STATISTICS)}.")
+        for name in extended:
+            _check_extended(name, "ExtendedStatistics")
+        start, end = _span(data, "InvalidParameterValue")
+        period = _period(data["Period"])
+        points = -(-(end - start) // period)
+        if points > _MOST_POINTS:
+            raise _refused("InvalidParameterCombination",
+                           f"You have requested up to {points:,} datapoints, which exceeds the limit of "
+                           f"{_MOST_POINTS:,}. You may reduce the datapoints requested by increasing Period, or "
+                           "decreasing the time range.")
+        found = self._points(account, region, data, period, start, end, data.get("Unit")) if asked else ()
+        return {"Label": data["MetricName"], "Datapoints": [
+            {"Timestamp": at, "Unit": UNIT} | {name: _STATISTICS[name](of) for name in asked} for at, of in found]}
+
+    def get_data(self, account: str, region: str, data: dict) -> dict:
+        queries = data["MetricDataQueries"]
+        start, end = _span(data, "ValidationError")
+        if not 1 <= len(queries) <= _MOST_QUERIES:
+            raise _refused("ValidationError", f"MetricDataQueries has 1 to {_MOST_QUERIES} members.")
+        ids = [query["Id"] for query in queries]
+        if len(set(ids)) < len(ids):
+            raise _refused("ValidationError", "The values for parameter Id in MetricDataQueries are not unique.")
+        newest_first = data.get("ScanBy", "TimestampDescending")
+        if newest_first not in ("TimestampDescending", "TimestampAscending"):
+            raise _refused("ValidationError", "ScanBy is TimestampDescending or TimestampAscending.")
+        results = [self._result(account, region, query, start, end) for query in queries]
+        if newest_first == "TimestampDescending":
+            for result in results:
+                result["Timestamps"].reverse()
+                result["Values"].reverse()
+        return {"Messages": [], "MetricDataResults": [result for query, result in zip(queries, results, strict=True)
+                                                      if query.get("ReturnData", True)]}
+
+    def _result(self, account: str, region: str, query: dict, start: int, end: int) -> dict:
+        if not _ID.fullmatch(query["Id"]):
+            raise _refused("ValidationError", f"The value {query['Id']} for parameter Id is not one: it begins with a "
+                           "small letter and has letters, digits and _.")
+        if "Expression" in query or "MetricStat" not in query:
+            raise _refused("ValidationError", f"Query {query['Id']} has no MetricStat: gtlab's local cloud computes no "
+                           "expressions.")
+        asked = query["MetricStat"]
+        metric, name = asked["Metric"], asked["Stat"]
+        if name not in _STATISTICS:
+            _check_extended(name, "Stat")
+        period = _period(asked["Period"], "ValidationError")
+        found = list(self._points(account, region, metric, period, start, end, asked.get("Unit"))
+                     ) if name in _STATISTICS else []
+        return {"Id": query["Id"], "Label": query.get("Label", metric.get("MetricName", "")), "StatusCode": "Complete",
+                "Timestamps": [at for at, _ in found], "Values": [_STATISTICS[name](of) for _, of in found]}
+
+    def list(self, account: str, region: str, data: dict) -> dict:
+        wanted = {each["Name"]: each.get("Value") for each in data.get("Dimensions", ())}
+        found = [series.described() for series in self._series
+                 if (series.table.account, series.table.region) == (account, region)]
+        found = [metric for metric in found if all(
+            data.get(name, metric[name]) == metric[name] for name in ("Namespace", "MetricName")) and _has(
+                metric["Dimensions"], wanted)]
+        token = data.get("NextToken", "0")
+        if not token.isascii() or not token.isdigit() or len(token) > 9:
+            raise _refused("InvalidParameterValue", "The parameter NextToken is not one of an earlier answer.")
+        first = int(token)
+        more = {"NextToken": str(first + _PAGE)} if len(found) > first + _PAGE else {}
+        return {"Metrics": found[first:first + _PAGE]} | more
+
+    def _points(self, account: str, region: str, metric: dict, period: int, start: int, end: int,
+                unit: str | None) -> Iterator[tuple[int, _Set]]:
+        """The statistic sets of a metric's periods, which begin with the start: their times, and what is in them."""
+        names = {each["Name"]: each["Value"] for each in metric.get("Dimensions", ())}
+        if ((metric.get("Namespace"), metric.get("MetricName")) != (NAMESPACE, METRIC)
+                or set(names) != {"TableName", "ReceivingRegion"} or unit not in (None, UNIT)):
+            return
+        series = _Series(TableId(account, region, names["TableName"]), names["ReceivingRegion"])
+        periods: dict[int, _Set] = {}
+        for minute, of in self._series.get(series, {}).items():
+            if start <= minute < end:
+                at = start + (minute - start) // period * period
+                periods[at] = periods[at].with_(of) if at in periods else of
+        yield from sorted(periods.items())
+
+
+def _has(dimensions: list[dict], wanted: dict[str, str | None]) -> bool:
+    """Whether a metric has all the dimensions asked for; None stands for any value."""
+    values = {each["Name"]: each["Value"] for each in dimensions}
+    return all(name in values and value in (None, values[name]) for name, value in wanted.items())
+
+
+def _span(data: dict, code: str) -> tuple[int, int]:
+    """Start, at a whole minute, and end of the time asked for."""
+    start, end = data["StartTime"], data["EndTime"]
+    if not all(0 <= time < 1e11 for time in (start, end)):
+        raise _refused(code, "The parameters StartTime and EndTime are seconds since 1970.")
+    if start == end:
+        raise _refused(code, "The parameter StartTime must not equal parameter EndTime.")
+    if start > end:
+        raise _refused(code, "The parameter StartTime must be less than parameter EndTime.")
+    return int(start // _MINUTE_S) * _MINUTE_S, int(-(-end // 1))
+
+
+def _period(seconds: int, code: str = "InvalidParameterValue") -> int:
+    if seconds < _MINUTE_S or seconds % _MINUTE_S or seconds > 1e9:
+        raise _refused(code, f"The parameter Period must be a multiple of {_MINUTE_S}.")
+    return seconds
+
+
+def _check_extended(name: str, parameter: str) -> None:
+    """Statistics that need every value are known, and have no data here."""
+    if not _EXTENDED.fullmatch(name):
+        code = "ValidationError" if parameter == "Stat" else "InvalidParameterValue"
+        raise _refused(code, f"The value {name} for parameter {parameter} is not supported.")
+
+
+def _refused(code: str, message: str) -> Refusal:
+    return Refusal(f"com.amazonaws.cloudwatch#{code}", message)

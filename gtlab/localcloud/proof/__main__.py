@@ -1,0 +1,7 @@
+"""``python -m gtlab.localcloud.proof``: run the simulation."""
+
+import sys
+
+from gtlab.localcloud.proof.simulation import main
+
+sys.exit(main())

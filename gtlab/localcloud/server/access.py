@@ -1,0 +1,76 @@
+"""Who may come in. The local cloud is for whoever sits at this machine: no web page, and nobody elsewhere without its
+token, drives it."""
+
+from __future__ import annotations
+
+import functools
+import re
+import secrets
+from collections.abc import Sequence
+
+from gtlab.contract import CALLER_HEADER, LOOPBACK
+from gtlab.localcloud.model import Refusal
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+_LOOPBACK = (LOOPBACK, "localhost", "[::1]")
+_ONCE = frozenset(("host", "origin", "sec-fetch-site", "authorization", "x-amz-security-token", "x-amz-target",
+                   "content-type", "content-length", CALLER_HEADER))  # what is read, and decides
+
+
+class Guard:
+    """``token``: asked of every request. None: requests that name this machine as their host only."""
+
+    def __init__(self, token: str | None = None):
+        self._token = token.encode() if token else None
+
+    def check(self, headers: dict[str, str]) -> None:
+        """Raise Refusal for who may not come in. Header names in lower case."""
+        host = host_of(headers)
+        if self._token is None and host not in _LOOPBACK and host.lower() not in _LOOPBACK:
+            raise _denied("The local cloud answers to its loopback address only.")
+        # A browser tells where a page that sends a request is from; programs send neither header.
+        if "origin" in headers and headers["origin"] != f"http://{headers['host']}":
+            raise _denied("The local cloud takes no requests from web pages of others.")
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):  # another port is "same-site"
+            raise _denied("The local cloud takes no requests from web pages of others.")
+        if self._token is not None:
+            self._check_token(headers)
+
+    def _check_token(self, headers: dict[str, str]) -> None:
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        shown = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-amz-security-token", "")
+        if not secrets.compare_digest(shown.encode(), self._token):
+            if "x-amz-target" in headers or scheme.startswith("AWS4-"):
+                raise Refusal("UnrecognizedClientException", "The security token included in the request is invalid: "
+                              "this local cloud asks for its token, as AWS_SESSION_TOKEN. gtlab env shows it.")
+            raise Refusal("UnrecognizedClientException", "This local cloud asks for its token: Authorization: Bearer "
+                          "TOKEN, or X-Amz-Security-Token. gtlab env shows it.", 401)
+
+
+def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """A request's headers, their names in lower case. Raises Refusal where one that decides comes twice."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
+    if len(headers) < len(pairs):
+        names = [name.decode("latin-1") for name, _ in pairs]
+        twice = sorted(name for name in _ONCE if names.count(name) > 1)
+        if twice:
+            raise Refusal("BadRequestException", f"The header {twice[0]} came more than once.")
+    return headers
+
+
+def host_of(headers: dict[str, str]) -> str:
+    """The name by which a client calls this server, without the port. Raises Refusal where there is none."""
+    host = _name(headers.get("host", ""))
+    if host is None:
+        raise Refusal("BadRequestException", "The request needs a Host header: the name or address of this server.")
+    return host
+
+
+@functools.lru_cache(maxsize=64)
+def _name(host: str) -> str | None:
+    found = _HOST.fullmatch(host)
+    return found.group(1) if found else None
+
+
+def _denied(message: str) -> Refusal:
+    return Refusal("AccessDeniedException", message, 403)

@@ -1,0 +1,280 @@
+"""The HTTP face of the local cloud: the DynamoDB API at ``/``, the lab's own API below ``/_gtlab``.
+
+A request is held for half its caller's round trip before the operation and half after it, so that the
+operation happens when it would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import random
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+from starlette.requests import ClientDisconnect
+
+from gtlab.localcloud.disk.keeper import Keeper
+from gtlab.localcloud.model import Refusal
+from gtlab.localcloud.server import control, requests
+from gtlab.localcloud.server.access import Guard, headers_of
+from gtlab.localcloud.server.connections import Connection
+from gtlab.localcloud.server.endpoints import TIMEOUT, Endpoints
+
+log = logging.getLogger(__name__)
+_NOT_SAVED = Refusal("ServiceUnavailable", "gtlab's local cloud cannot write its state to disk. Make room, or start it "
+                     "with: gtlab up --in-memory", 503)
+MOST_AT_ONCE = 50  # deliveries that are carried out before callers get their turn again: some milliseconds' work
+SWEEP_CALLS = 16   # between two looks for garbage among what is new: half a millisecond's work
+OLDER_SWEEPS, ALL_SWEEPS = 512, 512 * 64  # of them, each so-manyth looks at what is older, too, or at all there is
+TIDY_S = 1.0       # from a change to its place among the others on disk: an item that changes often is put there once
+_METHODS = ("POST", "GET", "PATCH", "DELETE")  # what AWS's services are called by
+_JSON_TYPES = ("application/x-amz-json-1.0", "application/x-amz-json-1.1", "application/json")
+_DYNAMODB = ("dynamodb", "dynamodbstreams")
+
+
+class _Gone(Exception):
+    """The client hung up."""
+
+
+class _Down(NamedTuple):
+    """The Region that was called is down; ``outage`` is one of world.OUTAGES."""
+
+    region: str
+    outage: str
+
+
+class _Answer(NamedTuple):
+    status: int
+    body: bytes
+    type: bytes = b"application/x-amz-json-1.0"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class App:
+    """An ASGI application around one cloud and its keeper, for connections of :mod:`door`."""
+
+    def __init__(self, keeper: Keeper, instance: str, stop: Callable[[], None], guard: Guard, endpoints: Endpoints):
+        self._keeper, self._guard, self._endpoints = keeper, guard, endpoints
+        self._control = control.control(keeper, instance, stop, self.turned, endpoints.ports)
+        self._timer: asyncio.TimerHandle | None = None
+        self._waking = False
+        self._carried, self._swept = 0, 0
+        self._tidying: asyncio.TimerHandle | None = None
+
+    async def __call__(self, scope, receive, send) -> None:
+        connection = scope["extensions"]["gtlab"]
+        try:
+            headers = headers_of(scope["headers"])
+            self._guard.check(headers)
+            if scope["path"].startswith("/_gtlab/"):
+                _check_type(headers, ("application/json",))
+                await self._control(scope, receive, send)
+                return
+            answer = await self._aws(scope, headers, connection, receive)
+            if isinstance(answer, _Down):
+                answer = await _fail(answer, connection, receive)
+            await _send(connection, answer)
+        except Refusal as refusal:
+            await _send(connection, _refused(refusal))
+        except (_Gone, ClientDisconnect):
+            return
+        except asyncio.CancelledError:  # the cloud ends
+            connection.abort()
+
+    async def _aws(self, scope, headers: dict[str, str], connection: Connection, receive) -> _Answer | _Down:
+        """The answer to a call of an AWS service. Nothing of it is kept while a Region that is down lets it wait."""
+        method, target = scope["method"], scope["raw_path"].decode("ascii")
+        if target == "/" and method in ("GET", "HEAD") and "authorization" not in headers:
+            return self._down(connection.region) or _health(connection.region)
+        targeted = "x-amz-target" in headers
+        methods = ("POST",) if targeted or target == "/" else _METHODS
+        if method not in methods:
+            return _no_method(methods)
+        if targeted and target != "/":
+            raise Refusal("UnknownOperationException", f"There is nothing at {target}: operations that X-Amz-Target "
+                          "names are called at /.", 404)
+        _check_type(headers, _JSON_TYPES)
+        if scope["query_string"]:
+            target += "?" + scope["query_string"].decode("ascii")
+        call = requests.parse(headers, await _read(connection, receive), method, target)
+        if connection.region not in (None, call.region):
+            raise Refusal("InvalidSignatureException", f"Credential should be scoped to a valid Region, not "
+                          f"'{call.region}': this is the endpoint of {connection.region}.")
+        cloud = self._keeper.cloud  # a reset may put another in its place
+        away = cloud.world.round_trip_s(call.caller, call.region)
+        if away:
+            await asyncio.sleep(away / 2)
+        if down := self._down(call.region):
+            return down
+        hold = cloud.begin(call)
+        try:
+            if hold.seconds:
+                await asyncio.sleep(hold.seconds)
+                if down := self._down(call.region):
+                    return down
+            answer = self._carry_out(call)
+        finally:
+            cloud.end(hold)
+        if away:
+            await asyncio.sleep(away / 2)
+        return answer
+
+    def _down(self, region: str | None) -> _Down | None:
+        outage = region and self._keeper.cloud.world.outage(region)
+        return _Down(region, outage) if outage else None
+
+    def _carry_out(self, call: requests.Call) -> _Answer:
+        try:
+            answer = _Answer(200, self._keeper.cloud.answer(call, time.time()))
+        except Refusal as refusal:
+            answer = _refused(refusal)
+        except Exception:
+            log.exception("%s failed", call.operation)
+            answer = _refused(Refusal("ValidationException",
+                                      f"gtlab's local cloud cannot carry out this {call.operation}."))
+        finally:
+            self._carried += 1
+            if call.service in _DYNAMODB:
+                self._wake_soon()
+            else:
+                self.turned()
+        return answer if self._saved() else _refused(_NOT_SAVED)
+
+    def _saved(self) -> bool:
+        """Whether all that has happened is on disk: nobody is told of what the end of this process would undo."""
+        try:
+            if self._keeper.save():
+                self._tidy_soon()
+            return True
+        except sqlite3.Error:
+            log.exception("the state cannot be written")
+            return False
+
+    def _tidy_soon(self) -> None:
+        if self._tidying is None:
+            self._tidying = asyncio.get_running_loop().call_later(TIDY_S, self._tidy)
+
+    def _tidy(self) -> None:
+        self._tidying = None
+        try:
+            self._keeper.save()
+            self._keeper.tidy(wait=False)
+        except sqlite3.Error:
+            log.exception("the state cannot be tidied")
+
+    def turned(self) -> None:
+        """The world may have changed: its endpoints follow."""
+        self._endpoints.follow(self._keeper.cloud.world)
+        self.wake()
+
+    def _wake_soon(self) -> None:
+        """Look what is due once the answer is out, if nothing keeps it: whoever waits for it need not wait for that
+        too."""
+        if not self._waking:
+            self._waking = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        self._waking = False
+        cloud = self._keeper.cloud
+        if cloud.unsettled or cloud.next_due() <= time.time():
+            self._tick()
+        else:
+            self.wake()
+        if self._carried >= SWEEP_CALLS:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Look for garbage, a little at a time and while nobody waits for an answer. Left to itself Python looks once
+        the new objects outnumber those that went by thousands: where as many come as go (events, records) that is after
+        a long while, and takes many milliseconds."""
+        self._carried = 0
+        self._swept += 1
+        gc.collect(2 if self._swept % ALL_SWEEPS == 0 else 1 if self._swept % OLDER_SWEEPS == 0 else 0)
+
+    def wake(self) -> None:
+        """Have the loop tick the cloud when something is due."""
+        loop, due = asyncio.get_running_loop(), self._keeper.cloud.next_due()
+        at = loop.time() + max(0.0, due - time.time())
+        if self._timer is None or self._timer.cancelled() or at < self._timer.when():
+            if self._timer:
+                self._timer.cancel()
+            self._timer = loop.call_at(at, self._tick)
+
+    def _tick(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        try:
+            self._keeper.cloud.tick(time.time())
+        except Exception:
+            log.exception("a tick failed")
+        self._saved()  # now: the next answer, which may tell of it, would have to wait
+        self.turned()
+
+
+def _no_method(methods: tuple[str, ...]) -> _Answer:
+    allowed = ", ".join(methods)
+    refused = _refused(Refusal("MethodNotAllowedException", f"Here one sends {allowed}.", 405))
+    return refused._replace(headers=((b"allow", allowed.encode()),))
+
+
+def _check_type(headers: dict[str, str], types: tuple[str, ...]) -> None:
+    """A body of another type may be a web page's form, which browsers send without asking anybody."""
+    given = headers.get("content-type")
+    if given is None:
+        empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+    else:
+        empty = given in types or given.partition(";")[0].strip().lower() in types
+    if not empty:
+        raise Refusal("UnsupportedMediaTypeException", f"A request with a body needs a Content-Type of "
+                      f"{' or '.join(types)}.", 415)
+
+
+def _health(region: str | None) -> _Answer:
+    return _Answer(200, f"healthy: gtlab local cloud{', ' + region if region else ''}\n".encode(), b"text/plain")
+
+
+async def _fail(down: _Down, connection: Connection, receive) -> _Answer:
+    if down.outage == "error":
+        return _refused(Refusal("ServiceUnavailable", "The service is currently unavailable: the local cloud simulates "
+                                f"an outage of {down.region}.", 503))
+    if down.outage == TIMEOUT:
+        connection.hold(down.region)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    connection.abort()
+    raise _Gone
+
+
+async def _read(connection: Connection, receive) -> bytes:
+    body = connection.whole_body()
+    if body is not None:
+        return body
+    parts, more = [], True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":  # a part of a request is no request
+            raise _Gone
+        parts.append(message["body"])
+        more = message["more_body"]
+    return b"".join(parts)
+
+
+def _refused(refusal: Refusal) -> _Answer:
+    asks = ((b"www-authenticate", b"Bearer"),) if refusal.status == 401 else ()
+    return _Answer(refusal.status, json.dumps(refusal.body()).encode(), headers=asks)
+
+
+async def _send(connection: Connection, answer: _Answer) -> None:
+    lines = (b"content-type: %b\r\ncontent-length: %d\r\nx-amz-crc32: %d\r\nx-amzn-requestid: %052X\r\n" % (
+        answer.type, len(answer.body), zlib.crc32(answer.body), random.getrandbits(208)))
+    for header in answer.headers:
+        lines += b"%b: %b\r\n" % header
+    await connection.answer(answer.status, lines, answer.body)

@@ -1,0 +1,360 @@
+"""One connection of a client's: how much it may send, how long it may take, and how it is dropped.
+
+uvicorn's own connection has no limits: a client could fill the memory with a header, or keep a connection for ever
+by sending a byte a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import socket
+import types
+from collections.abc import Coroutine, Generator
+from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from gtlab.localcloud.model import Refusal
+
+_TARGET = re.compile(rb"/(?:[!-$&-~]|%[0-9A-Fa-f]{2})*")  # a path with its query string, as a client may write it
+_SHORT_BYTES = 16 * 1024  # of a body: far below what uvicorn takes for so much that it stops reading
+_IDLE, _HEAD, _BODY = "idle", "head", "body"  # what is awaited: a request, the end of its headers, of its body
+
+
+class Limits(NamedTuple):
+    """What one connection, or all of them together, may do."""
+
+    head_bytes: int = 32 * 1024         # request line and headers; an AWS session token alone may have 4 KiB
+    headers: int = 100
+    body_bytes: int = 16 * 1024 * 1024  # the service's limit for a request
+    head_s: float = 10.0                # from a request's first byte to the end of its headers
+    body_s: float = 30.0                # from there to its end
+    idle_s: float = 75.0                # between requests, and before the first
+    linger_s: float = 2.0               # how long what a refused client still sends is thrown away, so that it can read
+    connections: int = 4096
+
+
+class _Fault(Exception):
+    """Ends the parsing of a request that is refused."""
+
+
+class Connection(HttpToolsProtocol):
+    """``region``: the Region whose own port it came in by; None at the port of all. The application finds this object
+    as ``scope["extensions"]["gtlab"]``."""
+
+    def __init__(self, *args, limits: Limits, region: str | None = None, **options):
+        super().__init__(*args, **options)
+        self.region, self.held_for = region, None
+        self._limits = limits
+        self._seconds = {_IDLE: limits.idle_s, _HEAD: limits.head_s, _BODY: limits.body_s}
+        self._stage = _IDLE
+        self._timed, self._deadline = None, 0.0  # the stage whose time runs, and its end
+        self._fed = 0               # bytes of the request that is coming, so far on the wire
+        self._piece = 0             # bytes at hand that belong to no earlier request
+        self._offers = False        # the request offers to speak another protocol
+        self._refusal: Refusal | None = None
+        self._deaf = False          # what comes is thrown away
+        self._running = None        # the request that the application has
+        self._short = False         # the request that is coming is given to the application when all of it is there
+        self._held_back = None      # what is given to it then
+        self._timer: asyncio.TimerHandle | None = None
+
+    # For the application
+
+    def hold(self, region: str) -> None:
+        """Never answer: the connection stays until the client hangs up or :meth:`abort`, and costs nothing more."""
+        self.held_for, self._deaf = region, True
+
+    def abort(self) -> None:
+        """Drop the connection, whatever was still to be said."""
+        self._deaf = True
+        self._disconnect()
+        with contextlib.suppress(OSError):  # the client sees it at once, not only when the event loop comes to it
+            self.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        self.transport.abort()
+
+    def whole_body(self) -> bytes | None:
+        """The body of the request that the application has; None while it is still coming."""
+        cycle = self._running
+        return None if cycle.more_body or cycle.disconnected else bytes(cycle.body)
+
+    async def answer(self, status: int, headers: bytes, body: bytes) -> None:
+        """Send a whole answer to the request that the application has; its headers as lines. ASGI's two messages would
+        be two pieces on the wire, and wake the client twice."""
+        cycle = self._running
+        if self.flow.write_paused and not cycle.disconnected:
+            await self.flow.drain()
+        if cycle.disconnected:
+            return
+        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        if not cycle.keep_alive:
+            lines.append(b"connection: close\r\n")
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        self.transport.write(b"".join([STATUS_LINE[status], *lines, headers, b"\r\n",
+                                       b"" if cycle.scope["method"] == "HEAD" else body]))
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+
+    # For the server
+
+    def shutdown(self) -> None:
+        if self.held_for or (self._running and self._running.response_started):  # a stream of events has no end
+            self.abort()
+        else:
+            super().shutdown()
+
+    def connection_made(self, transport) -> None:
+        super().connection_made(transport)
+        if len(self.connections) > self._limits.connections:
+            self.abort()
+        else:
+            self._watch(_IDLE)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._stop_timer()
+        self._disconnect()
+        self.scope = self._held_back = None  # they hold this object: memory would wait for the garbage collector
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        self._piece = len(data)
+        if self._stage is not _IDLE:
+            self._fed += len(data)
+        try:
+            self._feed(data)
+            self._check_fed()
+        except (httptools.HttpParserError, _Fault):
+            self._refuse(self._refusal or _malformed("The request is not HTTP/1.1 as RFC 9112 has it."))
+            return
+        answers = self._running is not None and not self._running.response_complete
+        self._watch(None if answers and self._stage is _IDLE else self._stage)
+
+    def _feed(self, data: bytes) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._head_without_offer() + data[upgrade.args[0]:]
+
+    def _head_without_offer(self) -> bytes:
+        """An offer to speak something else is declined by silence; the parser takes the body for that something's."""
+        self._offers = False
+        kept = [name + b": " + value + b"\r\n" for name, value in self.headers
+                if name not in (b"connection", b"upgrade")]
+        return b"".join([self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n", *kept, b"\r\n"])
+
+    def _check_fed(self) -> None:
+        """A part of a header line is buffered before the parser tells of it; chunks may come without end."""
+        limits = self._limits
+        if self._stage is _HEAD and self._fed > limits.head_bytes:
+            self._fault(_too_long_a_head(limits))
+        if self._stage is _BODY and self._fed > limits.body_bytes + limits.head_bytes:
+            self._fault(_too_large(limits))
+
+    # What the parser tells
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {"gtlab": self}
+        self._stage = _HEAD
+        self._fed = self._piece
+
+    def on_headers_complete(self) -> None:
+        if self.parser.get_http_version() not in ("1.1", "1.0"):
+            self._fault(_malformed("The local cloud speaks HTTP/1.1."))
+        self._check_head()
+        if self.url != b"/":
+            self._check_target()
+        fields = dict(self.headers)
+        length = int(fields.get(b"content-length", 0))  # that comes once, or the parser has refused it
+        if length > self._limits.body_bytes:
+            self._fault(_too_large(self._limits))
+        if b"upgrade" in fields and b"websocket" in fields[b"upgrade"].lower():
+            self._fault(_malformed("The local cloud has no WebSockets. Its events come as server-sent events: "
+                                   "GET /_gtlab/v1/events with Accept: text/event-stream."))
+        if self.parser.get_method() == b"CONNECT":  # an offer by itself: declined, it would come again
+            self._fault(_malformed("The local cloud is no proxy."))
+        self._offers = self.parser.should_upgrade()
+        if not self._offers:
+            self._stage = _BODY
+            self._short = 0 < length < _SHORT_BYTES and not self.expect_100_continue and not _is_own_api(self.url)
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if not self._offers:
+            super().on_message_complete()
+            self._stage = _IDLE
+            self._piece = 0
+            self._timed = None
+            if self._held_back:
+                held_back, self._held_back = self._held_back, None
+                self._start_now(*held_back)
+
+    def on_response_complete(self) -> None:
+        """As uvicorn has it, but for its timer, which would be another one for each request."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._stage is _IDLE:
+            self._timed = None
+            self._watch(_IDLE)
+
+    def _check_head(self) -> None:
+        limits, headers = self._limits, self.headers
+        # What came so far, of which the head is a part, is mostly less than that already.
+        if (self._fed > limits.head_bytes
+                and len(self.url) + sum([len(name) + len(value) + 4 for name, value in headers]) > limits.head_bytes):
+            self._fault(_too_long_a_head(limits))
+        if len(headers) > limits.headers:
+            self._fault(Refusal("RequestHeaderFieldsTooLargeException", f"A request may have {limits.headers} headers.",
+                                431))
+
+    def _check_target(self) -> None:
+        if not _TARGET.fullmatch(self.url):
+            self._fault(_malformed("The request's target is a path that begins with / and holds ASCII and %XX escapes "
+                                   "only."))
+        try:
+            path = unquote_to_bytes(self.url.partition(b"?")[0]).decode()
+        except UnicodeDecodeError:
+            path = "\0"
+        if "\0" in path:
+            self._fault(_malformed("The request's path is not UTF-8 text without NUL."))
+
+    def _fault(self, refusal: Refusal) -> None:
+        self._refusal = refusal
+        raise _Fault
+
+    # What uvicorn does with it
+
+    def _start_asgi_task(self, cycle, app) -> None:
+        self._running = cycle
+        if self._short and cycle is self.cycle and self._stage is _BODY:
+            self._held_back = (cycle, app)
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _start_now(self, cycle, app) -> None:
+        """Run the application as far as it comes without waiting, which mostly is to its end; a task, and another turn
+        of the event loop, would take as long as all that it does. The lab's own API, whose library asks for the task in
+        which it runs, is not called so."""
+        coroutine = cycle.run_asgi(app)
+        try:
+            awaited = coroutine.send(None)
+        except StopIteration:
+            return
+        task = self.loop.create_task(_rest_of(coroutine, awaited))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    def _watch(self, stage: str | None) -> None:
+        """Have the time of a stage run; None: of none."""
+        if stage is self._timed:
+            return
+        self._timed = stage
+        if stage is None:
+            return
+        self._deadline = self.loop.time() + self._seconds[stage]
+        # One timer serves many requests: mostly it is due before, and looks then how long it has still to wait.
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._set_timer(self._deadline)
+
+    def _set_timer(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_at(at, self._look_at_the_time)
+
+    def _stop_timer(self) -> None:
+        self._timed = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look_at_the_time(self) -> None:
+        self._timer = None
+        if self._timed is not None:
+            if self.loop.time() < self._deadline:
+                self._set_timer(self._deadline)
+            else:
+                self._too_slow()
+
+    def _too_slow(self) -> None:
+        stage, self._timed = self._timed, None
+        if self.flow.read_paused:  # it is we who keep the client waiting
+            self._watch(stage)
+        elif stage is _IDLE:
+            self.transport.close()
+        else:
+            self._refuse(Refusal("RequestTimeoutException",
+                                 f"The request's {stage} did not come within {self._seconds[stage]:g} s.", 408))
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer, if an answer can stand here, and close."""
+        running = self._running
+        mine = self._stage is _BODY and running is self.cycle
+        can_answer = not running.response_started if mine else running is None or running.response_complete
+        self._deaf = True
+        self._stop_timer()
+        self._disconnect()
+        if not can_answer or self.transport.is_closing():
+            self.transport.close()
+            return
+        body = json.dumps(refusal.body()).encode()
+        self.transport.write(b"".join([
+            STATUS_LINE[refusal.status], b"content-type: application/x-amz-json-1.0\r\nconnection: close\r\n",
+            b"content-length: %d\r\n\r\n" % len(body), body]))
+        self.transport.write_eof()
+        self.flow.resume_reading()  # closed with bytes unread, the client would be reset before it reads the answer
+        self._timer = self.loop.call_later(self._limits.linger_s, self.transport.abort)
+
+    def _disconnect(self) -> None:
+        """Nobody waits for an answer any more: let the application know, whichever request it has."""
+        if self._running and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+        self.pipeline.clear()
+
+
+@types.coroutine
+def _rest_of(coroutine: Coroutine, awaited: Any) -> Generator:
+    """What is left of a coroutine that was run until it awaited something."""
+    while True:
+        try:
+            sent = yield awaited
+        except BaseException as error:
+            step, given = coroutine.throw, error
+        else:
+            step, given = coroutine.send, sent
+        try:
+            awaited = step(given)
+        except StopIteration as end:
+            return end.value
+
+
+def _is_own_api(target: bytes) -> bool:
+    return target.startswith(b"/_gtlab")
+
+
+def _malformed(message: str) -> Refusal:
+    return Refusal("BadRequestException", message)
+
+
+def _too_large(limits: Limits) -> Refusal:
+    return Refusal("RequestEntityTooLargeException", f"A request may have {limits.body_bytes} bytes.", 413)
+
+
+def _too_long_a_head(limits: Limits) -> Refusal:
+    return Refusal("RequestHeaderFieldsTooLargeException",
+                   f"A request's first line and headers may have {limits.head_bytes} bytes.", 431)

@@ -1,0 +1,159 @@
+"""The server process. ``gtlab up`` starts it and knows its state folder."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import functools
+import gc
+import json
+import logging
+import os
+import secrets
+import socket
+import sqlite3
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import uvicorn
+from filelock import FileLock, Timeout
+
+from gtlab.contract import (
+    FACES,
+    LOCK_FILE,
+    LOOPBACK,
+    NETWORKS,
+    PROCESS_FILE,
+    STATE_FILE,
+    TOKEN_VARIABLE,
+    Exit,
+)
+from gtlab.localcloud.disk.keeper import keep
+from gtlab.localcloud.server.access import Guard
+from gtlab.localcloud.server.app import MOST_AT_ONCE, App
+from gtlab.localcloud.server.connections import Connection, Limits
+from gtlab.localcloud.server.endpoints import Endpoints, NoAddress, listen
+
+_Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+def main() -> int:
+    options = _options()
+    home = options.home
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("dynamodb").setLevel(logging.ERROR)  # the engine's: it tells of every expression that it refuses
+    try:
+        with FileLock(home / LOCK_FILE, timeout=0):  # held as long as this cloud lives
+            return asyncio.run(_serve(options, home / PROCESS_FILE))
+    except Timeout:
+        return Exit.ALREADY_RUNS
+    except NoAddress:
+        return Exit.NO_ADDRESS
+    except sqlite3.OperationalError as error:
+        logging.getLogger(__name__).error("%s: %s", home / STATE_FILE, error)
+        return Exit.DISK
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m gtlab.localcloud")
+    parser.add_argument("--home", type=Path, required=True, help="state folder")
+    parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--listen", metavar="ADDRESS", help="of this machine; a token is asked of everybody then")
+    parser.add_argument("--network", choices=NETWORKS, help="default: as it was, at first realistic")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--legacy-api", choices=FACES, help="default: as it was, at first historic")
+    parser.add_argument("--in-memory", action="store_true", help="keep nothing")
+    parser.add_argument("--limits", type=json.loads, default={}, help=argparse.SUPPRESS)  # for tests: door.Limits
+    return parser.parse_args()
+
+
+class _Before(msgspec.Struct):
+    """What the last cloud of this home left in its state file, as far as the next one goes by it."""
+
+    port: _Port = 0
+    endpoints: dict[str, _Port] = {}
+    token: str | None = None
+
+
+class _Server(uvicorn.Server):
+    """Ends with the Regions' own ports."""
+
+    def __init__(self, config: uvicorn.Config, endpoints: Endpoints):
+        super().__init__(config)
+        self._endpoints = endpoints
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._endpoints.close()
+        await super().shutdown(sockets)
+
+
+async def _serve(options: argparse.Namespace, state: Path) -> int:
+    before, address = _before(state), options.listen or LOOPBACK
+    listener = listen(address, options.port or before.port)
+    if listener is None and not options.port:
+        listener = listen(address, 0)
+    if listener is None:
+        return Exit.PORT_IN_USE
+    limits = Limits(**{"connections": _room_for(Limits().connections)} | options.limits)
+    endpoints = Endpoints(address, before.endpoints, connections=lambda: server.server_state.connections,
+                          connection=lambda region: Connection(config=config, server_state=server.server_state,
+                                                               app_state={}, limits=limits, region=region))
+    instance = secrets.token_hex(8)
+    token = (os.environ.get(TOKEN_VARIABLE) or before.token or secrets.token_urlsafe(24)) if options.listen else None
+    keeper = keep(None if options.in_memory else options.home / STATE_FILE,
+                  options.network, options.seed, options.legacy_api, most_at_once=MOST_AT_ONCE)
+    app = App(keeper, instance, lambda: setattr(server, "should_exit", True), Guard(token), endpoints)
+    config = uvicorn.Config(
+        app, http=functools.partial(Connection, limits=limits), ws="none", lifespan="off", log_level="warning",
+        access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=2, backlog=2048)
+    server = _Server(config, endpoints)
+    app.turned()
+    _prefer_answers()
+    _write(state, {"instance": instance, "pid": os.getpid(), "port": listener.getsockname()[1],
+                   "started": time.time(), "address": address, "token": token, "endpoints": endpoints.ports})
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        keeper.close()
+    return 0
+
+
+def _prefer_answers() -> None:
+    """Have Python wait for less while somebody waits for an answer."""
+    sys.setswitchinterval(0.0005)  # the thread that writes to disk gives way sooner
+    gc.freeze()                    # what there is from the start stays, and need not be looked at again and again
+    gc.set_threshold(10_000, 20, 50)  # most of what is made is kept (items, records, events), and is no rubbish
+
+
+def _before(state: Path) -> _Before:
+    try:
+        return msgspec.json.decode(state.read_bytes(), type=_Before)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return _Before()
+
+
+def _room_for(connections: int) -> int:
+    """How many connections this process may have: each is an open file. Asks the system for more, if need be."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return connections
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return connections if soft == resource.RLIM_INFINITY else min(connections, soft // 2)
+
+
+def _write(path: Path, content: dict) -> None:
+    """Whole or not at all: a reader never sees half a file. For its owner's eyes: it may hold a token."""
+    draft = path.with_suffix(".tmp")
+    draft.unlink(missing_ok=True)
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(content, file)
+    draft.replace(path)
+

@@ -1,0 +1,329 @@
+"""From an HTTP request to a call: whose, in which Region, which operation, with what input.
+
+The shapes of inputs are those of botocore's own model of the API, so that a value of the wrong
+type is refused here, in the service's form, and never reaches the engine.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import re
+from dataclasses import dataclass, field
+from typing import Annotated, Any, NamedTuple, NotRequired, Required, TypedDict
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+from botocore.loaders import Loader
+from botocore.model import ServiceModel, Shape
+
+from gtlab import regions
+from gtlab.contract import ACCOUNT, CALLER_HEADER, DEFAULT_ACCOUNT
+from gtlab.localcloud.model import Call, Refusal, invalid
+
+# Prefix of X-Amz-Target → botocore's name of the service.
+_TARGETS = {"DynamoDB_20120810": "dynamodb", "DynamoDBStreams_20120810": "dynamodbstreams",
+            "AnyScaleFrontendService": "application-autoscaling", "GraniteServiceVersion20100801": "cloudwatch"}
+# Services that are called by method and path (rest-json): their names in the credential scope, and botocore's.
+_REST = ("fis",)
+_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")  # how large is the engine's matter
+_TYPED_DEPTH = 7  # enough for the attributes of a batch's items; documents in attributes are looked at one by one
+_MOST_LEVELS = 32  # of lists and maps within one another, in an attribute; the engine takes one less
+
+
+@functools.cache
+def model(service: str) -> ServiceModel:
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
+
+
+@functools.cache
+def operations(service: str) -> frozenset[str]:
+    return frozenset(model(service).operation_names)
+
+
+def parse(headers: dict[str, str], body: bytes, method: str = "POST", target: str = "/") -> Call:
+    """The call that a request makes; raises Refusal where it makes none. Header names in lower case; ``target`` is
+    the path as it came, with its query string."""
+    authorization = headers.get("authorization", "")
+    scope = _CREDENTIAL.search(authorization) if "x-amz-target" not in headers else None
+    if scope and scope.group(4) in _REST:
+        service = scope.group(4)
+        account, region = _identity(authorization)
+        operation, data = _rest(service, body, method, target)
+    else:
+        service, operation = _targeted(headers.get("x-amz-target", ""))
+        account, region = _identity(authorization)
+        decoder = _decoder(service, operation)
+        try:
+            data = decoder.decode(body) if decoder else None
+        except (ValueError, RecursionError):
+            data = None
+        if data is not None:
+            return Call(account, region, service, operation, data, caller_of(headers))
+        data = _json(body)
+    check_input(service, operation, data)
+    return Call(account, region, service, operation, data, caller_of(headers))
+
+
+def caller_of(headers: dict[str, str]) -> str | None:
+    caller = headers.get(CALLER_HEADER)
+    if caller is not None and caller not in regions.REGIONS:
+        raise invalid(f"The {CALLER_HEADER} header names no AWS Region that gtlab knows: {caller}")
+    return caller
+
+
+@functools.lru_cache(maxsize=256)
+def _targeted(target: str) -> tuple[str, str]:
+    """The service and the operation that X-Amz-Target names."""
+    prefix, _, operation = target.partition(".")
+    service = _TARGETS.get(prefix)
+    if service is None or operation not in operations(service):
+        raise Refusal("UnknownOperationException", "")
+    return service, operation
+
+
+def _identity(authorization: str) -> tuple[str, str]:
+    """Account and Region out of the signature's credential scope. Signatures are not verified."""
+    same = authorization.partition(", SignedHeaders=")[0]  # in a client's requests; a signature of its own has each
+    return _identity_of(same if "Credential=" in same else authorization)
+
+
+@functools.lru_cache(maxsize=256)
+def _identity_of(authorization: str) -> tuple[str, str]:
+    if not authorization:
+        raise Refusal("MissingAuthenticationTokenException", "Request is missing Authentication Token")
+    found = _CREDENTIAL.search(authorization)
+    if not found:
+        raise Refusal("IncompleteSignatureException",
+                      "Authorization header requires 'Credential' parameter of the form "
+                      "KEY/DATE/REGION/dynamodb/aws4_request.")
+    key, _, region, _ = found.groups()
+    if region not in regions.REGIONS:
+        raise Refusal("InvalidSignatureException",
+                      f"Credential should be scoped to a valid Region, not '{region}'. "
+                      f"The local cloud has: {', '.join(sorted(regions.REGIONS))}.")
+    return (key if ACCOUNT.fullmatch(key) else DEFAULT_ACCOUNT), region
+
+
+class _Route(NamedTuple):
+    method: str
+    path: tuple[str, ...]    # its parts; a label as {name}
+    operation: str
+
+
+@functools.cache
+def _routes(service: str) -> tuple[_Route, ...]:
+    models = (model(service).operation_model(name) for name in model(service).operation_names)
+    return tuple(_Route(each.http["method"], tuple(each.http["requestUri"].strip("/").split("/")), each.name)
+                 for each in models)
+
+
+def _rest(service: str, body: bytes, method: str, target: str) -> tuple[str, dict]:
+    """Which operation a method and a path mean, and its input: from the path, the query string and the body."""
+    path, _, query = target.partition("?")
+    parts = tuple(path.strip("/").split("/"))
+    fitting = ((route.operation, _labels(route.path, parts)) for route in _routes(service) if route.method == method)
+    operation, labels = next((found for found in fitting if found[1] is not None), (None, None))
+    if operation is None:
+        raise Refusal("UnknownOperationException", f"{method} {path} is no operation of {service}.", 404)
+    shape = model(service).operation_model(operation).input_shape
+    asked, data = parse_qs(query, keep_blank_values=True), _json(body)
+    for name, member in shape.members.items():
+        wire_name = member.serialization.get("name", name)
+        place = member.serialization.get("location")
+        if place is not None:
+            data.pop(name, None)  # what belongs elsewhere is not read from the body
+        if place == "uri":
+            data[name] = labels[wire_name]
+        elif place == "querystring" and wire_name in asked:
+            data[name] = _from_query(wire_name, asked[wire_name], member)
+    return operation, data
+
+
+def _labels(template: tuple[str, ...], parts: tuple[str, ...]) -> dict[str, str] | None:
+    """The values of a path's labels; None where it is another path."""
+    if len(template) != len(parts):
+        return None
+    found = {}
+    for wanted, part in zip(template, parts, strict=True):
+        if wanted.startswith("{") and part:
+            found[wanted.strip("{}")] = unquote(part)
+        elif wanted != part:
+            return None
+    return found
+
+
+def _from_query(name: str, values: list[str], shape: Shape) -> Any:
+    if shape.type_name == "list":
+        return values
+    if shape.type_name != "integer":
+        return values[0]
+    if not re.fullmatch(r"-?[0-9]{1,9}", values[0]):
+        raise Refusal("SerializationException", f"STRING_VALUE can not be converted to Integer at '{name}'")
+    return int(values[0])
+
+
+def _json(body: bytes) -> dict:
+    try:
+        data = msgspec.json.decode(body or b"{}")  # stricter than json, and a fraction of its time
+    except (ValueError, RecursionError):
+        raise Refusal("SerializationException", "The request body is not valid JSON.") from None
+    if not isinstance(data, dict):
+        raise Refusal("SerializationException", "The request body must be a JSON object.")
+    return data
+
+
+# Python type(s) of each kind of shape, as JSON brings it. bool is an int in Python, hence the care below.
+_KINDS: dict[str, tuple[type, ...]] = {
+    "string": (str,), "blob": (str,), "boolean": (bool,), "integer": (int,), "long": (int,),
+    "float": (int, float), "double": (int, float), "timestamp": (int, float),
+    "list": (list,), "map": (dict,), "structure": (dict,),
+}
+
+
+@dataclass
+class _Plan:
+    """What a shape of the model asks for. Shapes have names, and plans stand for them: a model makes its shapes anew
+    wherever they occur."""
+
+    kind: str
+    types: tuple[type, ...]
+    required: frozenset[str]
+    is_number: bool            # a number that is written as a string
+    is_text: bool              # any string will do
+    is_value: bool             # an attribute's value
+    members: dict[str, _Plan] = field(default_factory=dict)  # of a structure
+    inner: _Plan | None = None                               # of a list's members, or of a map's values
+
+
+_plans: dict[tuple[str, str], _Plan] = {}
+
+
+def _plan(service: str, shape: Shape) -> _Plan:
+    plan = _plans.get((service, shape.name))
+    if plan is None:
+        kind = shape.type_name
+        required = frozenset(shape.required_members if kind == "structure" else ())
+        is_number = shape.name == "NumberAttributeValue"
+        plan = _plans[service, shape.name] = _Plan(kind, _KINDS[kind], required, is_number,
+                                                   kind == "string" and not is_number,
+                                                   shape.name == "AttributeValue")
+        if kind == "structure":  # after it is known: an attribute's value may hold others
+            plan.members = {name: _plan(service, member) for name, member in shape.members.items()}
+        elif kind in ("list", "map"):
+            plan.inner = _plan(service, shape.member if kind == "list" else shape.value)
+    return plan
+
+
+@functools.cache
+def _plan_of(service: str, operation: str) -> _Plan | None:
+    shape = model(service).operation_model(operation).input_shape
+    return _plan(service, shape) if shape else None
+
+
+@functools.cache
+def _decoder(service: str, operation: str) -> msgspec.json.Decoder | None:
+    """Decodes an input that is as the model has it, in a fraction of the time that :func:`check_input` takes. It fails
+    at whatever is to be refused, mended or looked at further, which is told then."""
+    shape = model(service).operation_model(operation).input_shape
+    return msgspec.json.Decoder(_type(shape, _TYPED_DEPTH)) if shape else None
+
+
+def _type(shape: Shape, depth: int) -> Any:
+    """A shape as a type of msgspec's, down to a depth: deeper nothing fits."""
+    kind = shape.type_name
+    if shape.name == "NumberAttributeValue":
+        return Annotated[str, msgspec.Meta(pattern=rf"^(?:{_NUMBER.pattern})\Z")]
+    if depth == 0 and kind in ("list", "map", "structure"):
+        return msgspec.UnsetType  # which no JSON is
+    if kind == "list":
+        return list[_type(shape.member, depth - 1)]
+    if kind == "map":
+        return dict[str, _type(shape.value, depth - 1)]
+    if kind == "structure":
+        return TypedDict(shape.name, {name: (Required if name in shape.required_members else NotRequired)[
+            _type(member, depth - 1)] for name, member in shape.members.items()})
+    return functools.reduce(operator.or_, _KINDS[kind])
+
+
+def check_input(service: str, operation: str, data: dict) -> None:
+    """Refuse what is not of the model's types, and what lacks a required member; drop what the model does not know."""
+    plan = _plan_of(service, operation)
+    if plan is not None:
+        _check(data, plan, None, 0)
+
+
+_Path = tuple["_Path", str] | None  # the way to a value, from its end: put together only where it is told
+
+
+def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
+    """``depth``: of the attribute values around this one."""
+    kind = plan.kind
+    if not isinstance(value, plan.types) or (value is True or value is False) != (kind == "boolean"):
+        told = _told(path)
+        raise Refusal("SerializationException", f"{_json_kind(value)} can not be converted to {_wanted(kind)}"
+                      + (f" at '{told}'" if told else ""))
+    if plan.is_number:
+        if not _NUMBER.fullmatch(value):
+            raise invalid(f"The parameter cannot be converted to a numeric value: {value}")
+    elif kind == "structure":
+        _check_members(value, plan, path, depth)
+    elif kind in ("list", "map") and plan.inner.is_value and depth > _MOST_LEVELS:
+        raise invalid("Nesting Levels have exceeded supported limits")
+    elif kind == "list":
+        for at, item in enumerate(value, start=1):
+            _check(item, plan.inner, (path, f"{at}.member"), depth)
+    elif kind == "map":
+        inner = plan.inner
+        for key, item in value.items():
+            if not _is_one_text(item, inner):
+                _check(item, inner, (path, f"{key}.member"), depth)
+
+
+def _is_one_text(value: Any, plan: _Plan) -> bool:
+    """Whether a value is a structure of one member, a text, as most attributes' values are: it needs no more checks."""
+    if plan.kind != "structure" or plan.required or type(value) is not dict or len(value) != 1:
+        return False
+    (name, given), = value.items()
+    return type(given) is str and name in plan.members and plan.members[name].is_text
+
+
+def _check_members(value: dict, plan: _Plan, path: _Path, depth: int) -> None:
+    members = plan.members
+    if None in value.values() or not members.keys() >= value.keys():
+        for name in [name for name, given in value.items() if given is None or name not in members]:
+            del value[name]  # to the service, JSON null is an absent member, and one that it does not know is not there
+    if not plan.required <= value.keys():
+        missing = [name for name in members if name in plan.required and name not in value]
+        raise invalid(_constraints([f"Value null at '{_told((path, name))}' failed to satisfy constraint: "
+                                    "Member must not be null" for name in missing]))
+    for name, given in value.items():
+        member = members[name]
+        if type(given) is not str or not member.is_text:  # most are
+            _check(given, member, (path, name), depth + plan.is_value)
+
+
+def _told(path: _Path) -> str:
+    """A path as the service writes it: names begin in lower case."""
+    parts = []
+    while path is not None:
+        path, part = path
+        parts.append(part if part.endswith(".member") else part[:1].lower() + part[1:])
+    return ".".join(reversed(parts))
+
+
+def _constraints(failures: list[str]) -> str:
+    errors = "error" if len(failures) == 1 else "errors"
+    return f"{len(failures)} validation {errors} detected: " + "; ".join(failures)
+
+
+def _json_kind(value: Any) -> str:
+    names = {dict: "MAP_VALUE", list: "LIST_VALUE", str: "STRING_VALUE", bool: "TRUE_VALUE" if value else
+             "FALSE_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE"}
+    return names.get(type(value), "NULL_VALUE")
+
+
+def _wanted(kind: str) -> str:
+    return {"structure": "a structure", "list": "a list", "map": "a map", "string": "String", "blob": "Blob",
+            "boolean": "Boolean", "integer": "Integer", "long": "Long"}.get(kind, "a number")

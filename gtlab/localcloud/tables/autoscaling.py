@@ -1,0 +1,144 @@
+"""Application Auto Scaling, as much of it as a global table with provisioned capacity needs.
+
+Targets and policies are kept and shown; nothing is scaled by them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from gtlab.localcloud import engine
+from gtlab.localcloud.model import Refusal, TableId, invalid
+
+TABLE_WRITES, INDEX_WRITES = "dynamodb:table:WriteCapacityUnits", "dynamodb:index:WriteCapacityUnits"
+_DIMENSIONS = (TABLE_WRITES, INDEX_WRITES, "dynamodb:table:ReadCapacityUnits", "dynamodb:index:ReadCapacityUnits")
+_ROLE = "arn:aws:iam::{account}:role/aws-service-role/dynamodb.application-autoscaling.amazonaws.com/" \
+        "AWSServiceRoleForApplicationAutoScaling_DynamoDBTable"
+
+
+@dataclass
+class _Target:
+    described: dict
+    policies: dict[str, dict] = field(default_factory=dict)
+
+
+Saved = list[tuple[tuple[str, str, str, str], _Target]]
+
+
+class AutoScaling:
+    """Scalable targets by account, Region, resource and dimension."""
+
+    def __init__(self) -> None:
+        self._targets: dict[tuple[str, str, str, str], _Target] = {}
+
+    # What is kept
+
+    def saved(self) -> Saved:
+        return list(self._targets.items())
+
+    def restore(self, kept: Saved) -> None:
+        self._targets = dict(kept)
+
+    # What the rest of the cloud asks
+
+    def scales_writes(self, table: TableId) -> bool:
+        """Whether a table is on demand, or has a scaling policy for its write capacity."""
+        return _on_demand(table) or self._has_policy(table, f"table/{table.name}", TABLE_WRITES)
+
+    def scales_index_writes(self, table: TableId) -> bool:
+        return _on_demand(table) or all(
+            self._has_policy(table, f"table/{table.name}/index/{index['IndexName']}", INDEX_WRITES)
+            for index in engine.schema(table)["GlobalSecondaryIndexes"])
+
+    def copy(self, source: TableId, there: TableId) -> None:
+        """A replica scales its writes as its source does."""
+        for (account, region, resource, dimension), target in list(self._targets.items()):
+            if ((account, region) == source[:2] and dimension in (TABLE_WRITES, INDEX_WRITES)
+                    and resource.split("/")[1] == source.name):
+                self._targets[account, there.region, resource, dimension] = _Target(
+                    dict(target.described), dict(target.policies))
+
+    def _has_policy(self, table: TableId, resource: str, dimension: str) -> bool:
+        target = self._targets.get((table.account, table.region, resource, dimension))
+        return bool(target and target.policies)
+
+    # The API's operations: (account, region, input, now) → output
+
+    def register(self, account: str, region: str, data: dict, now: float) -> dict:
+        key = _key(account, region, data)
+        table = TableId(account, region, data["ResourceId"].split("/")[1])
+        if not engine.exists(table):
+            raise invalid(f"ResourceId not found for service namespace dynamodb: {data['ResourceId']}")
+        known = self._targets.get(key)
+        if known is None and not {"MinCapacity", "MaxCapacity"} <= set(data):
+            raise invalid("MinCapacity and MaxCapacity are required to register a new scalable target")
+        described = (known.described if known else {"CreationTime": now}) | {
+            name: data[name] for name in ("ServiceNamespace", "ResourceId", "ScalableDimension", "MinCapacity",
+                                          "MaxCapacity", "SuspendedState") if name in data}
+        if described["MinCapacity"] > described["MaxCapacity"]:
+            raise invalid("Maximum capacity cannot be less than minimum capacity")
+        arn = f"arn:aws:application-autoscaling:{region}:{account}:scalable-target/{secrets.token_hex(16)}"
+        described = {"RoleARN": _ROLE.format(account=account), "ScalableTargetARN": arn} | described
+        self._targets[key] = _Target(described, known.policies if known else {})
+        return {"ScalableTargetARN": described["ScalableTargetARN"]}
+
+    def deregister(self, account: str, region: str, data: dict, now: float) -> dict:
+        self._find(account, region, data)
+        del self._targets[_key(account, region, data)]
+        return {}
+
+    def describe_targets(self, account: str, region: str, data: dict, now: float) -> dict:
+        return {"ScalableTargets": [target.described for target in self._chosen(account, region, data)]}
+
+    def put_policy(self, account: str, region: str, data: dict, now: float) -> dict:
+        target = self._find(account, region, data)
+        name = data["PolicyName"]
+        arn = (f"arn:aws:autoscaling:{region}:{account}:scalingPolicy:{secrets.token_hex(16)}:"
+               f"resource/dynamodb/{data['ResourceId']}:policyName/{name}")
+        before = target.policies.get(name, {"PolicyARN": arn, "CreationTime": now})
+        target.policies[name] = before | {"PolicyType": "StepScaling"} | data
+        return {"PolicyARN": target.policies[name]["PolicyARN"], "Alarms": []}
+
+    def describe_policies(self, account: str, region: str, data: dict, now: float) -> dict:
+        return {"ScalingPolicies": [policy for target in self._chosen(account, region, data)
+                                    for name, policy in target.policies.items()
+                                    if name in data.get("PolicyNames", [name])]}
+
+    def delete_policy(self, account: str, region: str, data: dict, now: float) -> dict:
+        target = self._find(account, region, data)
+        if target.policies.pop(data["PolicyName"], None) is None:
+            raise Refusal("ObjectNotFoundException", f"No scaling policy found for service namespace: dynamodb, "
+                                                     f"policy name: {data['PolicyName']}")
+        return {}
+
+    def _find(self, account: str, region: str, data: dict) -> _Target:
+        target = self._targets.get(_key(account, region, data))
+        if target is None:
+            raise Refusal("ObjectNotFoundException",
+                          f"No scalable target registered for service namespace: dynamodb, resource ID: "
+                          f"{data['ResourceId']}, scalable dimension: {data['ScalableDimension']}")
+        return target
+
+    def _chosen(self, account: str, region: str, data: dict) -> list[_Target]:
+        ids = data.get("ResourceIds") or ([data["ResourceId"]] if "ResourceId" in data else None)
+        return [target for (owner, where, resource, dimension), target in self._targets.items()
+                if (owner, where) == (account, region) and (ids is None or resource in ids)
+                and data.get("ScalableDimension") in (None, dimension)]
+
+
+def _key(account: str, region: str, data: dict) -> tuple[str, str, str, str]:
+    resource, dimension = data["ResourceId"], data["ScalableDimension"]
+    parts = resource.split("/")
+    if data["ServiceNamespace"] != "dynamodb":
+        raise invalid(f"gtlab's local cloud scales dynamodb only, not {data['ServiceNamespace']}.")
+    if dimension not in _DIMENSIONS:
+        raise invalid(f"Unsupported scalable dimension for service namespace dynamodb: {dimension}")
+    wanted = ["table", None, "index", None] if ":index:" in dimension else ["table", None]
+    if len(parts) != len(wanted) or any(want not in (None, part) for part, want in zip(parts, wanted, strict=True)):
+        raise invalid(f"Unsupported resource type for scalable dimension {dimension}: {resource}")
+    return account, region, resource, dimension
+
+
+def _on_demand(table: TableId) -> bool:
+    return engine.schema(table)["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"

@@ -1,0 +1,241 @@
+"""Capacity: what requests consume, and the tables that are held to what they have (knob ``throttle`` of :mod:`world`).
+
+A bucket for reads and one for writes: filled by the table's units each second, never above what ``burst_s`` seconds
+bring, full at first. A request is served while there is anything in it, and may take more than that; then the table
+refuses until the debt is paid. An index has no bucket: reading by it takes from the table's, keeping it up to date is
+free. What a request consumes is worked out here, because the engine's own figures take no account of sizes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gtlab.localcloud import engine
+from gtlab.localcloud.model import Call, Change, Refusal, TableId
+from gtlab.localcloud.tables.streams import item_size
+from gtlab.localcloud.world import BURST_S, World
+
+ON_DEMAND_UNITS = {"read": 12_000, "write": 4_000}  # what a fresh on-demand table is warm for, as observed
+READ_BYTES, WRITE_BYTES = 4096, 1024                # of an item, for one unit
+_LEAST = 1e-3                                       # units: less is the clock's rounding
+_KNOB = {"read": "read_units", "write": "write_units"}
+_PROVISIONED = {"read": "ReadCapacityUnits", "write": "WriteCapacityUnits"}
+_TEXT = ("The level of configured provisioned throughput for the table was exceeded. Consider increasing your "
+         "provisioning level with the UpdateTable API.")
+_READS = ("GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems")
+_TRANSACTIONS = ("TransactWriteItems", "TransactGetItems", "ExecuteTransaction")
+# Batches: the answer's member for what was not done, a table's part of the input, and how many a request may have.
+_UNPROCESSED = {"BatchGetItem": "UnprocessedKeys", "BatchWriteItem": "UnprocessedItems"}
+_MOST = {"BatchGetItem": 100, "BatchWriteItem": 25}
+# Query's and Scan's parameters that choose from what was read: what they leave out was paid for too.
+_CHOOSING = ("FilterExpression", "ProjectionExpression", "Select", "QueryFilter", "ScanFilter", "ConditionalOperator",
+             "AttributesToGet", "ExpressionAttributeNames", "ExpressionAttributeValues")
+
+
+@dataclass
+class _Bucket:
+    limits: dict      # the knob's value: a new one begins with a full bucket
+    units: float      # what is in it
+    at: float         # when that was so; seconds
+
+
+class Capacity:
+    """The buckets of the tables whose throttle is set."""
+
+    def __init__(self, world: World):
+        self._world = world
+        self._buckets: dict[tuple[TableId, str], _Bucket] = {}
+
+    def metered(self, tables: Iterable[TableId]) -> list[TableId]:
+        """Those of some tables that are held to their capacity."""
+        if not self._world.throttles():
+            return []
+        return [table for table in tables if self._world.throttle(*table) is not None]
+
+    def left(self, table: TableId, kind: str, now: float) -> float:
+        """The units that a table has now, infinite where it is not held to any; ``kind`` is read or write. Negative
+        where more was taken."""
+        limits = self._world.throttle(*table)
+        return math.inf if limits is None else self._bucket(table, kind, limits, now).units
+
+    def takes_writes(self, table: TableId, now: float) -> bool:
+        """Whether a table has capacity for a write."""
+        return not self._world.throttles() or self.left(table, "write", now) > _LEAST
+
+    def charge(self, table: TableId, kind: str, units: float, now: float) -> None:
+        """Take what was consumed."""
+        limits = self._world.throttle(*table)
+        if limits is not None:
+            self._bucket(table, kind, limits, now).units -= units
+
+    def admit(self, call: Call, data: dict, metered: list[TableId], now: float) -> tuple[dict, dict]:
+        """What of a request can be done, as an input, and what of a batch cannot, as its answer tells it. Raises
+        ProvisionedThroughputExceededException, for a transaction TransactionCanceledException, where nothing can."""
+        kind = "read" if call.operation in _READS else "write"
+        left = {table.name: self.left(table, kind, now) for table in metered}
+        if call.operation in _UNPROCESSED:
+            return _admitted(call, data, left)
+        dry = {name for name, units in left.items() if units <= _LEAST}
+        if dry and call.operation in _TRANSACTIONS:
+            raise _cancelled(data, dry)
+        if dry:
+            raise _exceeded()
+        return data, {}
+
+    def _bucket(self, table: TableId, kind: str, limits: dict, now: float) -> _Bucket:
+        """A bucket as it is now."""
+        rate = limits.get(_KNOB[kind], _own_units(table, kind))
+        most = rate * max(1.0, limits.get("burst_s", BURST_S))
+        bucket = self._buckets.get((table, kind))
+        if bucket is None or bucket.limits is not limits:
+            bucket = self._buckets[table, kind] = _Bucket(limits, most, now)
+        bucket.units = min(most, bucket.units + rate * max(0.0, now - bucket.at))
+        bucket.at = now
+        return bucket
+
+
+def read_units(size: int, *, consistent: bool) -> float:
+    """The units of reading so many bytes."""
+    return max(1, math.ceil(size / READ_BYTES)) * (1.0 if consistent else 0.5)
+
+
+def write_units(old: dict | None, new: dict | None) -> int:
+    """The units of writing an item in place of another; the larger of the two counts."""
+    return max(1, math.ceil(max(_size(old), _size(new)) / WRITE_BYTES))
+
+
+def consumed_by_read(call: Call, data: dict) -> Counter[TableId]:
+    """What a read consumes, by table."""
+    units: Counter[TableId] = Counter()
+    if call.operation in ("Query", "Scan"):
+        size = sum(_size(item) for item in _read(call, data))
+        consistent = bool(data.get("ConsistentRead"))
+        units[TableId(call.account, call.region, data["TableName"])] += read_units(size, consistent=consistent)
+        return units
+    for part, consistent, factor in _gets(call.operation, data):
+        for table, key in engine.named(call.account, call.region, "GetItem", part):
+            units[table] += factor * read_units(_size(engine.item(table, key)), consistent=consistent)
+    return units
+
+
+def consumed_by_write(call: Call, data: dict, changes: list[Change]) -> Counter[TableId]:
+    """What a write consumed, by table; one that changed nothing costs as much as if it had."""
+    factor = 2 if call.operation in _TRANSACTIONS else 1
+    units: Counter[TableId] = Counter()
+    changed = {(change.table, change.key): change for change in changes}
+    if call.operation in engine.PARTIQL:  # which items a statement meant is known where it changed them
+        for change in changes:
+            units[change.table] += factor * write_units(change.old, change.new)
+        for table in engine.partiql_tables(call.account, call.region, data):
+            units[table] = units[table] or factor
+        return units
+    for table, key in engine.touched(call.account, call.region, call.operation, data):
+        change, item = changed.get((table, key)), engine.item(table, key)
+        units[table] += factor * (write_units(change.old, change.new) if change else write_units(item, None))
+    for action in data.get("TransactItems", ()):
+        if "ConditionCheck" in action:
+            for table, key in engine.named(call.account, call.region, "GetItem", action["ConditionCheck"]):
+                units[table] += factor * write_units(engine.item(table, key), None)
+    return units
+
+
+def with_unprocessed(call: Call, body: bytes, unprocessed: dict) -> bytes:
+    """A batch's answer that also tells what was not done."""
+    answer, member = json.loads(body), _UNPROCESSED[call.operation]
+    answer[member] = answer.get(member, {}) | unprocessed
+    return json.dumps(answer, ensure_ascii=False).encode()
+
+
+def _own_units(table: TableId, kind: str) -> float:
+    schema = engine.schema(table)
+    if schema is None or schema["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST":
+        return ON_DEMAND_UNITS[kind]
+    return schema["ProvisionedThroughput"][_PROVISIONED[kind]]
+
+
+def _gets(operation: str, data: dict) -> Iterable[tuple[dict, bool, int]]:
+    """The items that a request reads: each as GetItem's input, whether consistently, and how many times the price."""
+    if operation == "GetItem":
+        yield data, bool(data.get("ConsistentRead")), 1
+    elif operation == "BatchGetItem":
+        for name, asked in data["RequestItems"].items():
+            for key in asked["Keys"]:
+                yield {"TableName": name, "Key": key}, bool(asked.get("ConsistentRead")), 1
+    else:
+        yield from ((action["Get"], True, 2) for action in data["TransactItems"])
+
+
+def _read(call: Call, data: dict) -> list[dict]:
+    """All that a Query or Scan read, whatever it then left out."""
+    asked = {name: value for name, value in data.items() if name not in _CHOOSING}
+    # Placeholders that nothing uses would be refused.
+    used = set(re.findall(r"[#:]\w+", data.get("KeyConditionExpression", "")))
+    for name in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+        kept = {placeholder: value for placeholder, value in data.get(name, {}).items() if placeholder in used}
+        asked |= {name: kept} if kept else {}
+    return json.loads(engine.call(call.account, call.region, call.operation, asked))["Items"]
+
+
+def _admitted(call: Call, data: dict, left: dict[str, float]) -> tuple[dict, dict]:
+    """The requests of a batch that can be served, one by one in their order, and those that cannot."""
+    served, unprocessed = {}, {}
+    reads = call.operation == "BatchGetItem"
+    parts = {name: asked["Keys"] if reads else asked for name, asked in data["RequestItems"].items()}
+    if sum(map(len, parts.values())) > _MOST[call.operation]:
+        return data, {}  # it is refused for that
+    for name, requests in parts.items():
+        fit = len(requests) if name not in left else _fitting(call, name, requests, left[name], data)
+        for into, some in ((served, requests[:fit]), (unprocessed, requests[fit:])):
+            if some:
+                into[name] = data["RequestItems"][name] | {"Keys": some} if reads else some
+    if unprocessed and not served:
+        raise _exceeded()
+    return data | {"RequestItems": served or data["RequestItems"]}, unprocessed
+
+
+def _fitting(call: Call, name: str, requests: list, left: float, data: dict) -> int:
+    """How many of a table's requests can be served: the last one may take more than there is."""
+    for number, request in enumerate(requests):
+        if left <= _LEAST:
+            return number
+        if call.operation == "BatchGetItem":
+            alone = {"RequestItems": {name: data["RequestItems"][name] | {"Keys": [request]}}}
+            left -= consumed_by_read(call, alone).total()
+            continue
+        alone = {"RequestItems": {name: [request]}}
+        new = request.get("PutRequest", {}).get("Item")
+        with contextlib.suppress(ValueError):  # no item: the batch is refused for it
+            left -= sum(write_units(engine.item(table, key), new) for table, key in engine.touched(
+                call.account, call.region, call.operation, alone))
+    return len(requests)
+
+
+def _size(item: dict | None) -> int:
+    return item_size(item) if item else 0
+
+
+def _exceeded() -> Refusal:
+    return Refusal("ProvisionedThroughputExceededException", _TEXT)
+
+
+def _cancelled(data: dict, dry: set[str]) -> Refusal:
+    """A transaction that meets a table without capacity."""
+    parts = data.get("TransactItems") or data["TransactStatements"]
+    reasons = [{"Code": "ProvisionedThroughputExceeded", "Message": _TEXT} if _names(part, dry) else {"Code": "None"}
+               for part in parts]
+    codes = ", ".join(reason["Code"] for reason in reasons)
+    return Refusal("TransactionCanceledException", "Transaction cancelled, please refer cancellation reasons for "
+                   f"specific reasons [{codes}]", details={"CancellationReasons": reasons})
+
+
+def _names(part: dict, tables: set[str]) -> bool:
+    """Whether one part of a transaction is on one of some tables."""
+    if "Statement" in part:
+        return any(table in part["Statement"] for table in tables)
+    return any(isinstance(action, dict) and action.get("TableName") in tables for action in part.values())
