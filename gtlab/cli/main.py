@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 import click
 
 from gtlab import __version__
-from gtlab.contract import FACES, NETWORKS, STATE_FILE
+from gtlab.contract import FACES, NETWORKS, OUTAGES, STATE_FILE
 from gtlab.localcloud import process
 
 # What `gtlab env` sets. The credentials are harmless: the local cloud checks none.
@@ -241,7 +241,7 @@ def isolate(region: str, off: bool) -> None:
 
 @world.command()
 @click.argument("region")
-@click.option("--how", type=click.Choice(["timeout", "refused", "error"]), default="timeout", show_default=True)
+@click.option("--how", type=click.Choice(OUTAGES), default="timeout", show_default=True)
 @_off
 def outage(region: str, how: str, off: bool) -> None:
     """A Region is down: its endpoint fails, and nothing passes to or from it."""

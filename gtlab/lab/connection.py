@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from gtlab import regions
-from gtlab.contract import CALLER_HEADER, HISTORIC
+from gtlab.contract import CALLER_HEADER, HISTORIC, LOOPBACK
 from gtlab.lab import commands
 from gtlab.lab.choice import Choice, checked_choice, chosen
 from gtlab.lab.knobs import Knobs
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _REMEMBERED_CALLS = 100
-_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+_THIS_MACHINE = (LOOPBACK, "localhost", "::1")
 
 
 def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", replicas: str | list[str] = "",

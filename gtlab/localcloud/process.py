@@ -245,7 +245,7 @@ def _start(port: int, network: str | None, seed: int | None, legacy_api: str | N
             raise _failed_start(process.returncode, port, listen, folder)
         time.sleep(0.01)
     process.kill()
-    raise CloudError(f"The local cloud did not answer within {_START_S:.0f} s. Its log: {folder / 'cloud.log'}")
+    raise CloudError(f"The local cloud did not answer within {_START_S:.0f} s. Its log: {folder / LOG_FILE}")
 
 
 def _failed_start(code: int, port: int, listen: str | None, folder: Path) -> CloudError:
@@ -258,8 +258,8 @@ def _failed_start(code: int, port: int, listen: str | None, folder: Path) -> Clo
         return CloudError("Another local cloud of this home is just starting or ending. Try again.")
     if code == Exit.DISK:
         return CloudError(f"The state in {folder} cannot be read or written: is the disk full, or the folder somebody "
-                          f"else's? Its log: {folder / 'cloud.log'}. To go on without: gtlab up --in-memory")
-    return CloudError(f"The local cloud ended at its start (exit code {code}). Its log: {folder / 'cloud.log'}")
+                          f"else's? Its log: {folder / LOG_FILE}. To go on without: gtlab up --in-memory")
+    return CloudError(f"The local cloud ended at its start (exit code {code}). Its log: {folder / LOG_FILE}")
 
 
 def _python_path() -> str:

@@ -1,0 +1,156 @@
+"""The wall and the rooms: which module may import which. Read from the source, also inside functions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import gtlab
+
+SOURCE = Path(gtlab.__file__).parent
+# The wall: what the learner's half may import from below, and what both halves share.
+GATE = ("gtlab.localcloud.process",)
+SHARED = ("gtlab.contract", "gtlab.regions", "gtlab.judging")
+# A room may import the rooms that stand before it, and its own modules. Rooms on one line do not import each other.
+ABOVE = [("contract", "regions", "judging", "failover"), ("lab",), ("measure", "charts"), ("widgets",), ("course",),
+         ("cli",)]
+BELOW = [("model",), ("world", "engine"), ("replication",), ("observe",), ("tables",), ("globaltables",), ("faults",),
+         ("cloud",), ("disk",), ("server", "proof")]
+# Modules that are no room: they say how to start a room's program, or give names for notebooks (only when asked).
+DOORS = ("gtlab", "gtlab.__main__", "gtlab.localcloud", "gtlab.localcloud.__main__")
+
+
+class Import(NamedTuple):
+    module: str    # that imports
+    imported: str  # a module of gtlab, or a name in one
+    line: int
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in sorted(SOURCE.rglob("*.py"))}
+
+
+def imports(module: str, text: str) -> Iterator[Import]:
+    """Each module of gtlab that a module's text imports, or the name that it imports from one."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} line {node.lineno}: imports of gtlab are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (Import(module, name, node.lineno) for name in names if name.split(".")[0] == "gtlab")
+
+
+def below(name: str) -> bool:
+    return name.startswith("gtlab.localcloud.") or name == "gtlab.localcloud"
+
+
+def in_any(name: str, modules: tuple[str, ...]) -> bool:
+    return any(name == module or name.startswith(module + ".") for module in modules)
+
+
+def floor(name: str) -> int | None:
+    """How high a module's room stands on its side of the wall; None for what is no room."""
+    rooms, prefix = (BELOW, "gtlab.localcloud.") if below(name) else (ABOVE, "gtlab.")
+    room = name.removeprefix(prefix).split(".")[0]
+    return next((at for at, names in enumerate(rooms) if room in names), None)
+
+
+def room(name: str) -> str:
+    return ".".join(name.split(".")[:3 if below(name) else 2])
+
+
+def fault(found: Import) -> str | None:
+    """What is wrong with an import; None if nothing."""
+    where, what = found.module, found.imported
+    if where in DOORS or what == "gtlab.__version__" or in_any(what, SHARED) or room(where) == room(what):
+        return None
+    if below(where) != below(what):
+        if below(where) or not in_any(what, GATE):
+            return "crosses the wall"
+        return None
+    if in_any(where, GATE):
+        return "the process module starts the server as a program and imports nothing of it"
+    here, there = floor(where), floor(what)
+    if here is None or there is None:
+        return "is in no room that this test knows"
+    return None if there < here else "runs upward, or across"
+
+
+def faults(module: str, text: str) -> list[str]:
+    return [f"{found.module} line {found.line} imports {found.imported}: {why}" for found in imports(module, text)
+            if (why := fault(found))]
+
+
+@pytest.mark.xfail(strict=True, reason="measure.planning imports stages; to be moved down")
+def test_no_import_crosses_the_wall_or_runs_upward():
+    assert [line for module, path in MODULES.items() for line in faults(module, path.read_text(encoding="utf-8"))] == []
+
+
+def test_every_module_is_in_a_room():
+    known = [module for module in MODULES if module in DOORS or in_any(module, GATE) or floor(module) is not None]
+    assert known == list(MODULES)
+
+
+@pytest.mark.parametrize(("module", "text", "why"), [
+    ("gtlab.lab.connection", "from gtlab.localcloud import engine", "crosses the wall"),
+    ("gtlab.lab.connection", "import gtlab.localcloud.world", "crosses the wall"),
+    ("gtlab.localcloud.cloud", "from gtlab.lab import Lab", "crosses the wall"),
+    ("gtlab.measure.lag", "def late():\n    from gtlab.course import stages", "runs upward"),
+    ("gtlab.charts.lag", "from gtlab import measure", "across"),
+    ("gtlab.localcloud.replication", "from gtlab.localcloud.disk.store import Store", "runs upward"),
+    ("gtlab.localcloud.process", "from gtlab.localcloud.world import World", "the process module"),
+    ("gtlab.lab.connection", "from gtlab.attic import things", "in no room"),
+])
+def test_such_imports_are_found(module, text, why):
+    (line,) = faults(module, text)
+    assert why in line
+
+
+@pytest.mark.parametrize("module", ["gtlab.contract", "gtlab.localcloud.model"])
+def test_the_words_that_rooms_share_import_nothing_of_gtlab(module):
+    assert list(imports(module, MODULES[module].read_text(encoding="utf-8"))) == []
+
+
+def test_judging_imports_the_standard_library_only():
+    import sys
+
+    for module, path in MODULES.items():
+        if in_any(module, ("gtlab.judging",)):
+            names = {alias.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+                     if isinstance(node, ast.Import) for alias in node.names}
+            names |= {node.module for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+                      if isinstance(node, ast.ImportFrom) and node.module}
+            outside = {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
+            assert all(in_any(name, ("gtlab.judging",)) for name in outside), f"{module} imports {outside}"
+
+
+def test_what_both_halves_must_agree_on_stands_once():
+    """The values of contract's names are written nowhere else in the package."""
+    from gtlab import contract
+
+    values = [contract.CALLER_HEADER, contract.CONTROL_PREFIX, contract.HOME_VARIABLE, contract.TOKEN_VARIABLE,
+              contract.STATE_FILE, contract.PROCESS_FILE, contract.LOCK_FILE, contract.LOG_FILE, contract.CHOICE_FILE,
+              contract.DEFAULT_ACCOUNT, contract.LOOPBACK, contract.TABLE.pattern, contract.ACCOUNT.pattern]
+    lists = [set(names) for names in (contract.NETWORKS, contract.FACES, contract.OUTAGES, contract.STRONG_REGIONS)]
+    twice = []
+    for module, path in MODULES.items():
+        if module == "gtlab.contract":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and node.value in values:
+                twice.append(f"{module} line {node.lineno}: {node.value!r}")
+            if isinstance(node, ast.Tuple | ast.List | ast.Set):
+                members = {each.value for each in node.elts if isinstance(each, ast.Constant)}
+                twice += [f"{module} line {node.lineno}: {members}"] * (members in lists)
+    assert twice == []
