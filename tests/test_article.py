@@ -12,7 +12,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from conftest import IRELAND, SINGAPORE, VIRGINIA, read, song, wait_until
+from support import IRELAND, SINGAPORE, VIRGINIA, read, song, wait_until
 
 from gtlab.localcloud import process
 

@@ -13,7 +13,7 @@ import sys
 import threading
 
 import pytest
-from conftest import wait_until
+from support import wait_until
 
 from gtlab import regions
 from gtlab.localcloud import process

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import wait_until
+from support import wait_until
 
 from gtlab import tour
 from gtlab.lab import chosen

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import SINGAPORE, wait_active
+from support import SINGAPORE, wait_active
 
 import gtlab
 from gtlab.course.stages import MUSIC

@@ -6,27 +6,27 @@ Times and texts are those observed on the service; docs/rules.md says which test
 from __future__ import annotations
 
 import pytest
-from botocore.exceptions import ClientError
-from conftest import ON_DEMAND as TABLE
-from conftest import records
+from support import (
+    IRELAND,
+    KEY,
+    OHIO,
+    VIRGINIA,
+    add,
+    entries,
+    gone,
+    invalid,
+    item,
+    records,
+    refused,
+    remove,
+    replicas,
+    table,
+)
+from support import ON_DEMAND as TABLE
 
-OHIO, VIRGINIA, IRELAND = "us-east-2", "us-east-1", "eu-west-1"
 PROVISIONED = TABLE | {"BillingMode": "PROVISIONED",
                        "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}
-KEY = {"Artist": {"S": "a"}}
 MORE_THAN_ONE = "more than one create or delete replica actions not allowed"
-
-
-def refused(code: str, text: str):
-    return pytest.raises(ClientError, match=rf"(?s)\({code}\).*{text}")
-
-
-def invalid(text: str):
-    return refused("ValidationException", text)
-
-
-def gone():
-    return refused("ResourceNotFoundException", "not found")
 
 
 @pytest.fixture
@@ -36,30 +36,6 @@ def trio(pretend, ohio):
         add(ohio, region)
         pretend.wait(30)
     return ohio, pretend.client(VIRGINIA), pretend.client(IRELAND)
-
-
-def replicas(client, *updates: dict, **more) -> dict:
-    return client.update_table(TableName="Music", ReplicaUpdates=list(updates), **more)["TableDescription"]
-
-
-def add(client, region: str, **more) -> dict:
-    return replicas(client, {"Create": {"RegionName": region, **more}})
-
-
-def remove(client, region: str) -> dict:
-    return replicas(client, {"Delete": {"RegionName": region}})
-
-
-def table(client) -> dict:
-    return client.describe_table(TableName="Music")["Table"]
-
-
-def entries(client) -> dict[str, str]:
-    return {entry["RegionName"]: entry["ReplicaStatus"] for entry in table(client).get("Replicas", ())}
-
-
-def item(client, key=KEY, **more):
-    return client.get_item(TableName="Music", Key=key, **more).get("Item")
 
 
 def test_one_call_makes_the_replica_and_its_statuses_follow(pretend, ohio):

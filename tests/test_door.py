@@ -27,10 +27,10 @@ from botocore.exceptions import (
     EndpointConnectionError,
     ReadTimeoutError,
 )
-from conftest import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, wait_until
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from test_wire import VALID, VALUES, places
+from sample_requests import VALID, VALUES, places
+from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, wait_until
 
 import gtlab
 from gtlab.course.stages import MUSIC

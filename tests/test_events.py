@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, wait_until
+from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, wait_until
 
 import gtlab
 from gtlab import charts, events

@@ -14,7 +14,7 @@ from botocore.exceptions import (
     ParamValidationError,
     ReadTimeoutError,
 )
-from conftest import IRELAND, SINGAPORE, VIRGINIA, wait_until
+from support import IRELAND, SINGAPORE, VIRGINIA, wait_until
 
 import gtlab
 from gtlab import check, drill, stages

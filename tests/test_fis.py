@@ -13,9 +13,24 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from conftest import IRELAND, ON_DEMAND, VIRGINIA, wait_active, wait_until
-from test_current import KEY, OHIO, add, item, refused, remove, replicas, table
-from test_strong import OREGON, STRONG, create
+from support import (
+    IRELAND,
+    KEY,
+    OHIO,
+    ON_DEMAND,
+    OREGON,
+    STRONG,
+    VIRGINIA,
+    add,
+    create,
+    item,
+    refused,
+    remove,
+    replicas,
+    table,
+    wait_active,
+    wait_until,
+)
 
 import gtlab
 from gtlab.localcloud import process

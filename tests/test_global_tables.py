@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from botocore.exceptions import ClientError
-from conftest import IRELAND, SINGAPORE, VIRGINIA, read, read_all, records, song, wait_active, wait_until
+from support import IRELAND, SINGAPORE, VIRGINIA, read, read_all, records, refused, song, wait_active, wait_until
 
 import gtlab
 from gtlab.course.stages import MUSIC
 from gtlab.lab.watch import own
-
-
-def refused(code: str, text: str):
-    return pytest.raises(ClientError, match=rf"(?s)\({code}\).*{text}")
 
 
 def test_a_put_in_one_region_is_absent_elsewhere_and_then_arrives(trio):

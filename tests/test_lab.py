@@ -7,7 +7,7 @@ import time
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import IRELAND, SINGAPORE, VIRGINIA
+from support import IRELAND, SINGAPORE, VIRGINIA
 
 import gtlab
 from gtlab import lab, regions

@@ -16,7 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from conftest import IRELAND, SINGAPORE, VIRGINIA, Pretend, read, read_all, records, song, wait_active
+from support import IRELAND, SINGAPORE, VIRGINIA, Pretend, read, read_all, records, song, wait_active
 
 import gtlab
 from gtlab import stages, watch

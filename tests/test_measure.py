@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
-from conftest import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, wait_until
+from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, wait_until
 
 import gtlab
 from gtlab import measure, stages

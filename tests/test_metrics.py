@@ -8,9 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 from botocore.exceptions import ClientError
-from conftest import IRELAND, SINGAPORE, VIRGINIA, song
-from test_current import OHIO, add
-from test_strong import OREGON, STRONG, create, replicas
+from support import IRELAND, OHIO, OREGON, SINGAPORE, STRONG, VIRGINIA, add, create, replicas, song
 
 import gtlab
 from gtlab import measure, stages

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from conftest import ON_DEMAND, records, wait_until
+from support import ON_DEMAND, records, wait_until
 
 from gtlab.course.stages import MUSIC
 from gtlab.localcloud import engine, process

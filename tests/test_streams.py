@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from botocore.exceptions import ClientError
-from conftest import SINGAPORE, VIRGINIA, new_account, records, song, wait_active, wait_until
+from support import SINGAPORE, VIRGINIA, new_account, records, refused, song, wait_active, wait_until
 
 from gtlab.course.stages import MUSIC
 from gtlab.localcloud.model import Refusal
@@ -12,10 +11,6 @@ from gtlab.localcloud.tables.streams import ITERATOR_LIFE_S, RETENTION_S, Stream
 
 VIEWS = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 ACCOUNT = "300000000001"
-
-
-def refused(code: str, text: str = ""):
-    return pytest.raises(ClientError, match=rf"(?s)\({code}\).*{text}")
 
 
 @pytest.fixture(scope="module")

@@ -6,18 +6,27 @@ import threading
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import ON_DEMAND as TABLE
-from conftest import wait_active, wait_until
-from test_current import KEY, OHIO, VIRGINIA, add, entries, gone, invalid, item, remove, replicas, table
+from support import (
+    KEY,
+    OHIO,
+    OREGON,
+    STRONG,
+    VIRGINIA,
+    add,
+    create,
+    entries,
+    gone,
+    invalid,
+    item,
+    remove,
+    replicas,
+    table,
+    wait_active,
+    wait_until,
+)
+from support import ON_DEMAND as TABLE
 
 from gtlab import regions
-
-OREGON = "us-west-2"
-STRONG = {"MultiRegionConsistency": "STRONG"}
-
-
-def create(*named: str) -> list[dict]:
-    return [{"Create": {"RegionName": region}} for region in named]
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from conftest import IRELAND, ON_DEMAND, VIRGINIA, wait_active, wait_until
-from test_current import KEY, OHIO, add, item, refused, table
+from support import IRELAND, KEY, OHIO, ON_DEMAND, VIRGINIA, add, item, refused, table, wait_active, wait_until
 
 from gtlab.localcloud.model import TableId
 

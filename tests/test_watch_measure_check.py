@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from botocore.exceptions import ClientError
-from conftest import IRELAND, SINGAPORE, VIRGINIA, song, wait_until
+from support import IRELAND, SINGAPORE, VIRGINIA, song, wait_until
 
 import gtlab
 from gtlab import check, measure, stages, watch

@@ -17,7 +17,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from click.testing import CliRunner
-from conftest import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, wait_until
+from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, wait_until
 
 import gtlab
 from gtlab import widgets
