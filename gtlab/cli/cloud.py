@@ -1,0 +1,146 @@
+"""`gtlab up`, `down`, `status`, `reset` and `env`: the local cloud itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from urllib.parse import urlsplit
+
+import click
+
+from gtlab.contract import FACES, NETWORKS, STATE_FILE
+from gtlab.localcloud import process
+
+# What `gtlab env` sets. The credentials are harmless: the local cloud checks none.
+_ENV = {
+    "AWS_ACCESS_KEY_ID": "gtlab", "AWS_SECRET_ACCESS_KEY": "gtlab", "AWS_PAGER": "",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+# What would send the `aws` command elsewhere, or make it stumble.
+_UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_DYNAMODB",
+          "AWS_ENDPOINT_URL_DYNAMODB_STREAMS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+
+
+def running() -> process.Running:
+    cloud = process.find()
+    if cloud is None:
+        raise process.CloudError("No local cloud is running. Start one: gtlab up")
+    return cloud
+
+
+def broken_in_words(cloud: process.Running) -> list[str]:
+    """What is broken, in words."""
+    from gtlab.lab import knobs
+
+    return [knobs.meaning(each) for each in knobs.broken(process.control(cloud.port, "world"))]
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1. Default: the last one, or any free.")
+@click.option("--network", type=click.Choice(NETWORKS),
+              help="realistic (at first); fast: a tenth of every delay; instant: none. Default: as it was.")
+@click.option("--seed", type=int, help="Make the simulated delays the same again in another run.")
+@click.option("--legacy-api", type=click.Choice(FACES),
+              help="CreateGlobalTable and its kin as they were (historic, at first), or refused as AWS does in 2026.")
+@click.option("--in-memory/--on-disk", default=None, help="A throwaway: nothing is taken up from disk, nothing kept. "
+                                                          "Default: on disk.")
+@click.option("--listen", metavar="ADDRESS", help="Let others in, by this address of the machine's (0.0.0.0: by all of "
+                                                  "them). Everybody is asked for a token then.")
+@click.option("--token", help="The token, with --listen. Default: the last one, at first one that is made up.")
+def up(port: int | None, network: str | None, seed: int | None, legacy_api: str | None,
+       in_memory: bool | None, listen: str | None, token: str | None) -> None:
+    """Start the local cloud in the background, if none runs. It comes back with all that was in it."""
+    cloud, started = process.up(port or 0, network, seed, legacy_api, in_memory, listen, token)
+    click.echo(f"The local cloud {'is up' if started else 'was up already'}: {cloud.url}, {cloud.network} network"
+               + (", in memory only: nothing is kept." if cloud.in_memory else "."))
+    if started:
+        click.echo('To point the aws command or any SDK at it: eval "$(gtlab env)"')
+    found = process.status(cloud)
+    if found["note"]:
+        click.echo(found["note"], err=True)
+    broken = broken_in_words(cloud)
+    if broken:
+        click.echo("The world is broken as it was left:\n" + "\n".join(f"  {each}" for each in broken)
+                   + "\nTo mend it: gtlab world reset")
+    if cloud.token:
+        click.echo(f"It listens on {cloud.address}, and asks everybody for a token: {cloud.token}\n"
+                   f"From elsewhere, any SDK: AWS_ENDPOINT_URL=http://THIS-MACHINE:{cloud.port} "
+                   f"AWS_SESSION_TOKEN={cloud.token}, and any access key.\n"
+                   "The lab's own API: the header Authorization: Bearer TOKEN. There is no encryption: use it on "
+                   "networks that you trust.")
+
+
+@click.command()
+def down() -> None:
+    """Stop the local cloud. What is in it is kept; gtlab reset empties it."""
+    click.echo("The local cloud is stopped." if process.down() else "No local cloud was running.")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(as_json: bool) -> None:
+    """Show whether the local cloud runs, and what is in it. Exits with 1 if it does not run."""
+    cloud = process.find()
+    if cloud is None:
+        click.echo(json.dumps({"running": False}) if as_json else "No local cloud is running. Start one: gtlab up")
+        sys.exit(1)
+    found = process.status(cloud)
+    if as_json:
+        click.echo(json.dumps({"running": True, "url": cloud.url, "port": cloud.port,
+                               "folder": str(cloud.folder), **found}))
+        return
+    click.echo(f"Running at {cloud.url} (process {cloud.pid}), {cloud.network} network, seed {found['seed']}.")
+    if cloud.token:
+        click.echo(f"It listens on {cloud.address}, and asks everybody for a token. To see it: gtlab up")
+    click.echo(f"Global tables of version 2017.11.29: {found['legacy_api']}"
+               + (", as they worked." if found["legacy_api"] == "historic" else ", refused as AWS refuses them today."))
+    click.echo(f"State folder: {cloud.folder}, " + ("but all of it is in memory only."
+                                                    if found["in_memory"] else f"kept in {STATE_FILE}."))
+    if found["deliveries_waiting"]:
+        click.echo(f"On their way between Regions: {found['deliveries_waiting']}")
+    for each in broken_in_words(cloud):
+        click.echo(f"Broken: {each}")
+    for table in found["tables"] or []:
+        click.echo(f"  {table['region']:<15} {table['name']}  {table['status']}")
+    if not found["tables"]:
+        click.echo("  no tables")
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(yes: bool) -> None:
+    """Empty the local cloud: every table of every Region, and all that is broken is mended."""
+    if not yes:
+        click.confirm("This deletes every table and item of the local cloud. Go on?", abort=True)
+    aside = process.reset()
+    click.echo("The local cloud is empty.")
+    cloud = process.find()
+    if cloud is None:
+        click.echo("It was stopped: the next gtlab up begins as the first one did, on the realistic network.")
+    if cloud and cloud.in_memory and (cloud.folder / STATE_FILE).exists():
+        click.echo(f"It runs in memory: what {cloud.folder / STATE_FILE} keeps is untouched.")
+    for path in aside:
+        click.echo(f"A damaged state file that was set aside is still there: {path}")
+
+
+@click.command()
+@click.option("--shell", type=click.Choice(["posix", "fish", "powershell"]), default="posix", show_default=True)
+def env(shell: str) -> None:
+    """Print the settings that make any aws command or SDK talk to the local cloud: eval "$(gtlab env)"."""
+    from gtlab.lab import chosen
+
+    cloud = running()
+    direct = ",".join(dict.fromkeys([*filter(None, os.environ.get("NO_PROXY", "").split(",")),
+                                     urlsplit(cloud.url).hostname]))
+    values = {"AWS_ENDPOINT_URL": cloud.url, "AWS_DEFAULT_REGION": chosen().home, "NO_PROXY": direct, **_ENV}
+    if cloud.token:
+        values["AWS_SESSION_TOKEN"] = cloud.token
+    for name in _UNSET:
+        click.echo({"posix": f"unset {name}", "fish": f"set -e {name}",
+                    "powershell": f"Remove-Item Env:{name} -ErrorAction SilentlyContinue"}[shell])
+    for name, value in values.items():
+        quoted = shlex.quote(value)
+        click.echo({"posix": f"export {name}={quoted}", "fish": f"set -gx {name} {quoted}",
+                    "powershell": f"$Env:{name} = '{value}'"}[shell])

@@ -1,0 +1,36 @@
+"""`gtlab measure`: the command and its options. What it does is in :mod:`gtlab.cli.report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--source", required=True, metavar="REGION", help="Where probe items are put.")
+@click.option("--targets", required=True, metavar="REGION,REGION", help="Where they are looked for.")
+@click.option("--samples", type=click.IntRange(1, 999_999), default=100, show_default=True, help="How many items.")
+@click.option("--rate", type=float, default=10.0, show_default=True, help="Items a second.")
+@click.option("--every-ms", type=float, metavar="MS", help="Between two polls of a target. Default: 3 for each target.")
+@click.option("--table", metavar="NAME", help="A global table. Default, on the local cloud: the course's, Music.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write it: .csv or .parquet, every probe; .html, a report with charts.")
+@click.option("--backend", type=click.Choice(["local", "aws"]), default="local", show_default=True,
+              help="aws: AWS itself, at your cost, after asking.")
+@click.option("--endpoint", "endpoints", multiple=True, metavar="REGION=URL",
+              help="Another engine that speaks DynamoDB; once for each Region.")
+@click.option("--profile", help="Which of your AWS profiles, with --backend aws.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def measure(source: str, targets: str, samples: int, rate: float, every_ms: float | None, table: str | None,
+            out: Path | None, backend: str, endpoints: tuple[str, ...], profile: str | None, yes: bool) -> None:
+    """Measure the replication lag from one Region to others. Ctrl-C keeps what was measured."""
+    from gtlab.cli import report
+
+    try:
+        report.run(source, targets, samples, rate=rate, every_ms=every_ms, out=out, backend=backend,
+                   endpoints=endpoints, table=table or "", profile=profile, yes=yes, say=click.echo, ask=click.confirm)
+    except click.Abort:  # a RuntimeError, too
+        raise
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from None

@@ -1,0 +1,202 @@
+"""`gtlab world` and `gtlab events`: break the simulated world, mend it, and follow what happens in it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from urllib.parse import quote
+
+import click
+
+from gtlab.cli.cloud import running
+from gtlab.contract import OUTAGES
+from gtlab.localcloud import process
+
+_AGAIN_S = 0.5  # between two looks at whether the local cloud is there again
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def world(context: click.Context, as_json: bool) -> None:
+    """Break the simulated world and mend it. Alone: show what is broken."""
+    if context.invoked_subcommand is None:
+        _show_world(as_json)
+
+
+def _show_world(as_json: bool = False) -> None:
+    from gtlab.lab import knobs
+
+    state = process.control(running().port, "world")
+    if as_json:
+        click.echo(json.dumps(state))
+        return
+    found = knobs.broken(state)
+    if not found:
+        click.echo("Nothing is broken. To break something: gtlab world --help")
+        return
+    rows = [("KNOB", "PLACE", "VALUE")]
+    for each in found:
+        value = each["value"] if isinstance(each["value"], str) else json.dumps(each["value"])
+        rows.append((each["knob"], " ".join(each["place"]) or "everywhere", "" if each["value"] is None else value))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    click.echo("To mend one: the same command with --off. To mend everything: gtlab world reset")
+    if any(each["knob"] == "pause" for each in found):
+        click.echo("A pause is an experiment's (the VALUE), of AWS's fault injection service: stop it there.")
+
+
+_off = click.option("--off", is_flag=True, help="Mend it.")
+
+
+def _turn(knob: str, place: tuple[str, ...], value: object, off: bool) -> None:
+    what = "/".join(["world", knob, *(quote(part, safe="") for part in place)])
+    if off:
+        process.control(running().port, what, "DELETE")
+    else:
+        process.control(running().port, what, "PUT", {} if value is None else {"value": value})
+    _show_world()
+
+
+def _needed(value: object, name: str, off: bool) -> object:
+    if value is None and not off:
+        raise click.UsageError(f"Missing {name}. (With --off it is not needed.)")
+    return value
+
+
+@world.command()
+@click.argument("a", metavar="REGION")
+@click.argument("b", metavar="REGION")
+@_off
+def partition(a: str, b: str, off: bool) -> None:
+    """Nothing passes between two Regions."""
+    _turn("partition", (a, b), None, off)
+
+
+@world.command()
+@click.argument("region")
+@_off
+def isolate(region: str, off: bool) -> None:
+    """Nothing passes between a Region and any other; callers reach it."""
+    _turn("isolate", (region,), None, off)
+
+
+@world.command()
+@click.argument("region")
+@click.option("--how", type=click.Choice(OUTAGES), default="timeout", show_default=True)
+@_off
+def outage(region: str, how: str, off: bool) -> None:
+    """A Region is down: its endpoint fails, and nothing passes to or from it."""
+    _turn("outage", (region,), how, off)
+
+
+@world.command()
+@click.argument("a", metavar="REGION")
+@click.argument("b", metavar="REGION")
+@click.argument("added_ms", metavar="MS", type=float, required=False)
+@_off
+def slow(a: str, b: str, added_ms: float | None, off: bool) -> None:
+    """A round trip between two Regions takes MS milliseconds longer."""
+    _turn("slow", (a, b), _needed(added_ms, "MS", off), off)
+
+
+@world.command()
+@click.argument("arguments", metavar="[SECONDS] [SOURCE TARGET]", nargs=-1)
+@_off
+def lag(arguments: tuple[str, ...], off: bool) -> None:
+    """Replication takes SECONDS, everywhere or from SOURCE to TARGET."""
+    place = arguments[len(arguments) % 2:]
+    if len(place) not in (0, 2) or not (off or len(arguments) % 2):
+        raise click.UsageError("Give SECONDS, or SECONDS SOURCE TARGET; with --off nothing, or SOURCE TARGET.")
+    _turn("lag", place, None if off else _number(arguments[0]), off)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise click.UsageError(f"{text!r} is no number.") from None
+
+
+@world.command()
+@click.argument("table")
+@click.option("--region", help="Default: the home Region that was chosen last.")
+@click.option("--read-units", type=float, help="A second, in place of the table's own.")
+@click.option("--write-units", type=float, help="A second, in place of the table's own.")
+@click.option("--burst-s", type=float, help="Seconds of unused capacity that are kept. Default: 300.")
+@click.option("--account", help="A 12-digit account. Default: that of every access key which is no number.")
+@_off
+def throttle(table: str, region: str | None, read_units: float | None, write_units: float | None,
+             burst_s: float | None, account: str | None, off: bool) -> None:
+    """Hold a table to its capacity and its burst credit."""
+    from gtlab.lab import chosen
+    from gtlab.lab.knobs import checked_table
+
+    value = {"read_units": read_units, "write_units": write_units, "burst_s": burst_s}
+    place = (region or chosen().home, checked_table(table))
+    _turn("throttle", place if account is None else (account, *place),
+          {name: given for name, given in value.items() if given is not None}, off)
+
+
+@world.command()
+@click.argument("region", required=False)
+@_off
+def caller(region: str | None, off: bool) -> None:
+    """Every caller is in this Region."""
+    _turn("caller", (), _needed(region, "REGION", off), off)
+
+
+@world.command("reset")
+def world_reset() -> None:
+    """Put everything right."""
+    process.control(running().port, "world", "DELETE")
+    click.echo("Nothing is broken.")
+
+
+@click.command()
+@click.option("--follow", is_flag=True, help="Go on with what happens, until Ctrl-C.")
+@click.option("--after", type=click.IntRange(min=0), default=0, help="Only events with a higher number.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def events(follow: bool, after: int, as_json: bool) -> None:
+    """Show what happened: writes, deliveries, conflicts, what was broken."""
+    from gtlab.lab.events import in_words
+
+    try:
+        for event in _happened(after, follow):
+            click.echo(json.dumps(event) if as_json else
+                       f"{event['n']:>6}  {datetime.fromtimestamp(event['at']):%H:%M:%S.%f}  {in_words(event)}")
+    except KeyboardInterrupt:
+        pass
+
+
+def _happened(after: int, follow: bool) -> Iterator[dict]:
+    """The journal's events after this number; with ``follow``, also those to come, over stops of the local cloud."""
+    from gtlab.lab import events
+
+    cloud = running()
+    for event in events.pages(lambda what: process.control(cloud.port, what), after):
+        after = event["n"]
+        yield event
+    while follow:
+        for event in events.follow(cloud.port, after):
+            after = event["n"]
+            yield event
+        before, cloud = cloud, _come_back()
+        if cloud.instance != before.instance:
+            after = 0  # its journal begins anew
+
+
+def _come_back() -> process.Running:
+    """The local cloud, as soon as it runs again."""
+    told = False
+    while True:
+        time.sleep(_AGAIN_S)
+        cloud = process.find()
+        if cloud:
+            return cloud
+        if not told:
+            click.echo("The local cloud has ended. Waiting for it to come back; Ctrl-C ends this.", err=True)
+            told = True
