@@ -1,26 +1,31 @@
-"""Charts of the course: a data frame in, a plotly figure out.
+"""The charts of the course. Each function takes a data frame and returns a plotly figure.
 
-No function here reads the network, keeps state or displays anything. Every figure is plain SVG (lines, bars,
-filled outlines) and needs no file from elsewhere, so it draws offline. Times are milliseconds where a
-column's name ends in `_ms` and seconds where it ends in `_s`.
+The functions do not use the network, keep no state and display nothing. Every figure is plain SVG (lines, bars, filled
+outlines) and loads no other file, so it works offline. A column whose name ends in `_ms` is in milliseconds, one whose
+name ends in `_s` in seconds.
 
-A frame may have a column `backend`, such as "simulated: local cloud, realistic network" or "AWS". What it
-says is printed under the title, so that a simulated figure cannot be mistaken for a measurement of AWS.
+A frame may have a column `backend`, such as "simulated: local cloud, realistic network" or "AWS". The chart prints it
+below the title, so that a simulated figure cannot be mistaken for a measurement of AWS.
 
-Every function raises ValueError for a frame that lacks a column (and names it) or has no rows.
+Every function raises ValueError for a frame that lacks a column (the error names it) or has no rows.
+
+The colours are in :mod:`gtlab.charts.colours`, the layout that all charts share in :mod:`gtlab.charts.layout`.
+
+May import: :mod:`gtlab.contract`, :mod:`gtlab.regions`.
 """
 
 from __future__ import annotations
 
 from gtlab.charts.arrivals import arrivals
+from gtlab.charts.colours import PALETTE, STATUS_COLOURS
 from gtlab.charts.failover import failover_timeline
 from gtlab.charts.lag import lag_by_target, lag_distribution
 from gtlab.charts.latency import latency_beside_lag
-from gtlab.charts.look import NOMINAL_WIDTH, PALETTE
+from gtlab.charts.layout import NOMINAL_WIDTH
 from gtlab.charts.loop import loop_timing
 from gtlab.charts.map import region_map
 from gtlab.charts.spacetime import journal
-from gtlab.charts.states import STATUS_COLOURS, replica_states
+from gtlab.charts.states import replica_states
 from gtlab.charts.visibility import t_visibility
 
 __all__ = [

@@ -5,25 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gtlab.charts.colours import INK, LABEL_BACKGROUND, WHITE_EDGE, colour_each, darker, faded
+from gtlab.charts.columns import known, missing, need, unique
 from gtlab.charts.labels import Box, Labels
-from gtlab.charts.look import (
-    INK,
-    NOMINAL_WIDTH,
-    WHITE_EDGE,
-    colour_each,
-    darker,
-    faded,
-    figure,
-    height_for,
-    known,
-    missing,
-    ms_span,
-    need,
-    plain_text,
-    region_axis,
-    text_width,
-    unique,
-)
+from gtlab.charts.layout import NOMINAL_WIDTH, figure, height_for, region_axis
+from gtlab.charts.text import ms_span, plain_text, text_width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,18 +17,17 @@ if TYPE_CHECKING:
 
 
 def arrivals(frame: pd.DataFrame) -> go.Figure:
-    """Space-time diagram: a line a Region, time to the right, and every write on its way to the other
-    Regions.
+    """Space-time diagram: one line per Region, time to the right, and every write on its way to the other Regions.
 
-    Columns: write (its label), region, role ("source" or "target"), sent_ms (when the write was sent, on the
-    time axis: 0 for the first), seen_min_ms and seen_max_ms (same axis). The write arrived at a target after
-    seen_min_ms, the last poll that did not see it, and before seen_max_ms, the first that did. Both are
-    ignored for a source; missing at a target means that it was never seen there. One source row per write;
+    Columns: write (its label), region, role ("source" or "target"), sent_ms (when the write was sent: milliseconds
+    on the time axis, 0 for the first write), seen_min_ms and seen_max_ms (same axis). The write arrived at a target
+    after seen_min_ms, the last poll that did not see it, and before seen_max_ms, the first poll that did. Both are
+    ignored for a source; if they are missing for a target, the write was never seen there. One source row per write,
     one target row per arrival.
 
-    Traces: per arrival a wedge (when it may have been under way), a line to the middle of the interval, and a
-    thick bar, all named "write to region"; then "source" (a dot per write) and, if any, "not seen" (crosses
-    at the right).
+    Traces: for each arrival a wedge (the range of possible paths), a line to the middle of the interval, and a thick
+    bar, all named "write to region"; then "source" (a dot per write) and, if there are any, "not seen" (crosses at the
+    right). Raises ValueError for a write without a source row.
     """
     need(frame, "arrivals", "write", "region", "role", "sent_ms", "seen_min_ms", "seen_max_ms")
     sources, targets = frame[frame["role"] == "source"], frame[frame["role"] != "source"]
@@ -75,7 +60,7 @@ def arrivals(frame: pd.DataFrame) -> go.Figure:
             continue
         for trace in _arrival(row, start, here, colour, name):
             fig.add_scatter(**trace)
-        # With more arrivals than this their labels would hide the lines; the hover text still has them.
+        # More labels than this would hide the lines; the hover text still has them.
         if len(targets) <= 15:
             middle = (row.seen_min_ms + row.seen_max_ms) / 2
             text = ms_span(row.seen_min_ms - row.sent_ms, row.seen_max_ms - row.sent_ms)
@@ -146,9 +131,9 @@ def _arrival(row: Any, start: int, here: int, colour: str, name: str) -> Iterato
 
 
 def _note_times(fig: go.Figure, notes: Sequence[tuple[float, int, str, str]]) -> None:
-    """Write each (time, row, text, colour) above or below its place; skip what would cover another.
+    """Write each note (time, row, text, colour) above or below its point; leave out a note that would cover another.
 
-    The figure's axes, height and margins must be final.
+    Call this last: it reads the figure's axes, height and margins.
     """
     (first, last), (below, above), margin = fig.layout.xaxis.range, fig.layout.yaxis.range, fig.layout.margin
     labels = Labels(NOMINAL_WIDTH - margin.l - margin.r, fig.layout.height - margin.t - margin.b)
@@ -156,7 +141,7 @@ def _note_times(fig: go.Figure, notes: Sequence[tuple[float, int, str, str]]) ->
         x = (time_ms - first) / (last - first) * labels.width
         y = (row - above) / (below - above) * labels.height
         width = text_width(text.replace("<b>", "").replace("</b>", "")) + 6
-        # At the edge of the plot a label moves inwards, rather than being cut off.
+        # A label at the edge of the plot moves inwards, so that it is not cut off.
         inside = min(max(x, width / 2), labels.width - width / 2)
         boxes = (Box(inside, y + shift, width, 16) for shift in (-18, 18))
         free = (box for box in boxes if not any(box.overlap(other) for other in labels.taken))
@@ -172,6 +157,6 @@ def _note_times(fig: go.Figure, notes: Sequence[tuple[float, int, str, str]]) ->
             xshift=inside - x,
             yshift=y - box.y,
             font={"color": colour, "size": 12},
-            bgcolor="rgba(255,255,255,0.75)",
+            bgcolor=LABEL_BACKGROUND,
             borderpad=0,
         )

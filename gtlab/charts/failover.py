@@ -1,24 +1,13 @@
-"""The failover drill: every write at its time and Region, the outage, and what it cost."""
+"""The failover drill: every write at its time and Region, the outage, RTO and RPO."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gtlab.charts.look import (
-    INK,
-    PALETTE,
-    QUIET,
-    WHITE_EDGE,
-    colour_each,
-    faded,
-    figure,
-    height_for,
-    missing,
-    need,
-    place_name,
-    region_axis,
-    unique,
-)
+from gtlab.charts.colours import INK, PALETTE, QUIET, WHITE_EDGE, colour_each, faded
+from gtlab.charts.columns import jitter, missing, need, unique
+from gtlab.charts.layout import figure, height_for, region_axis
+from gtlab.charts.text import place_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,14 +19,14 @@ _COLUMNS = ("n", "sent_ms", "answered_ms", "region", "outcome", "missing", "fate
 
 
 def failover_timeline(frame: pd.DataFrame) -> go.Figure:
-    """Every write of a failover drill, in the row of the Region that acknowledged it, with the outage shaded.
+    """Every write of a failover drill, in the row of the Region that acknowledged it. The outage is shaded.
 
-    Columns, as `gtlab.drill.run` gives them: n, sent_ms, answered_ms, region (missing where nobody answered), outcome,
-    missing, fate, lost_region, outage_from_ms, outage_to_ms (missing where nothing was broken).
+    Columns, as `gtlab.drill.run` returns them: n, sent_ms, answered_ms, region (missing if no Region acknowledged the
+    write), outcome, missing, fate, lost_region, outage_from_ms, outage_to_ms (missing if there was no outage).
 
-    Traces: "waiting" (a line from each write's sending to its answer), and by what became of the write
-    "acknowledged", "came late" (missing at the failover, there in the end), "lost" (overwritten by a write that had
-    not seen it), "not acknowledged". Shapes: the outage, and brackets for RTO and RPO, with labels. x in seconds.
+    Traces: "waiting" (a line from the sending of each write to its answer), and one trace for each result of a write:
+    "acknowledged", "came late" (missing at the failover, present at the end), "lost" (overwritten by a write that had
+    not seen it), "not acknowledged". Shapes: the outage, and labelled brackets for RTO and RPO. x is in seconds.
     """
     need(frame, "failover_timeline", *_COLUMNS)
     first = frame.iloc[0]
@@ -46,12 +35,12 @@ def failover_timeline(frame: pd.DataFrame) -> go.Figure:
     marks = {name: [row for row in frame.itertuples() if _became(row) == name] for name in _LOOKS}
     fig = figure(
         frame,
-        title=f"Losing {place_name(first['lost_region'])}: every write, and who acknowledged it",
-        note="A mark is the answer, the line before it the wait for it.",
+        title=f"Losing {place_name(first['lost_region'])}: every write, by the Region that acknowledged it",
+        note="Mark: the answer. Line before it: the wait for the answer.",
         height=height_for(len(rows), 110),
         legend=[name for name, found in marks.items() if found],
     )
-    places = {row.n: rows.index(_row(row)) + 0.18 * _jitter(row.n) for row in frame.itertuples()}
+    places = {row.n: rows.index(_row(row)) + 0.18 * jitter(row.n) for row in frame.itertuples()}
     fig.add_scatter(
         x=[x for row in frame.itertuples() for x in (row.sent_ms / 1000, row.answered_ms / 1000, None)],
         y=[y for row in frame.itertuples() for y in (places[row.n], places[row.n], None)],
@@ -99,11 +88,6 @@ def _row(row: Any) -> str:
     return NOBODY if missing(row.region) else row.region
 
 
-def _jitter(number: int) -> float:
-    """Between -1 and 1, evenly spread, and the same every time."""
-    return (number * 0.6180339887 % 1) * 2 - 1
-
-
 def _mark_outage(fig: go.Figure, frame: pd.DataFrame, rows: list[str]) -> None:
     first = frame.iloc[0]
     began, ended = first["outage_from_ms"], first["outage_to_ms"]
@@ -119,15 +103,26 @@ def _mark_outage(fig: go.Figure, frame: pd.DataFrame, rows: list[str]) -> None:
     if len(since):
         again = since.iloc[0]
         row = rows.index(again["region"]) - 0.36
-        _bracket(fig, began, again["answered_ms"], row, f"RTO {_seconds(again['answered_ms'] - began)}", "left", 14)
+        rto_ms = again["answered_ms"] - began
+        _bracket(fig, Span(began, again["answered_ms"], f"RTO {_seconds(rto_ms)}"), row, anchor="left", yshift=14)
     gone = acked[acked["missing"].astype(bool)]
     oldest = min(began, gone["answered_ms"].min()) if len(gone) else began
     age = f", {_seconds(began - oldest)}" if len(gone) else ""
-    _bracket(fig, oldest, began, 0.36, f"RPO {len(gone)} write{'' if len(gone) == 1 else 's'}{age}", "right", -14)
+    rpo = Span(oldest, began, f"RPO {len(gone)} write{'' if len(gone) == 1 else 's'}{age}")
+    _bracket(fig, rpo, 0.36, anchor="right", yshift=-14)
 
 
-def _bracket(fig: go.Figure, from_ms: float, to_ms: float, y: float, text: str, anchor: str, yshift: int) -> None:
-    """A measured span with its name, which stands at its left or right end."""
+class Span(NamedTuple):
+    """A measured time with its name."""
+
+    from_ms: float
+    to_ms: float
+    text: str
+
+
+def _bracket(fig: go.Figure, span: Span, y: float, *, anchor: str, yshift: int) -> None:
+    """Draw a measured time, with its name at the left or right end."""
+    from_ms, to_ms, text = span
     for x0, x1, half in ((from_ms, to_ms, 0.0), (from_ms, from_ms, 0.06), (to_ms, to_ms, 0.06)):
         fig.add_shape(type="line", x0=x0 / 1000, x1=x1 / 1000, y0=y - half, y1=y + half,
                       line={"color": INK, "width": 2})

@@ -1,4 +1,4 @@
-"""Labels that keep off each other and off what they name: rectangles in pixels."""
+"""Places for labels, as rectangles in pixels, so that labels cover neither each other nor what they name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in pixels, by its centre."""
+    """A rectangle in pixels; ``x`` and ``y`` are its centre."""
 
     x: float
     y: float
@@ -16,7 +16,7 @@ class Box:
     height: float
 
     def overlap(self, other: Box) -> float:
-        """Shared area, in square pixels."""
+        """The shared area in square pixels."""
         across = (self.width + other.width) / 2 - abs(self.x - other.x)
         down = (self.height + other.height) / 2 - abs(self.y - other.y)
         return across * down if across > 0 and down > 0 else 0.0
@@ -24,7 +24,7 @@ class Box:
 
 @dataclass
 class Labels:
-    """Puts labels where they cover nothing, as far as that can be done."""
+    """Finds places for labels in a plot of this size in pixels, where they cover as little as possible."""
 
     width: float
     height: float
@@ -32,15 +32,15 @@ class Labels:
     soft: list[tuple[str, Box]] = field(default_factory=list)
 
     def block(self, box: Box) -> None:
-        """Nothing may cover this."""
+        """Keep labels off this box."""
         self.taken.append(box)
 
     def avoid(self, points: Iterable[tuple[float, float]], owner: str) -> None:
-        """Better not cover these points of a line; only its owner's own label may sit on it."""
+        """Keep labels off these points of a line if possible. Only the label of ``owner`` may cover them."""
         self.soft += [(owner, Box(x, y, 6, 6)) for x, y in points]
 
     def cost(self, box: Box, owner: str = "") -> float:
-        """How bad a place is: outside the plot is worst, then over a dot or a label, then over a line."""
+        """How bad a place is: worst outside the plot, then over a dot or a label, then over a line."""
         outside = (
             max(0.0, box.width / 2 - box.x)
             + max(0.0, box.x + box.width / 2 - self.width)
@@ -53,7 +53,7 @@ class Labels:
         )
 
     def place(self, candidates: Iterable[Box], *, always: bool, owner: str = "") -> Box | None:
-        """The best candidate, earlier ones preferred. None if it covers a label, unless `always`."""
+        """Take the best candidate; the earlier one if two are equal. None if it covers a label, unless `always`."""
         scored = [(self.cost(box, owner) + 3 * rank, box) for rank, box in enumerate(candidates)]
         best = min(scored, key=lambda pair: pair[0])[1]
         if not always and any(best.overlap(other) for other in self.taken):

@@ -1,4 +1,4 @@
-"""Replication lag, target by target: every probe, or their distribution."""
+"""Replication lag for each target: every probe, or the distribution of the lags."""
 
 from __future__ import annotations
 
@@ -6,45 +6,32 @@ from collections.abc import Iterable
 from statistics import median
 from typing import TYPE_CHECKING
 
-from gtlab.charts.look import (
-    INK,
-    colour_each,
-    darker,
-    dash,
-    faded,
-    figure,
-    height_for,
-    known,
-    missing,
-    ms,
-    ms_span,
-    need,
-    place_name,
-    plain_text,
-    region_axis,
-    unique,
-)
+from gtlab.charts.colours import INK, colour_each, darker, dash, faded
+from gtlab.charts.columns import jitter, known, missing, need, unique
+from gtlab.charts.layout import figure, height_for, region_axis
+from gtlab.charts.text import ms, ms_span, place_name, plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
 _COLUMNS = ("probe", "source", "target", "lag_min_ms", "lag_max_ms")
-_NOTE = "A lag is only known to lie between two polls: each thin bar is one probe, its dot the middle."
-_HARD_NOTE = ("Each probe: pale, where its lag lies for certain; strong, where it lies if paths are symmetric; a dot in"
-              " the middle.")
+_NOTE = "Each thin bar is one probe: its lag lies between two polls. The dot is the middle."
+_HARD_NOTE = ("Each bar is one probe. Pale: its lag certainly lies here. Strong: it lies here if paths are symmetric."
+              " Dot: the middle.")
 
 
 def lag_by_target(frame: pd.DataFrame) -> go.Figure:
-    """Every probe's replication lag, target by target.
+    """The replication lag of every probe, for each target.
 
-    Columns: probe (its number), source, target (Region codes), lag_min_ms and lag_max_ms (the lag is known to
-    lie between these two); optionally hard_min_ms and hard_max_ms, the wider interval that assumes nothing.
-    Missing lags mean that the probe was not seen there; they are counted beside the target.
+    Columns, as `gtlab.measure.replication_lag` returns them: probe (its number), source, target (Region codes),
+    lag_min_ms and lag_max_ms (the lag lies between these two); optionally hard_min_ms and hard_max_ms, the wider
+    interval that does not assume symmetric paths. If the lag is missing, the probe was not seen at the target; the
+    label of the target has the number of such probes.
 
-    Traces, two a target: the probes' intervals (bars; named after the target) and their midpoints (dots,
-    spread over the row only so that they do not hide each other); before them, where there are hard intervals,
-    these (pale; "target, hard"). The median of the midpoints is a shape with a label.
+    Traces, two per target: the intervals of the probes (bars, named after the target) and their midpoints (dots,
+    spread over the row only so that they do not hide each other). If there are hard intervals, a trace "target, hard"
+    (pale bars) comes before them. The median of the midpoints is a shape with a label. x is in milliseconds.
     """
     need(frame, "lag_by_target", *_COLUMNS)
     groups = _by_target(frame)
@@ -60,7 +47,7 @@ def lag_by_target(frame: pd.DataFrame) -> go.Figure:
         seen = rows[rows["lag_min_ms"].notna() & rows["lag_max_ms"].notna()]
         intervals = list(zip(seen["lag_min_ms"], seen["lag_max_ms"], strict=True))
         middles = [(low + high) / 2 for low, high in intervals]
-        spread = [number + _jitter(index) * 0.26 for index in range(len(seen))]
+        spread = [number + jitter(index) * 0.26 for index in range(len(seen))]
         if _has_hard(frame):
             fig.add_scatter(
                 x=[x for ends in zip(seen["hard_min_ms"], seen["hard_max_ms"], strict=True) for x in (*ends, None)],
@@ -114,13 +101,12 @@ def _mark_median(fig: go.Figure, middle: float, row: int, colour: str) -> None:
 
 
 def lag_distribution(frame: pd.DataFrame) -> go.Figure:
-    """Share of the probes that had arrived by a given time, target by target, as a band between two step
-    curves.
+    """The share of the probes that had arrived by a given time, for each target, as a band between two step curves.
 
-    Columns: as `lag_by_target`. A probe whose lag is missing never arrives, and the curve stays below 100 %.
+    Columns: as for `lag_by_target`. A probe whose lag is missing never arrives: its target's curves stay below 100 %.
 
-    Traces, two a target, each named after it: possibly seen by then (upper curve, from lag_min_ms), and
-    certainly seen by then (lower curve, from lag_max_ms) with the band between them filled. x in
+    Traces, two per target and named after it: the share that had possibly arrived (upper curve, from lag_min_ms), and
+    the share that had certainly arrived (lower curve, from lag_max_ms); the band between them is filled. x is in
     milliseconds, y in percent.
     """
     need(frame, "lag_distribution", *_COLUMNS)
@@ -157,7 +143,7 @@ def lag_distribution(frame: pd.DataFrame) -> go.Figure:
 
 
 def _steps(lags: Iterable[float], last: float) -> tuple[list[float], list[float]]:
-    """Corners of the empirical distribution, in milliseconds and percent, from 0 to `last`."""
+    """The steps of the empirical distribution (milliseconds, percent), from 0 to `last` milliseconds."""
     everything = list(lags)
     seen = sorted(lag for lag in everything if not missing(lag))
     share = 100 / len(everything)
@@ -165,7 +151,8 @@ def _steps(lags: Iterable[float], last: float) -> tuple[list[float], list[float]
 
 
 def _by_target(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Rows of each target, by a name to show: the target's code, with the source's when there are several."""
+    """The rows of each target by its displayed name: the code of the target, after the source's if there are several
+    sources."""
     several = frame["source"].nunique() > 1
     pairs = unique(zip(frame["source"], frame["target"], strict=True))
     return {
@@ -186,11 +173,6 @@ def _lag_title(frame: pd.DataFrame) -> str:
     return f"Replication lag from {place_name(sources[0])}" if len(sources) == 1 else "Replication lag"
 
 
-def _jitter(index: int) -> float:
-    """Between -1 and 1, evenly spread, and the same every time: multiples of the golden ratio, wrapped."""
-    return (index * 0.6180339887 % 1) * 2 - 1
-
-
 def _plain(name: str) -> str:
-    """A target as a legend names it: with its city, unless a source stands before it."""
+    """The name of a target in the legend: with its city, unless the name contains the source."""
     return name if " → " in name else place_name(name)

@@ -1,23 +1,14 @@
-"""How long calls take, beside how long replication takes."""
+"""The latency of calls, compared with the replication lag."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from gtlab.charts.look import (
-    INK,
-    colour_each,
-    faded,
-    figure,
-    height_for,
-    ms,
-    need,
-    place_name,
-    plain_text,
-    region_axis,
-    unique,
-)
+from gtlab.charts.colours import INK, colour_each, faded
+from gtlab.charts.columns import need, unique
+from gtlab.charts.layout import figure, height_for, region_axis
+from gtlab.charts.text import ms, place_name, plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,21 +16,21 @@ if TYPE_CHECKING:
 
 
 def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
-    """How long calls take beside how long replication takes: two different things.
+    """The latency of calls and the replication lag side by side: two different quantities.
 
-    Columns: operation ("put", "get", "replication lag"), region (of the call; for the lag, the target),
-    median_ms, p90_ms. One row per operation and Region.
+    Columns, as `gtlab.measure.beside_lag` returns them: operation ("put", "get", "replication lag"), region (where the
+    call was served; for the lag, the target), median_ms, p90_ms. One row per operation and Region.
 
-    Traces: "median" (solid bars) and "P90" (pale, striped), horizontal, grouped by operation, one colour a
-    Region, values printed at the bars. The axis is logarithmic, and says so, when values differ more than a
-    hundredfold.
+    Traces: "median" (solid bars) and "P90" (pale, striped bars), horizontal, grouped by operation, with one colour per
+    Region and the values at the bars. x is in milliseconds; the axis is logarithmic, and its title says so, if one
+    value is more than a hundred times another.
     """
     need(frame, "latency_beside_lag", "operation", "region", "median_ms", "p90_ms")
     colours = colour_each(unique(frame["region"]))
     rows = [
         row for name in unique(frame["operation"]) for row in frame[frame["operation"] == name].itertuples()
     ]
-    # Room for a heading is left above each operation's first row.
+    # There is room for a heading above the first row of each operation.
     places, headings, at = [], [], 0.0
     for number, row in enumerate(rows):
         if number == 0 or row.operation != rows[number - 1].operation:
@@ -89,7 +80,7 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
         )
     region_axis(fig, [row.region for row in rows], colours, at=places)
     top, low = max(values, default=1.0), min(values, default=1.0)
-    # The widest value is printed beyond its bar: leave room for it.
+    # Leave room for the value that is printed beyond the widest bar.
     scale = [math.log10(low) - 0.4, math.log10(top) + 0.35] if log else [0, top * 1.12]
     fig.update_xaxes(
         title_text="milliseconds (logarithmic scale)" if log else "milliseconds",

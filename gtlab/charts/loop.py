@@ -5,20 +5,10 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from gtlab.charts.look import (
-    INK,
-    PALETTE,
-    QUIET,
-    WHITE_EDGE,
-    darker,
-    figure,
-    height_for,
-    missing,
-    ms,
-    need,
-    plain_text,
-    row_axis,
-)
+from gtlab.charts.colours import LOOP_COLOURS, PALETTE, QUIET, WHITE_EDGE, darker
+from gtlab.charts.columns import missing, need
+from gtlab.charts.layout import figure, height_for, row_axis
+from gtlab.charts.text import ms, plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,15 +16,15 @@ if TYPE_CHECKING:
 
 
 def loop_timing(frame: pd.DataFrame) -> go.Figure:
-    """The article's timing loop, one bar an iteration: put here, sleep, get there.
+    """The article's timing loop, one bar per iteration: put in one Region, sleep, get in the other.
 
-    Columns: item (its label), put_ms, sleep_ms, get_ms, found (bool: the get returned the item); optionally
-    lag_max_ms (from the put's answer until the item was certainly in the other Region; missing where not
+    Columns: item (its label), put_ms, sleep_ms, get_ms, found (bool: the get returned the item); optionally lag_max_ms
+    (milliseconds from the answer to the put until the item was certainly in the other Region; missing if that is not
     known).
 
-    Traces: stacked bars "put", "sleep", "get"; with lag_max_ms also "item has arrived" (diamonds on the same
-    time axis, at put_ms + lag_max_ms). A diamond within the sleep shows what the loop's own times cannot: the
-    lag.
+    Traces: stacked bars "put", "sleep", "get"; with lag_max_ms also "item has arrived" (diamonds on the same time axis,
+    at put_ms + lag_max_ms). A diamond within the sleep shows the lag, which the times of the loop do not contain. x is
+    in milliseconds.
     """
     need(frame, "loop_timing", "item", "put_ms", "sleep_ms", "get_ms", "found")
     count = len(frame)
@@ -51,11 +41,7 @@ def loop_timing(frame: pd.DataFrame) -> go.Figure:
         "sleep": list(frame["put_ms"]),
         "get": [put + sleep for put, sleep in zip(frame["put_ms"], frame["sleep_ms"], strict=True)],
     }
-    for name, colour, ink in (
-        ("put", PALETTE[0], "#FFFFFF"),
-        ("sleep", "#DDE1E6", INK),
-        ("get", "#E69F00", "#000000"),
-    ):
+    for name, (colour, ink) in LOOP_COLOURS.items():
         lasted = list(frame[f"{name}_ms"])
         fig.add_bar(
             orientation="h",
@@ -94,7 +80,7 @@ def loop_timing(frame: pd.DataFrame) -> go.Figure:
 
 def _loop_note(frame: pd.DataFrame) -> str:
     timed = f"Timed: put (median {ms(median(frame['put_ms']))}) and get ({ms(median(frame['get_ms']))})."
-    return f"{timed} Not timed: the replication lag{', over by the diamond' if _knows_lag(frame) else ''}."
+    return f"{timed} Not timed: the replication lag{', which ends by the diamond' if _knows_lag(frame) else ''}."
 
 
 def _knows_lag(frame: pd.DataFrame) -> bool:
@@ -102,7 +88,7 @@ def _knows_lag(frame: pd.DataFrame) -> bool:
 
 
 def _clear_end(frame: pd.DataFrame) -> str:
-    """The end of the sleep where the diamonds are not, for its text."""
+    """Where the text of the sleep is written: at the end of the bar that has no diamonds."""
     if not _knows_lag(frame):
         return "middle"
     return "start" if frame["lag_max_ms"].median() > frame["sleep_ms"].median() / 2 else "end"

@@ -6,41 +6,27 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gtlab import regions
+from gtlab.charts.colours import COAST, HOME, INK, LAND, REPLICA, SEA, WHITE_EDGE, darker
+from gtlab.charts.columns import need
 from gtlab.charts.labels import Box, Labels
-from gtlab.charts.look import (
-    COAST,
-    INK,
-    NOMINAL_WIDTH,
-    PALETTE,
-    WHITE_EDGE,
-    darker,
-    figure,
-    ms,
-    need,
-    place_name,
-    plain_text,
-    text_width,
-)
+from gtlab.charts.layout import NOMINAL_WIDTH, figure
+from gtlab.charts.text import ms, place_name, plain_text, text_width
 from gtlab.charts.view import View
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-LAND, SEA = "#E3E7EA", "#F7FAFC"
-HOME, REPLICA = PALETTE[1], PALETTE[0]
-
 
 def region_map(frame: pd.DataFrame) -> go.Figure:
-    """Map of a home Region, its replicas, and the round trips between them.
+    """Map of a home Region, its replicas, and the round trips from home to each replica.
 
-    Columns, as `gtlab.regions.frame` gives them: region, place, latitude, longitude (degrees), role ("home" or
-    "replica"), rtt_ms (from home). Needs exactly one home.
+    Columns, as `gtlab.regions.frame` returns them: region, place, latitude, longitude (degrees), role ("home" or
+    "replica"), rtt_ms (median round trip from home). Raises ValueError unless there is exactly one home.
 
-    Traces: "land"; one line per replica (named "home to replica"); "replica" (circles) and "home" (a
-    diamond). The labels are annotations. The map shows the Regions with some room around them, up to the
-    whole world, and is cut at the widest gap between them, so that a line over the Pacific is drawn over the
-    Pacific.
+    Traces: "land"; one line per replica (named "home to replica"); "replica" (circles) and "home" (a diamond). The
+    labels are annotations. The map shows the Regions with some room around them, up to the whole world. It is cut at
+    the widest gap between them, so that a line across the Pacific is drawn across the Pacific.
     """
     need(frame, "region_map", "region", "place", "latitude", "longitude", "role", "rtt_ms")
     homes, replicas = frame[frame["role"] == "home"], frame[frame["role"] != "home"]
@@ -85,7 +71,7 @@ def region_map(frame: pd.DataFrame) -> go.Figure:
 
 
 def _land(view: View) -> dict[str, Any]:
-    """The land in view, as one filled trace; copies to the west and east fill a view across the Pacific."""
+    """The land in view, as one filled trace. Copies to the west and to the east complete a view across the Pacific."""
     x: list[float | None] = []
     y: list[float | None] = []
     for offset in (-360, 0, 360):
@@ -122,7 +108,7 @@ def _dots(rows: pd.DataFrame, view: View, colour: str, symbol: str, size: int) -
 def _arc(
     start: tuple[float, float], end: tuple[float, float], layout: Labels, points: int = 24
 ) -> list[tuple[float, float]]:
-    """A slightly bent line in pixels: of several bends, the one clearest of the dots and other lines."""
+    """A slightly bent line, in pixels: of several bends, the one that is farthest from dots and other lines."""
     (x0, y0), (x1, y1) = start, end
     arcs = []
     for bend in (0.12, -0.12, 0.24, -0.24):
@@ -137,7 +123,7 @@ def _arc(
             )
             for t in steps
         ]
-        # The ends lie in the dots' own boxes and say nothing.
+        # The ends lie in the boxes of the dots: they are the same for every bend.
         inner = [Box(x, y, 6, 6) for x, y in arc[3:-3]]
         arcs.append((sum(layout.cost(box) for box in inner) + abs(bend) * 100, arc))
     return min(arcs, key=lambda scored: scored[0])[1]
@@ -150,7 +136,7 @@ def _label_map(
     arcs: dict[str, list[tuple[float, float]]],
     layout: Labels,
 ) -> None:
-    """Name every dot and line, each where it covers least; among many Regions a line may stay unnamed."""
+    """Label every dot and line where the label covers least. Among many Regions a line may have no label."""
     crowded = len(frame) > 9
     for row in frame.itertuples():
         mark = " (home)" if row.role == "home" else ""
@@ -174,7 +160,7 @@ def _label_map(
 def _annotate_pixel(
     fig: go.Figure, layout: Labels, box: Box, text: str, font: dict[str, Any], **look: Any
 ) -> None:
-    # Fractions of the plot, not degrees: labels keep their distance when the notebook is wider than assumed.
+    # Fractions of the plot, not degrees: labels keep their distance in a notebook that is wider than NOMINAL_WIDTH.
     fig.add_annotation(
         xref="paper",
         yref="paper",
@@ -191,7 +177,7 @@ def _annotate_pixel(
 
 
 def _around(spot: tuple[float, float], width: float, height: float) -> Iterator[Box]:
-    """Places for a label near a dot, best first: above, below, beside, at the corners, then further out."""
+    """Positions for a label near a dot, best first: above, below, at a side, at a corner, then farther away."""
     x, y = spot
     for gap in (11, 22, 36):
         up, side = gap + height / 2, gap + width / 2

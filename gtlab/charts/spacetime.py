@@ -1,25 +1,14 @@
-"""The journal drawn: every write and where it went, what was discarded, and what was broken meanwhile."""
+"""The journal as a diagram: every write and its deliveries, the discarded ones, and the faults during that time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from gtlab.charts.look import (
-    INK,
-    QUIET,
-    WHITE_EDGE,
-    colour_each,
-    faded,
-    figure,
-    height_for,
-    ms,
-    need,
-    place_name,
-    plain_text,
-    region_axis,
-    unique,
-)
+from gtlab.charts.colours import INK, QUIET, WHITE_EDGE, colour_each, faded
+from gtlab.charts.columns import need, unique
+from gtlab.charts.layout import figure, height_for, region_axis
+from gtlab.charts.text import ms, place_name, plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,25 +16,26 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("time", "kind", "region", "source", "key", "written_at", "lag_ms", "lost_to", "by_ms", "conflict", "knob",
             "place")
+Seconds = Callable[[Any], float]  # a timestamp as seconds since the first event
 _WRITES, _ARRIVALS = ("write", "delete"), ("delivery", "discarded")
 
 
 def journal(frame: pd.DataFrame) -> go.Figure:
-    """Space-time diagram of what the local cloud's journal tells: a line a Region, time to the right.
+    """Space-time diagram of the local cloud's journal: one line per Region, time to the right.
 
-    Columns, as `lab.events` gives them: time and written_at (points in time), kind, region, source, key, lag_ms,
-    lost_to, by_ms, conflict, knob, place (codes, with commas). Events of other kinds than those below are left out;
-    there has to be a write or an arrival among them.
+    Columns, as `lab.events` returns them: time and written_at (timestamps), kind, region, source, key, lag_ms, lost_to,
+    by_ms, conflict, knob, place (codes, separated by commas). Events of kinds that are not named below are left out.
+    Raises ValueError if the events contain neither a write nor an arrival.
 
-    Traces: "write" and "delete" (dots), "delivery" (an arrow from each write to where it took effect), "overtaken" (a
-    dotted line to a cross: a newer write was there already), and "conflict" (the same, where the two were written
-    without knowledge of one another). Shapes: what was broken, from "broken" to "mended", over the rows of its Regions.
-    x in seconds since the first event.
+    Traces: "write" and "delete" (dots), "delivery" (an arrow from each write to the place and time at which it took
+    effect), "overtaken" (a dotted line to a cross: a newer write was already there), and "conflict" (the same, if
+    neither of the two writes had seen the other). Shapes: each fault from "broken" to "mended", over the rows of its
+    Regions. x is in seconds since the first event.
     """
     need(frame, "journal", *_COLUMNS)
     shown = frame[frame["kind"].isin(_WRITES + _ARRIVALS)]
     if shown.empty:
-        raise ValueError("journal has nothing to draw: there is no write and no arrival among these events.")
+        raise ValueError("journal has nothing to draw: these events contain no write and no arrival.")
     drawn = frame[frame["kind"].isin(_WRITES + _ARRIVALS + ("broken", "mended"))]
     begin = min(drawn["time"].min(), shown["written_at"].min())
 
@@ -67,17 +57,17 @@ def journal(frame: pd.DataFrame) -> go.Figure:
         _shade(fig, region_rows, x0, x1, text)
     for name, rows in groups.items():
         if rows:
-            make = _dots if name in _WRITES else _ways
+            make = _dots if name in _WRITES else _paths
             fig.add_scatter(**make(rows, name, codes, colours, seconds), name=name)
     region_axis(fig, codes, colours, lines=True)
     span = last or 1.0
     fig.update_xaxes(title_text="seconds", range=[-0.03 * span, last + 0.06 * span])
     fig.update_yaxes(range=[len(codes) - 0.4, -0.6])
-    _say_who_lost(fig, groups["conflict"], codes, seconds, last)
+    _label_conflicts(fig, groups["conflict"], codes, seconds, last)
     return fig
 
 
-_LEGEND = ("delivery", "overtaken", "conflict", "write", "delete")  # dots over lines
+_LEGEND = ("delivery", "overtaken", "conflict", "write", "delete")  # dots are drawn over lines
 
 
 def _what(row: Any) -> str:
@@ -87,7 +77,7 @@ def _what(row: Any) -> str:
     return "conflict" if row.conflict else "overtaken"
 
 
-def _dots(rows: list, name: str, codes: list[str], colours: dict[str, str], seconds: Callable) -> dict[str, Any]:
+def _dots(rows: list, name: str, codes: list[str], colours: dict[str, str], seconds: Seconds) -> dict[str, Any]:
     return {
         "x": [seconds(row.time) for row in rows],
         "y": [codes.index(row.region) for row in rows],
@@ -99,8 +89,8 @@ def _dots(rows: list, name: str, codes: list[str], colours: dict[str, str], seco
     }
 
 
-def _ways(rows: list, name: str, codes: list[str], colours: dict[str, str], seconds: Callable) -> dict[str, Any]:
-    """From each write to where it arrived, and what became of it there."""
+def _paths(rows: list, name: str, codes: list[str], colours: dict[str, str], seconds: Seconds) -> dict[str, Any]:
+    """A line from each write to its arrival, with a mark for the result."""
     symbol, size = {"delivery": ("arrow", 11), "overtaken": ("x-thin", 9), "conflict": ("x", 11)}[name]
     ink = INK if name == "conflict" else QUIET
     return {
@@ -108,7 +98,7 @@ def _ways(rows: list, name: str, codes: list[str], colours: dict[str, str], seco
         "y": [y for row in rows for y in (codes.index(row.source), codes.index(row.region), None)],
         "mode": "lines+markers",
         "line": {"color": faded(ink, 0.8), "width": 1.5, "dash": "solid" if name == "delivery" else "dot"},
-        # The line's beginning has its write's own dot.
+        # No mark at the beginning of a line: the write has a dot there.
         "marker": {"symbol": symbol, "angleref": "previous" if name == "delivery" else "up",
                    "size": [0, size, 0] * len(rows), "opacity": 1,
                    "color": [colours[row.source] if name == "delivery" else ink for row in rows for _ in range(3)],
@@ -124,10 +114,10 @@ def _arrived(row: Any) -> str:
     return text if row.kind == "delivery" else f"{text}: lost to {row.lost_to} by {ms(row.by_ms)}"
 
 
-def _broken(frame: pd.DataFrame, codes: list[str], seconds: Callable,
+def _broken(frame: pd.DataFrame, codes: list[str], seconds: Seconds,
             last: float) -> Iterator[tuple[list[int], float, float, str]]:
-    """Rows, beginning, end and name of all that was broken; what was not mended lasts to the end, what was broken
-    before the first event since the beginning."""
+    """Rows, beginning, end (seconds) and name of each fault. A fault that was not mended lasts to the end of the
+    diagram; one from before the first event begins at 0."""
     def rows_of(place: str) -> list[int]:
         return [codes.index(part) for part in place.split(", ") if part in codes] or list(range(len(codes)))
 
@@ -143,7 +133,7 @@ def _broken(frame: pd.DataFrame, codes: list[str], seconds: Callable,
 
 
 def _shade(fig: go.Figure, rows: list[int], x0: float, x1: float, text: str) -> None:
-    # A pair of Regions: all that lies between them. A single one: its own row.
+    # For a pair of Regions everything between their rows, for a single Region its row.
     top, bottom = (min(rows), max(rows)) if len(rows) > 1 else (rows[0] - 0.3, rows[0] + 0.3)
     fig.add_shape(type="rect", x0=x0, x1=x1, y0=top, y1=bottom, line={"width": 0}, fillcolor=faded(QUIET, 0.15),
                   layer="below")
@@ -151,8 +141,8 @@ def _shade(fig: go.Figure, rows: list[int], x0: float, x1: float, text: str) -> 
                        font={"size": 13})
 
 
-def _say_who_lost(fig: go.Figure, rows: list, codes: list[str], seconds: Callable, last: float) -> None:
-    """A word at the crosses, where they are few enough to be read."""
+def _label_conflicts(fig: go.Figure, rows: list, codes: list[str], seconds: Seconds, last: float) -> None:
+    """Label the crosses if they are few enough for the labels to be readable."""
     if len(rows) > 4:
         return
     for row in rows:

@@ -1,38 +1,27 @@
-"""Bars of the status each replica was in."""
+"""Bars that show the status of each replica over time."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gtlab.charts.look import figure, height_for, need, place_name, plain_text, region_axis, unique
+from gtlab.charts.colours import OTHER_STATUS, STATUS_COLOURS
+from gtlab.charts.columns import need, unique
+from gtlab.charts.layout import figure, height_for, region_axis
+from gtlab.charts.text import place_name, plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-# Fill and text colour of each table status; text keeps a contrast of 4.5 or more on its fill.
-STATUS_COLOURS = {
-    "CREATING": ("#E69F00", "#000000"),
-    "ACTIVE": ("#00704F", "#FFFFFF"),
-    "UPDATING": ("#56B4E9", "#000000"),
-    "DELETING": ("#B84A00", "#FFFFFF"),
-    "absent": ("#DDE1E6", "#333333"),
-    # Of an item, as gtlab.watch sees it.
-    "not there": ("#DDE1E6", "#333333"),
-    "older": ("#E69F00", "#000000"),
-    "there": ("#00704F", "#FFFFFF"),
-}
-OTHER_STATUS = ("#CC79A7", "#000000")
-
 
 def replica_states(frame: pd.DataFrame) -> go.Figure:
-    """Which status each replica was seen in, and when.
+    """The status of each replica over time.
 
-    Columns: region, status ("CREATING", "ACTIVE", ..., or "absent"), start_s, end_s (seconds since the
-    observation began). One row for each period a replica was seen in one status.
+    Columns, as the functions of `gtlab.watch` return them: region, status ("CREATING", "ACTIVE", …, or "absent"),
+    start_s, end_s (seconds since the observation began). One row for each period in which a replica had one status.
 
-    Traces: one horizontal bar trace a status, named after it, in the order the statuses appear; one bar a
-    row.
+    Traces: one horizontal bar trace per status, named after it, in the order in which the statuses appear; one bar per
+    row. x is in seconds.
     """
     need(frame, "replica_states", "region", "status", "start_s", "end_s")
     codes, statuses = unique(frame["region"]), unique(frame["status"])
@@ -63,13 +52,14 @@ def replica_states(frame: pd.DataFrame) -> go.Figure:
     last = float(frame["end_s"].max())
     fig.update_xaxes(title_text="seconds since the observation began", range=[0, (last or 1.0) * 1.14])
     _note_ends(fig, frame, codes, last)
-    # A bar too short for its word shows none: the legend and the hover text name it.
+    # A bar that is too short for its text has none: the legend and the hover text name the status.
     fig.update_layout(barmode="overlay", uniformtext={"minsize": 12, "mode": "hide"})
     return fig
 
 
 def _note_ends(fig: go.Figure, frame: pd.DataFrame, codes: list[str], last: float) -> None:
-    """Name the status in which a row ends, where its bar is too short for the word: waiting ends as it begins."""
+    """Write a row's last status at its end if its bar is too short for the text: that is usual, because waiting ends as
+    soon as the status is reached."""
     for at, code in enumerate(codes):
         end = frame[frame["region"] == code].sort_values("end_s", kind="stable").iloc[-1]
         if end["end_s"] - end["start_s"] < 0.1 * last or not last:

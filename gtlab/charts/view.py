@@ -1,4 +1,4 @@
-"""Which part of the world a map shows, and where in it a place lies."""
+"""The part of the world that a map shows, and the position of a place on it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class View:
-    """The part of the world on the map, and its size in pixels. Longitudes may run on past 180."""
+    """The part of the world on the map (degrees) and its size in pixels. Longitudes may exceed 180."""
 
     west: float
     east: float
@@ -19,13 +19,13 @@ class View:
 
     @classmethod
     def around(cls, longitudes: list[float], latitudes: list[float], width: float, height: float) -> View:
-        """A view of these points with room for their labels, filling `width` x `height` pixels."""
+        """A view of `width` x `height` pixels that shows these points (degrees), with room for their labels."""
         west, east = _shortest_span(longitudes)
         south, north = min(latitudes), max(latitudes)
         middle_lon, middle_lat = (west + east) / 2, (south + north) / 2
-        # Away from the equator a degree of longitude is shorter than one of latitude; else Europe is squat.
+        # Away from the equator a degree of longitude is shorter than one of latitude. Without this, Europe looks squat.
         stretch = min(1.5, 1 / math.cos(math.radians(middle_lat)))
-        # The outline is too coarse for a closer look than 44 degrees; 1.5 leaves room for labels beside dots.
+        # The outline is too coarse for a view of less than 44 degrees; 1.5 leaves room for labels beside dots.
         wide, tall = max(44.0, (east - west) * 1.5), max(14.0, (north - south) * 1.6)
         scale = min(width / wide, height / (tall * stretch))
         if width / scale > 360:
@@ -33,7 +33,7 @@ class View:
             stretch = height / scale / max(132.0, (north - south) * 1.2)
         half_lon, half_lat = width / scale / 2, height / scale / stretch / 2
         if half_lon > 150:
-            # Nearly all of the world: show all of it, as people know it, unless that would cut a line.
+            # Nearly the whole world: show all of it as usual on maps, unless that would cut a line.
             middle_lon = 10.0 if abs(middle_lon - 10) < half_lon - (east - west) / 2 - 20 else middle_lon
         middle_lat = max(-62 + half_lat, min(84 - half_lat, middle_lat))
         return cls(
@@ -46,11 +46,11 @@ class View:
         )
 
     def shift(self, longitude: float) -> float:
-        """The same meridian, given as a longitude within this view."""
+        """The same meridian as a longitude within this view."""
         return self.west + (longitude - self.west) % 360
 
     def pixel(self, longitude: float, latitude: float) -> tuple[float, float]:
-        """Pixels right of the left edge and below the upper edge."""
+        """The distance in pixels from the left edge and from the upper edge."""
         x = (self.shift(longitude) - self.west) / (self.east - self.west) * self.width
         return x, (self.north - latitude) / (self.north - self.south) * self.height
 
@@ -62,11 +62,10 @@ class View:
 
 
 def _shortest_span(longitudes: list[float]) -> tuple[float, float]:
-    """West and east end of the shortest stretch around the globe that holds all longitudes; east may exceed
-    180."""
+    """West and east end of the shortest span that contains all longitudes; east may exceed 180."""
     ordered = sorted({longitude % 360 for longitude in longitudes})
     following = [*ordered[1:], ordered[0] + 360]
-    # The widest gap between neighbours is where the map is cut.
+    # The map is cut in the widest gap between neighbours.
     _, last, first = max(
         (after - before, before, after) for before, after in zip(ordered, following, strict=True)
     )

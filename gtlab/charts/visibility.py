@@ -1,31 +1,35 @@
-"""The t-visibility curve: how likely a read sees a write, by the time since the write was acknowledged."""
+"""The t-visibility curve: the chance that a read sees a write, by the time since the write was acknowledged."""
 
 from __future__ import annotations
 
 from math import isnan
 from typing import TYPE_CHECKING
 
-from gtlab.charts.look import QUIET, colour_each, darker, dash, faded, figure, ms, ms_span, need, place_name, unique
+from gtlab.charts.colours import LABEL_BACKGROUND, QUIET, colour_each, darker, dash, faded
+from gtlab.charts.columns import need, unique
+from gtlab.charts.layout import figure
+from gtlab.charts.text import ms, ms_span, place_name
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-_MARK = 0.99  # the chance at which a time is printed
-_MOST_LABELS = 3  # beside the curves; those of more are in the legend
+_MARK = 0.99  # the time at which the chance reaches this share is printed
+_MOST_LABELS = 3  # more labels than this go into the legend
 
 
 def t_visibility(frame: pd.DataFrame) -> go.Figure:
-    """The chance that a read which is served t ms after a write's acknowledgement sees the write.
+    """The chance that a read sees a write if the read is served t milliseconds after the write was acknowledged.
 
-    Columns, as gtlab.statistics.t_visibility gives them: source, target (Region codes), t_ms, certain and possible
-    (shares of the probes, 0 to 1), low and high (the confidence band, 0 to 1), distance_ms (half a round trip from the
-    measuring place to the target; printed).
+    Columns, as gtlab.statistics.t_visibility returns them: source, target (Region codes), t_ms, certain and possible
+    (shares of the probes, 0 to 1), low and high (the confidence band, 0 to 1), distance_ms (half a round trip from
+    where the measurement ran to the target; printed). Optionally given_up: where it is above 0 the curve ends, because
+    its further course is not known.
 
-    Traces, three a source and target: the band (filled; named after the target with ", band"), and the curve, which
-    runs halfway between the shares certain and possible, named after the target; "99 %" where the certain share
-    reaches 0.99, if it does, with its time (of more than three targets in the legend). x in milliseconds, y in
-    percent. Optionally a column given_up: where it is above 0 the curve ends, because nobody knows how it goes on.
+    Traces, up to three for each source and target: the band (filled; named after the target with ", band"); the curve,
+    halfway between the shares certain and possible (named after the target); and "99 %", a dot where the certain share
+    reaches 0.99, with its time (in the legend if there are more than three targets). x is in milliseconds, y in
+    percent.
     """
     need(frame, "t_visibility", "source", "target", "t_ms", "certain", "possible", "low", "high", "distance_ms")
     pairs = unique(zip(frame["source"], frame["target"], strict=True))
@@ -36,16 +40,16 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
               for pair in pairs}
     reached = {pair: float(rows["t_ms"][rows["certain"] >= _MARK].min()) for pair, rows in curves.items()}
     crowded = len(pairs) > _MOST_LABELS
-    told = {pair: f"{name}: 99 % by {ms(reached[pair])}" if crowded and not isnan(reached[pair]) else name
+    legend = {pair: f"{name}: 99 % by {ms(reached[pair])}" if crowded and not isnan(reached[pair]) else name
             for pair, name in names.items()}
     fig = figure(
         frame,
-        title="How likely does a read see the write?"
+        title="How likely is a read to see the write?"
         if several
-        else f"How likely does a read elsewhere see a write from {place_name(pairs[0][0])}?",
-        note="Band: where the chance lies, with confidence. t-visibility, after Bailis and others (2012).",
+        else f"How likely is a read elsewhere to see a write from {place_name(pairs[0][0])}?",
+        note="Band: confidence interval of the chance. t-visibility, as in Bailis and others (2012).",
         height=430,
-        legend=list(told.values()),
+        legend=list(legend.values()),
     )
     for number, pair in enumerate(pairs):
         rows, name, colour, when = curves[pair], names[pair], colours[pair], reached[pair]
@@ -69,7 +73,7 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
                 rows["certain"], rows["possible"], given_up, strict=True)],
             mode="lines",
             line={"color": colour, "width": 2.5, "dash": dash(number)},
-            name=told[pair],
+            name=legend[pair],
             legendgroup=name,
             hovertemplate=f"%{{x:,.0f}} ms after the acknowledgement: %{{y:.0f}} %<extra>{name}</extra>",
         )
@@ -83,7 +87,7 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
                 fig.add_annotation(
                     x=when, y=99, text=f"99 % of these by {ms(when)}", showarrow=False, xanchor="right", yanchor="top",
                     xshift=-8, yshift=-6 - 18 * number, font={"size": 12, "color": darker(colour)},
-                    bgcolor="rgba(255,255,255,0.75)", borderpad=1,
+                    bgcolor=LABEL_BACKGROUND, borderpad=1,
                 )
     if not several:
         ways = {pair[1]: float(rows["distance_ms"].iloc[0]) for pair, rows in curves.items()}
@@ -91,8 +95,8 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
                 ", ".join(f"{target} {ms(way)}" for target, way in ways.items()))
         fig.add_annotation(
             xref="paper", yref="paper", x=1, y=0.02, xanchor="right", yanchor="bottom", showarrow=False,
-            text=f"A read from where you are is served later, by half a round trip: {away}",
-            font={"size": 12, "color": QUIET}, bgcolor="rgba(255,255,255,0.75)",
+            text=f"A read that you send is served half a round trip later: {away}",
+            font={"size": 12, "color": QUIET}, bgcolor=LABEL_BACKGROUND,
         )
     fig.update_xaxes(title_text="t: milliseconds from the acknowledgement to the read",
                      range=[0, 1.02 * max(frame["t_ms"])])
