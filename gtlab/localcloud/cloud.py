@@ -10,15 +10,16 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from gtlab.contract import HISTORIC
 from gtlab.localcloud import engine
 from gtlab.localcloud.faults.fis import OPERATIONS as _FIS
 from gtlab.localcloud.faults.fis import Fis
 from gtlab.localcloud.globaltables.current import Current
-from gtlab.localcloud.globaltables.legacy import HISTORIC, Legacy
-from gtlab.localcloud.globaltables.legacy_settings import LegacySettings
-from gtlab.localcloud.globaltables.legacy_writes import Mark, Marks, marked, replicated
 from gtlab.localcloud.globaltables.membership import CURRENT, LEGACY, Group, Groups
 from gtlab.localcloud.globaltables.strong import Hold, Strong
+from gtlab.localcloud.globaltables.v2017 import Legacy
+from gtlab.localcloud.globaltables.v2017_items import Mark, Marks, marked, replicated
+from gtlab.localcloud.globaltables.v2017_settings import LegacySettings
 from gtlab.localcloud.model import Call, Change, Refusal, TableId, invalid
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.observe.metrics import Metrics
@@ -61,8 +62,8 @@ class Unsaved:
 class Cloud:
     """One local cloud. ``world`` says how far and how long; ``now`` in every call is epoch seconds.
 
-    ``legacy_api`` is the face of version 2017.11.29: see FACES in :mod:`legacy`. ``most_at_once``: how many deliveries
-    are carried out before callers get their turn again.
+    ``legacy_api`` is the face of version 2017.11.29: one of FACES. ``most_at_once``: how many deliveries are
+    carried out before callers get their turn again.
     """
 
     def __init__(self, world: World, legacy_api: str = HISTORIC, journal: Journal | None = None,

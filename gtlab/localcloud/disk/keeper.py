@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from gtlab.contract import HISTORIC
 from gtlab.localcloud import engine
 from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.disk.store import (
@@ -29,7 +30,6 @@ from gtlab.localcloud.disk.store import (
 )
 from gtlab.localcloud.faults import fis
 from gtlab.localcloud.globaltables import current, membership
-from gtlab.localcloud.globaltables.legacy import HISTORIC
 from gtlab.localcloud.model import Key, TableId
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.replication import Delivery, Version

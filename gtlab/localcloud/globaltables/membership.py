@@ -1,6 +1,6 @@
 """Which tables are global tables, and of which version; joining and leaving.
 
-The calls that make and change them are in :mod:`legacy` (version 2017.11.29) and :mod:`current` (2019.11.21).
+The calls that make and change them are in :mod:`v2017` and :mod:`current` (2019.11.21).
 """
 
 from __future__ import annotations

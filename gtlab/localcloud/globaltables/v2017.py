@@ -4,7 +4,7 @@ AWS refuses CreateGlobalTable since 2026. Two faces are to be had: ``historic``,
 ``2026``, where it is refused as it is today; groups that are there go on replicating, but no call shows them.
 A table that is still being created is taken as a member, and the global table finishes when it is ready: the
 article never waits. Texts that are not known from the service are ours, in its style; docs/local-cloud.md lists
-them. What this version writes into items is in :mod:`legacy_writes`.
+them. What this version writes into items is in :mod:`v2017_items`.
 """
 
 from __future__ import annotations

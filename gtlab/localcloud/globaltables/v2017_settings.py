@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.globaltables.legacy import Legacy, checked_name
 from gtlab.localcloud.globaltables.membership import Group
+from gtlab.localcloud.globaltables.v2017 import Legacy, checked_name
 from gtlab.localcloud.model import Refusal, TableId, in_use, invalid, invalid_values
 from gtlab.localcloud.tables.autoscaling import AutoScaling
 from gtlab.localcloud.tables.tables import Tables
