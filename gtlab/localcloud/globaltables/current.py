@@ -7,14 +7,23 @@ at a moment waits in a queue; statuses are worked out from times when they are a
 
 from __future__ import annotations
 
-import heapq
-import itertools
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from gtlab import regions
 from gtlab.contract import STRONG_REGIONS
 from gtlab.localcloud import engine
 from gtlab.localcloud.globaltables.membership import CURRENT, Group, Groups
+from gtlab.localcloud.globaltables.schedule import (
+    CREATE_REPLICA,
+    DELETE_REPLICA,
+    DISASSOCIATE_REPLICA,
+    PROPAGATE_SETTINGS,
+    PROPAGATE_TTL,
+    REMOVE_ENTRY,
+    Event,
+    Schedule,
+)
 from gtlab.localcloud.model import TableId, in_use, invalid, invalid_values
 from gtlab.localcloud.replication import Replication
 from gtlab.localcloud.tables.autoscaling import AutoScaling
@@ -62,7 +71,7 @@ class _State:
 @dataclass
 class Saved:
     states: dict[str, _State]
-    events: list[tuple[float, str, list]]  # when, which method, with what
+    events: list[Event]
 
 
 class Current:
@@ -72,36 +81,30 @@ class Current:
         self._world, self._tables, self._groups = world, tables, groups
         self._replication, self._scaling = replication, scaling
         self._states: dict[str, _State] = {}
-        self._events: list[tuple[float, int, str, tuple]] = []
-        self._order = itertools.count()
+        self._schedule = Schedule()
 
     # Time
 
     def next_due(self) -> float | None:
-        return self._events[0][0] if self._events else None
+        return self._schedule.next_due()
 
     def tick(self, now: float) -> bool:
-        """Let happen what was due by now; whether there was any."""
+        """Carry out all events that are due; returns whether there were any."""
         happened = False
-        while self._events and self._events[0][0] <= now:
-            _, _, what, arguments = heapq.heappop(self._events)
-            getattr(self, what)(*arguments, now)
+        while event := self._schedule.take(now):
+            _CARRIED_OUT_BY[event.name](self, event, now)
             happened = True
         return happened
-
-    def _at(self, due: float, what: str, *arguments: object) -> None:
-        heapq.heappush(self._events, (due, next(self._order), what, arguments))
 
     # What is kept
 
     def saved(self) -> Saved:
-        return Saved(dict(self._states), [(due, what, list(arguments)) for due, _, what, arguments
-                                          in sorted(self._events, key=lambda event: event[:2])])
+        return Saved(dict(self._states), self._schedule.saved())
 
     def restore(self, kept: Saved) -> None:
+        """Take over what was kept. Raises ValueError for an event that this version does not know."""
         self._states = kept.states
-        for due, what, arguments in kept.events:
-            self._at(due, what, *arguments)
+        self._schedule.restore(kept.events)
 
     # Looking
 
@@ -286,14 +289,15 @@ class Current:
             replica = Replica(region, table.region, asked=now, shown=now + (ready - now) * 0.25, ready=ready,
                               overrides={name: value for name, value in action.items() if name != "RegionName"})
             state.replicas[region] = replica
-            self._at(made, "_make_replica", group.id, region)
+            self._schedule.add(Event(made, CREATE_REPLICA, group.id, region))
             settled = max(settled, ready)
         if witness:
             state.witness, state.witness_ready = witness, settled
         self._tables.busy(table, settled)
 
-    def _make_replica(self, group_id: str, region: str, now: float) -> None:
+    def _create_replica(self, event: Event, now: float) -> None:
         """A replica's table appears; it takes part from here on, and gets what the source has."""
+        group_id, region = event.group, event.region
         group, state = self._groups.by_id(group_id), self._states.get(group_id)
         replica = state.replicas.get(region) if state else None
         if replica is None:
@@ -338,8 +342,9 @@ class Current:
             gone = settled if state.strong else now + self._world.control_plane_s("replica gone", region)
             gone = max(gone, settled)
             state.replicas[region].deleting = settled if not state.strong else now
-            self._at(state.replicas[region].deleting, "_delete_replica", group.id, region, gone)
-            self._at(gone, "_forget_replica", group.id, region)
+            self._schedule.add(Event(state.replicas[region].deleting, DELETE_REPLICA, group.id, region,
+                                     entry_removed=gone))
+            self._schedule.add(Event(gone, REMOVE_ENTRY, group.id, region))
 
     def _must_have(self, table: TableId, actions: list[dict]) -> _State:
         state = self.state(table)
@@ -361,25 +366,27 @@ class Current:
             raise invalid("Replica cannot be deleted because it has acted as a source region for new replica(s) being "
                           "added to the table in the last 24 hours.")
 
-    def _delete_replica(self, group_id: str, region: str, gone: float, now: float) -> None:
+    def _delete_replica(self, event: Event, now: float) -> None:
         """A replica stops replicating and its table goes; its Region answers a while longer that it is deleting."""
+        group_id, region = event.group, event.region
         group = self._groups.by_id(group_id)
         if group is None or not self._is_leaving(group_id, region):
             return
         if region in group.members:
             self._groups.leave(group, region, now)
         self._states[group_id].replicas[region].deleting = 0.0  # from now on, even if the clock is set back
-        until = gone + self._world.control_plane_s("replica table gone", region)
+        until = event.entry_removed + self._world.control_plane_s("replica table gone", region)
         self._tables.drop(group.table(region), now, until)
 
-    def _forget_replica(self, group_id: str, region: str, now: float) -> None:
+    def _remove_entry(self, event: Event, now: float) -> None:
         """A replica's entry goes; a group of one is none. Of a strong group nothing is lost: it ends once all that its
         members wrote has arrived."""
+        group_id, region = event.group, event.region
         state, group = self._states.get(group_id), self._groups.by_id(group_id)
         if state is None or not self._is_leaving(group_id, region):
             return
         if state.strong and group and any(self._replication.waiting(group_id, each) for each in group.members):
-            self._at(now + 1.0, "_forget_replica", group_id, region)
+            self._schedule.add(replace(event, due=now + 1.0))
             return
         del state.replicas[region]
         if len(state.replicas) <= 1 or group is None:
@@ -406,21 +413,22 @@ class Current:
                           "disassociation protection enabled. Disable disassociation protection first.")
         settled = now + self._world.control_plane_s("replica update", table.region)
         self._tables.busy(table, settled)
-        self._at(settled, "_set_free", self._groups.of(table).id, table.region)
+        self._schedule.add(Event(settled, DISASSOCIATE_REPLICA, self._groups.of(table).id, table.region))
 
-    def _set_free(self, group_id: str, region: str, now: float) -> None:
+    def _disassociate_replica(self, event: Event, now: float) -> None:
         """A replica leaves with its table and data, once nothing is on its way to or from it."""
+        group_id, region = event.group, event.region
         group = self._groups.by_id(group_id)
         if group is None or region not in group.members:
             return
         replicas = self._states[group_id].replicas
         if (self._replication.waiting(group_id, region)
                 or any(replica.status(now) == "CREATING" for replica in replicas.values())):
-            self._at(now + 0.2, "_set_free", group_id, region)
+            self._schedule.add(replace(event, due=now + 0.2))
             return
         self._groups.leave(group, region, now)
         replicas[region].deleting = now
-        self._forget_replica(group_id, region, now)
+        self._remove_entry(Event(now, REMOVE_ENTRY, group_id, region), now)
 
     # Other calls on members
 
@@ -450,26 +458,28 @@ class Current:
         until = now + self._world.control_plane_s("propagate settings", table.region)
         for region in state.replicas:
             self._tables.busy(TableId(table.account, region, table.name), until)
-        self._at(until, "_propagate", self._groups.of(table).id, table.region, shared)
+        self._schedule.add(Event(until, PROPAGATE_SETTINGS, self._groups.of(table).id, table.region, settings=shared))
 
-    def _propagate(self, group_id: str, source: str, shared: dict, now: float) -> None:
+    def _propagate(self, event: Event, now: float) -> None:
+        group_id, source = event.group, event.region
         group, state = self._groups.by_id(group_id), self._states.get(group_id)
         for region in list(state.replicas) if group and state else ():
             if region != source and self._tables.exists(group.table(region)):
-                self._tables.take_settings(group.table(region), shared, state.replicas[region].overrides, now)
+                self._tables.take_settings(group.table(region), event.settings, state.replicas[region].overrides, now)
 
     def ttl_updated(self, table: TableId, now: float) -> None:
         state = self.state(table)
         if state is not None:
             until = now + self._world.control_plane_s("propagate settings", table.region)
-            self._at(until, "_propagate_ttl", self._groups.of(table).id, table.region)
+            self._schedule.add(Event(until, PROPAGATE_TTL, self._groups.of(table).id, table.region))
 
     def check_ttl(self, table: TableId) -> None:
         state = self.state(table)
         if state and state.strong:
             raise invalid("Time to Live is not supported for global tables with MultiRegionConsistency set to STRONG.")
 
-    def _propagate_ttl(self, group_id: str, source: str, now: float) -> None:
+    def _propagate_ttl(self, event: Event, now: float) -> None:
+        group_id, source = event.group, event.region
         group, state = self._groups.by_id(group_id), self._states.get(group_id)
         if group is None or state is None or not self._tables.exists(group.table(source)):
             return
@@ -499,7 +509,17 @@ class Current:
         state = self._states[group.id]
         state.replicas[table.region].deleting = 0.0  # from now on, even if the clock is set back
         self._groups.leave(group, table.region, now)
-        self._at(gone, "_forget_replica", group.id, table.region)
+        self._schedule.add(Event(gone, REMOVE_ENTRY, group.id, table.region))
+
+
+_CARRIED_OUT_BY: dict[str, Callable[[Current, Event, float], None]] = {
+    CREATE_REPLICA: Current._create_replica,
+    DELETE_REPLICA: Current._delete_replica,
+    REMOVE_ENTRY: Current._remove_entry,
+    DISASSOCIATE_REPLICA: Current._disassociate_replica,
+    PROPAGATE_SETTINGS: Current._propagate,
+    PROPAGATE_TTL: Current._propagate_ttl,
+}
 
 
 def _one_kind(updates: list[dict], witnesses: list[dict]) -> tuple[str, list[dict]]:
