@@ -12,7 +12,8 @@ from support import IRELAND, OHIO, OREGON, SINGAPORE, STRONG, VIRGINIA, add, cre
 
 import gtlab
 from gtlab import measure, stages
-from gtlab.localcloud import engine, process
+from gtlab.localcloud import process
+from gtlab.localcloud.model import TableId
 from gtlab.localcloud.observe.metrics import Metrics
 
 METRIC = {"Namespace": "AWS/DynamoDB", "MetricName": "ReplicationLatency"}
@@ -219,7 +220,7 @@ def test_what_makes_no_sense_is_refused(pretend, operation, asked, code, text):
 
 
 def test_memory_is_bounded_and_the_oldest_minute_is_forgotten_first():
-    metrics, table = Metrics(most_minutes=3), engine.TableId("1" * 12, OHIO, "Music")
+    metrics, table = Metrics(most_minutes=3), TableId("1" * 12, OHIO, "Music")
     for minute in range(4):
         for receiving in (VIRGINIA, IRELAND):
             metrics.replicated(table, receiving, 100.0, 60.0 * minute)
@@ -237,7 +238,7 @@ def test_memory_is_bounded_and_the_oldest_minute_is_forgotten_first():
 def test_many_metrics_come_in_pages():
     metrics = Metrics()
     for number in range(501):
-        metrics.replicated(engine.TableId("1" * 12, OHIO, f"Table{number}"), VIRGINIA, 1.0, 0.0)
+        metrics.replicated(TableId("1" * 12, OHIO, f"Table{number}"), VIRGINIA, 1.0, 0.0)
     first = metrics.list("1" * 12, OHIO, {})
     second = metrics.list("1" * 12, OHIO, {"NextToken": first["NextToken"]})
     assert (len(first["Metrics"]), len(second["Metrics"])) == (500, 1) and "NextToken" not in second

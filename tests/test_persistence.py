@@ -23,7 +23,7 @@ from gtlab.localcloud import engine, process
 from gtlab.localcloud.disk.keeper import keep
 from gtlab.localcloud.disk.log import Broken, Log
 from gtlab.localcloud.disk.store import DELETE, DELETE_ALL, DELETE_BEFORE, ENDINGS, PUT, Store
-from gtlab.localcloud.model import Call, Key, TableId
+from gtlab.localcloud.model import NO_SORT_KEY, Call, Key, TableId
 
 OHIO, VIRGINIA, IRELAND = "us-east-2", "us-east-1", "eu-west-1"
 CRASHES = Path(__file__).parents[1] / "benchmarks" / "crashes.py"
@@ -307,7 +307,7 @@ def test_a_write_whose_process_ends_right_after_the_answer_is_replicated_and_tol
     keeper = keep(tmp_path / "copy.sqlite3", clock=lambda: now)
     now += 60
     keeper.cloud.tick(now)
-    assert engine.item(TableId("1" * 12, VIRGINIA, "Music"), Key("a", "__no_sort__"))["n"] == {"N": "2"}
+    assert engine.item(TableId("1" * 12, VIRGINIA, "Music"), Key("a", NO_SORT_KEY))["n"] == {"N": "2"}
     told = []
     arn = call("ListStreams", {}, "dynamodbstreams")["Streams"][0]["StreamArn"]
     for shard in call("DescribeStream", {"StreamArn": arn}, "dynamodbstreams")["StreamDescription"]["Shards"]:

@@ -29,9 +29,12 @@ class TableId(NamedTuple):
         return f"arn:aws:dynamodb:{self.region}:{self.account}:table/{self.name}"
 
 
+NO_SORT_KEY = "__no_sort__"  # in place of a sort key; the engine's library and kept state use this string
+
+
 class Key(NamedTuple):
-    """The primary key of an item: the values of its partition key and sort key, as strings. A table without a sort key
-    has :data:`NO_SORT_KEY` in its place."""
+    """The primary key of an item: the values of its partition key and sort key, as strings. In a table without a sort
+    key, ``sort`` is :data:`NO_SORT_KEY`."""
 
     partition: str
     sort: str

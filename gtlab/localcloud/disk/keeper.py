@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gtlab.contract import HISTORIC
-from gtlab.localcloud import engine
+from gtlab.localcloud import engine, model
 from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.disk.store import (
     DELETE,
@@ -29,7 +29,7 @@ from gtlab.localcloud.disk.store import (
     set_aside,
 )
 from gtlab.localcloud.faults import fis
-from gtlab.localcloud.globaltables import membership, v2019
+from gtlab.localcloud.globaltables import current, membership
 from gtlab.localcloud.model import Key, TableId
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.replication import Delivery, Version
@@ -59,7 +59,7 @@ _DOCUMENTS = {
                         lambda cloud, kept: cloud.tables.restore(kept)),
     "groups": _Document(membership.Saved, lambda cloud: cloud.groups.saved(),
                         lambda cloud, kept: cloud.groups.restore(kept)),
-    "current": _Document(v2019.Saved, lambda cloud: cloud.current.saved(),
+    "current": _Document(current.Saved, lambda cloud: cloud.current.saved(),
                          lambda cloud, kept: cloud.current.restore(kept)),
     "scaling": _Document(autoscaling.Saved, lambda cloud: cloud.scaling.saved(),
                          lambda cloud, kept: cloud.scaling.restore(kept)),
@@ -229,7 +229,7 @@ class Keeper:
         unsettled = documents.pop(_UNSETTLED, None)
         if unsettled:
             self._owes = True
-            cloud.unsettled = [(engine.Change(table, key, old, engine.item(table, key)), at) for table, key, old, at
+            cloud.unsettled = [(model.Change(table, key, old, engine.item(table, key)), at) for table, key, old, at
                                in _decode(unsettled, list[tuple[TableId, Key, dict | None, float]])]
         self._written = documents
         self._incarnations = {table: engine.incarnation(table) for table in engine.tables()}

@@ -1,8 +1,32 @@
 """The engine: one Region's DynamoDB. A call goes in; an answer and a list of changes come out. No I/O and no clock.
 
+It keeps tables and items and evaluates requests and expressions. Streams, TTL, global tables and statuses over time
+are other rooms' business. The requests are carried out by a library, which :mod:`borrowed` alone knows.
+
 May import: :mod:`gtlab.localcloud.model`.
 """
 
 from __future__ import annotations
 
-from gtlab.localcloud.engine.adapter import *  # noqa: F403
+from gtlab.localcloud.engine.borrowed import reset
+from gtlab.localcloud.engine.calls import call, write
+from gtlab.localcloud.engine.storage import (
+    apply,
+    exists,
+    forget_tokens,
+    incarnation,
+    is_empty,
+    item,
+    items,
+    key_attributes,
+    restore,
+    saved,
+    schema,
+    tables,
+    token,
+)
+from gtlab.localcloud.engine.targets import PARTIQL, named, partiql_tables, touched
+
+__all__ = ["PARTIQL", "apply", "call", "exists", "forget_tokens", "incarnation", "is_empty", "item", "items",
+           "key_attributes", "named", "partiql_tables", "reset", "restore", "saved", "schema", "tables", "token",
+           "touched", "write"]

@@ -195,8 +195,7 @@ class Simulated:
 
     def _refused(self, call: Call, refusal: Refusal) -> Answer:
         if refusal.status >= 500:
-            table = TableId(ACCOUNT, call.region, call.input.get("TableName", ""))
-            others = self.cloud.current.replicas.strong_members(table)
+            others = self.cloud.current.strong_members(TableId(ACCOUNT, call.region, call.input.get("TableName", "")))
             cut_off = others and not any(self.cloud.world.reachable(call.region, other) for other in others)
             if not (cut_off and refusal.code == "InternalServerError"):
                 raise Violation(f"{call} was answered {refusal.status}: {refusal.message}")

@@ -44,7 +44,6 @@ def main() -> int:
     options = _options()
     home = options.home
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("dynamodb").setLevel(logging.ERROR)  # the engine's: it tells of every expression that it refuses
     try:
         with FileLock(home / LOCK_FILE, timeout=0):  # held as long as this cloud lives
             return asyncio.run(_serve(options, home / PROCESS_FILE))

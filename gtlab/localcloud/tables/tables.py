@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.model import Refusal, TableId, in_use, invalid, invalid_values, no_such_table
+from gtlab.localcloud.model import Key, Refusal, TableId, in_use, invalid, invalid_values, no_such_table
 from gtlab.localcloud.tables.streams import SHARDS_ON_DEMAND, VIEW_TYPES, Streams
 from gtlab.localcloud.world import World
 
@@ -277,7 +277,7 @@ class Tables:
         life.ttl_attribute = attribute
         return {"TimeToLiveSpecification": wanted}
 
-    def ttl_expired(self, now: float) -> list[tuple[TableId, engine.Key]]:
+    def ttl_expired(self, now: float) -> list[tuple[TableId, Key]]:
         """Items whose time has come, of the tables that are due for a look."""
         expired = []
         for table, life in self._lives.items():

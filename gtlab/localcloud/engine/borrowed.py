@@ -1,0 +1,216 @@
+"""Everything that depends on the insides of ``ministack``, the library that the engine borrows its DynamoDB from.
+
+No other module of gtlab imports the library. This one calls and replaces its private names, so pyproject.toml pins one
+exact release; a new release needs a fresh look at each name below.
+
+Called: ``handle_request``, four ``_…_item`` handlers, ``reset``, ``_ddb_canonicalize_number``, ``_extract_key_val``,
+the request's account and Region in ``core.responses``, and the dictionaries in which the library keeps its state.
+Replaced (monkeypatched): see "Replacements". The engine's other modules also read a table's record, which is the
+library's dictionary for it: ``items`` (partition key → sort key → item), ``pk_name``, ``sk_name``, ``TableId``, and
+what DescribeTable shows.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Coroutine, Iterator
+from types import TracebackType
+from typing import Any
+
+import msgspec
+from ministack.core import responses as _responses
+from ministack.services import dynamodb as _dynamodb
+
+from gtlab.localcloud.model import Key, TableId
+
+log = logging.getLogger(__name__)
+logging.getLogger("dynamodb").setLevel(logging.ERROR)  # the library warns about every expression that it refuses
+
+
+class CannotEvaluate(Exception):
+    """The library failed on a request: it has no answer to what the client sent. It may have changed items."""
+
+
+# Replacements
+
+# Do not recount a table's items at each write: refresh_counts does, when a description is asked for.
+_dynamodb._update_counts = lambda raw: None
+# Do not look for a stream at each write: gtlab.localcloud.tables.streams has the streams.
+_dynamodb._emit_stream_event = lambda *change: None
+
+
+class _Json:
+    """Replaces the library's ``json`` with msgspec, which is faster."""
+
+    loads = staticmethod(msgspec.json.decode)
+    dumps = staticmethod(json.dumps)
+    JSONDecodeError = msgspec.DecodeError
+
+
+_dynamodb.json = _Json
+_dynamodb.json_response = lambda answer, status=200: (status, {}, msgspec.json.encode(answer))
+
+
+def canonical_number(number: str, canonicalize=_dynamodb._ddb_canonicalize_number) -> str | None:
+    """A number in its canonical form; None for text that is not a number. Short cut for plain digits."""
+    if number.isascii() and number.isdigit() and number[0] != "0" and len(number) <= 38:
+        return number
+    return canonicalize(number)
+
+
+_dynamodb._ddb_canonicalize_number = canonical_number
+
+
+def key_value(attribute: dict | None) -> str | None:
+    """The text under which the library files an item with this key attribute; None without an attribute.
+
+    The library stores a number in its canonical form (1.0 as 1) but looks it up as the client wrote it.
+    """
+    if not attribute:
+        return None
+    if "N" in attribute:
+        return canonical_number(attribute["N"]) or attribute["N"]
+    return attribute.get("S", attribute.get("B"))
+
+
+def _filed_under(attribute: dict, extract=_dynamodb._extract_key_val) -> str | None:
+    return key_value(attribute) if isinstance(attribute, dict) and "N" in attribute else extract(attribute)
+
+
+_dynamodb._extract_key_val = _filed_under
+
+
+# Requests
+
+# These handlers do not change their input: they are called directly, without encoding and decoding it.
+_DIRECT = {"GetItem": _dynamodb._get_item, "PutItem": _dynamodb._put_item, "UpdateItem": _dynamodb._update_item,
+           "DeleteItem": _dynamodb._delete_item}
+# What input that the library cannot evaluate makes it raise. Anything else is a defect, or the machine's (MemoryError).
+_STUMBLES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, re.error)
+
+
+def run(account: str, region: str, operation: str, data: dict) -> tuple[int, bytes]:
+    """Status and body of the library's answer to a request. An item that is put belongs to the library afterwards.
+
+    Raises CannotEvaluate where the library fails on the request. The line between that and a defect of gtlab: the
+    exception is one of ``_STUMBLES`` and was raised in the library, or in what the library called, and not in one of
+    the replacements above. Every other exception is passed on as it is.
+    """
+    # Kept until the next request sets it: the library's own request_scope also restores it, which costs time.
+    _responses._request_account_id.set(account)
+    _responses._request_region.set(region)
+    try:
+        direct = _DIRECT.get(operation)
+        status, _, body = direct(data) if direct else _handled(operation, data)
+    except _STUMBLES as error:
+        if _is_ours(error.__traceback__):
+            raise
+        log.warning("the engine cannot evaluate a %s", operation, exc_info=True)
+        # Of a BatchGetItem's projection the library says what is wrong with it, as it does itself elsewhere.
+        raise CannotEvaluate(str(error) if operation == "BatchGetItem" and type(error) is ValueError else "") from None
+    return status, body if isinstance(body, bytes) else body.encode()
+
+
+def _handled(operation: str, data: dict) -> tuple[int, dict, bytes | str]:
+    headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
+    return _finish(_dynamodb.handle_request("POST", "/", headers, msgspec.json.encode(data), {}))
+
+
+def _finish(coroutine: Coroutine[Any, Any, tuple]) -> tuple:
+    """The result of a coroutine that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value
+    raise RuntimeError("the engine waited for something")
+
+
+def _is_ours(traceback: TracebackType | None) -> bool:
+    """Whether gtlab's code raised an exception, or called what raised it, rather than the library's."""
+    modules = []
+    while traceback is not None:
+        modules.append(traceback.tb_frame.f_globals.get("__name__", ""))
+        traceback = traceback.tb_next
+    nearest = next((name for name in reversed(modules) if name.startswith(("gtlab.", "ministack."))), "")
+    return nearest.startswith("gtlab.")
+
+
+# State
+
+# The library's other records, such as tags and backups: the dictionaries in which it keeps them.
+_OTHERS = ("_tags", "_pitr_settings", "_kinesis_destinations", "_backups", "_contributor_insights",
+           "_resource_policies", "_exports", "_imports")
+
+
+def reset() -> None:
+    _dynamodb.reset()
+
+
+def record(table: TableId) -> dict | None:
+    """The library's record of a table; None where there is no such table."""
+    return _dynamodb._tables._data.get(table)  # as its get_scoped does; this is called several times per request
+
+
+def records() -> Iterator[tuple[TableId, dict]]:
+    """Every table with its record."""
+    return ((TableId(*scoped), raw) for scoped, raw in _dynamodb._tables.all_items())
+
+
+def put_record(table: TableId, settings: dict) -> None:
+    """Create a table from a record without ``items``; it is empty."""
+    _dynamodb._tables.set_scoped(*table, settings | {"items": defaultdict(dict)})
+
+
+def refresh_counts(table: TableId) -> None:
+    """Update the figures that a description shows: items, and their bytes as the library estimates them."""
+    raw = record(table)
+    if raw:
+        raw["ItemCount"] = sum(map(len, raw["items"].values()))
+        raw["TableSizeBytes"] = 200 * raw["ItemCount"]
+
+
+def store(table: TableId, key: Key, item: dict | None) -> None:
+    """Put an item into a table that exists, or delete it (None)."""
+    rows = _dynamodb._tables._data[table]["items"]
+    if item is not None:
+        rows[key.partition][key.sort] = item
+    elif key.partition in rows:
+        rows[key.partition].pop(key.sort, None)
+        drop_empty_partition(table, key)
+
+
+def drop_empty_partition(table: TableId, key: Key) -> None:
+    """The library keeps the partitions of deleted items; memory would grow with every key that was ever used."""
+    raw = record(table)
+    if raw and not raw["items"].get(key.partition, True):
+        del raw["items"][key.partition]
+
+
+def other_records() -> dict[str, list[list]]:
+    """The library's other records by the name of their dictionary: account, Region, key and value."""
+    return {name: [[*scoped, value] for scoped, value in getattr(_dynamodb, name).all_items()] for name in _OTHERS}
+
+
+def put_other_record(name: str, account: str, region: str, key: str, value: Any) -> None:
+    getattr(_dynamodb, name).set_scoped(account, region, key, value)
+
+
+def tokens() -> list[tuple[str, str, str]]:
+    """Account, Region and ClientRequestToken of the transactions that are remembered, oldest first."""
+    return [scoped for scoped, _ in _dynamodb._txn_idempotency.all_items()]
+
+
+def token(account: str, region: str, name: str) -> dict | None:
+    """What is remembered of the transaction with this ClientRequestToken."""
+    return _dynamodb._txn_idempotency.get_scoped(account, region, name)
+
+
+def put_token(account: str, region: str, name: str, answer: dict) -> None:
+    _dynamodb._txn_idempotency.set_scoped(account, region, name, answer)
+
+
+def forget_token(account: str, region: str, name: str) -> None:
+    _dynamodb._txn_idempotency.pop_scoped(account, region, name, None)
