@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gtlab.lab import Lab, connect
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = ["Lab", "connect"]
 
 # The names that notebooks import from gtlab, and the modules behind them.

@@ -43,8 +43,9 @@ def test_environment_has_the_ranges_of_pyproject():
     found = ranges(lines + [line for line in pip if not line.startswith("-e")])
     python, _ = found.pop("python"), found.pop("pip")
     project = PROJECT["project"]
-    # A learner's environment: what the course imports, and the `aws` command.
-    assert found == ranges(project["dependencies"] + project["optional-dependencies"]["aws"])
+    extras = project["optional-dependencies"]
+    # A learner's environment: the course, and the `aws` command.
+    assert found == ranges(project["dependencies"] + extras["course"] + extras["aws"])
     assert python == SpecifierSet(project["requires-python"])
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from gtlab.cli import extra
+
 
 @click.command()
 @click.option("--source", required=True, metavar="REGION", help="Where probe items are put.")
@@ -25,6 +27,7 @@ import click
 def measure(source: str, targets: str, samples: int, rate: float, every_ms: float | None, table: str | None,
             out: Path | None, backend: str, endpoints: tuple[str, ...], profile: str | None, yes: bool) -> None:
     """Measure the replication lag from one Region to others. Ctrl-C keeps what was measured."""
+    extra.need(extra.MEASURING, "measure")
     from gtlab.cli import report
 
     try:
