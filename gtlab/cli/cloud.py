@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 from urllib.parse import urlsplit
 
 import click
 
+from gtlab.cli.shells import SHELLS, settings
 from gtlab.contract import FACES, NETWORKS, STATE_FILE
 from gtlab.localcloud import process
 
@@ -126,21 +126,16 @@ def reset(yes: bool) -> None:
 
 
 @click.command()
-@click.option("--shell", type=click.Choice(["posix", "fish", "powershell"]), default="posix", show_default=True)
+@click.option("--shell", type=click.Choice(list(SHELLS)), default="posix", show_default=True)
 def env(shell: str) -> None:
     """Print the settings that make any aws command or SDK talk to the local cloud: eval "$(gtlab env)"."""
     from gtlab.lab import chosen
 
     cloud = running()
-    direct = ",".join(dict.fromkeys([*filter(None, os.environ.get("NO_PROXY", "").split(",")),
-                                     urlsplit(cloud.url).hostname]))
+    proxied_never = [*os.environ.get("NO_PROXY", "").split(","), urlsplit(cloud.url).hostname]
+    direct = ",".join(dict.fromkeys(filter(None, proxied_never)))
     values = {"AWS_ENDPOINT_URL": cloud.url, "AWS_DEFAULT_REGION": chosen().home, "NO_PROXY": direct, **_ENV}
     if cloud.token:
         values["AWS_SESSION_TOKEN"] = cloud.token
-    for name in _UNSET:
-        click.echo({"posix": f"unset {name}", "fish": f"set -e {name}",
-                    "powershell": f"Remove-Item Env:{name} -ErrorAction SilentlyContinue"}[shell])
-    for name, value in values.items():
-        quoted = shlex.quote(value)
-        click.echo({"posix": f"export {name}={quoted}", "fish": f"set -gx {name} {quoted}",
-                    "powershell": f"$Env:{name} = '{value}'"}[shell])
+    for line in settings(shell, _UNSET, values):
+        click.echo(line)
