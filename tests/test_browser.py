@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 from support import wait_until
 
-from gtlab import tour
 from gtlab.lab import chosen
 from gtlab.localcloud import process
 
@@ -38,10 +37,8 @@ ALL_RUN = """() => {
 
 @pytest.fixture(scope="module")
 def jupyter(cloud, tmp_path_factory):
-    """JupyterLab as `gtlab lab` starts it, on copies of the notebooks, with folders of its own; gives its address."""
+    """JupyterLab as `gtlab lab` starts it on a working copy, with folders of its own; gives its address."""
     folder = tmp_path_factory.mktemp("jupyter")
-    for path in tour.find_notebooks():
-        shutil.copy(path, folder)
     config = folder / "config"
     config.mkdir()
     (config / "jupyter_server_config.json").write_text(json.dumps({
@@ -58,8 +55,7 @@ def jupyter(cloud, tmp_path_factory):
            "JUPYTERLAB_WORKSPACES_DIR": folder / "workspaces", "HOME": folder}
     log = open(folder / "jupyter.log", "w")
     process = subprocess.Popen(
-        [sys.executable, "-m", "gtlab", "lab", str(folder / "00_start_here.ipynb"), "--no-browser",
-         "--port", str(port)],
+        [sys.executable, "-m", "gtlab", "lab", str(folder / "course"), "--no-browser", "--port", str(port)],
         env=os.environ | {name: str(value) for name, value in own.items()}, stdout=log, stderr=subprocess.STDOUT)
     try:
         wait_until(lambda: process.poll() is not None or f"127.0.0.1:{port}" in (folder / "jupyter.log").read_text(),

@@ -11,8 +11,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from gtlab.cli import course
+from gtlab.cli.shells import settings
 from gtlab.localcloud import process
 
+ROOT = Path(__file__).parents[1]
 GTLAB = Path(sys.executable).with_name("gtlab")
 
 
@@ -110,11 +113,31 @@ def test_env_is_for_eval(cloud):
 
 def test_env_for_other_shells(cloud):
     fish = gtlab("env", "--shell", "fish").stdout.splitlines()
-    assert f"set -gx AWS_ENDPOINT_URL {cloud.url}" in fish and "set -e AWS_PROFILE" in fish
+    assert f"set -gx AWS_ENDPOINT_URL '{cloud.url}'" in fish and "set -e AWS_PROFILE" in fish
     powershell = gtlab("env", "--shell", "powershell").stdout.splitlines()
     assert f"$Env:AWS_ENDPOINT_URL = '{cloud.url}'" in powershell
     assert "Remove-Item Env:AWS_PROFILE -ErrorAction SilentlyContinue" in powershell
-    assert len(fish) == len(powershell) == len(gtlab("env").stdout.splitlines())
+    cmd = gtlab("env", "--shell", "cmd").stdout.splitlines()
+    assert f'@set "AWS_ENDPOINT_URL={cloud.url}"' in cmd and '@set "AWS_PROFILE="' in cmd
+    assert len(fish) == len(powershell) == len(cmd) == len(gtlab("env").stdout.splitlines())
+
+
+NASTY = "it's 50 % of C:\\Program Files\\x; $HOME `id` \"q\""
+
+
+@pytest.mark.parametrize(("shell", "line"), [
+    ("fish", "set -gx X 'it\\'s 50 % of C:\\\\Program Files\\\\x; $HOME `id` \"q\"'"),
+    ("powershell", "$Env:X = 'it''s 50 % of C:\\Program Files\\x; $HOME `id` \"q\"'"),
+    ("cmd", "@set \"X=it's 50 %% of C:\\Program Files\\x; $HOME `id` \"q\"\""),
+])
+def test_values_are_quoted_as_the_shell_asks(shell, line):
+    assert settings(shell, [], {"X": NASTY}) == [line]
+
+
+def test_a_posix_shell_reads_values_back():
+    (line,) = settings("posix", [], {"X": NASTY})
+    done = subprocess.run(["sh", "-euc", f'{line}; printf %s "$X"'], capture_output=True, text=True, timeout=60)
+    assert done.stdout == NASTY
 
 
 def test_env_without_a_cloud_gives_a_shell_nothing_to_eval(home):
@@ -126,7 +149,10 @@ def test_env_without_a_cloud_gives_a_shell_nothing_to_eval(home):
     (["tour", "no_such_notebook"], 1, "No notebook is called 'no_such_notebook'"),
     (["tour", "04", "-p", "no_such_parameter", "1"], 1, "no_such_parameter"),
     (["tour", "04", "-p", "samples", "many"], 1, "samples"),
-    (["lab", "no_such_notebook"], 1, "No notebook is called"),
+    (["lab", "--notebook", "no_such_notebook"], 1, "No notebook is called"),
+    (["lab", "04"], 1, "gtlab lab --notebook 04"),
+    (["lab", str(ROOT / "notebooks")], 1, "own notebooks"),
+    (["lab", __file__], 1, "is a file"),
     (["up", "--port", "0"], 2, "--port"),
     (["up", "--port", "x"], 2, "--port"),
     (["up", "--network", "slow"], 2, "realistic"),
@@ -181,3 +207,93 @@ def test_the_tours_kernels_find_the_environments_commands(tmp_path):
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), path)
     done = gtlab("tour", str(path), "--network", "instant", "--out", str(tmp_path / "out"), PATH="/usr/bin:/bin")
     assert done.returncode == 0, done.stderr
+
+
+# --- gtlab lab ---
+
+FAKE_JUPYTER = "import json, sys\nprint(json.dumps(sys.argv[1:]))"  # in place of JupyterLab: says how it was called
+
+
+@pytest.fixture
+def opened(home, tmp_path_factory):
+    """``opened(folder, *arguments)``: `gtlab lab` in a folder; what it printed, and how it called JupyterLab."""
+    fake = tmp_path_factory.mktemp("fake")
+    (fake / "jupyter.py").write_text(FAKE_JUPYTER)
+
+    def run(folder: Path, *arguments: str) -> tuple[str, list[str]]:
+        folder.mkdir(exist_ok=True)
+        done = subprocess.run([GTLAB, "lab", *arguments], capture_output=True, text=True, timeout=60, cwd=folder,
+                              env=os.environ | {"PYTHONPATH": str(fake)})
+        assert done.returncode == 0, done.stderr
+        *printed, called = done.stdout.splitlines()
+        return "\n".join(printed), json.loads(called)
+    return run
+
+
+def test_lab_opens_a_working_copy_on_the_first_notebook(opened, tmp_path):
+    here = tmp_path / "a folder of mine"
+    printed, called = opened(here)
+    copy = here / "gtlab-course"
+    assert str(copy) in printed and "never overwrites" in printed and process.find().url in printed
+    assert called[:5] == ["lab", "--ServerApp.root_dir", str(copy), "--LabApp.default_url",
+                          "/lab/tree/00_start_here.ipynb"]
+    assert sorted(path.name for path in copy.glob("*.ipynb")) == sorted(
+        path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+    edited = copy / "04_time_it.ipynb"
+    edited.write_text(edited.read_text().replace("import", "import math, ", 1))
+    printed, called = opened(copy, "--notebook", "4", "--port", "9999")  # inside a working copy: that one
+    assert called[2] == str(copy) and called[4] == "/lab/tree/04_time_it.ipynb"
+    assert called[called.index("--port") + 1] == "9999"
+    assert "Your working copy" not in printed and "import math" in edited.read_text()
+    printed, _ = opened(here, "--fresh")
+    (aside,) = copy.glob("set-aside-*/04_time_it.ipynb")
+    assert f"Set aside: {aside.relative_to(here)}" in printed and "import math" in aside.read_text()
+    assert "import math" not in edited.read_text()
+
+
+def test_lab_says_what_a_newer_release_changed(monkeypatch, tmp_path):
+    changes = course.Changes(added=["08_new.ipynb"], updated=["00_a.ipynb", "01_b.ipynb"], kept=["04_mine.ipynb"],
+                             aside={"07_old.ipynb": tmp_path / "07_old.ipynb"},
+                             renamed={"07_old.ipynb": "09_old.ipynb"})
+    new, updated, kept, aside = course.told(changes, made=False)
+    assert new.endswith(": 08_new") and updated.endswith(": 00_a, 01_b")
+    assert "04_mine" in kept and "gtlab lab --fresh" in kept
+    assert str(tmp_path / "07_old.ipynb") in aside and "09_old" in aside
+
+
+# --- Windows, as far as it can be shown elsewhere ---
+
+
+def test_on_windows_jupyter_is_a_child_whose_arguments_are_quoted(monkeypatch, tmp_path):
+    called = []
+    monkeypatch.setattr(course.sys, "platform", "win32")
+    monkeypatch.setattr(course.subprocess, "call", lambda command: called.append(command) or 3)
+    monkeypatch.setattr(course.os, "execv", lambda *_: pytest.fail("Windows' exec does not quote"))
+    folder = tmp_path / "My Documents"
+    with pytest.raises(SystemExit) as ended:
+        course.become(course.jupyter(folder, "00_start_here.ipynb", no_browser=False, port=None))
+    (command,) = called
+    assert ended.value.code == 3 and "--no-browser" not in command  # Windows always has a browser
+    line = subprocess.list2cmdline(command)  # what Popen gives to Windows
+    assert f'--ServerApp.root_dir "{folder}"' in line and "/lab/tree/00_start_here.ipynb" in line
+
+
+def test_on_windows_the_local_cloud_is_started_apart_from_the_console(monkeypatch, home):
+    class Started(Exception):
+        pass
+
+    def popen(command, **options):
+        raise Started(command, options)
+
+    monkeypatch.setattr(process.subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200, raising=False)
+    monkeypatch.setattr(process.subprocess, "DETACHED_PROCESS", 0x8, raising=False)
+    monkeypatch.setattr(process.subprocess, "Popen", popen)
+    monkeypatch.setattr(process.sys, "platform", "win32")
+    monkeypatch.setenv("GTLAB_HOME", str(home / "Local Settings"))
+    with pytest.raises(Started) as started:
+        process.up(network="fast")
+    command, options = started.value.args
+    assert options["creationflags"] == 0x208 and "start_new_session" not in options
+    assert str(home / "Local Settings") in command and options["cwd"] == home / "Local Settings"
+    assert isinstance(command, list)  # a list: Popen quotes what has spaces

@@ -2,39 +2,108 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
+from gtlab import __version__
+from gtlab.cli import extra
 from gtlab.contract import NETWORKS
+from gtlab.course import workingcopy
+from gtlab.course.workingcopy import Changes
 from gtlab.localcloud import process
 
 
 @click.command()
-@click.argument("notebook", default="00")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--notebook", default="00", metavar="NAME", help="Open this notebook, such as 04. Default: the first.")
+@click.option("--fresh", is_flag=True, help="Start over: set aside the notebooks that were edited or run.")
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.option("--port", type=click.IntRange(1, 65535), help="JupyterLab's port. Default: 8888, or the next free one.")
-def lab(notebook: str, no_browser: bool, port: int | None) -> None:
-    """Start the local cloud and open JupyterLab on the first notebook (or the one named)."""
+def lab(folder: Path | None, notebook: str, fresh: bool, no_browser: bool, port: int | None) -> None:
+    """Open JupyterLab on a working copy of the course, and start the local cloud.
+
+    FOLDER is where the working copy is, or where it is made. Default: gtlab-course in this folder. Notebooks that you
+    have edited are never overwritten; the others follow the release of gtlab.
+    """
+    extra.need(extra.COURSE, "lab")
     from gtlab.course import tour
 
-    path = _found(tour.find_notebooks, [notebook])[0]
+    course = tour.find_notebooks()
+    first = tour.find_notebooks([notebook])[0]
+    if first not in course:
+        raise click.ClickException(f"{first} is not one of the course's notebooks, which --notebook opens.")
+    folder = folder or _default_folder()
+    if not folder.exists() and any(path.name.startswith((f"{folder.name}_", f"{folder.name}.")) for path in course):
+        raise click.ClickException(f"To open a notebook: gtlab lab --notebook {folder.name}")
+    made = not workingcopy.is_working_copy(folder)
+    changes = workingcopy.refresh(course, folder, fresh=fresh)
+    if made:
+        click.echo(f"Your working copy of the course: {folder.resolve()}\ngtlab never overwrites what you edit there.")
+    for line in told(changes, made):
+        click.echo(line)
     _commands_at_hand()
     cloud, _ = process.up()
     click.echo(f"The local cloud is up: {cloud.url}, {cloud.network} network. It stays up when JupyterLab ends;\n"
                "stop it with: gtlab down")
-    command = [sys.executable, "-m", "jupyter", "lab", "--ServerApp.root_dir", str(path.parent),
-               "--LabApp.default_url", f"/lab/tree/{path.name}"]
+    become(jupyter(folder, first.name, no_browser, port))
+
+
+def _default_folder() -> Path:
+    """The current folder where it is a working copy itself, else gtlab-course in it."""
+    return Path() if workingcopy.is_working_copy(Path()) else Path(workingcopy.DEFAULT_FOLDER)
+
+
+def told(changes: Changes, made: bool) -> list[str]:
+    """What was done to a working copy, as lines. ``made``: it was made now, so that its notebooks are no news."""
+    lines = []
+    if changes.added and not made:
+        lines.append(f"New in gtlab {__version__}: {_stems(changes.added)}")
+    if changes.updated:
+        lines.append(f"Updated to gtlab {__version__}: {_stems(changes.updated)}")
+    if changes.kept:
+        lines.append(f"Kept, because you edited them: {_stems(changes.kept)}. gtlab {__version__} has newer versions. "
+                     "To get these and set yours aside: gtlab lab --fresh")
+    for old, path in changes.aside.items():
+        now = changes.renamed.get(old)
+        lines.append(f"Set aside: {path}" + (f" (now called {_stems([now])})" if now else ""))
+    return lines
+
+
+def _stems(names: Iterable[str]) -> str:
+    return ", ".join(name.removesuffix(".ipynb") for name in names)
+
+
+def jupyter(folder: Path, notebook: str, no_browser: bool, port: int | None) -> list[str]:
+    """The command that opens JupyterLab in a folder, on one of its notebooks."""
+    command = [sys.executable, "-m", "jupyter", "lab", "--ServerApp.root_dir", str(folder.resolve()),
+               "--LabApp.default_url", f"/lab/tree/{notebook}"]
     if no_browser or not _has_browser():
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # a container: Jupyter would refuse to start
     if port:
         command += ["--port", str(port)]
-    os.execv(sys.executable, command)
+    return command
+
+
+def become(command: list[str]) -> NoReturn:
+    """Run a command in this one's place; the exit code is the command's.
+
+    Windows has no exec: its emulation returns to the shell at once and does not quote arguments with spaces.
+    """
+    if sys.platform != "win32":
+        os.execv(command[0], command)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C reaches both; the command is the one that handles it
+        sys.exit(subprocess.call(command))
+    sys.exit(130)
 
 
 @click.command()
@@ -49,30 +118,22 @@ def tour(notebooks: tuple[str, ...], parameters: tuple[tuple[str, str], ...], ou
 
     It runs in a local cloud of its own, which is gone afterwards: your tables are left alone.
     """
-    from gtlab.course import tour as runner
+    extra.need(extra.COURSE, "tour")
+    from gtlab.course.tour import check_parameters, find_notebooks, run, table
 
-    chosen = _found(runner.find_notebooks, notebooks)
-    values = _found(runner.check_parameters, chosen, dict(parameters))
+    chosen = find_notebooks(notebooks)
+    values = check_parameters(chosen, dict(parameters))
     _commands_at_hand()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the cloud is stopped then too
     with process.throwaway(network):
-        results = runner.run(chosen, values, out)
-    click.echo(runner.table(results))
+        results = run(chosen, values, out)
+    click.echo(table(results))
     sys.exit(0 if results and all(result.ok for result in results) else 1)
 
 
 def _commands_at_hand() -> None:
     """Have `gtlab` and `aws` of this environment found in notebooks and JupyterLab's terminals, activated or not."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-
-
-def _found(function, *arguments):
-    from gtlab.course.tour import TourError
-
-    try:
-        return function(*arguments)
-    except TourError as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _has_browser() -> bool:

@@ -31,7 +31,7 @@ ERROR_MARKER = "papermill-error-cell-tag"  # papermill's tag on the two cells it
 TRUE, FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
 
 
-class TourError(Exception):
+class TourError(ValueError):
     """The tour cannot start as asked; the text says why and what there is instead."""
 
 
@@ -58,14 +58,17 @@ def find_notebooks(names: Sequence[str] = ()) -> list[Path]:
     """
     course = _course()
     if not names and not course:
-        raise TourError(f"There are no notebooks in {_course_folder()}: run the tour in a checkout of gtlab.")
+        raise TourError(f"There are no notebooks in {_course_folder()}. Install gtlab again.")
     chosen = list(dict.fromkeys(_find(name, course) for name in names)) if names else course
     _refuse_namesakes(chosen)
     return chosen
 
 
 def _course_folder() -> Path:
-    return Path(__file__).resolve().parents[2] / "notebooks"
+    """Where the notebooks are: in the package as the wheel has it; in a checkout, the folder ``notebooks``."""
+    package = Path(__file__).resolve().parents[1]
+    shipped = package / "notebooks"
+    return shipped if shipped.is_dir() else package.parent / "notebooks"
 
 
 def _course() -> list[Path]:
