@@ -24,6 +24,8 @@ from support import (
 )
 from support import ON_DEMAND as TABLE
 
+from gtlab.localcloud.globaltables.schedule import NAMES, Event, Schedule
+
 PROVISIONED = TABLE | {"BillingMode": "PROVISIONED",
                        "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}
 MORE_THAN_ONE = "more than one create or delete replica actions not allowed"
@@ -454,3 +456,9 @@ def test_global_tables_across_accounts_are_refused_clearly(pretend):
     with invalid("within one account only"):
         pretend.client(OHIO).create_table(**TABLE, GlobalTableSourceArn="arn:aws:dynamodb:us-east-1:1:table/Music")
     assert pretend.client(OHIO).list_tables()["TableNames"] == []
+
+
+def test_every_event_has_a_handler_and_an_unknown_one_is_refused(pretend):
+    assert pretend.cloud.current.handlers.keys() == NAMES
+    with pytest.raises(ValueError, match="no event 'melt-replica'"):
+        Schedule().restore([Event(0.0, "melt-replica", "group", OHIO)])

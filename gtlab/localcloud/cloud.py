@@ -14,12 +14,13 @@ from gtlab.contract import HISTORIC
 from gtlab.localcloud import engine
 from gtlab.localcloud.faults.fis import OPERATIONS as _FIS
 from gtlab.localcloud.faults.fis import Fis
-from gtlab.localcloud.globaltables.current import Current
 from gtlab.localcloud.globaltables.membership import CURRENT, LEGACY, Group, Groups
 from gtlab.localcloud.globaltables.strong import Hold, Strong
+from gtlab.localcloud.globaltables.update_table import REPLICA_PARAMETERS
 from gtlab.localcloud.globaltables.v2017 import Legacy
 from gtlab.localcloud.globaltables.v2017_items import Mark, Marks, marked, replicated
 from gtlab.localcloud.globaltables.v2017_settings import LegacySettings
+from gtlab.localcloud.globaltables.v2019 import Current
 from gtlab.localcloud.model import Call, Change, Key, Refusal, TableId, invalid
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.observe.metrics import Metrics
@@ -76,11 +77,11 @@ class Cloud:
         self.replication = Replication(world.replication_lag_s, self._passes)
         self.groups = Groups(self.replication, self.journal)
         self.scaling = AutoScaling()
-        self.current = Current(world, self.tables, self.groups, self.replication, self.scaling)
-        self.fis = Fis(world, self.tables, self.groups, self.current, self.journal)
+        self.current = Current(world, self.tables, self.groups, self.scaling)
+        self.fis = Fis(world, self.tables, self.groups, self.current.replicas, self.journal)
         self.capacity = Capacity(world)
         self.metrics = Metrics()
-        self.strong = Strong(world, self.current, self.groups, self.replication, self.fis.pauses)
+        self.strong = Strong(world, self.current.replicas, self.groups, self.replication, self.fis.pauses)
         self.legacy = Legacy(world, self.tables, self.groups, face=legacy_api)
         self.legacy_settings = LegacySettings(world, self.tables, self.legacy, self.scaling)
         self.unsaved = Unsaved()
@@ -94,7 +95,7 @@ class Cloud:
 
         Raises Refusal where it cannot begin. What began is to be ended by :meth:`end`.
         """
-        if not self.current.any_strong() or (call.operation not in _WRITES and call.operation not in _READS):
+        if not self.current.replicas.any_strong() or (call.operation not in _WRITES and call.operation not in _READS):
             return Hold(0.0)
         self.settle()
         data = _by_name(call)
@@ -140,7 +141,7 @@ class Cloud:
     def _data_plane(self, call: Call, data: dict, now: float) -> bytes:
         tables, unprocessed = _tables(call, data), {}
         self._check_ready(tables, now)
-        strong = self.current.any_strong()
+        strong = self.current.replicas.any_strong()
         if strong:
             self.strong.check(call, tables)
         metered = self.capacity.metered(tables)
@@ -315,7 +316,7 @@ class Cloud:
     def _publish(self, group: Group, delivery: Delivery, now: float) -> None:
         """The latency that the service publishes: not of strong groups, nor of what a replica is filled with."""
         written = delivery.version.time_us / 1e6
-        if written >= group.joined.get(delivery.target, 0.0) and not self.current.is_strong(group.id):
+        if written >= group.joined.get(delivery.target, 0.0) and not self.current.replicas.is_strong(group.id):
             self.metrics.replicated(group.table(delivery.source), delivery.target, (now - written) * 1e3, now)
 
     def _charge_delivery(self, group: Group, table: TableId, delivery: Delivery, now: float) -> None:
@@ -378,7 +379,7 @@ class Cloud:
     # The control plane: (call, input, now) → output
 
     def _create_table(self, call: Call, data: dict, now: float) -> dict:
-        self.current.check_create_table(_table(call, data))
+        self.current.check.create_table(_table(call, data))
         table = self.tables.create(call.account, call.region, data, now)
         return {"TableDescription": self._described(table, now)}
 
@@ -390,7 +391,7 @@ class Cloud:
 
     def _delete_table(self, call: Call, data: dict, now: float) -> dict:
         table = _table(call, data)
-        self.current.check_delete(table, now)
+        self.current.check.delete_table(table, now)
         description = self.tables.delete(table, now)
         group = self.groups.of(table)  # the others go on without it
         if group and group.version == CURRENT:
@@ -404,13 +405,13 @@ class Cloud:
         table = _table(call, data)
         self.tables.find(table)
         self.fis.pauses.check_settings(table)
-        if {"ReplicaUpdates", "GlobalTableWitnessUpdates", "MultiRegionConsistency"} & set(data):
+        if REPLICA_PARAMETERS & set(data):
             before = self.tables.status(table, now)
             self.current.update_replicas(table, data, now)
             removal = any("Delete" in update for update in data.get("ReplicaUpdates", ()))
             # A removal's answer still shows the status from before, as observed.
             return {"TableDescription": self._described(table, now) | ({"TableStatus": before} if removal else {})}
-        self.current.check_update(table, data)
+        self.current.check.stream(table, data)
         specification = data.get("StreamSpecification")
         group = self.groups.of(table)
         if group and group.version != CURRENT and specification and not specification["StreamEnabled"]:
@@ -425,7 +426,7 @@ class Cloud:
 
     def _update_ttl(self, call: Call, data: dict, now: float) -> dict:
         table = _table(call, data)
-        self.current.check_ttl(table)
+        self.current.check.time_to_live(table)
         self.fis.pauses.check_settings(table)
         answer = self.tables.update_ttl(table, data)
         self.current.ttl_updated(table, now)

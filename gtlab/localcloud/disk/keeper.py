@@ -29,7 +29,7 @@ from gtlab.localcloud.disk.store import (
     set_aside,
 )
 from gtlab.localcloud.faults import fis
-from gtlab.localcloud.globaltables import current, membership
+from gtlab.localcloud.globaltables import membership, v2019
 from gtlab.localcloud.model import Key, TableId
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.replication import Delivery, Version
@@ -59,7 +59,7 @@ _DOCUMENTS = {
                         lambda cloud, kept: cloud.tables.restore(kept)),
     "groups": _Document(membership.Saved, lambda cloud: cloud.groups.saved(),
                         lambda cloud, kept: cloud.groups.restore(kept)),
-    "current": _Document(current.Saved, lambda cloud: cloud.current.saved(),
+    "current": _Document(v2019.Saved, lambda cloud: cloud.current.saved(),
                          lambda cloud, kept: cloud.current.restore(kept)),
     "scaling": _Document(autoscaling.Saved, lambda cloud: cloud.scaling.saved(),
                          lambda cloud, kept: cloud.scaling.restore(kept)),

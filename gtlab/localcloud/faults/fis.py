@@ -27,10 +27,10 @@ from gtlab.localcloud.faults.templates import (
     table_of,
     unknown,
 )
-from gtlab.localcloud.globaltables.current import Current
 from gtlab.localcloud.globaltables.membership import CURRENT, Groups
 from gtlab.localcloud.globaltables.pauses import Pauses
 from gtlab.localcloud.globaltables.pauses import Saved as SavedPauses
+from gtlab.localcloud.globaltables.replicas import Replicas
 from gtlab.localcloud.model import Refusal, TableId
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.tables.tables import Tables
@@ -109,9 +109,9 @@ class Saved:
 class Fis:
     """Every account's templates and experiments, and the pauses they have brought about."""
 
-    def __init__(self, world: World, tables: Tables, groups: Groups, current: Current, journal: Journal):
+    def __init__(self, world: World, tables: Tables, groups: Groups, replicas: Replicas, journal: Journal):
         self._world, self._groups = world, groups
-        self.pauses = Pauses(groups, current, tables, journal)
+        self.pauses = Pauses(groups, replicas, tables, journal)
         self._templates: dict[str, Template] = {}
         self._experiments: dict[str, Experiment] = {}
         self._active: dict[str, Experiment] = {}

@@ -1,6 +1,6 @@
 """Which tables are global tables, and of which version; joining and leaving.
 
-The calls that make and change them are in :mod:`v2017` and :mod:`current` (2019.11.21).
+The calls that make and change them are in :mod:`v2017` and :mod:`v2019`.
 """
 
 from __future__ import annotations
@@ -70,6 +70,13 @@ class Groups:
         group = self._groups.get((table.account, table.name))
         return group if group and table.region in group.members else None
 
+    def must_have(self, table: TableId) -> Group:
+        """The global table that a table is a member of. Raises LookupError if there is none."""
+        group = self.of(table)
+        if group is None:
+            raise LookupError(f"{table} is no member of a global table")
+        return group
+
     def saved(self) -> Saved:
         return Saved(self._made, list(self._groups.values()))
 
@@ -92,6 +99,15 @@ class Groups:
         for key, _ in engine.items(group.table(region)):
             self._replication.adopt(group.id, region, key, now)
         self._journal.member(group.table(region), joined=True, at=now)
+
+    def backfill(self, group: Group, source: str, target: str, now: float) -> None:
+        """Send a new member what there is: see :meth:`Replication.backfill`."""
+        self._replication.backfill(group.id, source, target, lambda region, key: engine.item(group.table(region), key),
+                                   now)
+
+    def waiting(self, group: Group, region: str) -> int:
+        """How many deliveries are on their way to or from a member."""
+        return self._replication.waiting(group.id, region)
 
     def leave(self, group: Group, region: str, now: float) -> None:
         """A Region's table stops replicating; the table is not touched. The last to leave ends the group."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.globaltables.current import Current
 from gtlab.localcloud.globaltables.membership import Groups
+from gtlab.localcloud.globaltables.replicas import Replicas
 from gtlab.localcloud.model import Refusal, TableId, in_use, invalid
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.replication import Delivery
@@ -56,8 +56,8 @@ class Saved:
 class Pauses:
     """False while nothing is paused."""
 
-    def __init__(self, groups: Groups, current: Current, tables: Tables, journal: Journal):
-        self._groups, self._current, self._tables, self._journal = groups, current, tables, journal
+    def __init__(self, groups: Groups, replicas: Replicas, tables: Tables, journal: Journal):
+        self._groups, self._replicas, self._tables, self._journal = groups, replicas, tables, journal
         self._pauses: defaultdict[TableId, dict[str, Pause]] = defaultdict(dict)  # by experiment
         self._impaired: list[tuple[TableId, float, float]] = []
 
@@ -90,7 +90,7 @@ class Pauses:
 
     def check_settings(self, table: TableId) -> None:
         """Refuse to change the settings of a strongly consistent group while one of its replicas is paused."""
-        members = self._current.strong_members(table) if self else None
+        members = self._replicas.strong_members(table) if self else None
         if members and any(self.paused(table._replace(region=region)) for region in (table.region, *members)):
             raise in_use()
 
@@ -100,7 +100,7 @@ class Pauses:
         """Pause a replica. Raises Refusal where that cannot be; then nothing was changed."""
         if experiment in self._pauses.get(table, ()):
             raise invalid(f"{table.arn} is paused by another action of this experiment already.")
-        strong = self._current.strong_members(table) is not None
+        strong = self._replicas.strong_members(table) is not None
         if strong:
             self._check_quota(table, until, now)
         stream = None if strong else self._tables.stream(table)

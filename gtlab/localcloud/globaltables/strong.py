@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from gtlab import regions
 from gtlab.localcloud import engine
-from gtlab.localcloud.globaltables.current import Current
 from gtlab.localcloud.globaltables.membership import Group, Groups
 from gtlab.localcloud.globaltables.pauses import Pauses
+from gtlab.localcloud.globaltables.replicas import Replicas
 from gtlab.localcloud.model import Call, Key, Refusal, TableId, invalid
 from gtlab.localcloud.replication import Delivery, Replication
 from gtlab.localcloud.world import World
@@ -32,8 +32,8 @@ class Hold(NamedTuple):
 class Strong:
     """What the data plane does differently for tables of a strongly consistent group."""
 
-    def __init__(self, world: World, current: Current, groups: Groups, replication: Replication, pauses: Pauses):
-        self._world, self._current, self._groups, self._replication = world, current, groups, replication
+    def __init__(self, world: World, replicas: Replicas, groups: Groups, replication: Replication, pauses: Pauses):
+        self._world, self._replicas, self._groups, self._replication = world, replicas, groups, replication
         self._pauses = pauses
         self._being_written: Counter[tuple[str, Key, str]] = Counter()  # group, key, Region
 
@@ -93,7 +93,7 @@ class Strong:
     def _sent_by_who_left(self, group: Group, region: str) -> list[Delivery]:
         """What is on its way to a Region from members that have left: while a group is taken apart, nobody else has
         it. Oldest first."""
-        if not set(self._current.state(group.table(region)).replicas) - set(group.members):
+        if not set(self._replicas.of_group(group).replicas) - set(group.members):
             return []
         return sorted((delivery for delivery in self._replication.on_their_way() if delivery.group == group.id
                        and delivery.target == region and delivery.source not in group.members
@@ -118,7 +118,7 @@ class Strong:
                                           if self._members(table))
 
     def _members(self, table: TableId) -> list[str] | None:
-        return self._current.strong_members(table)
+        return self._replicas.strong_members(table)
 
     def _written(self, call: Call, data: dict) -> list[tuple[str, Key]]:
         if not _is_write(call):

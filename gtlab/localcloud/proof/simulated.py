@@ -195,7 +195,8 @@ class Simulated:
 
     def _refused(self, call: Call, refusal: Refusal) -> Answer:
         if refusal.status >= 500:
-            others = self.cloud.current.strong_members(TableId(ACCOUNT, call.region, call.input.get("TableName", "")))
+            table = TableId(ACCOUNT, call.region, call.input.get("TableName", ""))
+            others = self.cloud.current.replicas.strong_members(table)
             cut_off = others and not any(self.cloud.world.reachable(call.region, other) for other in others)
             if not (cut_off and refusal.code == "InternalServerError"):
                 raise Violation(f"{call} was answered {refusal.status}: {refusal.message}")

@@ -1,0 +1,129 @@
+"""Global tables of version 2019.11.21 as the rest of the cloud uses them: one method a call, and the time.
+
+The service creates and deletes the replicas' tables itself, some time after UpdateTable was called:
+
+- :mod:`update_table` checks requests, with the service's texts,
+- :mod:`lifecycle` carries them out, at once and later,
+- :mod:`shared_settings` carries settings to the other replicas,
+- :mod:`schedule` is what is still to happen,
+- :mod:`replicas` and :mod:`replica_status` are what there is, and how it is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gtlab.localcloud.globaltables.lifecycle import Lifecycle
+from gtlab.localcloud.globaltables.membership import CURRENT, Group, Groups
+from gtlab.localcloud.globaltables.replica_status import REPLICATION_MODE, State, replica_entry
+from gtlab.localcloud.globaltables.replicas import Replicas
+from gtlab.localcloud.globaltables.schedule import (
+    CREATE_REPLICA,
+    DELETE_REPLICA,
+    DISASSOCIATE_REPLICA,
+    PROPAGATE_SETTINGS,
+    PROPAGATE_TTL,
+    REMOVE_ENTRY,
+    Event,
+    Schedule,
+)
+from gtlab.localcloud.globaltables.shared_settings import SharedSettings
+from gtlab.localcloud.globaltables.update_table import Checks
+from gtlab.localcloud.model import TableId
+from gtlab.localcloud.tables.autoscaling import AutoScaling
+from gtlab.localcloud.tables.tables import Tables
+from gtlab.localcloud.world import World
+
+
+@dataclass
+class Saved:
+    states: dict[str, State]     # by group
+    events: list[Event]
+
+
+class Current:
+    """The groups of the current version."""
+
+    def __init__(self, world: World, tables: Tables, groups: Groups, scaling: AutoScaling):
+        self._tables = tables
+        self._schedule = Schedule()
+        self.replicas = Replicas(groups)
+        self.check = Checks(tables, groups, self.replicas, scaling)
+        self._lifecycle = Lifecycle(world, tables, groups, self.replicas, scaling, self._schedule)
+        self._settings = SharedSettings(world, tables, groups, self.replicas, self._schedule)
+        self.handlers: dict[str, Callable[[Event, float], None]] = {
+            CREATE_REPLICA: self._lifecycle.create_replica,
+            DELETE_REPLICA: self._lifecycle.delete_replica,
+            REMOVE_ENTRY: self._lifecycle.remove_entry,
+            DISASSOCIATE_REPLICA: self._lifecycle.disassociate_replica,
+            PROPAGATE_SETTINGS: self._settings.propagate,
+            PROPAGATE_TTL: self._settings.propagate_ttl,
+        }
+
+    # Time
+
+    def next_due(self) -> float | None:
+        return self._schedule.next_due()
+
+    def tick(self, now: float) -> bool:
+        """Carry out all events that are due; returns whether there were any."""
+        happened = False
+        while event := self._schedule.take(now):
+            self.handlers[event.name](event, now)
+            happened = True
+        return happened
+
+    # What is kept
+
+    def saved(self) -> Saved:
+        return Saved(self.replicas.saved(), self._schedule.saved())
+
+    def restore(self, kept: Saved) -> None:
+        """Take over what was kept. Raises ValueError for an event that this version does not know."""
+        self.replicas.restore(kept.states)
+        self._schedule.restore(kept.events)
+
+    # Calls. Those that can be refused are to be checked first, by ``check``.
+
+    def describe(self, table: TableId, now: float) -> dict:
+        """The group's keys of a TableDescription; none for a regional table."""
+        state = self.replicas.state_of(table)
+        if state is None:
+            return {}
+        others = [replica for region, replica in state.replicas.items()
+                  if region != table.region and now >= replica.shown]
+        found: dict = {"GlobalTableVersion": CURRENT, "GlobalTableSettingsReplicationMode": REPLICATION_MODE,
+                       "Replicas": [replica_entry(replica, self._warm(table, replica.region, now), now)
+                                    for replica in others]}
+        if state.strong:
+            found["MultiRegionConsistency"] = "STRONG"
+        if state.witness:
+            found["GlobalTableWitnesses"] = [{"RegionName": state.witness, "WitnessStatus": state.witness_status(now)}]
+        if not state.strong:
+            found["DisassociationProtectionEnabled"] = state.protects(table.region)
+        return found
+
+    def _warm(self, table: TableId, region: str, now: float) -> dict | None:
+        there = table._replace(region=region)
+        return self._tables.describe(there, now).get("WarmThroughput") if self._tables.exists(there) else None
+
+    def update_replicas(self, table: TableId, data: dict, now: float) -> None:
+        """UpdateTable with ReplicaUpdates or GlobalTableWitnessUpdates."""
+        self._lifecycle.begin(self.check.replica_update(table, data, now), now)
+
+    def protect(self, table: TableId, enabled: bool) -> None:
+        """UpdateTable with DisassociationProtectionEnabled."""
+        self.check.protection(table).protected[table.region] = enabled
+
+    def updated(self, table: TableId, data: dict, now: float) -> None:
+        """UpdateTable with any other settings: those that are shared reach the other replicas a while later."""
+        self._settings.table_updated(table, data, now)
+
+    def ttl_updated(self, table: TableId, now: float) -> None:
+        """UpdateTimeToLive: the other replicas get the setting a while later."""
+        self._settings.ttl_updated(table, now)
+
+    def deleted(self, table: TableId, group: Group, now: float, gone: float) -> None:
+        """DeleteTable: the table leaves its group too. ``gone``: when the table is gone, epoch seconds."""
+        self._lifecycle.deleted(table, group, now, gone)
