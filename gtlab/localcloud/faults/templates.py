@@ -11,7 +11,7 @@ from datetime import timedelta
 import msgspec
 
 from gtlab import regions
-from gtlab.localcloud.model import Refusal
+from gtlab.localcloud.model import Refusal, TableId
 
 PAUSE, WAIT = "aws:dynamodb:global-table-pause-replication", "aws:fis:wait"
 GLOBAL_TABLE = "aws:dynamodb:global-table"
@@ -81,10 +81,10 @@ def seconds(duration: str) -> float:
     return found
 
 
-def table_of(arn: str) -> tuple[str, str, str] | None:
-    """Account, Region and name of a table by its ARN; None where it is no table's."""
+def table_of(arn: str) -> TableId | None:
+    """The table with an ARN; None if the ARN is not a table's."""
     found = _TABLE.fullmatch(arn)
-    return (found[2], found[1], found[3]) if found and found[1] in regions.REGIONS else None
+    return TableId(found[2], found[1], found[3]) if found and found[1] in regions.REGIONS else None
 
 
 def how_many(mode: str, among: int) -> int:
