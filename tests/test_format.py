@@ -1,0 +1,231 @@
+"""The disk format: what a release wrote is read by later ones, and what a later one wrote is left alone."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from gtlab.localcloud.disk.keeper import keep
+from gtlab.localcloud.model import Call, Refusal
+
+STATES = Path(__file__).parent / "data" / "state-0.1.0.zip"
+ACCOUNT, OTHER = "1" * 12, "2" * 12
+OHIO, VIRGINIA, OREGON, IRELAND, TOKYO = "us-east-2", "us-east-1", "us-west-2", "eu-west-1", "ap-northeast-1"
+LEFT = 1_800_000_865.0  # what the clock showed when the folders were left
+EVERY_TYPE = {
+    "p": {"S": "é☃\u0000\U0001f600"}, "r": {"N": "12.5"}, "n": {"N": "314"}, "b": {"B": "AP8="}, "t": {"BOOL": True},
+    "z": {"NULL": True}, "l": {"L": [{"N": "1"}, {"M": {"deep": {"SS": ["a", "b"]}}}]}, "e": {"S": ""},
+    "ns": {"NS": ["1", "2"]}, "bs": {"BS": ["eA=="]}, "g": {"S": "index"}}
+KNOBS = {
+    ("partition", (IRELAND, OHIO)): None, ("isolate", ("sa-east-1",)): None, ("outage", ("ap-southeast-1",)): "error",
+    ("slow", (VIRGINIA, OHIO)): 250, ("lag", (OHIO, VIRGINIA)): 3600, ("caller", ()): TOKYO,
+    ("throttle", (ACCOUNT, OHIO, "Values")): {"write_units": 3, "burst_s": 60}}
+
+
+class Opened:
+    """The local cloud of a state folder, in this process and under a pretend clock."""
+
+    def __init__(self, folder: Path, now: float = LEFT):
+        self.now = now
+        self.keeper = keep(folder / "cloud.sqlite3", clock=lambda: self.now)
+        self.cloud = self.keeper.cloud
+
+    def call(self, region: str, operation: str, service: str = "dynamodb", account: str = ACCOUNT, **data) -> dict:
+        answer = json.loads(self.cloud.call(Call(account, region, service, operation, data), self.now))
+        self.keeper.save()
+        return answer
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.cloud.tick(self.now)
+        self.keeper.save()
+
+    def table(self, region: str, name: str) -> dict:
+        return self.call(region, "DescribeTable", TableName=name)["Table"]
+
+    def replicas(self, region: str, name: str) -> dict[str, str]:
+        return {entry["RegionName"]: entry["ReplicaStatus"] for entry in self.table(region, name)["Replicas"]}
+
+    def items(self, region: str, name: str) -> dict[str, dict]:
+        return {item["id"]["S"]: item for item in self.call(region, "Scan", TableName=name)["Items"]}
+
+    def titles(self, region: str, name: str) -> dict[str, str | None]:
+        return {key: item.get("title", {}).get("S") for key, item in self.items(region, name).items()}
+
+    def records(self, region: str, name: str) -> list[tuple[str, str]]:
+        """The event names and keys in the streams that a table has or had."""
+        found = []
+        for stream in self.call(region, "ListStreams", "dynamodbstreams", TableName=name)["Streams"]:
+            arn = {"StreamArn": stream["StreamArn"]}
+            for shard in self.call(region, "DescribeStream", "dynamodbstreams", **arn)["StreamDescription"]["Shards"]:
+                iterator = self.call(region, "GetShardIterator", "dynamodbstreams", **arn, ShardId=shard["ShardId"],
+                                     ShardIteratorType="TRIM_HORIZON")
+                answer = self.call(region, "GetRecords", "dynamodbstreams", **iterator)
+                found += [(record["dynamodb"]["SequenceNumber"], record["eventName"],
+                           record["dynamodb"]["Keys"]["id"]["S"]) for record in answer["Records"]]
+        return [entry[1:] for entry in sorted(found)]
+
+
+def folder_of(end: str, there: Path) -> Path:
+    """A copy of a kept state folder."""
+    with zipfile.ZipFile(STATES) as kept:
+        kept.extractall(there, [name for name in kept.namelist() if name.startswith(f"{end}/")])
+    return there / end
+
+
+@pytest.fixture(params=["stopped", "killed"])
+def opened(request, tmp_path):
+    opened = Opened(folder_of(request.param, tmp_path))
+    opened.killed = request.param == "killed"
+    yield opened
+    opened.keeper.close()
+
+
+def mend(opened: Opened) -> None:
+    """Mend the world, stop the experiment, and wait for everything that is in progress."""
+    opened.cloud.mend_all(opened.now)
+    opened.wait(3700)
+    opened.wait(3700)
+
+
+def test_a_table_of_the_last_release_is_as_it_was_left(opened):
+    assert opened.keeper.note == ""
+    values = opened.call(OHIO, "Scan", TableName="Values")["Items"]
+    assert EVERY_TYPE in values and {"p": {"S": "counter"}, "r": {"N": "0"}, "n": {"N": "1"}} in values
+    described = opened.table(OHIO, "Values")
+    assert described["TableStatus"] == "ACTIVE" and described["CreationDateTime"] == 1_800_000_000.0
+    assert described["ProvisionedThroughput"]["WriteCapacityUnits"] == 6
+    assert described["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"]["WriteCapacityUnits"] == 2
+    assert described["LocalSecondaryIndexes"][0]["Projection"] == {"ProjectionType": "INCLUDE",
+                                                                  "NonKeyAttributes": ["t"]}
+    assert described["TableClassSummary"]["TableClass"] == "STANDARD_INFREQUENT_ACCESS"
+    assert described["SSEDescription"]["Status"] == "ENABLED" and described["DeletionProtectionEnabled"]
+    assert opened.call(OHIO, "Query", TableName="Values", IndexName="by-g", KeyConditionExpression="g = :g",
+                       ExpressionAttributeValues={":g": {"S": "index"}})["Items"] == [EVERY_TYPE]
+    item = opened.call(TOKYO, "GetItem", account=OTHER, TableName="Binary", Key={"id": {"B": "AP8="}})["Item"]
+    assert item["v"] == {"N": "-1.5"}
+    assert opened.table(OHIO, "Gone")["TableStatus"] == "DELETING"
+    opened.wait(60)
+    with pytest.raises(Refusal, match="not found"):
+        opened.table(OHIO, "Gone")
+
+
+def test_what_belongs_to_a_table_is_as_it_was_left(opened):
+    arn = opened.table(OHIO, "Values")["TableArn"]
+    assert opened.call(OHIO, "ListTagsOfResource", ResourceArn=arn)["Tags"] == [{"Key": "course", "Value": "gtlab"}]
+    backups = opened.call(OHIO, "DescribeContinuousBackups", TableName="Values")["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+    backup, = opened.call(OHIO, "ListBackups")["BackupSummaries"]
+    assert backup["BackupName"] == "kept"
+    opened.call(OHIO, "RestoreTableFromBackup", TargetTableName="Restored", BackupArn=backup["BackupArn"])
+    assert EVERY_TYPE in opened.call(OHIO, "Scan", TableName="Restored")["Items"]
+    assert json.loads(opened.call(OHIO, "GetResourcePolicy", ResourceArn=arn)["Policy"])["Statement"] == []
+    insights = opened.call(OHIO, "DescribeContributorInsights", TableName="Values")
+    assert insights["ContributorInsightsStatus"] in ("ENABLING", "ENABLED")
+    destinations = opened.call(OHIO, "DescribeKinesisStreamingDestination", TableName="Values")
+    assert len(destinations["KinesisDataStreamDestinations"]) == 1
+    assert len(opened.call(OHIO, "ListExports")["ExportSummaries"]) == 1
+    assert len(opened.call(OHIO, "ListImports")["ImportSummaryList"]) == 1
+    target, = opened.call(OHIO, "DescribeScalableTargets", "application-autoscaling",
+                          ServiceNamespace="dynamodb")["ScalableTargets"]
+    assert (target["MinCapacity"], target["MaxCapacity"]) == (5, 50)
+    policy, = opened.call(OHIO, "DescribeScalingPolicies", "application-autoscaling",
+                          ServiceNamespace="dynamodb")["ScalingPolicies"]
+    assert policy["PolicyName"] == "half"
+
+
+def test_a_transaction_of_the_last_release_is_not_carried_out_twice(opened):
+    update = {"TableName": "Values", "Key": {"p": {"S": "counter"}, "r": {"N": "0"}}, "UpdateExpression": "ADD n :one",
+              "ExpressionAttributeValues": {":one": {"N": "1"}}}
+    opened.call(OHIO, "TransactWriteItems", TransactItems=[{"Update": update}], ClientRequestToken="once")
+    assert {"p": {"S": "counter"}, "r": {"N": "0"}, "n": {"N": "1"}} in opened.call(OHIO, "Scan",
+                                                                                TableName="Values")["Items"]
+    with pytest.raises(Refusal) as refused:
+        opened.call(OHIO, "TransactWriteItems", TransactItems=[{"Delete": {
+            "TableName": "Values", "Key": update["Key"]}}], ClientRequestToken="once")
+    assert refused.value.code == "IdempotentParameterMismatchException"
+
+
+def test_a_legacy_global_table_of_the_last_release_goes_on(opened):
+    described = opened.call(OHIO, "DescribeGlobalTable", GlobalTableName="Albums")["GlobalTableDescription"]
+    assert described["GlobalTableStatus"] == "ACTIVE" and described["CreationDateTime"] == 1_800_000_060.0
+    assert [entry["RegionName"] for entry in described["ReplicationGroup"]] == [OHIO, VIRGINIA, IRELAND]
+    item = {"id": {"S": "everywhere"}, "title": {"S": "one"}, "aws:rep:deleting": {"BOOL": False},
+            "aws:rep:updatetime": {"N": "1800000090.000001"}, "aws:rep:updateregion": {"S": OHIO}}
+    for region in (OHIO, VIRGINIA, IRELAND):
+        assert opened.items(region, "Albums")["everywhere"] == item
+        assert "deleted" not in opened.items(region, "Albums")
+        assert ("INSERT", "everywhere") in opened.records(region, "Albums")
+    assert opened.items(OHIO, "Albums")["marked later"]["aws:rep:updateregion"] == {"S": OHIO}  # the mark was pending
+    assert opened.items(IRELAND, "Albums").keys() == opened.items(VIRGINIA, "Albums").keys() == {"everywhere"}
+    mend(opened)
+    for region in (OHIO, VIRGINIA, IRELAND):
+        assert opened.items(region, "Albums") == opened.items(OHIO, "Albums")
+        assert opened.items(region, "Albums").keys() == {"everywhere", "marked later"}
+    kinds = [kind for kind, key in opened.records(OHIO, "Albums") if key == "deleted"]
+    assert kinds == ["INSERT", "MODIFY", "REMOVE"]
+
+
+def test_replicas_and_deliveries_of_the_last_release_go_on(opened):
+    assert opened.replicas(OHIO, "Music") == {VIRGINIA: "ACTIVE", IRELAND: "ACTIVE", TOKYO: "DELETING"}
+    assert opened.titles(OHIO, "Music")["on its way"] == "to Virginia, in an hour"
+    assert opened.titles(VIRGINIA, "Music") == {"everywhere": "one", "on its way": "to Ohio"}
+    assert opened.titles(IRELAND, "Music")["everywhere"] == "one"
+    assert opened.replicas(OHIO, "Fresh") == {}  # its entry appears some seconds later
+    assert opened.replicas(OHIO, "Freed") == {VIRGINIA: "ACTIVE", IRELAND: "ACTIVE"}
+    ttl = opened.call(OHIO, "DescribeTimeToLive", TableName="Music")["TimeToLiveDescription"]
+    assert ttl == {"TimeToLiveStatus": "ENABLED", "AttributeName": "until"}
+    assert opened.cloud.replication.waiting() == (15 if opened.killed else 11)
+    opened.wait(40)
+    assert opened.replicas(OHIO, "Fresh") == {VIRGINIA: "ACTIVE"}
+    assert opened.call(OREGON, "DescribeTimeToLive", TableName="Paused")["TimeToLiveDescription"] == ttl
+    assert opened.table(OREGON, "Paused")["OnDemandThroughput"]["MaxReadRequestUnits"] == 99
+    mend(opened)
+    assert opened.cloud.replication.waiting() == 0
+    assert opened.replicas(OHIO, "Music") == {VIRGINIA: "ACTIVE"}
+    # Ohio wins the conflict: of two writes at one moment, the one of the later Region in the alphabet.
+    left = {"on its way": "to Virginia, in an hour"} | ({"unsettled": None} if opened.killed else {})
+    assert opened.titles(OHIO, "Music") == opened.titles(VIRGINIA, "Music") == left
+    assert opened.replicas(OHIO, "Freed") == {VIRGINIA: "ACTIVE"}
+    assert "Replicas" not in opened.table(IRELAND, "Freed")
+    assert opened.titles(OHIO, "Freed").keys() == opened.titles(IRELAND, "Freed").keys() == {
+        "waits for the partition to end"}
+    assert ("REMOVE", "everywhere") in opened.records(VIRGINIA, "Music")
+    opened.call(VIRGINIA, "PutItem", TableName="Fresh", Item={"id": {"S": "new"}})
+    opened.wait(60)
+    assert opened.titles(OHIO, "Fresh").keys() == {"new"}
+
+
+def test_a_strong_global_table_of_the_last_release_goes_on(opened):
+    described = opened.table(OHIO, "Charts")
+    assert described["MultiRegionConsistency"] == "STRONG"
+    assert described["GlobalTableWitnesses"] == [{"RegionName": OREGON, "WitnessStatus": "ACTIVE"}]
+    assert opened.titles(VIRGINIA, "Charts") == {"agreed": "by two"}
+    newest = opened.call(VIRGINIA, "GetItem", TableName="Charts", Key={"id": {"S": "agreed"}}, ConsistentRead=True)
+    assert newest["Item"]["title"] == {"S": "by one"}
+
+
+def test_an_experiment_and_the_knobs_of_the_last_release_go_on(opened):
+    assert {(knob, place): value for knob, place, value in opened.cloud.world.turned()} == KNOBS
+    assert (opened.cloud.world.network, opened.cloud.world.seed) == ("realistic", 1)
+    experiments = opened.call(OREGON, "ListExperiments", "fis")["experiments"]
+    assert sorted(each["state"]["status"] for each in experiments) == ["running", "stopped"]
+    template, = opened.call(OREGON, "ListExperimentTemplates", "fis")["experimentTemplates"]
+    assert template["tags"] == {"lesson": "9"}
+    assert [pause.table for pause in opened.cloud.fis.pauses] == [(ACCOUNT, OREGON, "Paused")]
+    assert opened.titles(OREGON, "Paused") == {}
+    running, = (each["id"] for each in experiments if each["state"]["status"] == "running")
+    opened.call(OREGON, "StopExperiment", "fis", id=running)
+    opened.wait(10)
+    assert opened.titles(OREGON, "Paused").keys() == {"waits for the pause to end"}
+
+
+def test_streams_of_the_last_release_are_read_on(opened):
+    assert opened.records(OHIO, "Gone") == [("INSERT", "in a stream that is closed")]
+    before = opened.records(OHIO, "Music")
+    assert before[:3] == [("INSERT", "everywhere"), ("INSERT", "deleted"), ("REMOVE", "deleted")]
+    opened.call(OHIO, "PutItem", TableName="Music", Item={"id": {"S": "after"}})
+    assert opened.records(OHIO, "Music") == [*before, ("INSERT", "after")]
