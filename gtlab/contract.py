@@ -40,6 +40,7 @@ class Exit(enum.IntEnum):
     PORT_IN_USE = 4
     DISK = 5
     NO_ADDRESS = 6
+    NEWER_STATE = 7  # the state was written in a newer disk format; the last line of the log says which gtlab reads it
 
 
 # Names

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import sqlite3
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
+import gtlab
+from gtlab.localcloud import process
+from gtlab.localcloud.disk import convert, format
 from gtlab.localcloud.disk.keeper import keep
+from gtlab.localcloud.disk.version import Newer
+from gtlab.localcloud.globaltables import schedule
 from gtlab.localcloud.model import Call, Refusal
+from gtlab.localcloud.world import KNOBS as ALL_KNOBS
 
 STATES = Path(__file__).parent / "data" / "state-0.1.0.zip"
 ACCOUNT, OTHER = "1" * 12, "2" * 12
@@ -229,3 +241,157 @@ def test_streams_of_the_last_release_are_read_on(opened):
     assert before[:3] == [("INSERT", "everywhere"), ("INSERT", "deleted"), ("REMOVE", "deleted")]
     opened.call(OHIO, "PutItem", TableName="Music", Item={"id": {"S": "after"}})
     assert opened.records(OHIO, "Music") == [*before, ("INSERT", "after")]
+
+
+# The format itself
+
+def test_a_change_of_the_format_has_a_new_version():
+    """If this fails, the format was changed: give it a new VERSION, a step in migrate.py, a kept folder, and add its
+    digest here. Never replace the digest of a version that was released."""
+    described = json.dumps([msgspec.json.schema(format.Documents), format.ROWS, format.NO_SORT_KEY], sort_keys=True)
+    assert hashlib.sha256(described.encode()).hexdigest()[:12] == {3: "3c393fa06333"}[format.VERSION]
+
+
+def test_every_event_and_knob_has_a_name_in_the_format():
+    assert set(convert._EVENTS) == schedule.NAMES
+    assert {kind.__struct_config__.tag for kind in convert._EVENTS.values()} == {
+        kind.__struct_config__.tag for kind in format.Event.__args__}
+    assert set(format.Knob.__annotations__) == {"knob", "place", "value"}
+    for knob in ALL_KNOBS:
+        assert msgspec.convert({"knob": knob, "place": (), "value": None}, format.Knob).knob == knob
+
+
+def test_a_folder_is_read_without_the_library_of_the_old_engine(tmp_path):
+    """The old engine wrote it; its library is not needed to read it."""
+    folder = folder_of("killed", tmp_path)
+    reads = f"""
+import sys
+sys.modules["ministack"] = None
+from pathlib import Path
+from gtlab.localcloud.disk import format
+from gtlab.localcloud.disk.store import Store
+store = Store(Path({str(folder)!r}) / "cloud.sqlite3")
+kept = format.documents(dict(store.rows("documents")))
+described = {{tuple(table): description for table, description in kept.engine.tables}}
+assert described["{ACCOUNT}", "{OHIO}", "Values"]["TableClassSummary"]["TableClass"] == "STANDARD_INFREQUENT_ACCESS"
+assert not [name for description in described.values() for name in description if not name[0].isupper()]
+tag, = kept.engine.records.tags
+assert tag[3] == [{{"Key": "course", "Value": "gtlab"}}]
+backup, = kept.engine.records.backups
+assert len(backup[3]["items"]) == 2
+items = {{(table.region, table.name, key.partition): item for table, key, item in format.items(store.rows("items"))}}
+assert items["{IRELAND}", "Albums", "everywhere"]["title"] == {{"S": "one"}}
+(_, _, token, kept_of_it), = format.tokens(store.rows("tokens"))
+assert token == "once" and kept_of_it["answer"] == {{}}
+assert len(list(format.deliveries(store.rows("deliveries")))) == 13
+assert {{version.deleted for version in format.versions(store.rows("versions"))}} == {{True, False}}
+assert len(kept.unsettled) == 1 and len(kept.replicas.events) == 7
+assert sys.modules["ministack"] is None and "gtlab.localcloud.engine" not in sys.modules
+store.close()
+"""
+    done = subprocess.run([sys.executable, "-c", reads], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_folder_of_the_last_release_is_migrated_once(tmp_path):
+    folder = folder_of("killed", tmp_path)
+    Opened(folder).keeper.close()
+    connection = sqlite3.connect(folder / "cloud.sqlite3")
+    assert connection.execute("PRAGMA user_version").fetchone() == (format.VERSION,)
+    assert connection.execute("SELECT gtlab FROM release").fetchall() == [(gtlab.__version__,)]
+    connection.close()
+    again = Opened(folder)
+    assert again.keeper.note == "" and again.replicas(OHIO, "Music")[TOKYO] == "DELETING"
+    again.keeper.close()
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was_and_sets_it_aside(tmp_path):
+    path = folder_of("stopped", tmp_path) / "cloud.sqlite3"
+    change(path, "current", lambda old: old["events"][0].__setitem__(1, "_dance"))
+    opened = Opened(path.parent)
+    aside, = path.parent.glob("cloud-damaged-*.sqlite3")
+    assert str(aside) in opened.keeper.note and "_dance" in opened.keeper.note
+    opened.keeper.close()
+    connection = sqlite3.connect(aside)
+    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("SELECT count(*) FROM documents WHERE name = 'current'").fetchone() == (1,)
+    connection.close()
+
+
+def change(path: Path, document: str, by) -> None:
+    """Change a document of a stopped local cloud."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    body = json.loads(connection.execute("SELECT body FROM documents WHERE name = ?", (document,)).fetchone()[0])
+    by(body)
+    connection.execute("UPDATE documents SET body = ? WHERE name = ?", (json.dumps(body).encode(), document))
+    connection.close()
+
+
+def add_document(path: Path) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("INSERT INTO documents VALUES ('weather', '{}')")
+    connection.close()
+
+
+@pytest.mark.parametrize(("harm", "named"), [
+    (lambda path: change(path, "replicas", lambda kept: kept["events"][0].update(event="dance")), "dance"),
+    (lambda path: change(path, "knobs", lambda kept: kept[0].update(knob="gravity")), "gravity"),
+    (lambda path: change(path, "groups", lambda kept: kept.update(mood="good")), "mood"),
+    (lambda path: change(path, "faults", lambda kept: kept["experiments"][0].pop("due")), "due"),
+    (add_document, "weather"),
+], ids=["event", "knob", "field", "missing field", "document"])
+def test_what_this_version_does_not_know_is_damage(tmp_path, harm, named):
+    path = folder_of("stopped", tmp_path) / "cloud.sqlite3"
+    Opened(path.parent).keeper.close()
+    harm(path)
+    harmed = path.read_bytes()
+    opened = Opened(path.parent)
+    aside, = path.parent.glob("cloud-damaged-*.sqlite3")
+    assert aside.read_bytes() == harmed
+    assert named in opened.keeper.note and str(aside) in opened.keeper.note
+    assert opened.call(OHIO, "ListTables")["TableNames"] == []
+    opened.keeper.close()
+
+
+@pytest.fixture
+def newer(tmp_path) -> Path:
+    """A state folder that gtlab 9.8.7 wrote, in the format after this one, and left with logs beside it."""
+    path = folder_of("stopped", tmp_path) / "cloud.sqlite3"
+    Opened(path.parent).keeper.close()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute("UPDATE release SET gtlab = '9.8.7'")
+    connection.execute(f"PRAGMA user_version = {format.VERSION + 1}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("CREATE TABLE what_this_version_does_not_know (n)")
+    wal = path.with_name(path.name + "-wal").read_bytes()
+    connection.close()
+    path.with_name(path.name + "-wal").write_bytes(wal)
+    path.with_name(path.name + "-log0").write_bytes(b"in a format of its own")
+    return path.parent
+
+
+def state_of(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.glob("cloud*sqlite3*")}
+
+
+def test_a_folder_of_a_newer_release_is_not_touched(newer):
+    before = state_of(newer)
+    with pytest.raises(Newer) as refused:
+        keep(newer / "cloud.sqlite3")
+    assert f"gtlab 9.8.7 (disk format {format.VERSION + 1})" in str(refused.value)
+    assert "Install gtlab 9.8.7 or newer" in str(refused.value)
+    assert state_of(newer) == before and len(before) == 3
+
+
+def test_up_says_which_gtlab_a_newer_folder_needs(newer, monkeypatch):
+    before = state_of(newer)
+    monkeypatch.setenv("GTLAB_HOME", str(newer))
+    done = subprocess.run([sys.executable, "-m", "gtlab", "up"], capture_output=True, text=True, env=dict(os.environ))
+    assert done.returncode == 1 and "Install gtlab 9.8.7 or newer" in done.stderr and str(newer) in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert state_of(newer) == before
+    with pytest.raises(process.CloudError, match=r"9\.8\.7"):
+        process.up()
+    assert process.up(in_memory=True)[1]  # it is not needed for that
+    process.down()

@@ -256,6 +256,8 @@ def _failed_start(code: int, port: int, listen: str | None, folder: Path) -> Clo
         return CloudError(f"{listen} is no address of this machine. Give one that is, or 0.0.0.0 for all.")
     if code == Exit.ALREADY_RUNS:
         return CloudError("Another local cloud of this home is just starting or ending. Try again.")
+    if code == Exit.NEWER_STATE:
+        return CloudError((folder / LOG_FILE).read_text(encoding="utf-8", errors="replace").splitlines()[-1])
     if code == Exit.DISK:
         return CloudError(f"The state in {folder} cannot be read or written: is the disk full, or the folder somebody "
                           f"else's? Its log: {folder / LOG_FILE}. To go on without: gtlab up --in-memory")

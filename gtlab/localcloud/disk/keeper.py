@@ -1,5 +1,7 @@
-"""Keeps a cloud on disk and takes it up again: tables, items, global tables, versions, tombstones, what is on its way,
-streams, knobs. What changed is written by what it is now, all or nothing, before the answer that tells of it.
+"""Writes what changed in a local cloud to disk, and restores a local cloud from there.
+
+Everything that changed since the last time is written at once, as it is now, before anybody gets an answer that depends
+on it: all of it is on disk, or none.
 """
 
 from __future__ import annotations
@@ -7,16 +9,16 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import msgspec
 
 from gtlab.contract import HISTORIC
-from gtlab.localcloud import engine, model
+from gtlab.localcloud import engine
 from gtlab.localcloud.cloud import Cloud
+from gtlab.localcloud.disk import convert, format
+from gtlab.localcloud.disk.format import Settings
 from gtlab.localcloud.disk.store import (
     DELETE,
     DELETE_ALL,
@@ -28,51 +30,13 @@ from gtlab.localcloud.disk.store import (
     is_the_disks,
     set_aside,
 )
-from gtlab.localcloud.faults import fis
-from gtlab.localcloud.globaltables import membership, v2019
-from gtlab.localcloud.model import Key, TableId
+from gtlab.localcloud.model import TableId
 from gtlab.localcloud.observe.journal import Journal
-from gtlab.localcloud.replication import Delivery, Version
-from gtlab.localcloud.tables import autoscaling, streams, tables
 from gtlab.localcloud.world import World
 
 log = logging.getLogger(__name__)
-
-
-class _Document(NamedTuple):
-    """Something that is written whole whenever it changed."""
-
-    type: Any
-    get: Callable[[Cloud], Any]
-    put: Callable[[Cloud, Any], None]
-
-
-def _restore_world(cloud: Cloud, knobs: list[tuple[str, tuple[str, ...], Any]]) -> None:
-    for knob, place, value in knobs:
-        cloud.world.turn(knob, place, value)
-
-
-# In the order in which they are taken up; the engine's comes first, with the items.
-_DOCUMENTS = {
-    "knobs": _Document(list[tuple[str, tuple[str, ...], Any]], lambda cloud: cloud.world.turned(), _restore_world),
-    "tables": _Document(tables.Saved, lambda cloud: cloud.tables.saved(),
-                        lambda cloud, kept: cloud.tables.restore(kept)),
-    "groups": _Document(membership.Saved, lambda cloud: cloud.groups.saved(),
-                        lambda cloud, kept: cloud.groups.restore(kept)),
-    "current": _Document(v2019.Saved, lambda cloud: cloud.current.saved(),
-                         lambda cloud, kept: cloud.current.restore(kept)),
-    "scaling": _Document(autoscaling.Saved, lambda cloud: cloud.scaling.saved(),
-                         lambda cloud, kept: cloud.scaling.restore(kept)),
-    "fis": _Document(fis.Saved, lambda cloud: cloud.fis.saved(), lambda cloud, kept: cloud.fis.restore(kept)),
-}
-
-
-class Settings(msgspec.Struct):
-    """What a cloud was started with."""
-
-    network: str = "realistic"
-    seed: int | None = None
-    legacy_api: str = HISTORIC
+_UNSETTLED = "unsettled"  # a document that is on disk only while there are such writes
+_NEW = Settings(network="realistic", seed=None, legacy_api=HISTORIC)
 
 
 class Keeper:
@@ -140,20 +104,18 @@ class Keeper:
             self._store.close()
 
     def _settings(self, written: dict[str, bytes], incarnations: dict[TableId, str]) -> list[Change]:
-        cloud, world = self.cloud, self.cloud.world
-        bodies = {name: _encode(document.get(cloud)) for name, document in _DOCUMENTS.items()}
-        bodies |= {"settings": _encode(Settings(world.network, world.seed, cloud.legacy.face)),
-                   "engine": _encode(engine.saved()),
-                   "streams": _encode((cloud.streams.sequence, cloud.streams.saved())),
-                   "copies": _encode(cloud.replication.copies())}
+        """Changes of documents, and of the items of tables that are new or gone. Updates both dictionaries."""
+        documents = convert.documents(self.cloud)
+        bodies = {name: format.encode(getattr(documents, name)) for name in documents.__struct_fields__
+                  if name != _UNSETTLED}
         changed = {name: body for name, body in bodies.items() if written.get(name) != body}
         written.update(changed)
         now = {table: engine.incarnation(table) for table in engine.tables()}
         other = [table for table in {*now, *incarnations} if now.get(table) != incarnations.get(table)]
         incarnations.clear()
         incarnations.update(now)
-        return [(PUT, "documents", list(changed.items())), (DELETE_ALL, "items", other),
-                (PUT, "items", [(*table, *key, _encode(item)) for table in other if table in now
+        return [(PUT, "documents", list(changed.items())), (DELETE_ALL, "items", [tuple(table) for table in other]),
+                (PUT, "items", [format.item_row(table, key, item) for table in other if table in now
                                 for key, item in engine.items(table)])]
 
     def _items(self) -> list[Change]:
@@ -163,11 +125,12 @@ class Keeper:
             if item is None:
                 gone.append((*table, *key))
             else:
-                there.append((*table, *key, _encode(item)))
+                there.append(format.item_row(table, key, item))
         changes = [(PUT, "items", there), (DELETE, "items", gone)]
         if unsaved.tokens:
             answers = [(token, engine.token(*token)) for token in unsaved.tokens]
-            changes += [(PUT, "tokens", [(*token, _encode(answer)) for token, answer in answers if answer is not None]),
+            changes += [(PUT, "tokens", [format.token_row(*token, answer) for token, answer in answers
+                                         if answer is not None]),
                         (DELETE, "tokens", [token for token, answer in answers if answer is None])]
         return changes
 
@@ -182,15 +145,12 @@ class Keeper:
             if entry is None:
                 forgotten.append((group, region, *key))
             else:
-                known.append((group, region, *key, *entry[0], entry[1]))
+                known.append(format.version_row(convert.version(group, region, key, entry)))
         return [
             (DELETE_ALL, "versions", list(unsaved.copies)),
             (PUT, "versions", known),
             (DELETE, "versions", forgotten),
-            (PUT, "deliveries", [
-                (each.n, each.group, each.source, each.target, *each.key,
-                 None if each.item is None else _encode(each.item), *each.version, each.due)
-                for each in unsaved.sent.values()]),
+            (PUT, "deliveries", [format.delivery_row(convert.delivery(each)) for each in unsaved.sent.values()]),
             (DELETE, "deliveries", [(n,) for n in unsaved.done])]
 
     def _streams(self) -> list[Change]:
@@ -204,45 +164,37 @@ class Keeper:
                 (DELETE_ALL, "records", [each[:2] for each in begins if each[2] is None])]
 
     def _unsettled(self) -> Change:
-        """The writes of which only the items are kept yet: what was there before, and when they took effect."""
-        left = self.cloud.unsettled
+        left = convert.unsettled(self.cloud)
         if not left:
             return DELETE, "documents", [(_UNSETTLED,)]
-        return PUT, "documents", [(_UNSETTLED, _encode([(*change[:3], at) for change, at in left]))]
+        return PUT, "documents", [(_UNSETTLED, format.encode(left))]
 
-    def _load(self, documents: dict[str, bytes]) -> None:
-        """Take up all that is on disk. Raises Damaged where it cannot be understood."""
-        store, cloud = self._store, self.cloud
-        decode = msgspec.json.decode
-        engine.restore(decode(documents["engine"]),
-                       ((TableId(*row[:3]), Key(*row[3:5]), decode(row[5])) for row in store.rows("items")),
-                       ((*row[:3], decode(row[3])) for row in store.rows("tokens")))
-        for name, document in _DOCUMENTS.items():
-            document.put(cloud, _decode(documents[name], document.type))
-        sequence, kept = _decode(documents["streams"], tuple[int, list[streams.Stream]])
-        cloud.streams.restore(kept, sequence, store.rows("records"))
+    def _load(self, bodies: dict[str, bytes]) -> None:
+        """Restore everything that is on disk. Raises some exception if it is not as the format says."""
+        store, cloud, kept = self._store, self.cloud, format.documents(bodies)
+        assert store is not None
+        engine.restore(kept.engine.tables, msgspec.structs.asdict(kept.engine.records),
+                       format.items(store.rows("items")), format.tokens(store.rows("tokens")))
+        convert.restore(cloud, kept)
+        cloud.streams.restore(convert.stream_list(kept.streams), kept.streams.sequence, store.rows("records"))
         cloud.replication.restore(
-            _decode(documents["copies"], list[tuple[str, str]]),
-            ((row[0], row[1], Key(*row[2:4]), Version(*row[4:6]), bool(row[6])) for row in store.rows("versions")),
-            (Delivery(*row[1:4], Key(*row[4:6]), row[6] and decode(row[6]), Version(*row[7:9]), row[9], row[0])
-             for row in store.rows("deliveries")))
-        unsettled = documents.pop(_UNSETTLED, None)
-        if unsettled:
-            self._owes = True
-            cloud.unsettled = [(model.Change(table, key, old, engine.item(table, key)), at) for table, key, old, at
-                               in _decode(unsettled, list[tuple[TableId, Key, dict | None, float]])]
-        self._written = documents
+            kept.copies, map(convert.restored_version, format.versions(store.rows("versions"))),
+            map(convert.restored_delivery, format.deliveries(store.rows("deliveries"))))
+        cloud.unsettled = convert.restored_unsettled(kept.unsettled)
+        self._owes = bodies.pop(_UNSETTLED, None) is not None
+        self._written = bodies
         self._incarnations = {table: engine.incarnation(table) for table in engine.tables()}
 
 
 def keep(path: Path | None, network: str | None = None, seed: int | None = None, legacy_api: str | None = None, *,
          journal: Journal | None = None, clock: Callable[[], float] = time.time,
          most_at_once: float = math.inf) -> Keeper:
-    """A cloud as it was left at ``path``, or a new one there; None keeps nothing. What is given takes the place of
-    what it was started with. A file that cannot be read is set aside, and ``note`` says so. ``clock`` tells the time,
-    epoch seconds; ``most_at_once`` is :class:`Cloud`'s.
+    """The local cloud whose state is in the file ``path``, or a new one there; None keeps nothing on disk. Settings
+    that are given replace those of the last start. A file that cannot be read is set aside, and ``note`` says so.
+    ``clock`` returns epoch seconds; ``most_at_once`` is :class:`Cloud`'s.
 
-    Raises sqlite3.Error where the disk or the folder's permissions are in the way: then nothing is touched.
+    Raises sqlite3.Error if the disk or the folder's permissions are the reason, and :class:`version.Newer` if a newer
+    gtlab wrote the file: then nothing was touched.
     """
     given = {"network": network, "seed": seed, "legacy_api": legacy_api}
     given = {name: value for name, value in given.items() if value is not None}
@@ -251,7 +203,7 @@ def keep(path: Path | None, network: str | None = None, seed: int | None = None,
         return Cloud(World(settings.network, settings.seed), settings.legacy_api, journal, most_at_once)
 
     if path is None:
-        return Keeper(make, msgspec.structs.replace(Settings(), **given), None)
+        return Keeper(make, msgspec.structs.replace(_NEW, **given), None)
     note = ""
     try:
         return _keep(path, given, note, make, clock)
@@ -265,13 +217,13 @@ def keep(path: Path | None, network: str | None = None, seed: int | None = None,
 def _keep(path: Path, given: dict, note: str, make: Callable[..., Cloud], clock: Callable[[], float]) -> Keeper:
     store = Store(path)
     try:
-        documents = dict(store.rows("documents"))
-        settings = _decode(documents["settings"], Settings) if documents else Settings()
+        bodies = dict(store.rows("documents"))
+        settings = format.document("settings", bodies["settings"]) if bodies else _NEW
         keeper = Keeper(make, msgspec.structs.replace(settings, **given), store, note)
-        if documents:
-            keeper._load(documents)
+        if bodies:
+            keeper._load(bodies)
             keeper.cloud.resume(clock())
-    except Exception as error:  # whatever a file that is not whole may lead to
+    except Exception as error:  # a damaged file may lead to any error
         store.close()
         if is_the_disks(error):
             raise
@@ -280,11 +232,3 @@ def _keep(path: Path, given: dict, note: str, make: Callable[..., Cloud], clock:
     keeper.cloud.unsaved.settings = True
     keeper.save()
     return keeper
-
-
-_UNSETTLED = "unsettled"  # a document that is there only while there are such writes
-_encode = msgspec.json.Encoder(enc_hook=list).encode  # of a value, in bytes
-
-
-def _decode(body: bytes, kind: Any) -> Any:
-    return msgspec.json.decode(body, type=kind, dec_hook=lambda _, value: deque(value))

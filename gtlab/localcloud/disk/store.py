@@ -19,26 +19,18 @@ from pathlib import Path
 
 import msgspec
 
+from gtlab import __version__
+from gtlab.localcloud.disk import migrate
+from gtlab.localcloud.disk.format import ROWS, VERSION
 from gtlab.localcloud.disk.log import Broken, Log
+from gtlab.localcloud.disk.version import APPLICATION, Newer, check
 
-_APPLICATION, _VERSION = 0x67746C62, 2  # "gtlb"; the version of what follows
 _LOGS = ("-log0", "-log1")
 ENDINGS = ("", "-wal", "-shm", *_LOGS)  # of the names of the files that belong together
 # A change: rows that are written in place of those with the same key; keys of rows that go; the first parts of keys,
 # of which all go; or, for the records of a shard, all that come before one.
 PUT, DELETE, DELETE_ALL, DELETE_BEFORE = "put", "delete", "delete all", "delete before"
 Change = tuple[str, str, list[tuple]]  # one of these, a table, and rows or keys
-# Columns of each table; the key is those before the dot. A row that is keyed by n is put once: no number comes again.
-_TABLES = {
-    "documents": "name . body",
-    "items": "account region name pk sk . item",
-    "versions": "grp region pk sk . time_us written deleted",
-    "deliveries": "n . grp source target pk sk item time_us written due",
-    "records": "stream shard sequence . at record",
-    "tokens": "account region token . answer",
-}
-
-
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -59,49 +51,82 @@ class Store:
         with _the_disks():
             if path.exists() and path.stat().st_size == 0:  # SQLite would take it for a new one
                 raise Damaged("it is empty")
+        check(path)
         # Used by one thread at a time: the worker's while it folds, otherwise this one.
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            self._open()
+            version = self._open(path)
             with _the_disks():
                 for ending in _LOGS:
                     self._logs.append(Log(path.with_name(path.name + ending)))
             self._take_up()
-        except (sqlite3.Error, msgspec.MsgspecError, Broken, Damaged) as error:
+            if version < VERSION:
+                self._migrate()
+        except (sqlite3.Error, Broken, Damaged, Newer, KeyError, ValueError, TypeError) as error:
             self._connection.close()
             for log in self._logs:
                 log.close()
-            if is_the_disks(error):
+            if isinstance(error, Newer) or is_the_disks(error):
                 raise
-            raise Damaged(str(error)) from None
+            raise Damaged(f"{error} is missing" if isinstance(error, KeyError) else str(error)) from None
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="fold")
 
-    def _open(self) -> None:
+    def _open(self, path: Path) -> int:
+        """Open a file, or make it; its version. A file of version 1 has version 2 afterwards."""
         run = self._connection.execute
         if run("PRAGMA quick_check").fetchone()[0] != "ok":
             raise Damaged("SQLite finds it damaged")
         application, version = run("PRAGMA application_id").fetchone()[0], run("PRAGMA user_version").fetchone()[0]
-        if application not in (0, _APPLICATION) or (not application and run("SELECT 1 FROM sqlite_schema").fetchone()):
+        if application not in (0, APPLICATION) or (not application and run("SELECT 1 FROM sqlite_schema").fetchone()):
             raise Damaged("it is not a file of gtlab's")
-        if version > _VERSION:
-            raise Damaged("it was written by a newer gtlab")
+        if version > VERSION:
+            raise Newer(path, version, None)
+        if not application:
+            with self._transaction():  # before the file gets a write-ahead log: see version.check
+                for name in ROWS:
+                    run(_create(name))
+                self._begin_logs()
+                self._name_version()
+            version = VERSION
         run("PRAGMA journal_mode = WAL")
         run("PRAGMA synchronous = NORMAL")
         run("PRAGMA cache_size = -8000")  # KiB: what is on disk is in memory already, in a better form
-        if version == _VERSION:
-            return
-        with self._transaction():
-            if application:  # version 1 kept entries in a table, in the place of logs
+        if version == 1:  # it kept entries in a table, in the place of logs
+            with self._transaction():
                 for body, in run("SELECT body FROM changes ORDER BY n").fetchall():
                     self._apply(msgspec.msgpack.decode(body, type=list[Change]))
                 run("DROP TABLE changes")
-            else:
-                for name in _TABLES:
-                    run(_create(name))
-            run("CREATE TABLE folded (n INTEGER)")  # the newest entry of the logs that is in the tables
-            run("INSERT INTO folded VALUES (0)")
-            run(f"PRAGMA application_id = {_APPLICATION}")
-            run(f"PRAGMA user_version = {_VERSION}")
+                self._begin_logs()
+                run("PRAGMA user_version = 2")
+        return version
+
+    def _begin_logs(self) -> None:
+        """Note how far the logs are in the tables: the number of the newest entry."""
+        self._connection.execute("CREATE TABLE folded (n INTEGER)")
+        self._connection.execute("INSERT INTO folded VALUES (0)")
+
+    def _name_version(self) -> None:
+        """Write which version of the format the file has, and which release gave it that version."""
+        self._connection.execute("CREATE TABLE release (gtlab TEXT)")
+        self._connection.execute("INSERT INTO release VALUES (?)", (__version__,))
+        self._connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        self._connection.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _migrate(self) -> None:
+        """Rewrite what version 2 wrote, all of it or nothing. The logs are empty."""
+        run = self._connection.execute
+        run("PRAGMA journal_mode = DELETE")  # the new version belongs in the file itself: see version.check
+        with self._transaction():
+            bodies = dict(self.rows("documents"))
+            if bodies:
+                run("DELETE FROM documents")
+                self._connection.executemany("INSERT INTO documents VALUES (?, ?)",
+                                             migrate.documents_from_2(bodies).items())
+            for account, region, token, answer in self.rows("tokens").fetchall():
+                run("UPDATE tokens SET answer = ? WHERE account = ? AND region = ? AND token = ?",
+                    (migrate.token_from_2(answer), account, region, token))
+            self._name_version()
+        run("PRAGMA journal_mode = WAL")
 
     def _take_up(self) -> None:
         """Fold what the end of the process left in the logs."""
@@ -198,7 +223,7 @@ class Store:
         with contextlib.suppress(sqlite3.Error):
             self.fold()
         with self._transaction():
-            for table in _TABLES:
+            for table in ROWS:
                 self._connection.execute(f"DELETE FROM {table}")
             self._connection.execute("UPDATE folded SET n = ?", (self._last,))
         self._unfolded, self._folding = [], None
@@ -245,12 +270,12 @@ def _is_numbered(table: str) -> bool:
 
 @functools.cache
 def _columns(table: str) -> list[str]:
-    return [column for column in _TABLES[table].split() if column != "."]
+    return [column for column in ROWS[table].split() if column != "."]
 
 
 @functools.cache
 def _key(table: str) -> list[str]:
-    return _TABLES[table].partition(" . ")[0].split()
+    return ROWS[table].partition(" . ")[0].split()
 
 
 def _create(table: str) -> str:

@@ -140,9 +140,12 @@ def _is_ours(traceback: TracebackType | None) -> bool:
 
 # State
 
-# The library's other records, such as tags and backups: the dictionaries in which it keeps them.
-_OTHERS = ("_tags", "_pitr_settings", "_kinesis_destinations", "_backups", "_contributor_insights",
-           "_resource_policies", "_exports", "_imports")
+# The library's other records by our names, and the dictionaries in which it keeps them.
+_OTHERS = {"tags": "_tags", "point_in_time_recovery": "_pitr_settings", "kinesis_destinations": "_kinesis_destinations",
+           "backups": "_backups", "contributor_insights": "_contributor_insights",
+           "resource_policies": "_resource_policies", "exports": "_exports", "imports": "_imports"}
+_DERIVED = ("items", "pk_name", "sk_name")  # in its record of a table, beside the members of the table's description
+_SNAPSHOT = "_items_snapshot"               # the items in its record of a backup
 
 
 def reset() -> None:
@@ -159,9 +162,16 @@ def records() -> Iterator[tuple[TableId, dict]]:
     return ((TableId(*scoped), raw) for scoped, raw in _dynamodb._tables.all_items())
 
 
-def put_record(table: TableId, settings: dict) -> None:
-    """Create a table from a record without ``items``; it is empty."""
-    _dynamodb._tables.set_scoped(*table, settings | {"items": defaultdict(dict)})
+def description(raw: dict) -> dict:
+    """What a record of a table has of the table's description (TableDescription in the API)."""
+    return {name: value for name, value in raw.items() if name not in _DERIVED}
+
+
+def put_record(table: TableId, described: dict) -> None:
+    """Create an empty table from its :func:`description`."""
+    keys = {element["KeyType"]: element["AttributeName"] for element in described["KeySchema"]}
+    _dynamodb._tables.set_scoped(*table, described | {
+        "pk_name": keys["HASH"], "sk_name": keys.get("RANGE"), "items": defaultdict(dict)})
 
 
 def refresh_counts(table: TableId) -> None:
@@ -190,12 +200,24 @@ def drop_empty_partition(table: TableId, key: Key) -> None:
 
 
 def other_records() -> dict[str, list[list]]:
-    """The library's other records by the name of their dictionary: account, Region, key and value."""
-    return {name: [[*scoped, value] for scoped, value in getattr(_dynamodb, name).all_items()] for name in _OTHERS}
+    """The library's other records by kind: account, Region, a name or ARN, and the value in the API's shapes. A backup
+    is {"description", "items"}; each of its items is the two parts of its key, and the item."""
+    found = {kind: [[*scoped, value] for scoped, value in getattr(_dynamodb, attribute).all_items()]
+             for kind, attribute in _OTHERS.items()}
+    found["backups"] = [[*where, {
+        "description": {name: value for name, value in raw.items() if name != _SNAPSHOT},
+        "items": [[partition, sort, item] for partition, row in raw.get(_SNAPSHOT, {}).items()
+                  for sort, item in row.items()]}] for *where, raw in found["backups"]]
+    return found
 
 
-def put_other_record(name: str, account: str, region: str, key: str, value: Any) -> None:
-    getattr(_dynamodb, name).set_scoped(account, region, key, value)
+def put_other_record(kind: str, account: str, region: str, key: str, value: Any) -> None:
+    if kind == "backups":
+        rows: defaultdict[str, dict] = defaultdict(dict)
+        for partition, sort, item in value["items"]:
+            rows[partition][sort] = item
+        value = {**value["description"], _SNAPSHOT: dict(rows)}
+    getattr(_dynamodb, _OTHERS[kind]).set_scoped(account, region, key, value)
 
 
 def tokens() -> list[tuple[str, str, str]]:
@@ -204,12 +226,14 @@ def tokens() -> list[tuple[str, str, str]]:
 
 
 def token(account: str, region: str, name: str) -> dict | None:
-    """What is remembered of the transaction with this ClientRequestToken."""
-    return _dynamodb._txn_idempotency.get_scoped(account, region, name)
+    """What is remembered of the transaction with this ClientRequestToken: {"request", "answer"}."""
+    known = _dynamodb._txn_idempotency.get_scoped(account, region, name)
+    return known and {"request": known["signature"], "answer": known["response"]}
 
 
-def put_token(account: str, region: str, name: str, answer: dict) -> None:
-    _dynamodb._txn_idempotency.set_scoped(account, region, name, answer)
+def put_token(account: str, region: str, name: str, kept: dict) -> None:
+    _dynamodb._txn_idempotency.set_scoped(account, region, name,
+                                          {"signature": kept["request"], "response": kept["answer"]})
 
 
 def forget_token(account: str, region: str, name: str) -> None:

@@ -99,21 +99,21 @@ def unshare(touched: Iterable[TableId]) -> None:
 # What a state folder keeps
 
 def saved() -> dict:
-    """Every table without its items, and the library's other records, as JSON can hold them."""
-    return {"tables": [[*table, {name: value for name, value in raw.items() if name != "items"}]
-                       for table, raw in borrowed.records()],
+    """Every table's description ("tables": TableId, TableDescription) and the other records by kind ("records")."""
+    return {"tables": [(table, borrowed.description(raw)) for table, raw in borrowed.records()],
             "records": borrowed.other_records()}
 
 
-def restore(kept: dict, kept_items: Iterable[tuple[TableId, Key, dict]],
-            tokens: Iterable[tuple[str, str, str, dict]]) -> None:
-    """Replace everything that the engine holds with what was kept: :func:`saved`, items, tokens with their answers."""
+def restore(kept_tables: Iterable[tuple[tuple[str, str, str], dict]], records: dict[str, list],
+            kept_items: Iterable[tuple[TableId, Key, dict]], tokens: Iterable[tuple[str, str, str, dict]]) -> None:
+    """Replace everything that the engine holds with what was kept: both parts of :func:`saved`, items, and tokens with
+    what is remembered of each."""
     borrowed.reset()
-    for account, region, name, settings in kept["tables"]:
-        borrowed.put_record(TableId(account, region, name), settings)
-    for name, entries in kept["records"].items():
+    for where, described in kept_tables:
+        borrowed.put_record(TableId(*where), described)
+    for kind, entries in records.items():
         for account, region, key, value in entries:
-            borrowed.put_other_record(name, account, region, key, value)
+            borrowed.put_other_record(kind, account, region, key, value)
     for table, item_key, stored in kept_items:
         apply(table, item_key, stored)
     for account, region, name, answer in tokens:

@@ -1,7 +1,7 @@
-"""What is still to happen to global tables of version 2019.11.21, in order of time. Pure; kept on disk.
+"""What is still to happen to global tables of version 2019.11.21, in order of time. Pure.
 
-An event is stored by its name, so the names are part of the disk format: never rename one. Which function handles which
-event is in :class:`v2019.Current`.
+Each event has a name of its own in the disk format (:mod:`gtlab.localcloud.disk.format`). Which function carries an
+event out is in ``handlers`` of :class:`v2019.Current`.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from gtlab.contract import (
     Exit,
 )
 from gtlab.localcloud.disk.keeper import keep
+from gtlab.localcloud.disk.version import Newer
 from gtlab.localcloud.server.access import Guard
 from gtlab.localcloud.server.app import MOST_AT_ONCE, App
 from gtlab.localcloud.server.connections import Connection, Limits
@@ -51,6 +52,9 @@ def main() -> int:
         return Exit.ALREADY_RUNS
     except NoAddress:
         return Exit.NO_ADDRESS
+    except Newer as error:
+        print(error, file=sys.stderr, flush=True)
+        return Exit.NEWER_STATE
     except sqlite3.OperationalError as error:
         logging.getLogger(__name__).error("%s: %s", home / STATE_FILE, error)
         return Exit.DISK
