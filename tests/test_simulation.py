@@ -20,10 +20,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from gtlab.localcloud.disk.keeper import Keeper
 from gtlab.localcloud.globaltables.strong import Strong
 from gtlab.localcloud.model import TableId
-from gtlab.localcloud.proof import simulation
+from gtlab.localcloud.proof import command
 from gtlab.localcloud.proof.oracle import Judge, Violation
+from gtlab.localcloud.proof.schedule import HOUR, KEYS, REGIONS, SPARE, attributes
 from gtlab.localcloud.proof.simulated import ACCOUNT, MUSIC, TABLE, UNSAVED, UNSETTLED, Answer, Simulated
-from gtlab.localcloud.proof.simulation import HOUR, KEYS, REGIONS, SPARE, Simulation
+from gtlab.localcloud.proof.simulation import Simulation
 from gtlab.localcloud.replication import Replication, Version
 from gtlab.localcloud.tables.streams import Streams
 
@@ -36,14 +37,14 @@ SETTINGS = settings(max_examples=80, stateful_step_count=40, deadline=None, data
 
 @pytest.fixture
 def folder():
-    with tempfile.TemporaryDirectory(dir=simulation.memory()) as made:
+    with tempfile.TemporaryDirectory(dir=command.memory()) as made:
         yield Path(made)
 
 
 def test_a_thousand_hours_with_failures(capfd):
     """About forty days of three Regions, in which links, Regions, the process and its clock fail."""
     seed = random.SystemRandom().randrange(2**32)
-    code = simulation.main(["--hours", "1000", "--seed", str(seed)])
+    code = command.main(["--hours", "1000", "--seed", str(seed)])
     told = capfd.readouterr()
     assert code == 0, told.err[-4000:]
     for what in ("partition turned", "outage turned", "crashes", "clock set back", "replicas joined", "replicas left",
@@ -63,7 +64,7 @@ def test_the_same_seed_does_the_same_whatever_python_hashes_by():
 
 def test_a_wrong_number_of_hours_is_told_without_a_traceback(capfd):
     with pytest.raises(SystemExit):
-        simulation.main(["--hours", "0"])
+        command.main(["--hours", "0"])
     assert "a number of hours above 0" in capfd.readouterr().err
 
 
@@ -177,7 +178,7 @@ def test_the_simulation_notices(folder, monkeypatch, only, breaks, what):
 
 def test_a_violation_tells_what_it_was_and_how_to_see_it_again(monkeypatch, capfd):
     breaks_accept(monkeypatch)
-    assert simulation.main(["--hours", "300", "--seed", "3", "--only", "mrec"]) == 1
+    assert command.main(["--hours", "300", "--seed", "3", "--only", "mrec"]) == 1
     told = capfd.readouterr().err
     assert "VIOLATED: " in told and "python -m gtlab.localcloud.proof --hours 300 --seed 3 --only mrec" in told
 
@@ -185,7 +186,7 @@ def test_a_violation_tells_what_it_was_and_how_to_see_it_again(monkeypatch, capf
 # What it found.
 
 HOME, NEAR, FAR = REGIONS
-ITEM = simulation.attributes(KEYS[0]) | {"w": {"S": "w"}}
+ITEM = attributes(KEYS[0]) | {"w": {"S": "w"}}
 
 @pytest.fixture
 def life(folder):
@@ -233,7 +234,7 @@ def strong(music):
 
 
 def strong_read(life, region: str) -> dict | None:
-    return ask(life, region, "GetItem", Key=simulation.attributes(KEYS[0]), ConsistentRead=True).data.get("Item")
+    return ask(life, region, "GetItem", Key=attributes(KEYS[0]), ConsistentRead=True).data.get("Item")
 
 
 def test_no_table_can_be_created_where_a_replica_is_about_to_be(music):
@@ -452,7 +453,7 @@ class CloudLife(RuleBasedStateMachine):
 
     @initialize()
     def begin(self):
-        self.folder = tempfile.TemporaryDirectory(dir=simulation.memory())
+        self.folder = tempfile.TemporaryDirectory(dir=command.memory())
         self.cloud, self.written = Simulated(Path(self.folder.name), 1), 0
         self.cloud.call(REGIONS[0], "CreateTable", TABLE | {"TableName": MUSIC})
         self.cloud.advance(15.0)
@@ -463,7 +464,7 @@ class CloudLife(RuleBasedStateMachine):
 
     def item(self, key) -> dict:
         self.written += 1
-        return simulation.attributes(key) | {"w": {"S": f"w{self.written}"}}
+        return attributes(key) | {"w": {"S": f"w{self.written}"}}
 
     def ask(self, region, operation, **data):
         self.cloud.call(region, operation, {"TableName": MUSIC} | data)
@@ -478,14 +479,14 @@ class CloudLife(RuleBasedStateMachine):
 
     @rule(region=regions, key=keys)
     def delete(self, region, key):
-        self.ask(region, "DeleteItem", Key=simulation.attributes(key))
+        self.ask(region, "DeleteItem", Key=attributes(key))
 
     @rule(region=regions)
     def transact(self, region):
         one, other = KEYS[:2]
         self.cloud.call(region, "TransactWriteItems", {"TransactItems": [
             {"Put": {"TableName": MUSIC, "Item": self.item(one)}},
-            {"Delete": {"TableName": MUSIC, "Key": simulation.attributes(other)}}]})
+            {"Delete": {"TableName": MUSIC, "Key": attributes(other)}}]})
 
     @rule(asked=regions, region=regions)
     def add(self, asked, region):

@@ -2,6 +2,6 @@
 
 import sys
 
-from gtlab.localcloud.proof.simulation import main
+from gtlab.localcloud.proof.command import main
 
 sys.exit(main())

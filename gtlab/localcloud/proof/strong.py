@@ -1,0 +1,167 @@
+"""Strongly consistent global tables in the simulation: their customers, and the histories of their items."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+
+from gtlab.judging.linearizability import Operation, linearization
+from gtlab.localcloud import engine
+from gtlab.localcloud.model import Call
+from gtlab.localcloud.proof.oracle import Violation
+from gtlab.localcloud.proof.schedule import HOUR, KEYS, MINUTE, REGIONS, Process, Schedule, attributes
+from gtlab.localcloud.proof.simulated import ACCOUNT, BEGAN, CHARTS, Answer
+
+
+class StrongTable:
+    """One table that becomes a strongly consistent global table, is used by several customers, and is taken apart."""
+
+    def __init__(self, schedule: Schedule):
+        self._schedule, self._cloud, self._chance = schedule, schedule.cloud, schedule.chance
+        self._histories: dict[tuple, list[Operation]] = defaultdict(list)  # by item
+        self._ever: set[str] = set()                                       # names of all writes
+
+    def mrsc(self) -> Process:
+        """Strong global tables are made, used by several at once, taken apart, and their items' histories checked."""
+        while True:
+            home, near, far = self._chance.sample(REGIONS, 3)
+            charts, witnessed = {"TableName": CHARTS}, self._chance.random() < 0.3
+            others = [near] if witnessed else [near, far]
+            yield from self._schedule.until_done(lambda: self._schedule.create_table(home, CHARTS))  # noqa: B023
+            yield 15.0
+
+            def changed(kind: str, others=others, witness=far if witnessed else None) -> dict:
+                asked = {"ReplicaUpdates": [{kind: {"RegionName": region}} for region in others]}
+                if witness:
+                    asked["GlobalTableWitnessUpdates"] = [{kind: {"RegionName": witness}}]
+                return asked | ({"MultiRegionConsistency": "STRONG"} if kind == "Create" else {})
+
+            yield from self._schedule.until_done(
+                lambda: self._cloud.call(home, "UpdateTable", charts | changed("Create")))  # noqa: B023
+            yield 2 * MINUTE
+            ends = self._cloud.true + self._chance.uniform(4, 14) * HOUR
+            while self._cloud.true < ends:
+                for _ in range(3):
+                    self._schedule.start(self.customer(), self._chance.uniform(0, 0.5))
+                yield self._schedule.about(2 * HOUR)
+            for _ in range(4):  # writes that are still spreading when it is taken apart
+                self._schedule.start(self.customer())
+            yield 1.0
+            yield from self._schedule.until_done(
+                lambda: self._cloud.call(home, "UpdateTable", charts | changed("Delete")))  # noqa: B023
+            for _ in range(4):
+                self._schedule.start(self.customer())
+            yield 2 * MINUTE
+            while self._cloud.judge.members(CHARTS):
+                yield MINUTE
+            for key in KEYS[:3]:
+                self.read_everywhere(key)
+            yield from self._schedule.until_done(lambda: self._cloud.call(home, "DeleteTable", charts))  # noqa: B023
+            yield 3 * MINUTE
+            self.check_histories()
+
+    def customer(self) -> Process:
+        """Somebody who reads and writes a strong table, one call after the other, from wherever they are."""
+        chance = self._chance
+        for _ in range(chance.randint(1, 4)):
+            here = [table.region for table in engine.tables() if table.name == CHARTS]
+            if not here:
+                return
+            region, key = chance.choice(here), chance.choice(KEYS[:3])
+            what, operation, data = self._strong_call(key)
+            call, began, life = Call(ACCOUNT, region, "dynamodb", operation, data), self._cloud.true, self._cloud.life
+            away = self._cloud.cloud.world.round_trip_s(chance.choice(REGIONS), region)
+            yield away / 2
+            hold = self._cloud.begin(call)
+            if isinstance(hold, Answer):
+                continue
+            yield hold.seconds
+            # None: the process ended while the call was on its round trip
+            answer = self._cloud.finish(call, hold) if life == self._cloud.life else None
+            if what[0] == "look":
+                if answer:
+                    self._check_look(answer)
+                continue
+            yield away / 2
+            told = life == self._cloud.life and chance.random() > 0.03
+            if answer is None or not told:
+                self._note(key, Operation(began, math.inf, what))
+            else:
+                self._note(key, Operation(began, self._cloud.true, what), answer)
+            yield self._schedule.about(0.2)
+
+    def _strong_call(self, key: tuple[str, str]) -> tuple[tuple, str, dict]:
+        """What is asked for, as :func:`step` takes it, and as a call."""
+        name, charts, named = self._schedule.name(), {"TableName": CHARTS}, attributes(key)
+        item, old = named | {"w": {"S": name}, "n": {"N": "0"}}, {"ReturnValues": "ALL_OLD"}
+        kind = self._chance.choices(("put", "create", "add", "delete", "read", "look"), (20, 15, 30, 10, 20, 5))[0]
+        if kind in ("put", "create", "add"):
+            self._ever.add(name)
+        return {
+            "put": (("put", name), "PutItem", charts | {"Item": item} | old),
+            "create": (("create", name), "PutItem", charts | {
+                "Item": item, "ConditionExpression": "attribute_not_exists(p)"}),
+            "add": (("add", name), "UpdateItem", charts | {
+                "Key": named, "UpdateExpression": "ADD n :n SET w = :w", "ReturnValues": "ALL_NEW",
+                "ExpressionAttributeValues": {":n": {"N": "1"}, ":w": {"S": name}}}),
+            "delete": (("delete",), "DeleteItem", charts | {"Key": named} | old),
+            "read": (("read",), "GetItem", charts | {"Key": named, "ConsistentRead": True}),
+            "look": (("look",), "GetItem", charts | {"Key": named}),
+        }[kind]
+
+    def _note(self, key: tuple, operation: Operation, answer: Answer | None = None) -> None:
+        """Add to an item's history, but for what had no effect."""
+        if answer is None:
+            self._histories[key].append(operation)
+        elif answer.code == "ConditionalCheckFailedException":
+            self._histories[key].append(operation._replace(answer=False))
+        elif not answer.code:
+            found = {"put": "Attributes", "add": "Attributes", "delete": "Attributes", "read": "Item"}
+            kind = operation.what[0]
+            value = _state(answer.data.get(found[kind])) if kind in found else True
+            self._histories[key].append(operation._replace(answer=value))
+
+    def _check_look(self, answer: Answer) -> None:
+        """An eventually consistent read shows something that was written once."""
+        item = (answer.data or {}).get("Item")
+        if item and item["w"]["S"] not in self._ever:
+            raise Violation(f"a read of {CHARTS} shows what nobody wrote: {item}")
+        self._cloud.judge.made["eventual reads of strong tables"] += 1
+
+    def read_everywhere(self, key: tuple[str, str]) -> None:
+        """A strong read in every Region that has the table."""
+        for table in engine.tables():
+            if table.name == CHARTS:
+                began = self._cloud.true
+                answer = self._cloud.call(table.region, "GetItem", {
+                    "TableName": CHARTS, "Key": attributes(key), "ConsistentRead": True})
+                self._note(key, Operation(began, began, ("read",)), answer)
+
+    def check_histories(self) -> None:
+        for key, history in self._histories.items():
+            self._cloud.judge.made["linearizable histories"] += 1
+            self._cloud.judge.made["operations in them"] += len(history)
+            if linearization(history, None, step) is None:
+                raise Violation(f"the history of {key} in {CHARTS} is not linearizable:\n" + "\n".join(
+                    f"  {operation.began - BEGAN:.6f} to {operation.ended - BEGAN:.6f}: {operation.what} gave "
+                    f"{operation.answer}" for operation in sorted(history)))
+        self._histories.clear()
+
+
+def step(state: tuple | None, what: tuple) -> tuple[tuple | None, object]:
+    """One item of a strong table, used by one alone: (name of its last write, counter), None where there is none."""
+    kind, *name = what
+    if kind == "read":
+        return state, state
+    if kind == "delete":
+        return None, state
+    if kind == "put":
+        return (*name, "0"), state
+    if kind == "create":
+        return (state, False) if state else ((*name, "0"), True)
+    added = (*name, str(int(state[1] if state else 0) + 1))
+    return added, added
+
+
+def _state(item: dict | None) -> tuple | None:
+    return (item["w"]["S"], item["n"]["N"]) if item else None
