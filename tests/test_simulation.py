@@ -21,9 +21,10 @@ from gtlab.localcloud.disk.keeper import Keeper
 from gtlab.localcloud.globaltables.strong import Strong
 from gtlab.localcloud.model import TableId
 from gtlab.localcloud.proof import command
+from gtlab.localcloud.proof.audit import MUSIC
 from gtlab.localcloud.proof.oracle import Judge, Violation
 from gtlab.localcloud.proof.schedule import HOUR, KEYS, REGIONS, SPARE, attributes
-from gtlab.localcloud.proof.simulated import ACCOUNT, MUSIC, TABLE, UNSAVED, UNSETTLED, Answer, Simulated
+from gtlab.localcloud.proof.simulated import ACCOUNT, TABLE, UNSAVED, UNSETTLED, Answer, Simulated
 from gtlab.localcloud.proof.simulation import Simulation
 from gtlab.localcloud.replication import Replication, Version
 from gtlab.localcloud.tables.streams import Streams

@@ -28,7 +28,7 @@ class Operation(NamedTuple):
     answer: Any = UNKNOWN
 
 
-Step = Callable[[Hashable, Any], tuple[Hashable, Any]]
+Step = Callable[[Any, Any], tuple[Hashable, Any]]  # (state, what) → (state, answer)
 
 
 def linearization(history: Iterable[Operation], initial: Hashable, step: Step) -> list[Operation] | None:

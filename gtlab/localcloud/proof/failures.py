@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from gtlab.localcloud.proof.audit import ALBUMS, MUSIC
 from gtlab.localcloud.proof.schedule import HOUR, MINUTE, REGIONS, SPARE, Process, Schedule
-from gtlab.localcloud.proof.simulated import ACCOUNT, ALBUMS, MUSIC, UNSAVED, UNSETTLED
+from gtlab.localcloud.proof.simulated import ACCOUNT, UNSAVED, UNSETTLED
 
 
 class Failures:

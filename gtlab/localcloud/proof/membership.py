@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.model import TableId
+from gtlab.localcloud.proof.audit import ALBUMS, MUSIC
 from gtlab.localcloud.proof.schedule import HOUR, MINUTE, REGIONS, SPARE, Process, Schedule
-from gtlab.localcloud.proof.simulated import ACCOUNT, ALBUMS, MUSIC, Answer
+from gtlab.localcloud.proof.simulated import ACCOUNT, Answer
 
 
 class Membership:
@@ -37,7 +38,7 @@ class Membership:
     def _change_music(self, here: list[str], members: list[str]) -> None:
         chance, music = self._chance, {"TableName": MUSIC}
         asked, other = chance.choice(members or here), chance.choice((*REGIONS, SPARE))
-        update = {"ReplicaUpdates": [{"Delete": {"RegionName": other}}]}
+        update: dict = {"ReplicaUpdates": [{"Delete": {"RegionName": other}}]}
         if len(members) < 3 and chance.random() < 0.8:
             other = chance.choice([region for region in REGIONS if region not in members])
             if other in here:  # what was left behind by a removal

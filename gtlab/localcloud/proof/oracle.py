@@ -89,6 +89,7 @@ class Judge:
         group = self._groups.get(name)
         self._must(group is not None and region in group.has, "delivery to a member",
                    f"something was delivered to {region}, which is no member of {name}")
+        assert group is not None  # otherwise _must has raised
         self._must(group.written.get((key, stamp), ...) == item, "what was delivered was written",
                    f"{key} was delivered to {region} as {item}, which nobody wrote at {stamp}")
         had = group.has[region].get(key)

@@ -22,15 +22,13 @@ from gtlab.localcloud.disk.keeper import keep
 from gtlab.localcloud.disk.store import ENDINGS
 from gtlab.localcloud.globaltables.strong import Hold
 from gtlab.localcloud.model import Call, Refusal, TableId
-from gtlab.localcloud.observe.journal import Journal
-from gtlab.localcloud.proof.oracle import Items, Judge, Stamp, Violation
-from gtlab.localcloud.replication import Delivery, Version
+from gtlab.localcloud.proof.audit import ALBUMS, Auditor
+from gtlab.localcloud.proof.oracle import Items, Judge, Violation
+from gtlab.localcloud.proof.witness import Seen, Witness
 
 ACCOUNT = "111111111111"
 BEGAN = 1_800_000_000.0         # what the clock shows at first, epoch seconds
 MOST_SETTLING_S = 4 * 3600.0    # what is on its way arrives within this, in a world that is whole
-# Three tables, one a kind of global table: version 2019.11.21, version 2017.11.29, strongly consistent.
-MUSIC, ALBUMS, CHARTS = "Music", "Albums", "Charts"
 TABLE = {
     "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in "ps"],
     "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}, {"AttributeName": "s", "KeyType": "RANGE"}],
@@ -46,51 +44,16 @@ DOWN, CRASHED = "(Region down)", "(crash)"  # instead of an error's code
 
 
 class Answer(NamedTuple):
+    """``data`` is None for an error, and ``code`` the error's code; it is empty if there was none."""
+
     data: dict | None
-    code: str = ""  # of the error; empty where there was none
+    code: str = ""
 
-
-class _Seen(NamedTuple):
-    """Something that the journal was told, with what the item was at that moment."""
-
-    kind: str
-    table: TableId
-    incarnation: str | None
-    at: float
-    key: tuple[str, str] | None = None
-    item: dict | None = None
-    stamp: Stamp | None = None
-
-
-class Witness(Journal):
-    """A journal that remembers all it was told until it was taken."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[_Seen] = []
-
-    def write(self, table: TableId, key: dict, *, deleted: bool, by: str, version: Version | None, at: float) -> None:
-        super().write(table, key, deleted=deleted, by=by, version=version, at=at)
-        (_, place), = engine.named(table.account, table.region, "GetItem", {"TableName": table.name, "Key": key})
-        self._saw("wrote", table, at, tuple(place), engine.item(table, place), version)
-
-    def delivery(self, table: TableId, key: dict, delivery: Delivery, at: float, looked: float) -> None:
-        super().delivery(table, key, delivery, at, looked)
-        self._saw("arrived", table, at, tuple(delivery.key), delivery.item, delivery.version)
-
-    def discarded(self, table: TableId, key: dict, delivery: Delivery, winner: Version, at: float) -> None:
-        super().discarded(table, key, delivery, winner, at)
-        conflict = winner.region == table.region and winner != delivery.version
-        self._saw("conflict" if conflict else "discarded", table, at, tuple(delivery.key), None, delivery.version)
-
-    def member(self, table: TableId, *, joined: bool, at: float) -> None:
-        super().member(table, joined=joined, at=at)
-        self._saw("joined" if joined else "left", table, at)
-
-    def _saw(self, kind: str, table: TableId, at: float, key: tuple | None = None, item: dict | None = None,
-             version: Version | None = None) -> None:
-        incarnation = engine.incarnation(table) if engine.exists(table) else None
-        self.seen.append(_Seen(kind, table, incarnation, at, key, item and own(item), version and tuple(version)))
+    def needed(self) -> dict:
+        """The data of a call that must succeed. Raises Violation if it did not."""
+        if self.data is None:
+            raise Violation(f"a call that must succeed was answered {self.code}")
+        return self.data
 
 
 class Simulated:
@@ -109,7 +72,7 @@ class Simulated:
         self._seeds, self._saves = itertools.count(seed), itertools.count(1)
         self._paths = (folder / f"cloud-{number}.sqlite3" for number in itertools.count(1))
         self._incarnations: dict[TableId, str] = {}
-        self._readers: dict[str, _Reader] = {}
+        self._auditor = Auditor(self)
         self._path = next(self._paths)
         self._open()
 
@@ -211,7 +174,7 @@ class Simulated:
     def _all_items(self, region: str) -> dict[TableId, dict]:
         return {table: dict(engine.items(table)) for table in engine.tables() if table.region == region}
 
-    def _check_told(self, call: Call, before: dict, after: dict, answer: Answer, saw: list[_Seen]) -> None:
+    def _check_told(self, call: Call, before: dict, after: dict, answer: Answer, saw: list[Seen]) -> None:
         """What a call changed is what replication was told of, and a refused call changes nothing."""
         changed = {(table, tuple(key)) for table, items in after.items() for key in {*items, *before[table]}
                    if items.get(key) != before[table].get(key)}
@@ -222,7 +185,7 @@ class Simulated:
 
     # What is kept
 
-    def _saved(self) -> list[_Seen]:
+    def _saved(self) -> list[Seen]:
         """Save, and tell the judge what is now known to have happened; what it is told."""
         self._keeper.save()
         if next(self._saves) % _SAVES_UNTIL_TIDY == 0:
@@ -236,9 +199,9 @@ class Simulated:
         """What the process does every few seconds; a few seconds of the computer's are hours here."""
         self._keeper.tidy()
 
-    def _tell(self, seen: _Seen) -> None:
+    def _tell(self, seen: Seen) -> None:
         table, name = seen.table, seen.table.name
-        self._look_at(table, seen.incarnation)
+        self.look_at(table, seen.incarnation)
         if seen.kind == "joined":
             self.happened["replicas joined"] += 1
             self.judge.joined(name, table.region, seen.at, backfilled=name != ALBUMS)
@@ -248,7 +211,13 @@ class Simulated:
         elif seen.kind == "wrote":
             self.happened["writes that changed an item"] += 1
             self.judge.wrote(name, table.region, seen.key, seen.item, seen.stamp, seen.at)
-        elif seen.kind == "arrived":
+        else:
+            self._tell_of_delivery(seen)
+
+    def _tell_of_delivery(self, seen: Seen) -> None:
+        table, name = seen.table, seen.table.name
+        assert seen.stamp is not None  # every delivery has one
+        if seen.kind == "arrived":
             self.happened["deliveries applied"] += 1
             self.judge.arrived(name, table.region, seen.key, seen.item, seen.stamp)
         else:
@@ -256,7 +225,7 @@ class Simulated:
             self.happened["of those, conflicts"] += seen.kind == "conflict"
             self.judge.discarded(name, table.region, seen.key, seen.stamp)
 
-    def _look_at(self, table: TableId, incarnation: str | None) -> None:
+    def look_at(self, table: TableId, incarnation: str | None) -> None:
         if incarnation and self._incarnations.get(table) != incarnation:
             self._incarnations[table] = incarnation
             self.judge.begun(table.name, table.region)
@@ -344,116 +313,19 @@ class Simulated:
 
     def audit(self) -> None:
         """Mend everything, wait, and look at everything."""
-        self.settle()
-        shown: dict[str, dict[str, Items]] = {}
-        for table in engine.tables():
-            self._look_at(table, engine.incarnation(table))
-            items = self.items(table)
-            self.judge.shows(table.name, table.region, {key: own(item) for key, item in items.items()})
-            shown.setdefault(table.name, {})[table.region] = items
-        for name in (MUSIC, ALBUMS, CHARTS):
-            members = self.judge.members(name)
-            if members:
-                copies = {region: shown[name][region] for region in members if region in shown.get(name, {})}
-                self.judge.converged(name, {region: {key: own(item) for key, item in items.items()}
-                                            for region, items in copies.items()})
-                self._check_described(name, members)
-                self._check_marks(copies)
-        self.read_streams()
-
-    def items(self, table: TableId) -> Items:
-        """What a table shows, by Scan; a table that is still being created shows nothing, and is looked into."""
-        if self.cloud.tables.status(table, self.clock) == "CREATING":
-            return {tuple(key): item for key, item in engine.items(table)}
-        answer = self.call(table.region, "Scan", {"TableName": table.name})
-        if answer.code:
-            raise Violation(f"a Scan of {table} was answered {answer.code} in a world that is whole")
-        return {key_of(item): item for item in answer.data["Items"]}
-
-    def _check_described(self, name: str, members: list[str]) -> None:
-        """The Regions that DescribeTable shows are the members, where none is being added or removed."""
-        for region in members:
-            described = self.call(region, "DescribeTable", {"TableName": name}).data["Table"]
-            replicas = {entry["RegionName"]: entry["ReplicaStatus"] for entry in described.get("Replicas", ())}
-            if name != ALBUMS and described["TableStatus"] == "ACTIVE" and set(replicas.values()) == {"ACTIVE"}:
-                self.judge.made["membership shown"] += 1
-                if {region, *replicas} != set(members):
-                    raise Violation(f"{name} in {region} shows {sorted(replicas)}, the members are {sorted(members)}")
-
-    def _check_marks(self, copies: dict[str, Items]) -> None:
-        """What version 2017.11.29 writes into an item is the same everywhere."""
-        for key in {key for items in copies.values() for key in items}:
-            kinds = {json.dumps(items[key], sort_keys=True) for items in copies.values() if key in items}
-            if len({json.dumps(own(json.loads(kind)), sort_keys=True) for kind in kinds}) < len(kinds):
-                raise Violation(f"the service's attributes of {key} differ: {kinds}")
+        self._auditor.audit()
 
     def read_streams(self) -> None:
-        """Read on in every stream; its records from the first one rebuild the table's items."""
-        for table in engine.tables():
-            arn = self.cloud.tables.stream(table)
-            if arn:
-                reader = self._readers.setdefault(arn, _Reader(arn))
-                reader.read_on(self._ask_stream(table.region))
-                if reader.items != {tuple(key): item for key, item in engine.items(table)}:
-                    raise Violation(f"the records of {arn} do not rebuild the table's items: {reader.items} is not "
-                                    f"{dict(engine.items(table))}")
-                self.judge.made["streams replayed"] += 1
+        """Read on in every stream."""
+        self._auditor.read_streams()
 
-    def _ask_stream(self, region: str) -> Callable[[str, dict], dict]:
+    def items(self, table: TableId) -> Items:
+        """The items that a table shows, by key."""
+        return self._auditor.items(table)
+
+    def stream_calls(self, region: str) -> Callable[[str, dict], dict]:
+        """A function that calls DynamoDB Streams in a Region."""
         def ask(operation: str, data: dict) -> dict:
             call = Call(ACCOUNT, region, "dynamodbstreams", operation, data)
             return json.loads(self._whole(lambda: self.cloud.call(call, self.clock), call))
         return ask
-
-
-class _Reader:
-    """Somebody who reads a stream from its first record on, and keeps a table by it."""
-
-    def __init__(self, arn: str):
-        self._arn = arn
-        self._last: dict[str, str] = {}
-        self.items: Items = {}
-
-    def read_on(self, ask: Callable[[str, dict], dict]) -> None:
-        described = ask("DescribeStream", {"StreamArn": self._arn})["StreamDescription"]
-        for shard in described["Shards"]:
-            for record in self._fresh(ask, shard["ShardId"]):
-                self._take(shard["ShardId"], record)
-
-    def _fresh(self, ask: Callable[[str, dict], dict], shard: str) -> list[dict]:
-        asked = {"StreamArn": self._arn, "ShardId": shard}
-        last = self._last.get(shard, "")
-        try:
-            after = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": last} if last else None
-            iterator = ask("GetShardIterator", asked | (after or {"ShardIteratorType": "TRIM_HORIZON"}))
-        except Refusal:  # the last one that was read is gone by now
-            iterator = ask("GetShardIterator", asked | {"ShardIteratorType": "TRIM_HORIZON"})
-        found, iterator = [], iterator["ShardIterator"]
-        while iterator:
-            answer = ask("GetRecords", {"ShardIterator": iterator})
-            found += answer["Records"]
-            iterator = answer.get("NextShardIterator") if answer["Records"] else None
-        return [record for record in found if record["dynamodb"]["SequenceNumber"] > last]
-
-    def _take(self, shard: str, record: dict) -> None:
-        change = record["dynamodb"]
-        key, number = key_of(change["Keys"]), change["SequenceNumber"]
-        old, new = change.get("OldImage"), change.get("NewImage")
-        kind = "INSERT" if old is None else "REMOVE" if new is None else "MODIFY"
-        if number <= self._last.get(shard, "") or self.items.get(key) != old or record["eventName"] != kind:
-            raise Violation(f"a record does not go on where the one before ended: {record} after "
-                            f"{self._last.get(shard)}, when the item was {self.items.get(key)}")
-        self._last[shard] = number
-        if new is None:
-            del self.items[key]
-        else:
-            self.items[key] = new
-
-
-def own(item: dict) -> dict:
-    """An item without what version 2017.11.29 writes into it."""
-    return {name: value for name, value in item.items() if not name.startswith("aws:rep:")}
-
-
-def key_of(attributes: dict) -> tuple[str, str]:
-    return attributes["p"]["S"], attributes["s"]["S"]

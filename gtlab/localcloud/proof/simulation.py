@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gtlab.localcloud import engine
+from gtlab.localcloud.proof.audit import ALBUMS, CHARTS, MUSIC
 from gtlab.localcloud.proof.customers import Customers
 from gtlab.localcloud.proof.failures import Failures
 from gtlab.localcloud.proof.membership import Membership
 from gtlab.localcloud.proof.schedule import HOUR, KEYS, Process, Schedule
-from gtlab.localcloud.proof.simulated import ALBUMS, BEGAN, CHARTS, MUSIC, Simulated
+from gtlab.localcloud.proof.simulated import BEGAN, Simulated
 from gtlab.localcloud.proof.strong import StrongTable
 
 # The kinds of global tables, each with its table: MREC and MRSC of version 2019.11.21, and version 2017.11.29.

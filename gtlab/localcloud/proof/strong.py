@@ -8,9 +8,10 @@ from collections import defaultdict
 from gtlab.judging.linearizability import Operation, linearization
 from gtlab.localcloud import engine
 from gtlab.localcloud.model import Call
+from gtlab.localcloud.proof.audit import CHARTS
 from gtlab.localcloud.proof.oracle import Violation
 from gtlab.localcloud.proof.schedule import HOUR, KEYS, MINUTE, REGIONS, Process, Schedule, attributes
-from gtlab.localcloud.proof.simulated import ACCOUNT, BEGAN, CHARTS, Answer
+from gtlab.localcloud.proof.simulated import ACCOUNT, BEGAN, Answer
 
 
 class StrongTable:
@@ -97,7 +98,7 @@ class StrongTable:
         kind = self._chance.choices(("put", "create", "add", "delete", "read", "look"), (20, 15, 30, 10, 20, 5))[0]
         if kind in ("put", "create", "add"):
             self._ever.add(name)
-        return {
+        calls: dict[str, tuple[tuple, str, dict]] = {
             "put": (("put", name), "PutItem", charts | {"Item": item} | old),
             "create": (("create", name), "PutItem", charts | {
                 "Item": item, "ConditionExpression": "attribute_not_exists(p)"}),
@@ -107,7 +108,8 @@ class StrongTable:
             "delete": (("delete",), "DeleteItem", charts | {"Key": named} | old),
             "read": (("read",), "GetItem", charts | {"Key": named, "ConsistentRead": True}),
             "look": (("look",), "GetItem", charts | {"Key": named}),
-        }[kind]
+        }
+        return calls[kind]
 
     def _note(self, key: tuple, operation: Operation, answer: Answer | None = None) -> None:
         """Add to an item's history, but for what had no effect."""
@@ -118,7 +120,7 @@ class StrongTable:
         elif not answer.code:
             found = {"put": "Attributes", "add": "Attributes", "delete": "Attributes", "read": "Item"}
             kind = operation.what[0]
-            value = _state(answer.data.get(found[kind])) if kind in found else True
+            value = _state(answer.needed().get(found[kind])) if kind in found else True
             self._histories[key].append(operation._replace(answer=value))
 
     def _check_look(self, answer: Answer) -> None:
