@@ -8,19 +8,24 @@ HALF  := $(VENV)/.gtlab-half
 LOCK  := requirements.lock
 # Other projects' servers, for the benchmarks only: their requirements are none of gtlab's.
 PEERS := .peers
-# The tests' home folder: nothing in the real one is read or written.
+# The tests' home folder.
 TEST_HOME := $(CURDIR)/out/test-home
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 UV ?= uv
 # Tests at a time. Most of them wait, for a kernel or for a table, so more than there are cores.
 WORKERS ?= 4
+# The quick ones compute.
+QUICK_WORKERS ?= 2
+# Nothing in the real home folder is read or written by a test, whichever folder a program takes from the environment.
+PYTEST := mkdir -p "$(TEST_HOME)" && exec env -u PYTHONDONTWRITEBYTECODE -u AWS_PROFILE -u AWS_ENDPOINT_URL -u XDG_STATE_HOME -u XDG_CONFIG_HOME \
+  -u XDG_DATA_HOME -u XDG_CACHE_HOME HOME="$(TEST_HOME)" GTLAB_HOME="$(TEST_HOME)/gtlab" $(BIN)/python -m pytest
 ARGS ?=
 
 # Candidates for the Python that makes .venv; `make setup PYTHON=/path/to/python3.12` chooses one.
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab tour test lint bench lock clean FORCE
+.PHONY: help setup lab tour quick test soak lint bench lock clean FORCE
 
 help: ## List these commands
 	@echo 'gtlab: a hands-on course on DynamoDB global tables'
@@ -35,11 +40,15 @@ lab: setup ## Start the local cloud and open JupyterLab on the first notebook
 tour: setup ## Run every notebook headless; executed copies go to out/
 	@exec $(BIN)/gtlab tour $(ARGS)
 
-test: setup ## Run the test suite
-	@mkdir -p "$(TEST_HOME)"
-	@exec env -u AWS_PROFILE -u AWS_ENDPOINT_URL -u XDG_STATE_HOME -u XDG_CONFIG_HOME -u XDG_DATA_HOME \
-	  -u XDG_CACHE_HOME HOME="$(TEST_HOME)" GTLAB_HOME="$(TEST_HOME)/gtlab" \
-	  $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+quick: setup ## Run the tests that need no process of their own (half a minute)
+	@$(PYTEST) --numprocesses $(QUICK_WORKERS) --dist loadfile \
+	  -m 'not slow and not server and not notebooks and not browser' $(ARGS)
+
+test: setup ## Run all tests (about ten minutes)
+	@$(PYTEST) --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+
+soak: setup ## Run the tests that draw at random with random seeds, and for longer
+	@export GTLAB_SOAK=1 && $(PYTEST) --numprocesses $(WORKERS) --dist worksteal -m soak $(ARGS)
 
 lint: setup ## Check the style of code and notebooks
 	@$(BIN)/python -m ruff check $(ARGS) .

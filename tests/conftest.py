@@ -3,6 +3,9 @@ in it."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import boto3
 import pytest
 from botocore.config import Config
@@ -10,6 +13,38 @@ from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, Pretend, new_accoun
 
 from gtlab.course.stages import MUSIC
 from gtlab.localcloud import process
+
+GTLAB = Path(sys.executable).with_name("gtlab")
+OWN_PROCESS = ("server", "notebooks", "browser")  # markers of tests that start one
+_running: list[pytest.Item] = []  # the test that is being run or set up
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that asks for the run's cloud is a test with a server, whether or not it says so."""
+    for item in items:
+        if "cloud" in getattr(item, "fixturenames", ()):
+            item.add_marker("server")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item):
+    _running[:] = [item]
+    try:
+        return (yield)
+    finally:
+        _running.clear()
+
+
+def _no_process_in_a_quick_test(event: str, arguments: tuple) -> None:
+    """Fail a test that starts a server or a kernel but is not marked so: `make quick` would run it."""
+    if event != "subprocess.Popen" or not _running or any(map(_running[0].get_closest_marker, OWN_PROCESS)):
+        return
+    words = {str(word) for word in arguments[1]} if isinstance(arguments[1], (list, tuple)) else {str(arguments[1])}
+    if words & {"gtlab.localcloud", "gtlab", "ipykernel_launcher", str(GTLAB)}:
+        raise AssertionError(f"a test that starts {arguments[1]} needs one of the markers {', '.join(OWN_PROCESS)}")
+
+
+sys.addaudithook(_no_process_in_a_quick_test)
 
 
 @pytest.fixture(scope="session", autouse=True)

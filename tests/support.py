@@ -6,6 +6,8 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
+import random
 import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -31,12 +33,20 @@ ON_DEMAND = {
 }
 KEY = {"Artist": {"S": "a"}}  # of an item of ON_DEMAND
 STRONG = {"MultiRegionConsistency": "STRONG"}
+SOAK = bool(os.environ.get("GTLAB_SOAK"))  # `make soak`: seeds are random, and there is more of everything
 _accounts = itertools.count(100_000_000_001)
 
 
 def new_account() -> str:
     """An account that nobody has used. A fixture of a module is set up again where tests of others came in between."""
     return str(next(_accounts))
+
+
+def seed(fixed: int) -> int:
+    """The seed of a random test: always the same, but random in `make soak`. It is shown if the test fails."""
+    drawn = random.SystemRandom().randrange(2**31) if SOAK else fixed
+    print(f"seed {drawn}")
+    return drawn
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> object:

@@ -20,8 +20,9 @@ ARTICLE = Path(__file__).with_name("article.md")
 BIN = Path(sys.executable).parent
 PATH = f"{BIN}{os.pathsep}{os.environ['PATH']}"
 
-pytestmark = pytest.mark.skipif(not (shutil.which("aws", path=PATH) and shutil.which("bash")),
-                                reason="needs bash and the aws command")
+pytestmark = [pytest.mark.server, pytest.mark.slow,
+              pytest.mark.skipif(not (shutil.which("aws", path=PATH) and shutil.which("bash")),
+                                 reason="needs bash and the aws command")]
 
 
 def commands() -> list[str]:

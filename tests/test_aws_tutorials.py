@@ -18,7 +18,8 @@ import pytest
 from gtlab.localcloud import process
 
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-pytestmark = pytest.mark.skipif(shutil.which("aws", path=PATH) is None, reason="needs the aws command (pip: awscli)")
+pytestmark = [pytest.mark.server, pytest.mark.slow,
+              pytest.mark.skipif(shutil.which("aws", path=PATH) is None, reason="needs the aws command (pip: awscli)")]
 
 CREATE = """aws dynamodb create-table --table-name MusicTable
     --attribute-definitions AttributeName=Artist,AttributeType=S AttributeName=SongTitle,AttributeType=S

@@ -18,7 +18,7 @@ from support import wait_until
 from gtlab import regions
 from gtlab.localcloud import process
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+pytestmark = [pytest.mark.server, pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")]
 
 
 @pytest.fixture

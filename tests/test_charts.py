@@ -269,7 +269,8 @@ def test_map_labels_neither_overlap_nor_leave_the_map(home, replicas):
 
 
 @pytest.mark.parametrize(
-    ("home", "replicas"), [*REGION_SETS, ("us-east-1", set(regions.REGIONS) - {"us-east-1"})]
+    ("home", "replicas"),
+    [*REGION_SETS, pytest.param("us-east-1", set(regions.REGIONS) - {"us-east-1"}, marks=pytest.mark.slow, id="all")],
 )
 def test_map_shows_all_its_regions(home, replicas):
     fig = charts.region_map(regions.frame(home, sorted(replicas) if isinstance(replicas, set) else replicas))
@@ -279,6 +280,7 @@ def test_map_shows_all_its_regions(home, replicas):
         assert all(west < x < east for x in trace.x) and all(south < y < north for y in trace.y)
 
 
+@pytest.mark.slow
 def test_map_of_all_regions_names_each_within_the_map():
     fig = charts.region_map(
         regions.frame("us-east-1", [code for code in regions.REGIONS if code != "us-east-1"])

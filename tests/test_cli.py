@@ -8,12 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
 
 from gtlab.cli import course
 from gtlab.cli.shells import settings
 from gtlab.localcloud import process
+
+pytestmark = pytest.mark.server
 
 ROOT = Path(__file__).parents[1]
 GTLAB = Path(sys.executable).with_name("gtlab")
@@ -202,6 +203,8 @@ def test_importing_gtlab_is_light_and_starts_nothing(home):
 
 
 def test_the_tours_kernels_find_the_environments_commands(tmp_path):
+    import nbformat  # takes seconds
+
     path = tmp_path / "find.ipynb"
     code = "import shutil\nassert shutil.which('gtlab') == " + repr(str(GTLAB)) + ", shutil.which('gtlab')"
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), path)

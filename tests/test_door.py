@@ -37,7 +37,8 @@ from gtlab.course.stages import MUSIC
 from gtlab.localcloud import process
 from gtlab.localcloud.server.requests import model, operations
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="ports and signals as POSIX has them")
+pytestmark = [pytest.mark.server,
+              pytest.mark.skipif(sys.platform == "win32", reason="ports and signals as POSIX has them")]
 KEY = {"Artist": {"S": "a"}}
 SIGNED = "AWS4-HMAC-SHA256 Credential=gtlab/20260101/{}/{}/aws4_request, SignedHeaders=host, Signature=0"
 

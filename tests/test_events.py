@@ -15,12 +15,11 @@ import pytest
 from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, wait_until
 
 import gtlab
-from gtlab import charts, events
+from gtlab import charts
 from gtlab.lab import Lab
 from gtlab.localcloud import process
-from gtlab.localcloud.model import TableId
-from gtlab.localcloud.observe.journal import Journal
-from gtlab.localcloud.replication import Delivery, Version
+
+pytestmark = pytest.mark.server
 
 GTLAB = Path(sys.executable).with_name("gtlab")
 
@@ -72,17 +71,6 @@ def test_a_write_that_was_overtaken_is_no_conflict(lab, last):
     assert 0 < lost.by_ms < lost.lag_ms and round(lost.lag_ms) >= 800
 
 
-def test_the_same_version_twice_is_a_duplicate_and_no_loss():
-    journal, table, version = Journal(), TableId("1", IRELAND, "Music"), Version(5_000_000, SINGAPORE)
-    delivery = Delivery("g", SINGAPORE, IRELAND, ("a",), {}, version, 6.0)
-    journal.discarded(table, {"Artist": {"S": "a"}}, delivery, version, 6.0)
-    journal.discarded(table, {"Artist": {"S": "a"}}, delivery, Version(5_250_000, IRELAND), 6.0)
-    told = [event.as_dict() for event in journal.since(0)]
-    found = events.frame(lambda what: {"events": told if what.endswith("=0") else [], "last": 2})
-    assert found["kind"].tolist() == ["duplicate", "discarded"] and found["lag_ms"].tolist() == [1000.0, 1000.0]
-    assert found["by_ms"].tolist()[1] == 250.0 and found["conflict"].isna().tolist() == [True, False]
-
-
 def test_the_frame_has_the_same_types_full_or_empty_and_its_marks_can_be_asked_for(lab, last):
     with lab.world.partition(VIRGINIA, SINGAPORE):
         for region in (SINGAPORE, VIRGINIA):
@@ -112,21 +100,6 @@ def test_the_journal_is_drawn(lab, last):
     wait_until(lambda: len(lab.events(last, kinds="discarded")), "the conflict")
     figure = charts.journal(lab.events(last).assign(backend=lab.label))
     assert {"write", "delivery", "conflict"} <= {trace.name for trace in figure.data} and len(figure.layout.shapes) == 1
-
-
-def test_a_long_journal_comes_page_by_page_and_ends_where_it_ended_when_asked():
-    asked = []
-
-    def ask(what: str) -> dict:
-        asked.append(what)
-        after = int(what.partition("=")[2])
-        newest = 2500 + 10 * len(asked)  # it goes on meanwhile
-        return {"last": newest, "events": [{"n": n, "at": 0.0, "kind": "reset", "table": None} for n in
-                                           range(after + 1, min(after + 1000, newest) + 1)]}
-
-    found = events.frame(ask)
-    assert asked == ["events?after=0", "events?after=1000", "events?after=2000"]
-    assert found["n"].tolist() == list(range(1, len(found) + 1)) and len(found) >= 2510
 
 
 def test_kinds_that_there_are_not_are_told(lab):

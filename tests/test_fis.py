@@ -464,6 +464,7 @@ def test_malformed_requests_are_refused(cloud, account, method, path, body, code
     assert json.load(caught.value)["__type"].rpartition("#")[2] == code
 
 
+@pytest.mark.server
 def test_experiments_go_on_after_a_restart(tmp_path, monkeypatch, account):
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
     try:

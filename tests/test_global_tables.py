@@ -9,6 +9,8 @@ import gtlab
 from gtlab.course.stages import MUSIC
 from gtlab.lab.watch import own
 
+pytestmark = pytest.mark.server
+
 
 def test_a_put_in_one_region_is_absent_elsewhere_and_then_arrives(trio):
     singapore, virginia, ireland = trio

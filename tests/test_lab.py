@@ -136,6 +136,7 @@ def test_a_client_is_made_once(cloud):
     assert opened.client(VIRGINIA) is opened.client(VIRGINIA) is not opened.client(IRELAND)
 
 
+@pytest.mark.server
 def test_connect_starts_a_cloud_where_none_runs():
     with process.throwaway("fast") as running:
         process.down()
@@ -144,6 +145,7 @@ def test_connect_starts_a_cloud_where_none_runs():
         assert process.find().folder == running.folder and opened.network == "realistic"
 
 
+@pytest.mark.server
 def test_a_callers_distance_is_felt_and_who_says_nothing_is_nowhere():
     with process.throwaway("realistic", seed=1) as cloud:
         def took_ms(opened, region):

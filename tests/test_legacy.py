@@ -507,6 +507,7 @@ def test_groups_that_are_there_go_on_replicating_but_are_not_shown(article):
 # The knob
 
 
+@pytest.mark.server
 def test_the_command_chooses_the_face_and_shows_it(tmp_path, monkeypatch):
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
 
@@ -592,6 +593,7 @@ def test_the_lab_changes_the_face_for_a_block(cloud, capsys):
 # The learner's half
 
 
+@pytest.mark.server
 def test_looking_compares_the_customers_attributes_only(tmp_path, monkeypatch):
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
     with process.throwaway("instant"):

@@ -255,6 +255,7 @@ def lab():
         yield lab
 
 
+@pytest.mark.server
 def test_the_services_figure_stands_beside_the_measured_one(lab):
     lags = measure.replication_lag(lab, "Music", SINGAPORE, samples=15)
     service = measure.published(lab, "Music")
@@ -286,6 +287,7 @@ def test_figures_of_before_the_probes_are_left_out_and_nothing_published_is_miss
     assert nothing["writes"] == 0 and math.isnan(nothing["average_ms"])
 
 
+@pytest.mark.server
 def test_other_endpoints_have_no_cloudwatch(lab):
     elsewhere = gtlab.connect({region: lab.client(region).meta.endpoint_url for region in (SINGAPORE, VIRGINIA)},
                               home=SINGAPORE, replicas=[VIRGINIA])

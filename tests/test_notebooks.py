@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-import nbformat
-import papermill
 import pytest
 
 import gtlab
 from gtlab import tour
 from gtlab.localcloud import process
+
+pytestmark = pytest.mark.notebooks
 
 COURSE = tour.find_notebooks()
 # Only what takes time on purpose is shortened.
@@ -24,8 +24,11 @@ def own_cloud():
         yield
 
 
-def run(notebooks, tmp_path, **parameters) -> dict[str, nbformat.NotebookNode]:
+def run(notebooks, tmp_path, **parameters) -> dict:
     """The executed notebooks by stem; fails the test where one failed."""
+    import nbformat  # these two take seconds
+    import papermill
+
     known = {name for path in notebooks for name in papermill.inspect_notebook(path)}
     given = {name: value for name, value in (QUICK | parameters).items() if name in known}
     results = tour.run(notebooks, tour.check_parameters(notebooks, given), tmp_path, progress=False)
@@ -76,6 +79,9 @@ def test_the_first_look_elsewhere_is_stale(tmp_path):
 
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
 def test_notebooks_are_committed_clean_and_in_the_courses_form(path):
+    import nbformat
+    import papermill
+
     notebook = nbformat.read(path, 4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(not cell.outputs and cell.execution_count is None for cell in code)

@@ -9,6 +9,8 @@ from botocore.exceptions import ClientError
 
 from gtlab.course.stages import MUSIC
 
+pytestmark = pytest.mark.slow
+
 REGIONS = ("ap-southeast-1", "us-east-1", "eu-west-1")
 OPERATIONS = 10_000
 NAMES = [f"artist {number}" for number in range(30)]

@@ -42,6 +42,7 @@ def folder():
         yield Path(made)
 
 
+@pytest.mark.slow
 def test_a_thousand_hours_with_failures(capfd):
     """About forty days of three Regions, in which links, Regions, the process and its clock fail."""
     seed = random.SystemRandom().randrange(2**32)
@@ -53,6 +54,7 @@ def test_a_thousand_hours_with_failures(capfd):
         assert what in told.out
 
 
+@pytest.mark.slow
 def test_the_same_seed_does_the_same_whatever_python_hashes_by():
     def digest(hash_seed: str) -> str:
         done = subprocess.run([sys.executable, "-m", "gtlab.localcloud.proof", "--hours", "40", "--seed", "7"],
@@ -554,4 +556,5 @@ class CloudLife(RuleBasedStateMachine):
 CoreLife.TestCase.settings = settings(SETTINGS, max_examples=200, stateful_step_count=60)
 CloudLife.TestCase.settings = SETTINGS
 # Only a failure takes long: it is made shorter for up to five minutes.
-TestCoreLife, TestCloudLife = map(pytest.mark.timeout(900), (CoreLife.TestCase, CloudLife.TestCase))
+TestCoreLife, TestCloudLife = (
+    pytest.mark.slow(pytest.mark.timeout(900)(life.TestCase)) for life in (CoreLife, CloudLife))

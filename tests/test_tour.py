@@ -8,9 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from gtlab import tour
 from gtlab.course.tour import Result, TourError
@@ -36,6 +34,8 @@ def own_folders(tmp_path_factory, monkeypatch):
 @pytest.fixture
 def make(tmp_path):
     """Writes a notebook of the given cells: text starting with "#" is markdown, other text is code."""
+    import nbformat  # takes seconds
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
     def write(name: str, *cells: str, parameters: str | None = None) -> Path:
         made = [new_markdown_cell(text) if text.startswith("#") else new_code_cell(text) for text in cells]
@@ -62,6 +62,8 @@ def run(tmp_path):
 
 def text(path: Path) -> str:
     """What the cells of an executed notebook printed."""
+    import nbformat
+
     cells = nbformat.read(path, as_version=4).cells
     outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
     return "".join(output.text for output in outputs if output.output_type == "stream")
@@ -160,6 +162,7 @@ def test_a_bad_value_is_told_with_its_type(make, name, given, kind):
     assert repr(given) in str(error.value)
 
 
+@pytest.mark.notebooks
 def test_a_parameter_goes_only_to_notebooks_that_have_it(make, tmp_path):
     one = make("one.ipynb", "print(samples)", parameters=PARAMETERS)
     two = make("two.ipynb", "print('samples' in globals())")
@@ -202,6 +205,7 @@ def test_a_file_that_is_no_notebook_is_told(tmp_path):
 # --- running ---
 
 
+@pytest.mark.notebooks
 def test_a_passing_notebook(make, run, tmp_path, capfd):
     path = make("good.ipynb", "# Hello", "print(samples, source, quick)", "1 + 1", parameters=PARAMETERS)
     result = run(path, {"samples": "3", "source": "007", "quick": "false"})
@@ -213,6 +217,7 @@ def test_a_passing_notebook(make, run, tmp_path, capfd):
     assert capfd.readouterr().err == ""  # no transport warning, no bar
 
 
+@pytest.mark.notebooks
 def test_the_kernel_is_this_python_in_the_notebooks_folder(make, run, tmp_path, monkeypatch):
     impostor = tmp_path / "share" / "kernels" / "python3"
     impostor.mkdir(parents=True)
@@ -225,6 +230,7 @@ def test_the_kernel_is_this_python_in_the_notebooks_folder(make, run, tmp_path, 
     assert text(tmp_path / "out" / "where.ipynb").strip() == f"{sys.executable} {tmp_path} a $PATH ${{HOME}}"
 
 
+@pytest.mark.notebooks
 def test_a_failing_notebook_is_told_by_heading_and_left_for_inspection(make, run, tmp_path):
     path = make("bad.ipynb", "# Title", "1", "## Divide\nSome text.", "2", "1 / 0", "print('never')")
     result = run(path)
@@ -234,6 +240,7 @@ def test_a_failing_notebook_is_told_by_heading_and_left_for_inspection(make, run
     assert "papermill" not in path.read_text()  # the original is untouched
 
 
+@pytest.mark.notebooks
 def test_a_failure_does_not_stop_the_tour(make, tmp_path, capsys):
     paths = [make("a.ipynb", "1 / 0"), make("b.ipynb", "1")]
     results = tour.run(paths, {}, tmp_path / "out")
@@ -268,8 +275,11 @@ draw()
 }
 
 
+@pytest.mark.notebooks
 @pytest.mark.parametrize("pattern", SWALLOWED)
 def test_an_error_swallowed_by_a_widget_is_a_failure(make, run, tmp_path, pattern):
+    import nbformat
+
     path = make("hidden.ipynb", "import ipywidgets as widgets", SWALLOWED[pattern], "print('went on')")
     result = run(path)
     executed = nbformat.read(tmp_path / "out" / "hidden.ipynb", as_version=4)
@@ -279,15 +289,19 @@ def test_an_error_swallowed_by_a_widget_is_a_failure(make, run, tmp_path, patter
     assert "widget" in result.error and "ZeroDivisionError: division by zero" in result.error
 
 
+@pytest.mark.notebooks
 def test_a_widget_without_errors_is_none(make, run):
     cells = "import ipywidgets as widgets", "out = widgets.Output()\nwith out:\n    print('fine')\nout"
     assert run(make("fine.ipynb", *cells)).ok
 
 
 def test_swallowed_errors_of_a_notebook_without_widgets():
+    from nbformat.v4 import new_notebook
+
     assert tour.swallowed_errors(new_notebook()) == []
 
 
+@pytest.mark.notebooks
 def test_a_cell_that_takes_too_long(make, run):
     path = make("slow.ipynb", "1", "# Wait", "import time\ntime.sleep(60)")
     result = run(path, timeout_s=1)
@@ -295,6 +309,7 @@ def test_a_cell_that_takes_too_long(make, run):
     assert 'under "Wait"' in result.error and "still running after 1 s" in result.error
 
 
+@pytest.mark.notebooks
 def test_a_kernel_that_dies(make, run):
     result = run(make("dead.ipynb", "# Bye", "import os\nos._exit(1)"))
     assert not result.ok
@@ -309,6 +324,7 @@ if not (at := pathlib.Path(os.environ["GTLAB_ENDS"])).exists() or at.read_text()
 """
 
 
+@pytest.mark.notebooks
 @pytest.mark.parametrize("ends", ["once", "always"])
 def test_a_kernel_that_ends_before_it_answers_is_started_again(make, run, tmp_path, ends):
     (tmp_path / "sitecustomize.py").write_text(ENDS)  # what every Python of that path runs first
@@ -320,6 +336,7 @@ def test_a_kernel_that_ends_before_it_answers_is_started_again(make, run, tmp_pa
     assert ends == "once" or "Kernel died" in result.error
 
 
+@pytest.mark.notebooks
 def test_a_file_that_is_no_notebook_fails_alone(make, tmp_path):
     broken = tmp_path / "broken.ipynb"
     broken.write_text("not json")
@@ -339,6 +356,7 @@ def test_an_out_folder_that_is_a_file(make, tmp_path):
         tour.run([make("good.ipynb", "1")], {}, tmp_path / "taken")
 
 
+@pytest.mark.notebooks
 def test_ctrl_c_keeps_what_was_done(make, tmp_path):
     begun = tmp_path / "begun"
     paths = [
@@ -390,6 +408,7 @@ def test_the_module_is_light():
     assert run.stdout.strip() == "set()"
 
 
+@pytest.mark.notebooks
 def test_a_large_figure_in_an_output_does_not_stall_the_notebook(make, run):
     """nbclient misses the cell's reply while it sends a large Output back: github.com/jupyter/nbclient/issues/312."""
     path = make("big.ipynb", "import ipywidgets\nfrom IPython.display import display\nout = ipywidgets.Output()\n"

@@ -12,6 +12,8 @@ from gtlab import check, measure, stages, watch
 from gtlab.course.stages import MUSIC
 from gtlab.localcloud import process
 
+pytestmark = pytest.mark.server
+
 TRIO = (SINGAPORE, VIRGINIA, IRELAND)
 LABEL = "simulated: local cloud, fast network"
 # A table of numbers and bytes: keys of every type can be probed.

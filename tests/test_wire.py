@@ -17,6 +17,8 @@ from support import SINGAPORE, VIRGINIA, wait_until
 from gtlab.course.stages import MUSIC
 from gtlab.localcloud.server import requests
 
+pytestmark = pytest.mark.server
+
 STREAMS = ("ListStreams", "DescribeStream", "GetShardIterator", "GetRecords")
 STUMBLE = "cannot carry out"  # what gtlab says where the engine failed on something: safe, but no good answer
 

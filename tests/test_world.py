@@ -25,8 +25,8 @@ from gtlab.cli import main
 from gtlab.lab import Choice, Lab
 from gtlab.lab.events import COLUMNS
 from gtlab.localcloud import process
-from gtlab.localcloud.model import TableId
-from gtlab.localcloud.observe.journal import MOST_EVENTS, Journal
+
+pytestmark = pytest.mark.server
 
 FRANKFURT = "eu-central-1"
 REGIONS = (SINGAPORE, VIRGINIA, IRELAND)
@@ -429,16 +429,6 @@ def test_the_command_line_shows_the_journal(lab):
     assert len(lines) == 3 and "write" in lines[0] and "Music shown from ap-southeast-1" in lines[-1]
     assert [json.loads(line)["kind"] for line in run("events", "--json", "--after", str(last)).splitlines()] == [
         "write", "delivery", "delivery"]
-
-
-def test_the_journal_is_bounded():
-    journal, table = Journal(), TableId("a", "r", "t")
-    for number in range(MOST_EVENTS + 50):
-        journal.member(table, joined=True, at=float(number))
-    kept = journal.since(0)
-    assert len(kept) == MOST_EVENTS and kept[0].n == 51 and journal.last == MOST_EVENTS + 50
-    assert [event.n for event in journal.since(journal.last - 2)] == [journal.last - 1, journal.last]
-    assert [event.n for event in journal.since(0, most=2)] == [51, 52] and journal.since(journal.last) == []
 
 
 # Restarts
