@@ -384,6 +384,7 @@ def test_a_folder_of_a_newer_release_is_not_touched(newer):
     assert state_of(newer) == before and len(before) == 3
 
 
+@pytest.mark.server
 def test_up_says_which_gtlab_a_newer_folder_needs(newer, monkeypatch):
     before = state_of(newer)
     monkeypatch.setenv("GTLAB_HOME", str(newer))

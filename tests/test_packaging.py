@@ -179,6 +179,7 @@ def bare(wheel, tmp_path_factory):
     installed.gtlab("down")
 
 
+@pytest.mark.server
 @unix
 def test_without_the_extra_the_local_cloud_works(bare):
     for arguments, shown in ((["up", "--network", "instant"], "is up"), (["status"], "Running at"),
@@ -189,6 +190,7 @@ def test_without_the_extra_the_local_cloud_works(bare):
         assert done.returncode == 0 and shown in done.stdout, (arguments, done.stdout, done.stderr)
 
 
+@pytest.mark.server
 @unix
 @pytest.mark.parametrize("arguments", [["lab"], ["tour", "00"],
                                        ["measure", "--source", "eu-west-1", "--targets", "us-east-1"]])
