@@ -6,8 +6,9 @@ import pytest
 from support import SINGAPORE, VIRGINIA, new_account, records, refused, song, wait_active, wait_until
 
 from gtlab.course.stages import MUSIC
-from gtlab.localcloud.model import Refusal
-from gtlab.localcloud.tables.streams import ITERATOR_LIFE_S, RETENTION_S, Streams
+from gtlab.localcloud.model import Refusal, TableId
+from gtlab.localcloud.tables.shard_iterators import ITERATOR_LIFE_S
+from gtlab.localcloud.tables.streams import RETENTION_S, Streams
 
 VIEWS = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 ACCOUNT = "300000000001"
@@ -215,7 +216,7 @@ NOW = 1_790_000_000.0
 def pretend():
     """A stream of one shard with records of hours 0 to 2; reading it at any time."""
     streams = Streams()
-    arn = streams.enable(ACCOUNT, SINGAPORE, "Music", "NEW_IMAGE", MUSIC["KeySchema"], 1, NOW).arn
+    arn = streams.enable(TableId(ACCOUNT, SINGAPORE, "Music"), "NEW_IMAGE", MUSIC["KeySchema"], 1, NOW).arn
     for hour in range(3):
         streams.record(arn, song(hour), None, song(hour), NOW + 3600 * hour)
     shard = streams.describe_stream(ACCOUNT, SINGAPORE, {"StreamArn": arn}, NOW)["StreamDescription"]["Shards"][0]

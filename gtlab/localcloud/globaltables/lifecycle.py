@@ -21,6 +21,7 @@ from gtlab.localcloud.globaltables.schedule import (
 )
 from gtlab.localcloud.globaltables.update_table import ReplicaUpdate
 from gtlab.localcloud.model import TableId
+from gtlab.localcloud.tables import replica_tables
 from gtlab.localcloud.tables.autoscaling import AutoScaling
 from gtlab.localcloud.tables.tables import Tables
 from gtlab.localcloud.world import World
@@ -48,7 +49,7 @@ class Lifecycle:
         table = update.table
         group, state = self._group_for(update, now)
         if not update.strong:
-            self._tables.need_stream(table, now)
+            replica_tables.need_stream(self._tables, table, now)
         step = ("witnessed replica" if update.new_witness else "strong replica" if update.strong
                 else "replica" if engine.is_empty(table) else "replica with data")
         settled = now
@@ -82,7 +83,7 @@ class Lifecycle:
             replica.busy_until = until
             for table in (update.table, there):
                 self._tables.busy(table, until)
-            self._tables.override(there, replica.overrides)
+            replica_tables.override(there, replica.overrides)
 
     def _begin_delete(self, update: ReplicaUpdate, now: float) -> None:
         group = self._groups.must_have(update.table)
@@ -120,8 +121,8 @@ class Lifecycle:
         if group is None or state is None or replica is None:
             return
         source, there = group.table(replica.source), group.table(event.region)
-        self._tables.create_replica(source, there, replica.overrides, ready=replica.ready, now=now,
-                                    with_stream=not state.strong)
+        replica_tables.create(self._tables, source, there, ready=replica.ready, now=now, with_stream=not state.strong)
+        replica_tables.override(there, replica.overrides)
         self._scaling.copy(source, there)
         self._groups.join(group, event.region, now)
         self._groups.backfill(group, replica.source, event.region, now)
@@ -135,7 +136,7 @@ class Lifecycle:
             self._groups.leave(group, region, now)
         self._replicas.of_group(group).replicas[region].deleting = 0.0  # for ever, even if the clock is set back
         until = event.entry_removed + self._world.control_plane_s("replica table gone", region)
-        self._tables.drop(group.table(region), now, until)
+        replica_tables.drop(self._tables, group.table(region), now, until)
 
     def remove_entry(self, event: Event, now: float) -> None:
         """A replica's entry goes; the group ends when only one replica is left. A strong group loses nothing: it

@@ -6,6 +6,7 @@ from gtlab.localcloud.globaltables.membership import Groups
 from gtlab.localcloud.globaltables.replicas import Replicas
 from gtlab.localcloud.globaltables.schedule import PROPAGATE_SETTINGS, PROPAGATE_TTL, Event, Schedule
 from gtlab.localcloud.model import TableId
+from gtlab.localcloud.tables import replica_tables
 from gtlab.localcloud.tables.tables import Tables
 from gtlab.localcloud.world import World
 
@@ -47,7 +48,8 @@ class SharedSettings:
             return
         for region, replica in state.replicas.items():
             if region != event.region and self._tables.exists(group.table(region)):
-                self._tables.take_settings(group.table(region), event.settings, replica.overrides, now)
+                replica_tables.take_settings(self._tables, group.table(region), event.settings, replica.overrides,
+                                             now)
 
     def propagate_ttl(self, event: Event, now: float) -> None:
         group, state = self._groups.by_id(event.group), self._replicas.state(event.group)

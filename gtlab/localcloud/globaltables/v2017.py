@@ -92,7 +92,7 @@ class Legacy:
     def describe(self, account: str, data: dict, now: float) -> dict:
         return {"GlobalTableDescription": self._describe(self.find(account, checked_name(data)), now)}
 
-    def list(self, account: str, data: dict, now: float) -> dict:
+    def list_tables(self, account: str, data: dict, now: float) -> dict:
         region, limit = data.get("RegionName"), data.get("Limit", 100)
         if region is not None:
             _check_regions([region])

@@ -12,6 +12,7 @@ from gtlab.localcloud import engine
 from gtlab.localcloud.globaltables.membership import Group
 from gtlab.localcloud.globaltables.v2017 import Legacy, checked_name
 from gtlab.localcloud.model import Refusal, TableId, in_use, invalid, invalid_values
+from gtlab.localcloud.tables import replica_tables
 from gtlab.localcloud.tables.autoscaling import AutoScaling
 from gtlab.localcloud.tables.tables import Tables
 from gtlab.localcloud.world import World
@@ -156,7 +157,7 @@ class LegacySettings:
 
     def _carry_out(self, plan: _Plan, now: float) -> None:
         if plan.changes:
-            self._tables.take_settings(plan.table, plan.changes, {}, now)
+            replica_tables.take_settings(self._tables, plan.table, plan.changes, {}, now)
         for (index, kind), setting in plan.scaling.items():
             self._scale(plan.table, _scalable(plan.table, index, kind), setting, now)
         self._tables.busy(plan.table, now + self._world.control_plane_s("update table", plan.table.region))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.model import Call, Change, Refusal, TableId
-from gtlab.localcloud.tables.streams import item_size
+from gtlab.localcloud.tables.item_size import item_size
 from gtlab.localcloud.world import BURST_S, World
 
 ON_DEMAND_UNITS = {"read": 12_000, "write": 4_000}  # what a fresh on-demand table is warm for, as observed

@@ -1,14 +1,11 @@
-"""DynamoDB Streams: one stream per enabled table and Region, and the four operations that read them.
+"""DynamoDB Streams: a stream for each enabled table and Region, its records, and the four operations that read them.
 
-Records come from capture (:mod:`engine`), local and replicated writes alike, so nothing in a record tells
-the two apart, as on the service. A record is judged against the Region's own previous version of the item.
+Local and replicated writes make records alike, as on the service: nothing in a record says which kind it was. A record
+holds the item's change in its own Region.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import random
 import secrets
 import zlib
@@ -19,10 +16,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from gtlab.localcloud.model import Refusal, invalid
+from gtlab.localcloud.model import Refusal, TableId, invalid
+from gtlab.localcloud.tables import shard_iterators
+from gtlab.localcloud.tables.item_size import item_size
 
 RETENTION_S = 24 * 3600        # of a record
-ITERATOR_LIFE_S = 15 * 60      # of a shard iterator
 MOST_RECORDS = 10_000          # a shard keeps its newest: memory is bounded (ours)
 SHARDS_ON_DEMAND = 4           # an on-demand table's stream starts with four, as observed
 VIEW_TYPES = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
@@ -30,7 +28,7 @@ _FIRST = 1_000_000_000_000_000_000_000  # below every sequence number: all have 
 _ITERATOR_TYPES = ("TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER")
 
 
-def label_at(now: float) -> str:
+def _label_at(now: float) -> str:
     """A stream's label: the time it was enabled, in milliseconds, without a zone."""
     stamp = datetime.fromtimestamp(now, UTC)
     return stamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{stamp.microsecond // 1000:03d}"
@@ -49,7 +47,7 @@ class Shard:
 class Stream:
     account: str
     region: str
-    table: str
+    table: str           # its name
     label: str
     view_type: str
     key_schema: list[dict]
@@ -82,13 +80,11 @@ class Streams:
         self.sequence = 0  # of the newest record, over the whole cloud
         self.unsaved = Unsaved()
 
-    def enable(self, account: str, region: str, table: str, view_type: str, key_schema: list[dict],
-               shards: int, now: float) -> Stream:
-        label = label_at(now)
-        stream = Stream(account, region, table, label, view_type, key_schema, now, [])
-        while stream.arn in self._streams:  # switched off and on within a millisecond
+    def enable(self, table: TableId, view_type: str, key_schema: list[dict], shards: int, now: float) -> Stream:
+        stream = Stream(*table, _label_at(now), view_type, key_schema, now, [])
+        while stream.arn in self._streams:  # it was disabled and enabled again within a millisecond
             now += 0.001
-            stream.label = label_at(now)
+            stream.label = _label_at(now)
         start = self._next_sequence()
         stream.shards = [Shard(f"shardId-{int(now * 1000):020d}-{secrets.token_hex(4)}", start)
                          for _ in range(shards)]
@@ -215,41 +211,23 @@ class Streams:
         if kind not in _ITERATOR_TYPES:
             raise invalid(f"1 validation error detected: Value '{kind}' at 'shardIteratorType' failed to satisfy "
                           f"constraint: Member must satisfy enum value set: [{', '.join(_ITERATOR_TYPES)}]")
-        return {"ShardIterator": _encode(stream.arn, shard.id, self._after(shard, kind, sequence, now), now)}
+        return {"ShardIterator": shard_iterators.encode(stream.arn, shard.id, _start(shard, kind, sequence, now), now)}
 
     def get_records(self, account: str, region: str, data: dict, now: float) -> dict:
-        arn, shard_id, after, issued = _decode(data["ShardIterator"])
+        arn, shard_id, after, issued = shard_iterators.decode(data["ShardIterator"])
         stream = self._find(account, region, arn)
         shard = next((shard for shard in stream.shards if shard.id == shard_id), None)
         if shard is None:
             raise invalid("Invalid ShardIterator")
-        if now - issued > ITERATOR_LIFE_S:
-            raise Refusal("ExpiredIteratorException", "Iterator expired. The iterator was created more than "
-                                                      f"{ITERATOR_LIFE_S // 60} minutes ago.")
+        shard_iterators.check_age(issued, now)
         limit = _limit(data, 1000)
         fresh = [entry for entry in shard.records if entry[0] > after and entry[1] >= now - RETENTION_S][:limit]
         answer = {"Records": [_sized(msgspec.json.decode(entry[2])) for entry in fresh]}
         last = fresh[-1][0] if fresh else after
         drained = not shard.records or last >= shard.records[-1][0]
         if not (shard.end and drained):  # a closed shard ends: no next iterator
-            answer["NextShardIterator"] = _encode(arn, shard_id, last, now)
+            answer["NextShardIterator"] = shard_iterators.encode(arn, shard_id, last, now)
         return answer
-
-    def _after(self, shard: Shard, kind: str, sequence: str | None, now: float) -> str:
-        """The sequence number after which an iterator reads; all numbers have one length, so text compares."""
-        if kind == "TRIM_HORIZON":
-            return ""
-        if kind == "LATEST":
-            return shard.records[-1][0] if shard.records else shard.start
-        if not sequence:
-            raise invalid(f"Missing required parameter: SequenceNumber for ShardIteratorType {kind}")
-        kept = [entry[0] for entry in shard.records if entry[1] >= now - RETENTION_S]
-        if sequence < (kept[0] if kept else shard.start):
-            raise Refusal("TrimmedDataAccessException",
-                          f"The requested sequence number {sequence} is beyond the trim horizon.")
-        if sequence not in kept and sequence != shard.start:
-            raise invalid(f"Invalid SequenceNumber: {sequence}")
-        return sequence if kind == "AFTER_SEQUENCE_NUMBER" else str(int(sequence) - 1)
 
     def _find(self, account: str, region: str, arn: str) -> Stream:
         stream = self._streams.get(arn)
@@ -270,32 +248,21 @@ def _sized(record: dict) -> dict:
     return record
 
 
-def item_size(item: dict) -> int:
-    """Bytes of an item as the service counts them: the names of its attributes and their values."""
-    return sum(len(name.encode()) + _value_size(value) for name, value in item.items())
-
-
-def _value_size(value: dict) -> int:
-    (kind, content), = value.items()
-    if kind == "S":
-        return len(content.encode())
-    if kind == "N":
-        return _number_size(content)
-    if kind == "B":
-        return len(base64.b64decode(content))
-    if kind in ("SS", "NS", "BS"):
-        return sum(_value_size({kind[0]: member}) for member in content)
-    if kind == "L":
-        return 3 + sum(1 + _value_size(member) for member in content)
-    if kind == "M":
-        return 3 + sum(1 + len(name.encode()) + _value_size(member) for name, member in content.items())
-    return 1  # BOOL and NULL
-
-
-def _number_size(number: str) -> int:
-    """About one byte for two significant digits, and one more; a sign costs another."""
-    digits = number.partition("e")[0].partition("E")[0].lstrip("+-").replace(".", "").strip("0")
-    return (len(digits) + 1) // 2 + 1 + number.startswith("-")
+def _start(shard: Shard, kind: str, sequence: str | None, now: float) -> str:
+    """The sequence number after which an iterator reads; all numbers have one length, so text compares."""
+    if kind == "TRIM_HORIZON":
+        return ""
+    if kind == "LATEST":
+        return shard.records[-1][0] if shard.records else shard.start
+    if not sequence:
+        raise invalid(f"Missing required parameter: SequenceNumber for ShardIteratorType {kind}")
+    kept = [entry[0] for entry in shard.records if entry[1] >= now - RETENTION_S]
+    if sequence < (kept[0] if kept else shard.start):
+        raise Refusal("TrimmedDataAccessException",
+                      f"The requested sequence number {sequence} is beyond the trim horizon.")
+    if sequence not in kept and sequence != shard.start:
+        raise invalid(f"Invalid SequenceNumber: {sequence}")
+    return sequence if kind == "AFTER_SEQUENCE_NUMBER" else str(int(sequence) - 1)
 
 
 def _spread(value: dict, shards: int) -> int:
@@ -309,18 +276,3 @@ def _limit(data: dict, most: int) -> int:
         raise invalid(f"1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: "
                       "Member must have value greater than or equal to 1")
     return min(limit, most)
-
-
-def _encode(arn: str, shard: str, after: str, issued: float) -> str:
-    token = base64.urlsafe_b64encode(json.dumps([arn, shard, after, issued]).encode()).decode()
-    return f"{arn}|1|{token}"
-
-
-def _decode(iterator: str) -> tuple[str, str, str, float]:
-    try:
-        arn, shard, after, issued = json.loads(base64.urlsafe_b64decode(iterator.rpartition("|")[2].encode()))
-        if not (isinstance(arn, str) and isinstance(shard, str) and isinstance(after, str)):
-            raise ValueError
-        return arn, shard, after, float(issued)
-    except (ValueError, TypeError, binascii.Error, RecursionError):
-        raise invalid("Invalid ShardIterator") from None

@@ -1,0 +1,39 @@
+"""Time to live: a table's setting, and which items have expired. Pure.
+
+The engine has a sweeper of its own, which would delete items without saying so. It never gets to know of the setting.
+"""
+
+from __future__ import annotations
+
+from gtlab.localcloud.model import invalid
+from gtlab.localcloud.tables.table_status import Life
+
+_OLDEST_S = 5 * 365 * 86400  # items that expired longer ago than five years are left alone, as on AWS
+
+
+def describe(life: Life) -> dict:
+    """DescribeTimeToLive's answer."""
+    if life.ttl_attribute is None:
+        return {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}
+    return {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": life.ttl_attribute}}
+
+
+def update(life: Life, data: dict) -> dict:
+    """Carry out UpdateTimeToLive; returns its answer."""
+    wanted = data["TimeToLiveSpecification"]
+    if not wanted["AttributeName"]:
+        raise invalid("TimeToLiveSpecification.AttributeName must not be empty")
+    if wanted["Enabled"] and life.ttl_attribute:
+        raise invalid("TimeToLive is already enabled")
+    if not wanted["Enabled"] and not life.ttl_attribute:
+        raise invalid("TimeToLive is already disabled")
+    life.ttl_attribute = wanted["AttributeName"] if wanted["Enabled"] else None
+    return {"TimeToLiveSpecification": wanted}
+
+
+def has_expired(item: dict, attribute: str, now: float) -> bool:
+    """Whether an item's attribute is a number of epoch seconds that have passed."""
+    try:
+        return now - _OLDEST_S < float(item[attribute]["N"]) <= now
+    except (TypeError, KeyError, ValueError):
+        return False
