@@ -1,6 +1,6 @@
-"""Runs benchmarks one after the other and keeps what they print in RESULTS.md, with the machine that they ran on.
+"""Run benchmarks one after the other and save their output in RESULTS.md, with a description of the machine.
 
-Usage: python benchmarks [--moto PYTHON] [NAME …]; without names all but the long ones (crashes, soak) are run.
+Usage: python benchmarks [--moto PYTHON] [NAME …]; without names, all benchmarks except the long ones (crashes, soak).
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
-# Name of the script → what it is asked.
+# Name of the script → its arguments.
 USUAL = {"start": [], "served_rate": [], "replication": [], "course": [], "probe_accuracy": ["2000"]}
 LONG = {"crashes": ["100", "2026"], "soak": ["30"]}
 
 
 def machine() -> str:
-    """What this runs on, in words."""
+    """The date, the machine and its load, as a sentence."""
     cpu, memory = platform.processor() or platform.machine(), ""
     try:
         cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M).group(1)
         memory = f", {int(Path('/proc/meminfo').read_text().split()[1]) / 2**20:.0f} GiB"
-    except (OSError, AttributeError):  # another system tells less
+    except (OSError, AttributeError):  # not Linux
         pass
     load = f"load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else "load unknown"
     return f"{time.strftime('%Y-%m-%d')}: {platform.system()}, {os.cpu_count()} cores ({cpu}){memory}, {load}."
 
 
 def keep(name: str, text: str) -> None:
-    """Put a section in the place of the one of that name, or at the end."""
+    """Replace the section with this name, or add it at the end."""
     sections = re.split(r"^(?=## )", RESULTS.read_text(), flags=re.M)
     mine = f"## {name}\n\n{text}\n"
     found = [at for at, section in enumerate(sections) if section.startswith(f"## {name}\n")]
@@ -56,8 +56,8 @@ def run(name: str, arguments: list[str]) -> bool:
         print(line, end="", flush=True)
         printed.append(line)
     if process.wait() == 0:
-        told = " ".join(["python", f"benchmarks/{name}.py", *arguments])
-        keep(name, f"{on}\n\n```\n$ {told}\n{''.join(printed)}```")
+        shown = " ".join(["python", f"benchmarks/{name}.py", *arguments])
+        keep(name, f"{on}\n\n```\n$ {shown}\n{''.join(printed)}```")
     return process.returncode == 0
 
 
@@ -65,17 +65,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python benchmarks")
     known = USUAL | LONG
     parser.add_argument("names", nargs="*", metavar="NAME",
-                        help=f"of {', '.join(known)}; default: {', '.join(USUAL)}")
-    parser.add_argument("--moto", help="a Python with moto and its server, for served_rate")
+                        help=f"one of {', '.join(known)}; default: {', '.join(USUAL)}")
+    parser.add_argument("--moto", help="a Python in which moto's server is installed, for served_rate")
     asked, failed = parser.parse_args(), []
     if unknown := [name for name in asked.names if name not in known]:
-        parser.error(f"there is no benchmark {unknown[0]}; there are: {', '.join(known)}")
+        parser.error(f"there is no benchmark {unknown[0]}; choose from: {', '.join(known)}")
     for name in asked.names or USUAL:
         arguments = known[name] + (["--moto", asked.moto] if asked.moto and name == "served_rate" else [])
         if not run(name, arguments):
             failed.append(name)
     if failed:
-        print(f"Failed, and so not kept: {', '.join(failed)}", file=sys.stderr)
+        print(f"Failed, so the results were not saved: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -1,7 +1,9 @@
-"""Seconds that each notebook of the course takes headless, and how many of them are the notebook's own.
+"""How many seconds does each notebook of the course take without a browser?
 
-Beside them stands an empty notebook, run in the same way: papermill, a kernel that starts and ends. Every notebook
-starts in a new local cloud, as a learner may open any of them first. Usage: python benchmarks/course.py [NETWORK]
+For comparison, an empty notebook is run in the same way (papermill, and a kernel that starts and ends). Each notebook
+starts with a new local cloud, because a learner may open any of them first.
+
+Usage: python benchmarks/course.py [NETWORK]
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Write, kill -9, restart, compare: does an acknowledged write survive the end of the local cloud at any moment?
+"""Write, kill -9, restart, compare: does an acknowledged write survive if the local cloud is killed at any moment?
 
-Each round writers put, count up and delete items of their own in three Regions of a global table; the cloud is killed
-while they do; it comes back, and every item must be as it was acknowledged last, or as the one call that had no
-answer would have made it. Then all replicas must become alike. Usage: python benchmarks/crashes.py [ROUNDS] [SEED]
+In each round, writers put, increment and delete their own items in three Regions of a global table, and the cloud is
+killed while they write. After a restart, every item must have its last acknowledged value, or the value of the one call
+that was not answered. Then all replicas must become identical. Usage: python benchmarks/crashes.py [ROUNDS] [SEED]
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ def until(condition) -> None:
 
 @dataclass
 class Writer:
-    """One who writes items that nobody else writes; ``known`` holds each as it was acknowledged last."""
+    """Writes items that no other writer writes; ``known`` has the last acknowledged value of each."""
 
     region: str
     number: int
     chance: random.Random
     known: dict[str, int | None] = field(default_factory=dict)     # item → value, None: deleted
-    asked: tuple[tuple[str, int | None], ...] = ()                 # the call that has no answer yet
+    asked: tuple[tuple[str, int | None], ...] = ()                 # the call that was not answered yet
     acknowledged: int = 0
 
     def write(self, url: str, ended: threading.Event) -> None:
@@ -83,7 +83,7 @@ class Writer:
             try:
                 getattr(self, self.chance.choice(("put", "put", "count", "delete", "both")))(at, names)
             except (BotoCoreError, ClientError):
-                return  # the cloud is gone: whether this call took effect, nobody was told
+                return  # the cloud was killed: nobody knows whether this call took effect
             self.known.update(self.asked)
             self.asked = ()
             self.acknowledged += 1
@@ -109,12 +109,12 @@ class Writer:
             {"Put": {"TableName": TABLE, "Item": {"id": {"S": name}, "v": {"N": str(value)}}}} for name in names])
 
     def lost(self, items: dict[str, int]) -> list[str]:
-        """What is not as it should be. What turned out to have taken effect is known from now on."""
+        """List the wrong items. If the unanswered call took effect, remember its values."""
         took_effect = self.asked and all(items.get(name) == value for name, value in self.asked)
         if took_effect:
             self.known.update(self.asked)
         self.asked = ()
-        return [f"{name} is {items.get(name)}, was acknowledged as {value}" for name, value in self.known.items()
+        return [f"{name} is {items.get(name)}, but {value} was acknowledged" for name, value in self.known.items()
                 if items.get(name) != value]
 
 
@@ -139,7 +139,7 @@ def play(rounds: int, seed: int) -> None:
         threads = [threading.Thread(target=writer.write, args=(running.url, ended)) for writer in writers]
         for thread in threads:
             thread.start()
-        time.sleep(chance.uniform(0.05, 0.8))  # the moment of the crash is the experiment
+        time.sleep(chance.uniform(0.05, 0.8))  # the moment of the crash is what varies
         os.kill(running.pid, signal.SIGKILL)
         ended.set()
         for thread in threads:
@@ -156,10 +156,10 @@ def play(rounds: int, seed: int) -> None:
     print(f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, crashes.py, seed {seed}")
     print(f"rounds of write, kill -9, restart, compare     {rounds:>8}")
     print(f"acknowledged writes                            {sum(writer.acknowledged for writer in writers):>8}")
-    print(f"  of these lost                                {0:>8}")
-    print(f"writes without an answer at a kill             {unanswered:>8}")
-    print(f"restart until it answers, median ms            {statistics.median(restarts):>8.0f}")
-    print(f"restart until it answers, slowest ms           {max(restarts):>8.0f}")
+    print(f"  lost                                         {0:>8}")
+    print(f"writes not answered because of a kill          {unanswered:>8}")
+    print(f"from restart to first answer, median ms        {statistics.median(restarts):>8.0f}")
+    print(f"from restart to first answer, slowest ms       {max(restarts):>8.0f}")
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
-"""How near to the truth each way of timing replication comes: the article's loop, a plain poll loop, and gtlab's.
+"""How accurate is each way to measure replication lag: the article's loop, a simple polling loop, and gtlab's?
 
-On the local cloud the journal knows when each write was committed and when it took effect elsewhere; nobody who
-measures looks at it. Each way is compared, in one run, with the true lags of its own writes: how often its interval
-holds the truth, how wide it is, and how far its median and its 99th percentile are from the true ones. The article's
-loop gives no interval but one number, the time of the get; callers are placed in the source Region (knob "caller"), so
-that its `aws` command pays the distance.
+The journal of the local cloud records when each write was committed and when it took effect in another Region; no
+measurement reads it. In one run, each way is compared with the true lags of its own writes: how often its interval
+contains the true value, how wide it is, and how far its median and its 99th percentile are from the true ones.
+The article's loop gives not an interval but a number, the time of the get. All callers are in the source Region (knob
+"caller"), so that its `aws` command sees the distance.
 
 Usage: python benchmarks/probe_accuracy.py [PROBES] [--network N] [--source R] [--target R] [--loop N] [--polled N]
 """
@@ -41,14 +41,14 @@ def key() -> dict:
 
 
 def article(lab: Lab, source: str, target: str, times: int) -> pd.DataFrame:
-    """put; sleep 2; time the get, as a command: what it prints, taken for the lag."""
+    """Put, sleep two seconds, time the get as a command, and take this time for the lag."""
     rows = []
     environment = os.environ | {"AWS_ACCESS_KEY_ID": "gtlab", "AWS_SECRET_ACCESS_KEY": "gtlab", "AWS_PAGER": "",
                                 "AWS_ENDPOINT_URL": lab.client(target).meta.endpoint_url, "NO_PROXY": "127.0.0.1"}
     for _ in range(times):
         item = key()
         lab.client(source).put_item(TableName="Music", Item=item)
-        time.sleep(SLEEP_S)  # the article does
+        time.sleep(SLEEP_S)  # as the article does
         began = time.perf_counter()
         subprocess.run([AWS, "dynamodb", "get-item", "--table-name", "Music", "--key", json.dumps(item),
                         "--region", target], env=environment, check=True, capture_output=True)
@@ -58,7 +58,7 @@ def article(lab: Lab, source: str, target: str, times: int) -> pd.DataFrame:
 
 
 def polled(lab: Lab, source: str, target: str, times: int) -> pd.DataFrame:
-    """put, then get after get until one finds it, and the time from the put's answer until then."""
+    """Put, then get repeatedly until a get finds the item; the estimate starts at the answer to the put."""
     rows = []
     for _ in range(times):
         item, missed = key(), 0.0
@@ -77,7 +77,7 @@ def polled(lab: Lab, source: str, target: str, times: int) -> pd.DataFrame:
 
 
 def truth(lab: Lab, target: str) -> pd.DataFrame:
-    """True lags, by the item's Artist: from the commit to the moment at which the item was there."""
+    """The true lag for each item's Artist: from the commit until the item was in the target Region."""
     events = lab.events(table="Music", kinds=["write", "delivery"])
     events["artist"] = events["key"].str.partition(" / ")[0]
     there = events[(events["kind"] == "delivery") & (events["region"] == target) & ~events["deleted"].fillna(False)]
@@ -86,7 +86,7 @@ def truth(lab: Lab, target: str) -> pd.DataFrame:
 
 def judged(name: str, found: pd.DataFrame, true: pd.DataFrame) -> str:
     both = found.join(true, on="artist")
-    assert both["true"].notna().all(), "the journal has forgotten some writes: ask for fewer probes"
+    assert both["true"].notna().all(), "the journal no longer has some of the writes: use fewer probes"
     holds = ((both["low"] <= both["true"]) & (both["true"] <= both["high"])).mean() * 100
     median = both["estimate"].median() - both["true"].median()
     p99 = np.percentile(both["estimate"], 99) - np.percentile(both["true"], 99)
@@ -100,8 +100,8 @@ def main() -> None:
     parser.add_argument("--network", choices=NETWORKS, default="realistic")
     parser.add_argument("--source", default="ap-southeast-1")
     parser.add_argument("--target", default="us-east-1")
-    parser.add_argument("--loop", type=int, default=9, help="iterations of the article's loop; it does nine")
-    parser.add_argument("--polled", type=int, default=50, help="iterations of the plain poll loop")
+    parser.add_argument("--loop", type=int, default=9, help="iterations of the article's loop (in the article: nine)")
+    parser.add_argument("--polled", type=int, default=50, help="iterations of the simple polling loop")
     asked = parser.parse_args()
     with process.throwaway(asked.network, seed=7):
         lab = gtlab.connect(home=asked.source, replicas=[asked.target])
@@ -114,7 +114,7 @@ def main() -> None:
             lines.append(judged("the article's loop (a number)", found, truth(lab, asked.target)))
         if asked.polled:
             found = polled(lab, asked.source, asked.target, asked.polled)
-            lines.append(judged("one poll after the other", found, truth(lab, asked.target)))
+            lines.append(judged("simple polling loop", found, truth(lab, asked.target)))
         before = lab.events()["n"].max()
         began = time.perf_counter()
         lags = measure.replication_lag(lab, "Music", asked.source, asked.target, asked.probes)
@@ -128,10 +128,10 @@ def main() -> None:
         lines.append(judged(name, found.assign(estimate=(found["low"] + found["high"]) / 2), true))
     print(f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, probe_accuracy.py, "
           f"{asked.network} network, {asked.source} to {asked.target}")
-    print(f"{'':<38}{'probes':>7}{'holds %':>11}{'width ms':>11}{'median off ms':>14}{'P99 off ms':>12}")
+    print(f"{'':<38}{'probes':>7}{'correct %':>11}{'width ms':>11}{'median error':>14}{'P99 error':>12}")
     print("\n".join(lines))
     visible = (lags["visible_max_ms"] - lags["visible_min_ms"]).median()
-    print(f"gtlab took {took:.0f} s. Round trip: smallest {lags['rtt_ms'].iloc[0]:.0f} ms, median "
+    print(f"gtlab took {took:.0f} s. Errors in ms. Round trip: smallest {lags['rtt_ms'].iloc[0]:.0f} ms, median "
           f"{lags['get_ms'].iloc[0]:.0f} ms. Width of the arrival alone: {visible:.1f} ms. "
           f"Polls late (P99): {lags.attrs['polls_late_p99_ms'][asked.target]:.1f} ms.")
 

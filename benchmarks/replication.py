@@ -1,9 +1,9 @@
-"""How much later than its lag says does a replicated write arrive, and how long does a backlog take to catch up?
+"""How much delay does the local cloud add to the replication lag, and how long does it take to process a backlog?
 
-Every link's lag is set to a fixed time, so that what comes on top is the local cloud's own. Writes are offered at fixed
-moments, whether or not earlier ones were answered, by a bare HTTP client (boto3 cannot offer a thousand a second on a
-small machine). What arrived when, and how late the server came to carry it out, is in the journal. Then the home Region
-is parted from the others while it takes writes, and joined again.
+The lag of every link is set to a fixed time, so anything beyond it is added by the local cloud. A minimal HTTP client
+sends writes at fixed times, whether or not earlier ones were answered (boto3 cannot send a thousand per second on a
+small machine). The journal records when each write arrived, and how late the server applied it. Then the home Region is
+isolated from the others while it accepts writes, and reconnected.
 
 Usage: python benchmarks/replication.py [--seconds S] [--backlog N]
 """
@@ -53,7 +53,7 @@ class Connection:
         return self
 
     async def send(self, message: bytes) -> float:
-        """Send one request and wait for its answer; its seconds, from when it was to be sent."""
+        """Send one request and wait for its answer; return the seconds since the time it was due to be sent."""
         began = time.perf_counter()
         async with self._turn:
             self._writer.write(message)
@@ -67,12 +67,12 @@ class Connection:
 
 
 def item(number: int, items: int) -> dict:
-    """A put that changes nothing is not replicated: each has a value of its own."""
+    """An item with a unique value, because a put that changes nothing is not replicated."""
     return {"id": {"S": f"item {number % items}"}, "n": {"N": str(time.time_ns())}, "text": {"S": "x" * 100}}
 
 
 async def offer(port: int, rate: int, seconds: float) -> list[float]:
-    """Puts at a fixed rate; how long each took, in seconds."""
+    """Send puts at a fixed rate; return how many seconds each took."""
     connections = [await Connection().open(port) for _ in range(CONNECTIONS)]
     loop, tasks = asyncio.get_running_loop(), []
     began = loop.time()
@@ -98,7 +98,7 @@ async def fill(port: int, count: int) -> None:
 
 
 def arrivals(url: str, after: int) -> tuple[list[dict], int]:
-    """The deliveries of the journal after an event, and the newest event's number."""
+    """The deliveries in the journal after an event, and the number of the newest event."""
     found = []
     while True:
         page = ask(url, "GET", f"events?after={after}")
@@ -123,13 +123,13 @@ def play(seconds: float, backlog: int) -> None:
     make_table(url)
     ask(url, "PUT", "world/lag", {"value": LAG_S})
     print(f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, replication.py, "
-          f"lag set to {LAG_S * 1000:.0f} ms, {len(REGIONS)} Regions, {seconds:g} s a rate")
-    print(f"{'writes a second':>16}{'arrivals':>10}{'added p50 ms':>14}{'added p99 ms':>14}{'answered p50 ms':>17}"
+          f"lag set to {LAG_S * 1000:.0f} ms, {len(REGIONS)} Regions, {seconds:g} s per rate")
+    print(f"{'writes/s':>16}{'arrivals':>10}{'added p50 ms':>14}{'added p99 ms':>14}{'answered p50 ms':>17}"
           f"{'answered p99 ms':>17}")
     for rate in RATES:
         after = arrivals(url, 0)[1]
         began, took, found = time.monotonic(), [], []
-        while time.monotonic() - began < seconds:  # in pieces that the journal holds
+        while time.monotonic() - began < seconds:  # in parts that fit into the journal
             took += asyncio.run(offer(running.port, rate, min(seconds, 4000 / rate)))
             until_delivered(url)
             more, after = arrivals(url, after)
@@ -148,14 +148,14 @@ def play(seconds: float, backlog: int) -> None:
         answered.append((time.perf_counter() - before) * 1000)
         time.sleep(0.1)
     took = time.perf_counter() - began
-    print(f"catch-up after a partition of {backlog} writes: {waiting} deliveries in {took:.1f} s, "
-          f"{waiting / took:.0f} a second; a put meanwhile: median {statistics.median(answered):.0f} ms, slowest "
-          f"{max(answered):.0f} ms")
+    print(f"backlog of {backlog} writes after a partition: {waiting} deliveries in {took:.1f} s, "
+          f"{waiting / took:.0f} per second; a put during this time: median {statistics.median(answered):.0f} ms, "
+          f"slowest {max(answered):.0f} ms")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seconds", type=float, default=20.0, help="a rate")
+    parser.add_argument("--seconds", type=float, default=20.0, help="for each rate")
     parser.add_argument("--backlog", type=int, default=100_000, help="writes during the partition")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gtlab-replication-", ignore_cleanup_errors=True) as home:

@@ -1,15 +1,16 @@
-"""How many puts and gets a second through boto3, and how long each takes: one client, and sixteen.
+"""How many puts and gets per second do one boto3 client and sixteen achieve, and how long does each call take?
 
-Beside the local cloud (a global table of three Regions, instant network, kept on disk as always) stand, in one run,
-a server that answers `{}` to everything, which is the floor under whatever boto3 talks to; moto's server; and
-ministack's own server, whose DynamoDB module is the local cloud's engine. Neither of the two replicates.
+In one run, the local cloud (a global table of three Regions, instant network, state on disk as usual) is compared with
+a server that answers `{}` to every request, which is the upper limit for anything that boto3 calls; with moto's server;
+and with ministack's own server, whose DynamoDB module is the local cloud's engine. The last two do not replicate.
 
-One client is measured twice: as the system places it and the server, and with both on one core. With two cores each
-of them sleeps while the other works; how long a core takes to wake is the machine's matter (a virtual one's above all),
-and it takes longer after a longer sleep, so that a small difference between servers becomes a larger one. On one core
-nothing sleeps, and what is done after an answer counts as well as what is done before it.
+One client is measured twice: where the operating system places it and the server, and with both on one core. On two
+cores, each process sleeps while the other works. How long a core takes to wake up depends on the machine (a virtual
+machine above all) and on how long it has slept, so a small difference between servers becomes larger. On one core
+neither process sleeps, and work that a server does after its answer counts as much as work before it.
 
-Usage: python benchmarks/served_rate.py [--calls N] [--rounds N] [--moto PYTHON] (`make bench` gives a Python with moto)
+Usage: python benchmarks/served_rate.py [--calls N] [--rounds N] [--moto PYTHON]
+(`make bench` passes a Python with moto.)
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def free_port() -> int:
 @contextlib.contextmanager
 def served(command: Callable[[int], list[str]], environment: Callable[[int], dict[str, str]] = lambda port: {}
            ) -> Iterator[tuple[str, int]]:
-    """The URL and the process of a server that a command starts on a port, and that has no tables yet."""
+    """Start a server with a command; give its URL and process ID. It has no tables yet."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -109,7 +110,7 @@ def with_table(server: contextlib.AbstractContextManager[tuple[str, int]]) -> It
 
 @contextlib.contextmanager
 def placed(pids: Sequence[int], place: str) -> Iterator[None]:
-    """Have this process and others, with all of their threads, on one core meanwhile, where that is asked."""
+    """Run this process and others, with all their threads, on one core if ``place`` is ONE_CORE."""
     if place != ONE_CORE:
         yield
         return
@@ -138,13 +139,13 @@ def get(at, number: int) -> None:
 
 
 def measured(clients: Sequence, call: Callable, calls: int, first: int) -> tuple[float, list[float]]:
-    """Calls a second of several clients together, and how long each took in ms; the items from ``first`` on."""
+    """The calls per second of all clients together, and the ms that each call took, with items from ``first`` on."""
     took: list[float] = []
 
     def run(at, numbers: range) -> None:
         try:
             call(at, numbers[0])
-        except ConnectionClosedError:  # by a server that does not keep it while the others have their turn
+        except ConnectionClosedError:  # the server closed an idle connection
             call(at, numbers[0])
         ready.wait()
         for number in numbers:
@@ -166,9 +167,9 @@ def measured(clients: Sequence, call: Callable, calls: int, first: int) -> tuple
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--calls", type=int, default=320, help="a round")
+    parser.add_argument("--calls", type=int, default=320, help="for each round")
     parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--moto", type=Path, help="a Python with moto and its server")
+    parser.add_argument("--moto", type=Path, help="a Python in which moto's server is installed")
     options = parser.parse_args()
     servers: dict[str, contextlib.AbstractContextManager[tuple[str, int]]] = {
         "a server that answers {} (floor)": served(
@@ -186,7 +187,7 @@ def main() -> None:
         clients = {name: [client(url) for _ in range(max(CLIENTS))] for name, (url, _) in started.items()}
         pids = [pid for _, pid in started.values()]
         ways = [(count, place) for count in CLIENTS for place in (PLACES if count == 1 else (FREE,))]
-        # Short rounds in turn, so that a machine which is slow for a while is so for all, and ratios within a round.
+        # Short rounds in turn, so that a slow phase of the machine affects all servers; ratios are within a round.
         for number in range(-1, options.rounds):
             for call in (put, get):
                 for count, place in ways:
@@ -197,7 +198,7 @@ def main() -> None:
                                 rates.setdefault((name, call.__name__, f"{count}{place}"), []).append(found)
     print(f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, served_rate.py, "
           f"boto3 {boto3.__version__}, medians of {options.rounds} rounds of {options.calls} calls")
-    print(f"{'':<34}{'call':>5}{'clients':>13}{'a second':>10}{'of floor':>10}{'p50 ms':>8}{'p99 ms':>8}")
+    print(f"{'':<34}{'call':>5}{'clients':>13}{'per second':>12}{'of floor':>10}{'p50 ms':>8}{'p99 ms':>8}")
     floor = next(iter(servers))
     for (name, call, clients), rounds in sorted(rates.items(), key=lambda each: (int(each[0][2].split(",")[0]),
                                                                                  each[0][2], each[0][1])):
@@ -205,7 +206,7 @@ def main() -> None:
         floors = rates[floor, call, clients]
         ratio = statistics.median(mine[0] / its[0] for mine, its in zip(rounds, floors, strict=True))
         p50, p99 = (statistics.median(took[int(len(took) * part)] for _, took in rounds) for part in (0.5, 0.99))
-        print(f"{name:<34}{call:>5}{clients:>13}{rate:>10.0f}{ratio:>10.2f}{p50:>8.2f}{p99:>8.2f}")
+        print(f"{name:<34}{call:>5}{clients:>13}{rate:>12.0f}{ratio:>10.2f}{p50:>8.2f}{p99:>8.2f}")
 
 
 if __name__ == "__main__":

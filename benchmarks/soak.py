@@ -1,8 +1,8 @@
-"""Does memory stay flat? A steady load on a global table of three Regions, and the server's memory meanwhile.
+"""Does the server's memory stay constant under a steady load on a global table of three Regions?
 
-The load is offered at fixed moments, whether or not earlier calls were answered: 100 writes and 200 reads a second,
-spread over the Regions, on the fast network. Memory is the server's resident set. Usage: python benchmarks/soak.py
-[MINUTES] [WRITES A SECOND] [READS A SECOND]
+Calls are sent at fixed times, whether or not earlier ones were answered: 100 writes and 200 reads per second, spread
+over the Regions, on the fast network. Memory is the resident set size of the server. Usage: python benchmarks/soak.py
+[MINUTES] [WRITES PER SECOND] [READS PER SECOND]
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from crashes import REGIONS, TABLE, client, make_table
 from gtlab.localcloud import process
 
 ITEMS = 1000
-WARM_UP = 1 / 2       # of the run: until every stream's shards hold as much as they may, and the journal too
+WARM_UP = 1 / 2       # of the run: until the streams and the journal hold their maximum
 EVERY_S = 10.0
-THREADS = 4           # a Region and kind of call
+THREADS = 4           # for each Region and kind of call
 
 
 class Load:
-    """Calls of one kind in one Region, at a fixed rate, by a few threads that share the schedule."""
+    """Calls of one kind in one Region at a fixed rate, made by a few threads that share the schedule."""
 
     def __init__(self, url: str, region: str, kind: str, rate: float, until: float):
         self.region, self.kind, self.rate, self.until = region, kind, rate, until
@@ -52,7 +52,7 @@ class Load:
             began = time.perf_counter()
             try:
                 self._call(at, number)
-            except Exception as error:  # counted and shown, whatever it is
+            except Exception as error:  # every error is counted and shown
                 self.failed.append(repr(error))
             self.took_ms.append((time.perf_counter() - began) * 1000)
 
@@ -100,13 +100,13 @@ def play(minutes: float, writes: float, reads: float) -> None:
     print(f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, soak.py, "
           f"{minutes:g} minutes")
     for kind, values in took.items():
-        print(f"{kind}s a second {len(values) / seconds:>8.1f}   p50 {values[len(values) // 2]:.1f} ms, "
+        print(f"{kind}s per second {len(values) / seconds:>8.1f}   p50 {values[len(values) // 2]:.1f} ms, "
               f"p99 {values[int(len(values) * 0.99)]:.1f} ms")
-    print(f"calls more than a second late {sum(load.late for load in loads)}, failed {len(failed)} {failed[:3]}")
-    print(f"memory: {samples[0][1]:.0f} MB at first, {kept[0][1]:.1f} after warm-up (half of the run), "
-          f"{kept[-1][1]:.1f} at the end, most {max(size for _, size in kept):.1f}")
+    print(f"calls sent more than one second late {sum(load.late for load in loads)}, failed {len(failed)} {failed[:3]}")
+    print(f"memory: {samples[0][1]:.0f} MB at the start, {kept[0][1]:.1f} after warm-up (half of the run), "
+          f"{kept[-1][1]:.1f} at the end, maximum {max(size for _, size in kept):.1f}")
     on_disk = sum(path.stat().st_size for path in process.state_folder().glob("cloud.sqlite3*")) / 2**20
-    print(f"slope after warm-up {slope:+.1f} MB an hour; on disk {on_disk:.0f} MB")
+    print(f"slope after warm-up {slope:+.1f} MB per hour; on disk {on_disk:.0f} MB")
 
 
 def main() -> None:

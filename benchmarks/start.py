@@ -1,7 +1,7 @@
-"""How long until gtlab answers: `gtlab up` to the first answered call, `import gtlab`, and to the first chart.
+"""How long do `import gtlab`, the first chart, and `gtlab up` until its first answer take?
 
-Each is run several times, and set beside a floor that was measured in the same run: a Python that starts and ends, and
-an HTTP server (uvicorn) that answers `{}` as soon as it is up. Usage: python benchmarks/start.py [RUNS]
+Each is run several times and compared with a lower limit (floor) from the same run: a Python process that starts and
+ends, and an HTTP server (uvicorn) that answers `{}` as soon as it is running. Usage: python benchmarks/start.py [RUNS]
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def python_ms(code: str) -> float:
 
 
 def floor_ms() -> float:
-    """A bare server: from its start to its first answer."""
+    """A minimal server: milliseconds from its start to its first answer."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -53,13 +53,13 @@ def floor_ms() -> float:
 
 
 def up_ms() -> float:
-    """`gtlab up` in a new home: from the command's start to an answer after it has ended."""
+    """`gtlab up` with a new state folder: milliseconds from the start of the command to an answer after its end."""
     with tempfile.TemporaryDirectory() as home:
         environment = os.environ | {"GTLAB_HOME": home}
         gtlab = [sys.executable, "-m", "gtlab"]
         began = time.perf_counter()
-        told = subprocess.run([*gtlab, "up"], env=environment, check=True, capture_output=True, text=True).stdout
-        url = next(word.rstrip(",") for word in told.split() if word.startswith("http://"))
+        printed = subprocess.run([*gtlab, "up"], env=environment, check=True, capture_output=True, text=True).stdout
+        url = next(word.rstrip(",") for word in printed.split() if word.startswith("http://"))
         took = answered_ms(url, began)
         subprocess.run([*gtlab, "down"], env=environment, check=True, capture_output=True)
         return took
@@ -77,10 +77,10 @@ def answered_ms(url: str, began: float) -> float:
 def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     measured: dict[str, Callable[[], float]] = {
-        "python starts and ends (floor)": lambda: python_ms(""),
+        "Python starts and ends (floor)": lambda: python_ms(""),
         "import gtlab": lambda: python_ms("import gtlab"),
         "first chart": lambda: python_ms(CHART),
-        "bare server answers (floor)": floor_ms,
+        "minimal server answers (floor)": floor_ms,
         "gtlab up, and its first answer": up_ms,
     }
     print(f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, {runs} runs each, "
