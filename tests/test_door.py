@@ -3,9 +3,11 @@ nothing that a client sends brings it down."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import copy
+import inspect
 import json
 import os
 import random
@@ -923,3 +925,20 @@ def test_twenty_thousand_malformed_requests(tmp_path):
         kept.socket.close()
     assert sent >= 20_000
     assert memory[-1] - memory[len(memory) // 10] < 100
+
+
+def test_a_request_that_waits_goes_on_as_a_coroutine():
+    """asyncio makes no task of a generator from Python 3.12 on: every held request failed there."""
+    from gtlab.localcloud.server.connections import _rest_of
+
+    async def request():
+        await asyncio.sleep(0.001)
+        return "answered"
+
+    async def main():
+        begun = request()
+        rest = _rest_of(begun, begun.send(None))
+        assert inspect.iscoroutine(rest)
+        return await asyncio.get_running_loop().create_task(rest)
+
+    assert asyncio.run(main()) == "answered"

@@ -327,9 +327,14 @@ class Connection(HttpToolsProtocol):
         self.pipeline.clear()
 
 
+async def _rest_of(coroutine: Coroutine, awaited: Any) -> Any:
+    """What is left of a coroutine that was run until it awaited something. (A task takes no generator from Python 3.12
+    on.)"""
+    return await _resumed(coroutine, awaited)
+
+
 @types.coroutine
-def _rest_of(coroutine: Coroutine, awaited: Any) -> Generator:
-    """What is left of a coroutine that was run until it awaited something."""
+def _resumed(coroutine: Coroutine, awaited: Any) -> Generator:
     while True:
         try:
             sent = yield awaited
