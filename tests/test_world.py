@@ -352,7 +352,7 @@ def test_the_journal_tells_whose_table_is_throttled(lab):
 def test_the_widget_shows_what_is_broken_and_mends_it(lab):
     lab.world.isolate(IRELAND)
     box = widgets.world(lab)
-    shown, buttons = box.children
+    shown, buttons, _ = box.children
     assert isinstance(box, ipywidgets.VBox) and "Ireland" in shown.value
     buttons.children[0].click()
     assert "Nothing is broken" in shown.value and lab.world.state().empty

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import os
 import threading
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -40,14 +41,16 @@ def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", repli
         # Your new home was a replica: the old home takes its place.
         replicas = [before.home if region == home else region for region in before.replicas]
     choice = checked_choice(home or before.home, replicas or list(before.replicas))
+    remembered = not home and not replicas
     if isinstance(backend, Mapping):
-        return Lab("endpoints", choice, {regions.get(region).code: url for region, url in backend.items()})
+        return Lab("endpoints", choice, {regions.get(region).code: url for region, url in backend.items()},
+                   remembered=remembered)
     if backend == "aws":
-        return Lab("aws", choice, profile=profile)
+        return Lab("aws", choice, profile=profile, remembered=remembered)
     if backend == "local":
         running, _ = process.up()
         return Lab("local", choice, running.endpoints, network=running.network,
-                   legacy_api=running.legacy_api, token=running.token, port=running.port)
+                   legacy_api=running.legacy_api, token=running.token, port=running.port, remembered=remembered)
     raise ValueError(f"There is no backend {backend!r}. Choose 'local', 'aws', or a map of Region to endpoint URL.")
 
 
@@ -62,12 +65,13 @@ class Lab:
 
     def __init__(self, backend: str, choice: Choice, endpoints: Mapping[str, str] | None = None,
                  network: str | None = None, profile: str | None = None, legacy_api: str = HISTORIC,
-                 token: str | None = None, port: int = 0):
+                 token: str | None = None, port: int = 0, remembered: bool = False):
         self.backend, self.choice, self.network = backend, choice, network
         self.simulated = backend == "local"
         self.legacy_api = self.simulated and legacy_api == HISTORIC
         self.current_api = backend in ("local", "aws")
         self._endpoints, self._profile, self._token, self._port = endpoints, profile, token, port
+        self._remembered, self._warned = remembered, False  # the choice is the one that was remembered last
         self._clients: dict[tuple[str, str], Any] = {}
         self._making = threading.Lock()
         self._session = None
@@ -86,6 +90,14 @@ class Lab:
         return self.choice.regions
 
     @property
+    def older_choice(self) -> str:
+        """A sentence if other Regions have been chosen since this lab was made; else empty. A lab whose Regions were
+        given to :func:`connect` does not follow the choice."""
+        if not self._remembered or chosen() == self.choice:
+            return ""
+        return f"This lab was made with an older choice ({', '.join(self.regions)}): run gtlab.connect() again."
+
+    @property
     def label(self) -> str:
         if self.backend == "local":
             return f"simulated: local cloud, {self.network} network"
@@ -93,8 +105,12 @@ class Lab:
 
     def client(self, region: str, service: str = "dynamodb") -> Any:
         """The boto3 client of a Region, made once. On the local cloud it says that its caller is in the home
-        Region. Raises ValueError for an unknown Region, or one without an endpoint."""
+        Region. Raises ValueError for an unknown Region, or one without an endpoint. Warns once if other Regions have
+        been chosen since this lab was made."""
         code = regions.get(region).code
+        if not self._warned and (older := self.older_choice):
+            self._warned = True
+            warnings.warn(older, stacklevel=2)
         with self._making:
             if (code, service) not in self._clients:
                 self._clients[code, service] = self._make_client(code, service)
@@ -206,8 +222,9 @@ class Lab:
         return process.control(self._port, what, method, body)
 
     def __repr__(self) -> str:
+        older = f"\n{self.older_choice}" if self.older_choice else ""
         return (f"Lab on {self.label}\n  home      {regions.label(self.home)}\n  replicas  "
-                + "\n            ".join(regions.label(region) for region in self.replicas))
+                + "\n            ".join(regions.label(region) for region in self.replicas) + older)
 
 
 def _plain_session() -> Any:

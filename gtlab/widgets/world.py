@@ -10,6 +10,7 @@ import pandas as pd
 
 from gtlab.lab import Lab
 from gtlab.localcloud import process
+from gtlab.widgets.keys import guarded
 
 
 def world(lab: Lab) -> ipywidgets.VBox:
@@ -33,4 +34,4 @@ def world(lab: Lab) -> ipywidgets.VBox:
     mend.on_click(lambda _: show(lab.world.reset, look))
     again.on_click(lambda _: show(look))
     look()
-    return ipywidgets.VBox([shown, ipywidgets.HBox([mend, again])])
+    return guarded(shown, ipywidgets.HBox([mend, again]), name="What is broken")
