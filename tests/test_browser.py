@@ -125,13 +125,9 @@ def test_the_lab_opens_on_the_first_notebook_and_a_choice_is_kept(jupyter, page)
     assert errors(page) == []
     shoot(page, "00")
     page.evaluate("index => window.jupyterapp.shell.currentWidget.content.scrollToItem(index, 'start')", 8)
-    page.get_by_label("Replica 1").select_option(label="São Paulo (sa-east-1)")
-    wait_until(lambda: chosen().replicas == ("sa-east-1", "eu-west-1"), "the choice to be kept")
-    page.locator(".jp-OutputArea").get_by_text("Kept for the next notebooks").wait_for()
-    page.locator(".js-plotly-plot").get_by_text("São Paulo").first.wait_for(state="attached")
-    page.get_by_label("Replica 2").select_option(label="São Paulo (sa-east-1)")  # twice the same: explained, not kept
-    page.locator(".jp-OutputArea").get_by_text("Not kept").wait_for()
-    assert chosen().replicas == ("sa-east-1", "eu-west-1")
+    page.locator(".gt-map").get_by_label("São Paulo, Brazil").click()
+    wait_until(lambda: chosen().replicas == ("us-east-1", "eu-west-1", "sa-east-1"), "the choice to be kept")
+    page.locator(".gt-message").get_by_text("Saved: Singapore (home), N. Virginia, Ireland, São Paulo").wait_for()
     shoot(page, "00-chosen")
     (process.state_folder() / "choice.json").unlink()
 

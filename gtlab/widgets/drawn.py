@@ -41,6 +41,14 @@ class Drawn(anywidget.AnyWidget):
         """The widget as it is now, as HTML without scripts."""
         raise NotImplementedError
 
+    def open(self) -> None:
+        """Connect to the browser, so that it is answered while a cell runs."""
+        super().open()
+        if self.comm is not None:
+            # JupyterLab sends a widget's messages on a subshell, a thread that is free while a cell runs. ipykernel
+            # (7.4) would hand them to the shell that last sent to the browser, which is usually the cell's.
+            self.comm._reply_subshell_for = None
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:  # ipywidgets without a view

@@ -47,10 +47,13 @@ function leave(root) {
 }
 
 function symbol(look, size) {
-  return shape("path", {
-    class: "gt-symbol", d: SHAPES[look?.symbol ?? "circle"], transform: `scale(${size})`,
-    fill: look?.colour ?? "var(--gt-dot)",
-  });
+  return dress(shape("path", { class: "gt-symbol" }), look, size);
+}
+
+function dress(path, look, size) {
+  return fill(path, {
+    d: SHAPES[look?.symbol ?? "circle"], transform: `scale(${size})`, fill: look?.colour ?? "var(--gt-dot)",
+  }, []);
 }
 
 function ms(value) {

@@ -8,6 +8,8 @@ function render({ model, el }) {
   const map = new WorldMap(model.get("atlas"), draw, "Map of the Regions");
   const points = {};
   const rows = {};
+  const start = model.get("home") || catalogue[0].code;
+  let begun = false;
   let looked = null; // the Region under the mouse or with the keyboard
 
   const press = (code, home) => model.send({ do: home ? "home" : "press", region: code });
@@ -26,7 +28,7 @@ function render({ model, el }) {
       },
       onfocus: () => look(code), onblur: () => look(null),
       onpointerenter: () => look(code), onpointerleave: () => look(null),
-    });
+    }, shape("circle", { class: "gt-hit" }), shape("circle", { class: "gt-ring", r: 12 }), symbol(null, 5));
     map.layers.points.append(points[code]);
   }
 
@@ -48,6 +50,10 @@ function render({ model, el }) {
 
   function draw() {
     if (!map.k) return;
+    if (!begun) { // now that it has a size: the list begins with the home Region; the page does not move
+      begun = true;
+      list.scrollTop += rows[start].getBoundingClientRect().top - list.getBoundingClientRect().top - 60;
+    }
     const home = model.get("home");
     const looks = model.get("looks");
     const trips = model.get("rtt_ms");
@@ -59,9 +65,9 @@ function render({ model, el }) {
       node.setAttribute("aria-pressed", String(near.has(code)));
       node.setAttribute("aria-label", spoken(code));
       const size = near.has(code) ? 8 : code === looked ? 6.5 : 5;
-      node.replaceChildren(
-        shape("circle", { r: Math.max(7, 11.5 * map.k), fill: "transparent" }), shape("circle", { class: "gt-ring", r: 12 }),
-        symbol(looks[code], size));
+      node.querySelector(".gt-hit").setAttribute("r", Math.max(7, 11.5 * map.k));
+      // The elements stay: a click on one that is replaced between press and release would be lost.
+      dress(node.querySelector(".gt-symbol"), looks[code], size);
     }
     map.layers.links.replaceChildren();
     const names = chosen.map(code => ({
@@ -176,14 +182,9 @@ function render({ model, el }) {
   });
   el.append(root);
   const free = guardKeys(root);
-  const start = model.get("home") || catalogue[0].code;
   roam(points, start);
   roam(rows, start);
   update();
-  // The list starts at the home Region; the page does not move.
-  requestAnimationFrame(() => {
-    list.scrollTop += rows[start].getBoundingClientRect().top - list.getBoundingClientRect().top - 60;
-  });
   model.on("change:message", update);
   return () => {
     model.off("change:message", update);
