@@ -1,6 +1,6 @@
 """The local cloud through random lives under a pretend clock, judged by rules of the test's own.
 
-What the simulation does and checks is in docs/contributing.md. A failure tells the command that shows it again.
+What the simulation does and checks is in CONTRIBUTING.md. A failure tells the command that shows it again.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A random life of the local cloud under a simulated clock, and its verdict. Customers write in every Region and change
 which Regions are members, while Regions, links, the process and its clock fail. Then everything is mended, and must be
-as docs/contributing.md says. The same seed and hours do the same again.
+as CONTRIBUTING.md says. The same seed and hours do the same again.
 """
 
 from __future__ import annotations
