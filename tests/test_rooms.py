@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -154,3 +156,11 @@ def test_what_both_halves_must_agree_on_stands_once():
                 members = {each.value for each in node.elts if isinstance(each, ast.Constant)}
                 twice += [f"{module} line {node.lineno}: {members}"] * (members in lists)
     assert twice == []
+
+
+@pytest.mark.parametrize("module", ["gtlab.localcloud.observe.journal", "gtlab.localcloud.observe.metrics"])
+def test_observing_does_not_load_the_engine(module):
+    loads = f"import sys, {module}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True).stdout.split()
+    assert module in loaded
+    assert not {"ministack", "boto3", "gtlab.localcloud.engine"} & set(loaded)

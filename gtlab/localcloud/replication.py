@@ -3,7 +3,7 @@
 No I/O, and no clock of its own. A *copy* is one Region's copy of a global table; an item in it is known
 by its key. Every item of every copy has a version beside it (commit time, Region), never in it.
 A delivery is applied where its version is newer than the stored one, so replays are harmless and order
-across items is free; the deliveries of one item over one link are never reordered. A delete leaves its
+across items does not matter; the deliveries of one item over one link are never reordered. A delete leaves its
 version behind as a tombstone, so that an older write which is still on its way cannot bring the item back.
 """
 
@@ -14,7 +14,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gtlab.localcloud.model import Key
 
@@ -41,7 +41,7 @@ class Delivery(NamedTuple):
     source: str
     target: str
     key: Key
-    item: dict | None
+    item: dict[str, Any] | None
     version: Version
     due: float  # seconds, on the caller's clock
     n: int = 0
@@ -55,9 +55,9 @@ class _Copy:
 
 @dataclass
 class Unsaved:
-    """What changed since it was last cleared, for whoever keeps it: by what it is now, not by how it came to be."""
+    """Which parts of the state have changed since this was last cleared, and must be written to disk."""
 
-    copies: set[tuple[str, str]] = field(default_factory=set)         # group and Region: gone, or begun anew
+    copies: set[tuple[str, str]] = field(default_factory=set)         # group and Region: removed, or created again
     versions: set[tuple[str, str, Key]] = field(default_factory=set)  # group, Region, key
     sent: dict[int, Delivery] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)                       # deliveries that are no longer on their way
@@ -71,11 +71,11 @@ class Unsaved:
 
 
 class Replication:
-    """All the copies of all the groups, and all that is on its way between them.
+    """All copies of all groups, and the deliveries that are on their way between them.
 
     ``lag(source, target)`` answers the seconds that one delivery takes, ``passes(delivery, now)`` whether it can
-    arrive. One that cannot waits, and what comes behind it on the same link with it, so that order is kept; each
-    link is looked at again every LOOK_AGAIN_S.
+    arrive. A delivery that cannot arrive waits, and so do those behind it on the same link, which keeps their order.
+    Each such link is checked again every LOOK_AGAIN_S.
     """
 
     def __init__(self, lag: Lag, passes: Callable[[Delivery, float], bool] = lambda delivery, now: True):
@@ -94,13 +94,13 @@ class Replication:
         self.unsaved.copies.add((group, region))
 
     def adopt(self, group: str, region: str, key: Key, now: float) -> None:
-        """An item that a Region had before it joined: it is as old as this moment, and is sent to nobody."""
+        """An item that a Region had before it joined: its version is this moment's, and it is not sent."""
         self._copies[group, region].versions[key] = Version(int(now * 1e6), region)
         self.unsaved.versions.add((group, region, key))
 
     def leave(self, group: str, region: str) -> None:
-        """A Region's copy goes, and what is on its way to it is dropped. What it sent arrives: some may have it
-        already, and copies that differ for ever would be worse than a late write. With the last copy all of it goes."""
+        """A Region's copy is removed, and deliveries to it are dropped. Deliveries from it still arrive: some members
+        may have them already, and copies must not differ for ever. With the last copy, all deliveries are dropped."""
         self._copies.pop((group, region), None)
         self.unsaved.copies.add((group, region))
         last = not self.regions(group)
@@ -122,7 +122,7 @@ class Replication:
     def regions(self, group: str) -> list[str]:
         return [region for of, region in self._copies if of == group]
 
-    def commit(self, group: str, region: str, key: Key, item: dict | None, now: float) -> Version:
+    def commit(self, group: str, region: str, key: Key, item: dict[str, Any] | None, now: float) -> Version:
         """A local write took effect in a Region: give it its version and send it to every other copy."""
         copy = self._copies[group, region]
         version = self._next_version(copy, key, region, now)
@@ -132,7 +132,7 @@ class Replication:
                 self._send(group, region, target, key, item, version, now)
         return version
 
-    def backfill(self, group: str, source: str, target: str, item_of: Callable[[str, Key], dict | None],
+    def backfill(self, group: str, source: str, target: str, item_of: Callable[[str, Key], dict[str, Any] | None],
                  now: float) -> None:
         """Send a copy that has just joined what there is, under the versions that it has: what the source has, and
         from each other copy what is newer there, for what is on its way to the source is on its way to nobody else.
@@ -153,8 +153,8 @@ class Replication:
             self._send(group, delivery.source, target, delivery.key, delivery.item, delivery.version, now)
 
     def due(self, now: float) -> Iterator[Delivery]:
-        """What has arrived by now, in order of arrival; it is handed out once, and is to be taken one by one: whether
-        the next one can arrive is asked when its turn comes."""
+        """The deliveries that have arrived by now, in order of arrival, each once. Take them one by one: whether the
+        next one can arrive is checked only when its turn comes."""
         self._release(now)
         while self._queue and self._queue[0][0] <= now:
             delivery = heapq.heappop(self._queue)[2]
@@ -170,7 +170,7 @@ class Replication:
             yield delivery
 
     def _release(self, now: float) -> None:
-        """Let go what waits on links that let deliveries pass again, in the order in which it came there."""
+        """Release the deliveries that wait on links that are open again, in the order in which they came."""
         if self._look_again is None or now < self._look_again:
             return
         for link in [link for link, waiting in self._held.items() if self._passes(waiting[0], now)]:
@@ -220,8 +220,8 @@ class Replication:
         return {key for (of, _), copy in self._copies.items() if of == group for key in copy.versions}
 
     def lost(self, group: str, region: str, key: Key) -> None:
-        """An item went from one copy, and nobody is told: its version stays for a tombstone's time, so that nothing
-        older brings it back."""
+        """An item was deleted in one copy, and no other copy learns of it. Its version stays as a tombstone, so that
+        nothing older brings it back."""
         copy = self._copies[group, region]
         if key in copy.versions:
             copy.tombstones.add(key)
@@ -245,7 +245,7 @@ class Replication:
         time_us = int(now * 1e6)
         return Version(time_us if seen is None else max(time_us, seen.time_us + 1), region)
 
-    def _store(self, group: str, region: str, key: Key, version: Version, item: dict | None) -> None:
+    def _store(self, group: str, region: str, key: Key, version: Version, item: dict[str, Any] | None) -> None:
         copy = self._copies[group, region]
         copy.versions[key] = version
         if item is None:
@@ -254,7 +254,7 @@ class Replication:
             copy.tombstones.discard(key)
         self.unsaved.versions.add((group, region, key))
 
-    def _send(self, group: str, source: str, target: str, key: Key, item: dict | None, version: Version,
+    def _send(self, group: str, source: str, target: str, key: Key, item: dict[str, Any] | None, version: Version,
               now: float) -> None:
         item_link, n = (group, source, target, key), next(self._numbers)
         due, last = now + self._lag(source, target), self._last_due.get(item_link)
@@ -287,7 +287,7 @@ class Replication:
 
     def restore(self, copies: Iterable[tuple[str, str]], entries: Iterable[tuple[str, str, Key, Version, bool]],
                 deliveries: Iterable[Delivery]) -> None:
-        """Take up what was kept, before anything else happens."""
+        """Take over what was kept, before anything else happens."""
         self._copies = {copy: _Copy() for copy in copies}
         for group, region, key, version, is_tombstone in entries:
             copy = self._copies[group, region]

@@ -1,11 +1,11 @@
-"""The simulated world: how far apart things are, and how long they take. Pure; chance is seeded.
+"""The simulated world: distances and durations. Pure; randomness is seeded.
 
 Three things that learners confuse are kept apart here: a caller's round trip to a Region, the
 replication lag between two Regions, and how long the control plane takes to carry a change out.
 All figures are simulated. Times are seconds.
 
-The world can be broken and mended: see KNOBS. A knob is set at a place, which is a tuple of Regions (for
-``throttle``: account, Region and table), to a value; one that is not set is as it should be.
+The world can be broken and repaired: see KNOBS. A knob is set to a value at a place, which is a tuple of Regions (for
+``throttle``: account, Region and table). Where no knob is set, nothing is broken.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ BURST_S = 300  # a table's unused capacity is kept for five minutes, as AWS docu
 
 
 class Knob(NamedTuple):
-    """One way in which the world can be broken. ``places``: how many parts its place has, ``()`` always for 0."""
+    """One way to break the world. ``places``: how many parts its place can have; with 0 parts it is ``()``."""
 
     name: str
     places: tuple[int, ...]
-    pair: bool                      # two Regions in whatever order
-    check: Callable[[Any], Any]     # the value as it is kept; raises ValueError for one that makes no sense
+    pair: bool                      # two Regions, in either order
+    check: Callable[[Any], Any]     # returns the value to keep; raises ValueError for an invalid one
     what: str                       # what it does
     value: str = ""                 # what the value is; empty where there is none
 
@@ -79,7 +79,7 @@ def _number(most: float, unit: str) -> Callable[[Any], float]:
 
 
 def _outage(value: Any) -> str:
-    if value not in OUTAGES:
+    if not isinstance(value, str) or value not in OUTAGES:
         raise ValueError(f"it takes one of {', '.join(OUTAGES)}, not {value!r}")
     return value
 
@@ -90,7 +90,7 @@ def _place(value: Any) -> str:
     return regions.get(value).code
 
 
-def _throttle(value: Any) -> dict:
+def _throttle(value: Any) -> dict[str, Any]:
     limits = {"read_units": (0, MOST_UNITS), "write_units": (0, MOST_UNITS), "burst_s": (0, MOST_S)}
     value = {} if value is None else value
     if not isinstance(value, dict) or set(value) - set(limits):
@@ -133,7 +133,7 @@ class World:
         self._chance: dict[tuple[str, ...], random.Random] = {}
 
     def round_trip_s(self, caller: str | None, region: str) -> float:
-        """One round trip from a caller in a Region (None: nowhere, no distance) to a Region's endpoint."""
+        """One round trip from a caller in a Region (None: no distance) to a Region's endpoint."""
         caller = self._set["caller"].get((), caller)
         if caller is None:
             return 0.0
@@ -144,7 +144,7 @@ class World:
         """From a commit at the source to its arrival at the target: half a round trip, and processing."""
         lags = self._set["lag"]
         if lags:
-            fixed = lags.get((source, target), lags.get(()))
+            fixed: float | None = lags.get((source, target), lags.get(()))
             if fixed is not None:
                 return fixed
         slowed = self._slowed_s(source, target) / 2
@@ -154,10 +154,10 @@ class World:
         processing = chance.lognormvariate(math.log(PROCESSING_MEDIAN_S), PROCESSING_SIGMA)
         return self._scale * (self._network_s("replication", source, target) / 2 + processing) + slowed
 
-    # Breaking it and mending it
+    # Breaking and repairing
 
     def turn(self, knob: str, place: tuple[str, ...], value: Any = None) -> bool:
-        """Set a knob. Whether that changed anything; raises ValueError for what makes no sense."""
+        """Set a knob. Returns whether that changed anything. Raises ValueError for an invalid knob, place or value."""
         place = checked_place(knob, place)
         try:
             value = KNOBS[knob].check(value)
@@ -169,7 +169,7 @@ class World:
         return True
 
     def turn_back(self, knob: str, place: tuple[str, ...]) -> bool:
-        """Clear a knob. Whether it had been set; raises ValueError for a knob or place that cannot be."""
+        """Clear a knob. Returns whether it had been set. Raises ValueError for an invalid knob or place."""
         place = checked_place(knob, place)
         return self._set[knob].pop(place, self) is not self
 
@@ -178,20 +178,20 @@ class World:
         return [(name, place, value) for name, places in self._set.items() for place, value in places.items()]
 
     def outage(self, region: str) -> str | None:
-        """How a Region's endpoint fails (one of OUTAGES), None where it does not."""
+        """How a Region's endpoint fails (one of OUTAGES); None if it does not."""
         return self._set["outage"].get((region,))
 
     def outages(self) -> dict[tuple[str, ...], str]:
         """All Regions that are down, as of now."""
         return dict(self._set["outage"])
 
-    def throttle(self, account: str, region: str, table: str) -> dict | None:
-        """The limits that a table is held to: ``read_units`` and ``write_units`` where they are not its own,
-        ``burst_s``. None where it is not held to any."""
+    def throttle(self, account: str, region: str, table: str) -> dict[str, Any] | None:
+        """The limits that are enforced for a table: ``read_units`` and ``write_units`` if they differ from its own,
+        and ``burst_s``. None if no limits are enforced."""
         return self._set["throttle"].get((account, region, table))
 
     def throttles(self) -> bool:
-        """Whether any table is held to limits."""
+        """Whether limits are enforced for any table."""
         return bool(self._set["throttle"])
 
     def reachable(self, a: str, b: str) -> bool:
@@ -226,7 +226,7 @@ class World:
 
 
 def checked_place(knob: str, place: tuple[str, ...]) -> tuple[str, ...]:
-    """A place as it is kept; raises ValueError that says what would be one."""
+    """A place in the form that is kept. Raises ValueError that says what a valid place is."""
     known = KNOBS.get(knob)
     if known is None:
         raise ValueError(f"There is no knob {knob!r}; there are: {', '.join(KNOBS)}.")

@@ -194,7 +194,8 @@ class Fis:
         return found
 
     def _tagged(self, account: str, region: str, arn: str) -> Template | Experiment:
-        for each in (*self._templates.values(), *self._runner.experiments.values()):
+        known: list[Template | Experiment] = [*self._templates.values(), *self._runner.experiments.values()]
+        for each in known:
             if arn == each.arn and (each.account, each.region) == (account, region):
                 return each
         raise unknown("Resource", arn)

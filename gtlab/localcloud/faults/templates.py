@@ -16,7 +16,7 @@ from gtlab.localcloud.model import Refusal, TableId
 PAUSE, WAIT = "aws:dynamodb:global-table-pause-replication", "aws:fis:wait"
 GLOBAL_TABLE = "aws:dynamodb:global-table"
 _DURATION = {"duration": {"description": "ISO 8601, from PT1M to PT12H; PT1M is a minute.", "required": True}}
-ACTIONS = {
+ACTIONS: dict[str, dict] = {
     PAUSE: {"description": "Pause the replication of DynamoDB global tables to and from the replicas that are named.",
             "targets": {"Tables": {"resourceType": GLOBAL_TABLE}}, "parameters": _DURATION},
     WAIT: {"description": "Wait.", "targets": {}, "parameters": _DURATION},
@@ -89,7 +89,10 @@ def table_of(arn: str) -> TableId | None:
 
 def how_many(mode: str, among: int) -> int:
     """How many of the resources that were found a selection mode takes; parts of one are left out."""
-    count, percent = _CHOICE.fullmatch(mode).groups()
+    choice = _CHOICE.fullmatch(mode)
+    if choice is None:
+        raise ValueError(f"{mode!r} is not a selection mode")
+    count, percent = choice.groups()
     return min(among, int(count)) if count else among * int(percent) // 100 if percent else among
 
 
@@ -130,7 +133,7 @@ def _check_target(name: str, target: dict, account: str, region: str) -> None:
 
 def _check_action(name: str, action: dict, actions: dict, targets: dict) -> None:
     _check_name("action", name)
-    known = ACTIONS.get(action.get("actionId"))
+    known = ACTIONS.get(action.get("actionId", ""))
     if known is None:
         raise refused(f"Action {name}: gtlab's local cloud has no action {action.get('actionId')}. It has: "
                       f"{', '.join(ACTIONS)}.")

@@ -150,8 +150,9 @@ class Lifecycle:
         del state.replicas[event.region]
         if len(state.replicas) <= 1 or group is None:
             self._replicas.remove(event.group)
-            for last in list(group.members) if group else ():
-                self._groups.leave(group, last, now)
+            if group is not None:
+                for last in list(group.members):
+                    self._groups.leave(group, last, now)
 
     def disassociate_replica(self, event: Event, now: float) -> None:
         """A replica leaves with its table and data, as soon as nothing is on its way to or from it."""

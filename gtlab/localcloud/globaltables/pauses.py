@@ -86,7 +86,8 @@ class Pauses:
     def stops(self, delivery: Delivery) -> bool:
         """Whether a delivery comes from a paused replica, or goes to one."""
         group = self._groups.by_id(delivery.group)
-        return any(self.paused(group.table(region)) for region in (delivery.source, delivery.target))
+        return group is not None and any(self.paused(group.table(region))
+                                         for region in (delivery.source, delivery.target))
 
     def check_settings(self, table: TableId) -> None:
         """Refuse to change the settings of a strongly consistent group while one of its replicas is paused."""

@@ -106,8 +106,9 @@ class Strong:
     def _newest(self, group: Group, region: str, key: Key) -> Delivery | None:
         versions = {member: self._replication.version(group.id, member, key) for member in group.members}
         known = {member: version for member, version in versions.items() if version is not None}
-        best = max(known, key=known.get, default=region)
-        if best == region or (versions[region] is not None and versions[region] >= known[best]):
+        best = max(known, key=lambda member: known[member], default=region)
+        mine = versions[region]
+        if best == region or (mine is not None and mine >= known[best]):
             return None
         item = engine.item(group.table(best), key)
         return Delivery(group.id, best, region, key, item, known[best], due=0.0)
@@ -123,9 +124,8 @@ class Strong:
     def _written(self, call: Call, data: dict) -> list[tuple[str, Key]]:
         if not _is_write(call):
             return []
-        return [(self._groups.of(table).id, key)
-                for table, key in engine.touched(call.account, call.region, call.operation, data)
-                if self._members(table) and self._groups.of(table)]
+        return [(group.id, key) for table, key in engine.touched(call.account, call.region, call.operation, data)
+                if self._members(table) and (group := self._groups.of(table))]
 
 
 def _is_write(call: Call) -> bool:

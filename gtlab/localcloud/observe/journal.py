@@ -1,6 +1,6 @@
-"""What happened, in order: writes, deliveries, what was discarded and to whom it lost, what was broken and mended.
+"""What happened, in order: writes, deliveries, discarded deliveries and what won, what was broken and repaired.
 
-Conflicts, of which AWS never tells, can be seen here. Memory is bounded: the newest MOST_EVENTS are kept.
+Conflicts, which AWS does not report, can be seen here. Memory is bounded: the newest MOST_EVENTS are kept.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gtlab.localcloud.model import TableId
 from gtlab.localcloud.replication import Delivery, Version
@@ -26,10 +26,10 @@ class Event(NamedTuple):
     region: str | None
     account: str | None
     table: str | None
-    key: dict | None      # key attributes, as the API writes them
-    detail: dict
+    key: dict[str, Any] | None      # key attributes, as the API writes them
+    detail: dict[str, Any]
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         return {name: value for name, value in self._asdict().items() if name != "detail"} | self.detail
 
 
@@ -55,47 +55,48 @@ class Journal:
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
-    def write(self, table: TableId, key: dict, *, deleted: bool, by: str, version: Version | None, at: float) -> None:
+    def write(self, table: TableId, key: dict[str, Any], *, deleted: bool, by: str, version: Version | None,
+              at: float) -> None:
         """``write`` or ``delete``: a local change took effect. ``by``: ``customer``, or ``ttl``. ``written_at``: its
         time as replication compares it, epoch seconds; None outside global tables."""
         self._note(at, "delete" if deleted else "write", table, key,
                    {"by": by, "written_at": version.time_us / 1e6 if version else None})
 
-    def delivery(self, table: TableId, key: dict, delivery: Delivery, at: float, looked: float) -> None:
+    def delivery(self, table: TableId, key: dict[str, Any], delivery: Delivery, at: float, looked: float) -> None:
         """``delivery``: a change from another Region (``source``) took effect here, ``lag_ms`` after it was written
-        there at ``written_at``. ``deleted`` tells a delete. ``late_ms``: how much later the local cloud came to carry
-        it out; nobody has seen it without meanwhile, because whoever looks has what is due carried out first."""
+        there at ``written_at``. ``deleted`` marks a delete. ``late_ms``: how much later than ``at`` the local cloud
+        carried it out. Nobody can have seen the old state meanwhile: every call first carries out what is due."""
         self._note(at, "delivery", table, key, _delivered(delivery, at) | {"late_ms": (looked - at) * 1e3})
 
-    def discarded(self, table: TableId, key: dict, delivery: Delivery, winner: Version, at: float) -> None:
-        """``discarded``: a change from another Region came too late: what is here is newer by ``by_ms``, and was
-        written in ``lost_to`` at ``winner_written_at``. ``conflict``: the two were written without knowledge of
-        one another; else a newer write only overtook an older one. ``duplicate`` instead where it is the very same."""
+    def discarded(self, table: TableId, key: dict[str, Any], delivery: Delivery, winner: Version, at: float) -> None:
+        """``discarded``: a change from another Region lost against a version here that is newer by ``by_ms`` and was
+        written in ``lost_to`` at ``winner_written_at``. ``conflict``: neither writer had seen the other's write;
+        otherwise a newer write only overtook an older one. ``duplicate`` instead if both are the same write."""
         if winner == delivery.version:
             self._note(at, "duplicate", table, key, _delivered(delivery, at))
             return
         self._note(at, "discarded", table, key, _delivered(delivery, at) | {
             "lost_to": winner.region, "winner_written_at": winner.time_us / 1e6,
             "by_ms": (winner.time_us - delivery.version.time_us) / 1e3,
-            # The winner's own Region wrote before it had heard of the other: nobody could know.
+            # The winner was written in the target's own Region, before this delivery arrived there.
             "conflict": winner.region == delivery.target})
 
     def member(self, table: TableId, *, joined: bool, at: float) -> None:
-        """``join`` or ``leave``: a Region's table became a replica of a global table, or is none any more."""
+        """``join`` or ``leave``: a Region's table became a replica of a global table, or stopped being one."""
         self._note(at, "join" if joined else "leave", table, None, {})
 
     def world(self, kind: str, knob: str, place: tuple[str, ...], value: object, at: float) -> None:
-        """``broken`` or ``mended``: a knob was set at a place to a value, or cleared. A pause of replication by the
+        """``broken`` or ``mended``: a knob was set to a value at a place, or cleared. A pause of replication by the
         fault injection service is here too, as knob ``pause``: account, Region and table."""
         account, region, table = place if len(place) == 3 else (None, next(iter(place), None), None)
         self._add(Event(self._last + 1, at, kind, region, account, table, None,
                         {"knob": knob, "place": list(place), "value": value}))
 
     def reset(self, at: float) -> None:
-        """``reset``: the cloud began anew, empty and whole."""
+        """``reset``: the cloud started over, empty and with nothing broken."""
         self._add(Event(self._last + 1, at, "reset", None, None, None, None, {}))
 
-    def _note(self, at: float, kind: str, table: TableId, key: dict | None, detail: dict) -> None:
+    def _note(self, at: float, kind: str, table: TableId, key: dict[str, Any] | None, detail: dict[str, Any]) -> None:
         self._add(Event(self._last + 1, at, kind, table.region, table.account, table.name, key, detail))
 
     def _add(self, event: Event) -> None:
@@ -105,7 +106,7 @@ class Journal:
             listener()
 
 
-def _delivered(delivery: Delivery, at: float) -> dict:
+def _delivered(delivery: Delivery, at: float) -> dict[str, Any]:
     written = delivery.version.time_us / 1e6
     return {"source": delivery.source, "written_at": written, "lag_ms": (at - written) * 1e3,
             "deleted": delivery.item is None}

@@ -1,7 +1,7 @@
-"""CloudWatch, as much of it as tells how long replication takes.
+"""CloudWatch, as far as it shows how long replication takes.
 
-``ReplicationLatency``, by table and receiving Region, is published in the Region of the write: as statistic sets, one a
-minute, so that it has no percentiles. A minute can be asked for as soon as something arrived in it. Memory is bounded:
+``ReplicationLatency``, by table and receiving Region, is published in the Region of the write: as one statistic set per
+minute, so there are no percentiles. A minute can be read as soon as a delivery has arrived in it. Memory is bounded:
 the newest MOST_MINUTES are kept.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gtlab.localcloud.model import Refusal, TableId
 
@@ -21,7 +21,7 @@ _MOST_POINTS = 1440        # that GetMetricStatistics gives in one answer
 _MOST_QUERIES = 500        # in one GetMetricData
 _PAGE = 500                # metrics in one answer of ListMetrics
 _STATISTICS: dict[str, Callable[[_Set], float]] = {
-    "SampleCount": lambda of: float(of.count), "Sum": lambda of: of.sum, "Average": lambda of: of.sum / of.count,
+    "SampleCount": lambda of: float(of.samples), "Sum": lambda of: of.sum, "Average": lambda of: of.sum / of.samples,
     "Minimum": lambda of: of.least, "Maximum": lambda of: of.most,
 }
 _EXTENDED = re.compile(r"(?:p|tm|tc|ts|wm)[0-9]{1,2}(?:\.[0-9]+)?|p100|IQM|(?:PR|TM|TC|TS|WM)\([0-9.%]*:[0-9.%]*\)")
@@ -29,31 +29,31 @@ _ID = re.compile(r"[a-z][a-zA-Z0-9_]{0,254}")
 
 
 class _Set(NamedTuple):
-    """A statistic set: what is known of some values."""
+    """A statistic set: a summary of some values."""
 
-    count: int
+    samples: int
     sum: float
     least: float
     most: float
 
     def with_(self, other: _Set) -> _Set:
-        return _Set(self.count + other.count, self.sum + other.sum, min(self.least, other.least),
+        return _Set(self.samples + other.samples, self.sum + other.sum, min(self.least, other.least),
                     max(self.most, other.most))
 
 
 class _Series(NamedTuple):
-    """A metric: of a table, the one that was written, to a Region."""
+    """A metric: from the table that was written to a receiving Region."""
 
     table: TableId
     receiving: str
 
-    def described(self) -> dict:
+    def described(self) -> dict[str, Any]:
         return {"Namespace": NAMESPACE, "MetricName": METRIC, "Dimensions": [
             {"Name": "TableName", "Value": self.table.name}, {"Name": "ReceivingRegion", "Value": self.receiving}]}
 
 
 class Metrics:
-    """What was published, of every account and Region. Times are epoch seconds."""
+    """The published metrics of every account and Region. Times are epoch seconds."""
 
     def __init__(self, most_minutes: int = MOST_MINUTES) -> None:
         self._series: dict[_Series, dict[int, _Set]] = {}  # by the minute's first second
@@ -61,7 +61,7 @@ class Metrics:
         self._most = most_minutes
 
     def replicated(self, table: TableId, receiving: str, lag_ms: float, at: float) -> None:
-        """A write of a table's took effect in another Region."""
+        """A write to a table took effect in another Region."""
         series, minute = _Series(table, receiving), int(at // _MINUTE_S) * _MINUTE_S
         minutes, value = self._series.setdefault(series, {}), _Set(1, lag_ms, lag_ms, lag_ms)
         known = minutes.get(minute)
@@ -78,7 +78,7 @@ class Metrics:
 
     # The API: (account, Region, input) → output
 
-    def get_statistics(self, account: str, region: str, data: dict) -> dict:
+    def get_statistics(self, account: str, region: str, data: dict[str, Any]) -> dict[str, Any]:
         asked = data.get("Statistics", [])
         extended = data.get("ExtendedStatistics", [])
         if not asked and not extended:
@@ -102,7 +102,7 @@ class Metrics:
         return {"Label": data["MetricName"], "Datapoints": [
             {"Timestamp": at, "Unit": UNIT} | {name: _STATISTICS[name](of) for name in asked} for at, of in found]}
 
-    def get_data(self, account: str, region: str, data: dict) -> dict:
+    def get_data(self, account: str, region: str, data: dict[str, Any]) -> dict[str, Any]:
         queries = data["MetricDataQueries"]
         start, end = _span(data, "ValidationError")
         if not 1 <= len(queries) <= _MOST_QUERIES:
@@ -121,7 +121,7 @@ class Metrics:
         return {"Messages": [], "MetricDataResults": [result for query, result in zip(queries, results, strict=True)
                                                       if query.get("ReturnData", True)]}
 
-    def _result(self, account: str, region: str, query: dict, start: int, end: int) -> dict:
+    def _result(self, account: str, region: str, query: dict[str, Any], start: int, end: int) -> dict[str, Any]:
         if not _ID.fullmatch(query["Id"]):
             raise _refused("ValidationError", f"The value {query['Id']} for parameter Id is not one: it begins with a "
                            "small letter and has letters, digits and _.")
@@ -138,7 +138,7 @@ class Metrics:
         return {"Id": query["Id"], "Label": query.get("Label", metric.get("MetricName", "")), "StatusCode": "Complete",
                 "Timestamps": [at for at, _ in found], "Values": [_STATISTICS[name](of) for _, of in found]}
 
-    def list(self, account: str, region: str, data: dict) -> dict:
+    def list(self, account: str, region: str, data: dict[str, Any]) -> dict[str, Any]:
         wanted = {each["Name"]: each.get("Value") for each in data.get("Dimensions", ())}
         found = [series.described() for series in self._series
                  if (series.table.account, series.table.region) == (account, region)]
@@ -152,9 +152,9 @@ class Metrics:
         more = {"NextToken": str(first + _PAGE)} if len(found) > first + _PAGE else {}
         return {"Metrics": found[first:first + _PAGE]} | more
 
-    def _points(self, account: str, region: str, metric: dict, period: int, start: int, end: int,
+    def _points(self, account: str, region: str, metric: dict[str, Any], period: int, start: int, end: int,
                 unit: str | None) -> Iterator[tuple[int, _Set]]:
-        """The statistic sets of a metric's periods, which begin with the start: their times, and what is in them."""
+        """The time and the statistic set of each of a metric's periods; the first period begins at ``start``."""
         names = {each["Name"]: each["Value"] for each in metric.get("Dimensions", ())}
         if ((metric.get("Namespace"), metric.get("MetricName")) != (NAMESPACE, METRIC)
                 or set(names) != {"TableName", "ReceivingRegion"} or unit not in (None, UNIT)):
@@ -168,14 +168,14 @@ class Metrics:
         yield from sorted(periods.items())
 
 
-def _has(dimensions: list[dict], wanted: dict[str, str | None]) -> bool:
-    """Whether a metric has all the dimensions asked for; None stands for any value."""
+def _has(dimensions: list[dict[str, Any]], wanted: dict[str, str | None]) -> bool:
+    """Whether a metric has all requested dimensions; None stands for any value."""
     values = {each["Name"]: each["Value"] for each in dimensions}
     return all(name in values and value in (None, values[name]) for name, value in wanted.items())
 
 
-def _span(data: dict, code: str) -> tuple[int, int]:
-    """Start, at a whole minute, and end of the time asked for."""
+def _span(data: dict[str, Any], code: str) -> tuple[int, int]:
+    """The start of the requested time, rounded down to a minute, and its end."""
     start, end = data["StartTime"], data["EndTime"]
     if not all(0 <= time < 1e11 for time in (start, end)):
         raise _refused(code, "The parameters StartTime and EndTime are seconds since 1970.")
@@ -193,7 +193,7 @@ def _period(seconds: int, code: str = "InvalidParameterValue") -> int:
 
 
 def _check_extended(name: str, parameter: str) -> None:
-    """Statistics that need every value are known, and have no data here."""
+    """Refuse an unknown extended statistic. Known ones need every single value and have no data here."""
     if not _EXTENDED.fullmatch(name):
         code = "ValidationError" if parameter == "Stat" else "InvalidParameterValue"
         raise _refused(code, f"The value {name} for parameter {parameter} is not supported.")

@@ -12,7 +12,7 @@ import contextlib
 import json
 import math
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -110,9 +110,9 @@ def write_units(old: dict | None, new: dict | None) -> int:
     return max(1, math.ceil(max(_size(old), _size(new)) / WRITE_BYTES))
 
 
-def consumed_by_read(call: Call, data: dict) -> Counter[TableId]:
+def consumed_by_read(call: Call, data: dict) -> dict[TableId, float]:
     """What a read consumes, by table."""
-    units: Counter[TableId] = Counter()
+    units: defaultdict[TableId, float] = defaultdict(float)
     if call.operation in ("Query", "Scan"):
         size = sum(_size(item) for item in _read(call, data))
         consistent = bool(data.get("ConsistentRead"))
@@ -124,10 +124,10 @@ def consumed_by_read(call: Call, data: dict) -> Counter[TableId]:
     return units
 
 
-def consumed_by_write(call: Call, data: dict, changes: list[Change]) -> Counter[TableId]:
+def consumed_by_write(call: Call, data: dict, changes: list[Change]) -> dict[TableId, float]:
     """What a write consumed, by table; one that changed nothing costs as much as if it had."""
     factor = 2 if call.operation in _TRANSACTIONS else 1
-    units: Counter[TableId] = Counter()
+    units: defaultdict[TableId, float] = defaultdict(float)
     changed = {(change.table, change.key): change for change in changes}
     if call.operation in engine.PARTIQL:  # which items a statement meant is known where it changed them
         for change in changes:
@@ -136,8 +136,9 @@ def consumed_by_write(call: Call, data: dict, changes: list[Change]) -> Counter[
             units[table] = units[table] or factor
         return units
     for table, key in engine.touched(call.account, call.region, call.operation, data):
-        change, item = changed.get((table, key)), engine.item(table, key)
-        units[table] += factor * (write_units(change.old, change.new) if change else write_units(item, None))
+        done = changed.get((table, key))
+        old, new = (done.old, done.new) if done else (engine.item(table, key), None)
+        units[table] += factor * write_units(old, new)
     for action in data.get("TransactItems", ()):
         if "ConditionCheck" in action:
             for table, key in engine.named(call.account, call.region, "GetItem", action["ConditionCheck"]):
@@ -184,7 +185,8 @@ def _read(call: Call, data: dict) -> list[dict]:
 
 def _admitted(call: Call, data: dict, left: dict[str, float]) -> tuple[dict, dict]:
     """The requests of a batch that can be served, one by one in their order, and those that cannot."""
-    served, unprocessed = {}, {}
+    served: dict = {}
+    unprocessed: dict = {}
     reads = call.operation == "BatchGetItem"
     parts = {name: asked["Keys"] if reads else asked for name, asked in data["RequestItems"].items()}
     if sum(map(len, parts.values())) > _MOST[call.operation]:
@@ -206,7 +208,7 @@ def _fitting(call: Call, name: str, requests: list, left: float, data: dict) -> 
             return number
         if call.operation == "BatchGetItem":
             alone = {"RequestItems": {name: data["RequestItems"][name] | {"Keys": [request]}}}
-            left -= consumed_by_read(call, alone).total()
+            left -= sum(consumed_by_read(call, alone).values())
             continue
         alone = {"RequestItems": {name: [request]}}
         new = request.get("PutRequest", {}).get("Item")

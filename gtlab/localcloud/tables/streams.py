@@ -92,7 +92,7 @@ class Streams:
         return stream
 
     def close(self, arn: str, now: float) -> None:
-        """No more records; those that are there stay readable until they are trimmed."""
+        """Close a stream to new records. The records that it has stay readable until they are trimmed."""
         stream = self._streams[arn]
         stream.closed = now
         for shard in stream.shards:
@@ -125,7 +125,7 @@ class Streams:
         self.unsaved.records.append((arn, shard.id, *entry))
 
     def trim(self, now: float) -> bool:
-        """Forget records past their 24 hours, and closed streams that have none left; whether a stream went."""
+        """Forget records older than 24 hours, and closed streams without records. Returns whether a stream went."""
         gone = [arn for arn, stream in self._streams.items() if stream.closed and stream.closed < now - RETENTION_S]
         for arn, stream in self._streams.items():
             for shard in stream.shards:
@@ -146,16 +146,16 @@ class Streams:
 
     def restore(self, streams: list[Stream], sequence: int,
                 records: Iterable[tuple[str, str, str, float, bytes]]) -> None:
-        """Take up what was kept; records as (ARN, shard, sequence number, time, JSON), in order."""
+        """Take over what was kept; records as (ARN, shard, sequence number, time, JSON), in order."""
         for stream in streams:
             for shard in stream.shards:
                 shard.records = deque(maxlen=MOST_RECORDS)
             self._streams[stream.arn] = stream
         shards = {(stream.arn, shard.id): shard for stream in streams for shard in stream.shards}
         last = ""
-        for arn, shard_id, *entry in records:
-            shards[arn, shard_id].records.append(tuple(entry))
-            last = max(last, entry[0])
+        for arn, shard_id, number, at, record in records:
+            shards[arn, shard_id].records.append((number, at, record))
+            last = max(last, number)
         self.sequence = max(sequence, int(last or _FIRST) - _FIRST)
 
     def begins(self, arn: str, shard_id: str) -> str | None:
@@ -174,7 +174,7 @@ class Streams:
         if after in names:
             here = here[names.index(after) + 1:]
         limit = _limit(data, 100)
-        answer = {"Streams": [{"StreamArn": stream.arn, "TableName": stream.table, "StreamLabel": stream.label}
+        answer: dict = {"Streams": [{"StreamArn": stream.arn, "TableName": stream.table, "StreamLabel": stream.label}
                               for stream in here[:limit]]}
         if len(here) > limit:
             answer["LastEvaluatedStreamArn"] = here[limit - 1].arn
@@ -194,7 +194,7 @@ class Streams:
             if shard.end:
                 numbers["EndingSequenceNumber"] = shard.end
             described.append({"ShardId": shard.id, "SequenceNumberRange": numbers})
-        answer = {"StreamArn": stream.arn, "StreamLabel": stream.label, "TableName": stream.table,
+        answer: dict = {"StreamArn": stream.arn, "StreamLabel": stream.label, "TableName": stream.table,
                   "StreamStatus": "DISABLED" if stream.closed else "ENABLED", "StreamViewType": stream.view_type,
                   "CreationRequestDateTime": stream.created, "KeySchema": stream.key_schema, "Shards": described}
         if len(shards) > limit:
@@ -222,7 +222,7 @@ class Streams:
         shard_iterators.check_age(issued, now)
         limit = _limit(data, 1000)
         fresh = [entry for entry in shard.records if entry[0] > after and entry[1] >= now - RETENTION_S][:limit]
-        answer = {"Records": [_sized(msgspec.json.decode(entry[2])) for entry in fresh]}
+        answer: dict = {"Records": [_sized(msgspec.json.decode(entry[2])) for entry in fresh]}
         last = fresh[-1][0] if fresh else after
         drained = not shard.records or last >= shard.records[-1][0]
         if not (shard.end and drained):  # a closed shard ends: no next iterator
@@ -266,7 +266,7 @@ def _start(shard: Shard, kind: str, sequence: str | None, now: float) -> str:
 
 
 def _spread(value: dict, shards: int) -> int:
-    """Which shard a partition key belongs to: always the same one, so that an item's records stay in order."""
+    """The index of a partition key's shard: always the same one, so that an item's records stay in order."""
     return zlib.crc32(msgspec.json.encode(value)) % shards
 
 
