@@ -33,7 +33,7 @@ def commands() -> list[str]:
 def bash(script: str) -> subprocess.CompletedProcess:
     """A script in a shell that has evaluated what ``gtlab env`` prints."""
     done = subprocess.run(["bash", "-c", f'eval "$(gtlab env)"\n{script}'],
-                          capture_output=True, text=True, timeout=100, env=os.environ | {"PATH": PATH})
+                          capture_output=True, text=True, timeout=300, env=os.environ | {"PATH": PATH})
     assert done.returncode == 0, done.stderr
     return done
 
@@ -52,7 +52,7 @@ def test_the_articles_commands_work_as_they_stand():
 
         clients[SINGAPORE].put_item(TableName="Music", Item=song("stale"))
         assert read(clients[IRELAND], song("stale")) is None  # straight after the put: half a second later at best
-        wait_until(lambda: read(clients[IRELAND], song("stale")), "the item to be in Ireland", seconds=10)
+        wait_until(lambda: read(clients[IRELAND], song("stale")), "the item to be in Ireland")
 
         done = bash(f"set -e\n{loop}")
         for number in range(2, 11):

@@ -39,7 +39,7 @@ def aws():
         def run(command: str):
             script = f'eval "$({sys.executable} -m gtlab env)"\n' + " ".join(command.split())
             done = subprocess.run(["sh", "-c", script], env=os.environ | {"PATH": PATH}, text=True, capture_output=True,
-                                  timeout=60)
+                                  timeout=300)
             return done.returncode, json.loads(done.stdout or "{}"), done.stderr
         yield run
 

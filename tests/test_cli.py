@@ -21,7 +21,7 @@ GTLAB = Path(sys.executable).with_name("gtlab")
 
 
 def gtlab(*arguments: str, **env: str) -> subprocess.CompletedProcess:
-    done = subprocess.run([GTLAB, *arguments], capture_output=True, text=True, timeout=60, env=os.environ | env)
+    done = subprocess.run([GTLAB, *arguments], capture_output=True, text=True, timeout=300, env=os.environ | env)
     assert "Traceback" not in done.stdout + done.stderr
     return done
 
@@ -84,7 +84,7 @@ def test_up_and_status_tell_what_is_kept_what_is_broken_and_what_was_set_aside(h
 
 
 def test_a_reset_asks_first_and_says_what_it_leaves(home):
-    asked = subprocess.run([GTLAB, "reset"], input="n\n", capture_output=True, text=True, timeout=60)
+    asked = subprocess.run([GTLAB, "reset"], input="n\n", capture_output=True, text=True, timeout=300)
     assert asked.returncode == 1 and "every table" in asked.stdout and "Aborted" in asked.stderr
     gtlab("up", "--network", "instant")
     gtlab("down")
@@ -102,7 +102,7 @@ def test_env_is_for_eval(cloud):
               'export AWS_PROFILE AWS_SESSION_TOKEN AWS_ENDPOINT_URL_DYNAMODB\n'
               'export NO_PROXY=intranet\n'
               f'eval "$({GTLAB} env)" || exit 1\nenv')
-    done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0 and not done.stderr
     found = dict(line.split("=", 1) for line in done.stdout.splitlines() if line.startswith("AWS_"))
     assert found["AWS_ENDPOINT_URL"] == cloud.url
@@ -137,7 +137,7 @@ def test_values_are_quoted_as_the_shell_asks(shell, line):
 
 def test_a_posix_shell_reads_values_back():
     (line,) = settings("posix", [], {"X": NASTY})
-    done = subprocess.run(["sh", "-euc", f'{line}; printf %s "$X"'], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["sh", "-euc", f'{line}; printf %s "$X"'], capture_output=True, text=True, timeout=300)
     assert done.stdout == NASTY
 
 
@@ -197,7 +197,7 @@ def test_help_and_version():
 def test_importing_gtlab_is_light_and_starts_nothing(home):
     script = ("import sys, gtlab; print(*(name for name in ('boto3', 'botocore', 'pandas', 'plotly', 'ipywidgets', "
               "'papermill', 'ministack', 'uvicorn') if name in sys.modules))")
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=300)
     assert done.stdout.split() == []
     assert list(home.iterdir()) == [] and process.find() is None
 
@@ -225,7 +225,7 @@ def opened(home, tmp_path_factory):
 
     def run(folder: Path, *arguments: str) -> tuple[str, list[str]]:
         folder.mkdir(exist_ok=True)
-        done = subprocess.run([GTLAB, "lab", *arguments], capture_output=True, text=True, timeout=60, cwd=folder,
+        done = subprocess.run([GTLAB, "lab", *arguments], capture_output=True, text=True, timeout=300, cwd=folder,
                               env=os.environ | {"PYTHONPATH": str(fake)})
         assert done.returncode == 0, done.stderr
         *printed, called = done.stdout.splitlines()

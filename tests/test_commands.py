@@ -48,7 +48,7 @@ def singapore(lab):
 
 def shell(text: str) -> dict:
     """A command's answer, in a shell as `gtlab env` sets it up."""
-    done = subprocess.run(["sh", "-c", f'eval "$(gtlab env)"\n{text}'], capture_output=True, text=True, timeout=60,
+    done = subprocess.run(["sh", "-c", f'eval "$(gtlab env)"\n{text}'], capture_output=True, text=True, timeout=300,
                           env=os.environ | {"PATH": PATH})
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout or "{}")

@@ -143,7 +143,7 @@ def test_the_command_follows_what_happens_over_a_crash_and_ends_quietly(tmp_path
         gtlab.connect().world.caller(IRELAND)
         following.says('"caller"')   # its number is lower than the last one that was seen
         following.process.send_signal(signal.SIGINT)
-        assert following.process.wait(20) == 0
+        assert following.process.wait(120) == 0
         wait_until(lambda: len(following.lines) >= 3, "its last words")
         assert [json.loads(line)["n"] for line in following.lines] == [1, 2, 1]
         assert "Traceback" not in "".join(following.errors)
@@ -154,7 +154,7 @@ def test_the_command_follows_what_happens_over_a_crash_and_ends_quietly(tmp_path
 def test_a_stream_that_is_taken_up_again_after_a_restart_begins_anew(lab, place, last):
     request = urllib.request.Request(f"{place[0].url}/_gtlab/v1/events", headers={
         "Accept": "text/event-stream", "Last-Event-ID": str(last + 1000)})  # of a journal that is no more
-    with urllib.request.urlopen(request, timeout=20) as stream:
+    with urllib.request.urlopen(request, timeout=120) as stream:
         first = next(json.loads(line[6:]) for line in stream if line.startswith(b"data: "))
     assert first["n"] == 1
 

@@ -503,7 +503,7 @@ def _aws(cloud, account: str, *arguments: str) -> dict:
     if not command.exists():
         pytest.skip("needs the aws command")
     done = subprocess.run([command, "fis", *arguments, "--region", IRELAND, "--endpoint-url", cloud.url,
-                           "--output", "json"], capture_output=True, text=True, timeout=60, env=os.environ | {
+                           "--output", "json"], capture_output=True, text=True, timeout=300, env=os.environ | {
         "AWS_ACCESS_KEY_ID": account, "AWS_SECRET_ACCESS_KEY": "x", "AWS_PAGER": ""})
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -265,7 +265,7 @@ def test_expired_items_are_deleted_by_each_region_that_has_ttl_on(trio, client):
         there.update_time_to_live(TableName="Music", TimeToLiveSpecification={
             "Enabled": True, "AttributeName": "until"})
     wait_until(lambda: read(singapore, song("old")) is None and read(virginia, song("old")) is None,
-               "the item to expire", seconds=40)
+               "the item to expire", seconds=120)
     assert read(singapore, song())
     assert read(ireland, song("old"))
     identities = []

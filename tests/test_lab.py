@@ -151,13 +151,16 @@ def test_a_callers_distance_is_felt_and_who_says_nothing_is_nowhere():
         def took_ms(opened, region):
             client = opened.client(region)
             client.list_tables()  # opens the connection
-            began = time.perf_counter()
-            client.list_tables()
-            return (time.perf_counter() - began) * 1000
+            took = []
+            for _ in range(10):
+                began = time.perf_counter()
+                client.list_tables()
+                took.append((time.perf_counter() - began) * 1000)
+            return min(took)  # what the machine did besides is not in it
 
         here, nowhere = gtlab.connect(), gtlab.connect(dict.fromkeys(regions.REGIONS, cloud.url))
         assert here.home == SINGAPORE
-        assert 150 < took_ms(here, VIRGINIA) < 1000
+        assert took_ms(here, VIRGINIA) > 150
         assert took_ms(here, SINGAPORE) < 100
         assert took_ms(nowhere, VIRGINIA) < 100
 

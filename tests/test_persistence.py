@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from support import IRELAND, OHIO, ON_DEMAND, VIRGINIA, records, wait_until
+from support import IRELAND, OHIO, ON_DEMAND, SOAK, VIRGINIA, records, wait_until
 
 from gtlab.course.stages import MUSIC
 from gtlab.localcloud import process
@@ -265,8 +265,11 @@ def test_in_memory_nothing_is_taken_up_and_nothing_kept(home):
     assert at(cloud, IRELAND).list_tables()["TableNames"] == []
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
 @pytest.mark.slow
 def test_no_acknowledged_write_is_lost_by_kill_9(home):
-    done = subprocess.run([sys.executable, str(CRASHES), "5"], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([sys.executable, str(CRASHES), "50" if SOAK else "5"], capture_output=True, text=True,
+                          timeout=1500)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "of these lost                                       0" in done.stdout

@@ -6,7 +6,6 @@ What the simulation does and checks is in CONTRIBUTING.md. A failure tells the c
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from support import SOAK, seed
 
 from gtlab.localcloud.disk.keeper import Keeper
 from gtlab.localcloud.globaltables.strong import Strong
@@ -30,9 +30,10 @@ from gtlab.localcloud.replication import Replication, Version
 from gtlab.localcloud.tables.streams import Streams
 
 EVERYWHERE = (*REGIONS, SPARE)
-# Random in every run; a failure prints what to do to see it again. Nothing is left behind in the project's folder.
-SETTINGS = settings(max_examples=80, stateful_step_count=40, deadline=None, database=None, print_blob=True,
-                    suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
+# Random in `make soak`; a failure prints what to do to see it again. Nothing is left behind in the project's folder.
+SETTINGS = settings(derandomize=not SOAK, max_examples=400 if SOAK else 80, stateful_step_count=40,
+                    deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck),
+                    report_multiple_bugs=False,
                     phases=(Phase.generate, Phase.shrink))
 
 
@@ -42,11 +43,13 @@ def folder():
         yield Path(made)
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
 @pytest.mark.slow
 def test_a_thousand_hours_with_failures(capfd):
     """About forty days of three Regions, in which links, Regions, the process and its clock fail."""
-    seed = random.SystemRandom().randrange(2**32)
-    code = command.main(["--hours", "1000", "--seed", str(seed)])
+    drawn = str(seed(20261127))
+    code = command.main(["--hours", "5000" if SOAK else "1000", "--seed", drawn])
     told = capfd.readouterr()
     assert code == 0, told.err[-4000:]
     for what in ("partition turned", "outage turned", "crashes", "clock set back", "replicas joined", "replicas left",
@@ -553,8 +556,8 @@ class CloudLife(RuleBasedStateMachine):
                 self.folder.cleanup()
 
 
-CoreLife.TestCase.settings = settings(SETTINGS, max_examples=200, stateful_step_count=60)
+CoreLife.TestCase.settings = settings(SETTINGS, max_examples=1000 if SOAK else 200, stateful_step_count=60)
 CloudLife.TestCase.settings = SETTINGS
 # Only a failure takes long: it is made shorter for up to five minutes.
 TestCoreLife, TestCloudLife = (
-    pytest.mark.slow(pytest.mark.timeout(900)(life.TestCase)) for life in (CoreLife, CloudLife))
+    pytest.mark.soak(pytest.mark.slow(pytest.mark.timeout(900)(life.TestCase))) for life in (CoreLife, CloudLife))

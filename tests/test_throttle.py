@@ -268,9 +268,11 @@ def test_the_real_server_and_boto3s_own_retries(cloud, client, account):
     assert 20 <= takes(lambda: put(virginia), 200) < 200
     patient = boto3.client("dynamodb", region_name=VIRGINIA, endpoint_url=cloud.url, aws_access_key_id=account,
                            aws_secret_access_key="x", config=Config(retries={"mode": "standard", "max_attempts": 8}))
+    _world(cloud, account, "PUT", {"write_units": 1, "burst_s": 1})  # slower than any machine puts
     retried = [patient.put_item(TableName="Music", Item=thing())["ResponseMetadata"]["RetryAttempts"]
-               for _ in range(5)]
-    assert len(retried) == 5
+               for _ in range(4)]
+    assert any(retried)
+    _world(cloud, account, "PUT", {"write_units": 20, "burst_s": 1})
     with patient_batch(patient) as batch:
         for _ in range(30):
             batch.put_item(Item={"Artist": f"batch {next(_numbers)}"})

@@ -74,11 +74,11 @@ def arrives(lab: Lab, region: str, artist: str, text: str = "") -> None:
     wait_until(lambda: get(lab, region, artist) == text, f"{artist} in {region}")
 
 
-def impatient(url: str, region: str):
-    """A client that gives up soon, and once."""
+def impatient(url: str, region: str, seconds: float = 0.5):
+    """A client that tries once, and gives up after some seconds."""
     return boto3.client("dynamodb", region_name=region, endpoint_url=url, aws_access_key_id="gtlab",
                         aws_secret_access_key="gtlab", config=Config(
-                            retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=0.5, proxies={}))
+                            retries={"total_max_attempts": 1}, connect_timeout=60, read_timeout=seconds, proxies={}))
 
 
 # What each knob does
@@ -123,7 +123,7 @@ def test_the_endpoint_of_a_region_that_is_down_fails(lab, place, how, fault, at_
         arrives(lab, VIRGINIA, f"down {how}", "s")  # the others go on
         assert process.status(place[0])["deliveries_waiting"] > 0
     arrives(lab, IRELAND, f"down {how}", "s")
-    impatient(own, IRELAND).list_tables()
+    impatient(own, IRELAND, 60).list_tables()
 
 
 def test_a_slow_link_is_slow_for_callers_and_for_replication(lab):
@@ -148,15 +148,16 @@ def test_the_lag_can_be_set_for_a_link_and_for_all(lab):
 
 
 def test_the_caller_can_be_moved(lab, place):
-    nowhere = impatient(place[0].url, IRELAND)
-    nowhere.meta.config.read_timeout = 10
-    with lab.world.slow(FRANKFURT, IRELAND, 400), lab.world.caller(FRANKFURT):
+    nowhere = impatient(place[0].url, IRELAND, 60)
+
+    def took_s() -> float:
         began = time.monotonic()
         nowhere.list_tables()
-        assert time.monotonic() - began >= 0.4
-    began = time.monotonic()
-    nowhere.list_tables()
-    assert time.monotonic() - began < 0.4
+        return time.monotonic() - began
+
+    with lab.world.slow(FRANKFURT, IRELAND, 400), lab.world.caller(FRANKFURT):
+        assert min(took_s() for _ in range(3)) >= 0.4
+    wait_until(lambda: took_s() < 0.4, "a call that is not held")
 
 
 def test_a_table_is_held_to_its_capacity(lab):
@@ -399,7 +400,7 @@ def test_events_are_streamed_as_they_happen_and_taken_up_again(lab, port):
     def listen(after: int):
         request = urllib.request.Request(f"http://127.0.0.1:{port}/_gtlab/v1/events", headers={
             "Accept": "text/event-stream", "Last-Event-ID": str(after)})
-        return urllib.request.urlopen(request, timeout=20)
+        return urllib.request.urlopen(request, timeout=120)
 
     def first(stream, count: int) -> list[dict]:
         found = []
