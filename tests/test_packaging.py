@@ -60,6 +60,12 @@ def test_environment_has_the_ranges_of_pyproject():
     assert python == SpecifierSet(project["requires-python"])
 
 
+def test_the_version_has_one_source():
+    assert "version" not in PROJECT["project"] and PROJECT["tool"]["hatch"]["version"]["path"] == "gtlab/__init__.py"
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == gtlab.__version__
+    assert f"## {Version(gtlab.__version__).base_version} " in (ROOT / "CHANGELOG.md").read_text()
+
+
 def test_environment_installs_this_checkout_last():
     lines, pip = conda()
     assert "pip" in lines and pip[-1] == "-e ."
