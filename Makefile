@@ -6,7 +6,7 @@ STAMP := $(VENV)/.gtlab-setup
 # Present only while packages are being installed: one left over means an interrupted set-up.
 HALF  := $(VENV)/.gtlab-half
 LOCK  := requirements.lock
-# Other projects' servers, for the benchmarks only: their requirements are none of gtlab's.
+# Other projects' servers, for the benchmarks only: gtlab itself does not need them.
 PEERS := .peers
 # The tests' home folder.
 TEST_HOME := $(CURDIR)/out/test-home
@@ -32,12 +32,12 @@ help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo 'ARGS passes options on, for instance: make tour ARGS="04 -p samples 50"'
 
-setup: $(STAMP) ## Make .venv with everything in it (the other commands do it by themselves)
+setup: $(STAMP) ## Create .venv with everything in it (the other commands do this when needed)
 
-lab: setup ## Start the local cloud and open JupyterLab on the first notebook
+lab: setup ## Open JupyterLab on your working copy of the course, gtlab-course/, and start the local cloud
 	@exec $(BIN)/gtlab lab $(ARGS)
 
-tour: setup ## Run every notebook headless; executed copies go to out/
+tour: setup ## Run every notebook headless and report which ones failed; executed copies go to out/
 	@exec $(BIN)/gtlab tour $(ARGS)
 
 quick: setup ## Run the tests that need no process of their own (half a minute)
@@ -50,8 +50,9 @@ test: setup ## Run all tests (about ten minutes)
 soak: setup ## Run the tests that draw at random with random seeds, and for longer
 	@export GTLAB_SOAK=1 && $(PYTEST) --numprocesses $(WORKERS) --dist worksteal -m soak $(ARGS)
 
-lint: setup ## Check the style of code and notebooks
+lint: setup ## Check the style and the types of the code, and the style of the notebooks
 	@$(BIN)/python -m ruff check $(ARGS) .
+	@$(BIN)/python -m mypy
 
 bench: setup $(PEERS)/.stamp ## Run the benchmarks (about half an hour, on a quiet machine) and keep the figures in benchmarks/RESULTS.md
 	@exec $(BIN)/python benchmarks --moto $(PEERS)/bin/python $(ARGS)
@@ -77,7 +78,7 @@ clean: ## Remove .venv, out/ and caches (not the local cloud's state)
 	rm -rf $(VENV) $(PEERS) out dist build .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamp holds the folder it was made in: scripts in .venv name that folder, so a moved checkout starts anew.
+# The stamp holds the folder it was made in: scripts in .venv name that folder, so a moved checkout gets a new one.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 $(STAMP): FORCE
 endif

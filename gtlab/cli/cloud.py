@@ -13,17 +13,18 @@ from gtlab.cli.shells import SHELLS, settings
 from gtlab.contract import FACES, NETWORKS, STATE_FILE
 from gtlab.localcloud import process
 
-# What `gtlab env` sets. The credentials are harmless: the local cloud checks none.
+# What `gtlab env` sets. The credentials are placeholders: the local cloud verifies no signatures.
 _ENV = {
     "AWS_ACCESS_KEY_ID": "gtlab", "AWS_SECRET_ACCESS_KEY": "gtlab", "AWS_PAGER": "",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-# What would send the `aws` command elsewhere, or make it stumble.
+# What would send the `aws` command elsewhere, or make it fail.
 _UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_DYNAMODB",
           "AWS_ENDPOINT_URL_DYNAMODB_STREAMS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
 
 
 def running() -> process.Running:
+    """The running local cloud. Raises CloudError where none runs."""
     cloud = process.find()
     if cloud is None:
         raise process.CloudError("No local cloud is running. Start one: gtlab up")
@@ -31,27 +32,26 @@ def running() -> process.Running:
 
 
 def broken_in_words(cloud: process.Running) -> list[str]:
-    """What is broken, in words."""
+    """What is broken in the simulated world, a line each."""
     from gtlab.lab import knobs
 
     return [knobs.meaning(each) for each in knobs.broken(process.control(cloud.port, "world"))]
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1. Default: the last one, or any free.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1. Default: the last one, or any.")
 @click.option("--network", type=click.Choice(NETWORKS),
-              help="realistic (at first); fast: a tenth of every delay; instant: none. Default: as it was.")
-@click.option("--seed", type=int, help="Make the simulated delays the same again in another run.")
+              help="realistic; fast: a tenth of every delay; instant: no delay. Default: as before, or realistic.")
+@click.option("--seed", type=int, help="Start the random delays from this seed, so that another run repeats them.")
 @click.option("--legacy-api", type=click.Choice(FACES),
-              help="CreateGlobalTable and its kin as they were (historic, at first), or refused as AWS does in 2026.")
-@click.option("--in-memory/--on-disk", default=None, help="A throwaway: nothing is taken up from disk, nothing kept. "
-                                                          "Default: on disk.")
-@click.option("--listen", metavar="ADDRESS", help="Let others in, by this address of the machine's (0.0.0.0: by all of "
-                                                  "them). Everybody is asked for a token then.")
-@click.option("--token", help="The token, with --listen. Default: the last one, at first one that is made up.")
+              help="The 2017.11.29 calls: working (historic) or refused (2026). Default: as before, or historic.")
+@click.option("--in-memory/--on-disk", default=None, help="Keep state in memory only. Default: on disk.")
+@click.option("--listen", metavar="ADDRESS", help="Accept remote connections on this address (0.0.0.0: all "
+                                                  "interfaces). Every request then needs a token.")
+@click.option("--token", help="The token, with --listen. Default: the last one, or a random one.")
 def up(port: int | None, network: str | None, seed: int | None, legacy_api: str | None,
        in_memory: bool | None, listen: str | None, token: str | None) -> None:
-    """Start the local cloud in the background, if none runs. It comes back with all that was in it."""
+    """Start the local cloud in the background, unless it runs. Its tables are as you left them."""
     cloud, started = process.up(port or 0, network, seed, legacy_api, in_memory, listen, token)
     click.echo(f"The local cloud {'is up' if started else 'was up already'}: {cloud.url}, {cloud.network} network"
                + (", in memory only: nothing is kept." if cloud.in_memory else "."))
@@ -74,14 +74,14 @@ def up(port: int | None, network: str | None, seed: int | None, legacy_api: str 
 
 @click.command()
 def down() -> None:
-    """Stop the local cloud. What is in it is kept; gtlab reset empties it."""
+    """Stop the local cloud and keep its tables; gtlab reset deletes them."""
     click.echo("The local cloud is stopped." if process.down() else "No local cloud was running.")
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
-    """Show whether the local cloud runs, and what is in it. Exits with 1 if it does not run."""
+    """Show whether the local cloud runs and which tables it has. Exits with 1 if it does not run."""
     cloud = process.find()
     if cloud is None:
         click.echo(json.dumps({"running": False}) if as_json else "No local cloud is running. Start one: gtlab up")
@@ -109,9 +109,9 @@ def status(as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def reset(yes: bool) -> None:
-    """Empty the local cloud: every table of every Region, and all that is broken is mended."""
+    """Delete every table of every Region, and repair everything that is broken."""
     if not yes:
         click.confirm("This deletes every table and item of the local cloud. Go on?", abort=True)
     aside = process.reset()
@@ -128,11 +128,11 @@ def reset(yes: bool) -> None:
 @click.command()
 @click.option("--shell", type=click.Choice(list(SHELLS)), default="posix", show_default=True)
 def env(shell: str) -> None:
-    """Print the settings that make any aws command or SDK talk to the local cloud: eval "$(gtlab env)"."""
+    """Print the settings that make any aws command or SDK use the local cloud: eval "$(gtlab env)"."""
     from gtlab.lab import chosen
 
     cloud = running()
-    proxied_never = [*os.environ.get("NO_PROXY", "").split(","), urlsplit(cloud.url).hostname]
+    proxied_never = [*os.environ.get("NO_PROXY", "").split(","), urlsplit(cloud.url).hostname or ""]
     direct = ",".join(dict.fromkeys(filter(None, proxied_never)))
     values = {"AWS_ENDPOINT_URL": cloud.url, "AWS_DEFAULT_REGION": chosen().home, "NO_PROXY": direct, **_ENV}
     if cloud.token:

@@ -10,20 +10,21 @@ from gtlab.cli import extra
 
 
 @click.command()
-@click.option("--source", required=True, metavar="REGION", help="Where probe items are put.")
-@click.option("--targets", required=True, metavar="REGION,REGION", help="Where they are looked for.")
-@click.option("--samples", type=click.IntRange(1, 999_999), default=100, show_default=True, help="How many items.")
-@click.option("--rate", type=float, default=10.0, show_default=True, help="Items a second.")
-@click.option("--every-ms", type=float, metavar="MS", help="Between two polls of a target. Default: 3 for each target.")
+@click.option("--source", required=True, metavar="REGION", help="Write the probe items here.")
+@click.option("--targets", required=True, metavar="REGION,REGION", help="Read them here.")
+@click.option("--samples", type=click.IntRange(1, 999_999), default=100, show_default=True, help="Number of items.")
+@click.option("--rate", type=float, default=10.0, show_default=True, help="Items per second.")
+@click.option("--every-ms", type=float, metavar="MS",
+              help="Time between two polls of a target. Default: 3 for each target.")
 @click.option("--table", metavar="NAME", help="A global table. Default, on the local cloud: the course's, Music.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="Write it: .csv or .parquet, every probe; .html, a report with charts.")
+              help="Write every probe (.csv or .parquet), or a report with charts (.html).")
 @click.option("--backend", type=click.Choice(["local", "aws"]), default="local", show_default=True,
               help="aws: AWS itself, at your cost, after asking.")
 @click.option("--endpoint", "endpoints", multiple=True, metavar="REGION=URL",
-              help="Another engine that speaks DynamoDB; once for each Region.")
-@click.option("--profile", help="Which of your AWS profiles, with --backend aws.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+              help="Another DynamoDB-compatible engine; once per Region.")
+@click.option("--profile", help="The AWS profile to use, with --backend aws.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def measure(source: str, targets: str, samples: int, rate: float, every_ms: float | None, table: str | None,
             out: Path | None, backend: str, endpoints: tuple[str, ...], profile: str | None, yes: bool) -> None:
     """Measure the replication lag from one Region to others. Ctrl-C keeps what was measured."""

@@ -42,7 +42,6 @@ def run(source: str, targets: str, samples: int, *, rate: float = 10.0, every_ms
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    how = {"rate": rate, "every_ms": every_ms}
     check_out(out)
     lab = open_lab(source, targets, backend, endpoints, profile)
     if not table and lab.backend != "local":
@@ -50,11 +49,13 @@ def run(source: str, targets: str, samples: int, *, rate: float = 10.0, every_ms
     try:
         if not table:
             stages.ensure_global_table(lab)
-        planned = planning.plan(lab, table or stages.TABLE, lab.home, lab.replicas, samples, **how)
+        planned = planning.plan(lab, table or stages.TABLE, lab.home, lab.replicas, samples, rate=rate,
+                                every_ms=every_ms)
         say(planning.words(planned) if lab.backend == "aws" else planning.words(planned).partition("\n")[0])
         if lab.backend == "aws" and not yes and not ask("This is AWS itself, at your cost. Go on?"):
             return False
-        lags = replication_lag(lab, table or stages.TABLE, lab.home, lab.replicas, samples, **how)
+        lags = replication_lag(lab, table or stages.TABLE, lab.home, lab.replicas, samples, rate=rate,
+                               every_ms=every_ms)
     except TimeoutError as error:
         raise RuntimeError(str(error)) from None
     except (ClientError, BotoCoreError) as error:

@@ -1,4 +1,4 @@
-"""`gtlab world` and `gtlab events`: break the simulated world, mend it, and follow what happens in it."""
+"""`gtlab world` and `gtlab events`: break the simulated world, repair it, and follow what happens in it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from gtlab.cli.cloud import running
 from gtlab.contract import OUTAGES
 from gtlab.localcloud import process
 
-_AGAIN_S = 0.5  # between two looks at whether the local cloud is there again
+_AGAIN_S = 0.5  # between two checks whether the local cloud runs again
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def world(context: click.Context, as_json: bool) -> None:
-    """Break the simulated world and mend it. Alone: show what is broken."""
+    """Break the simulated world and repair it. Without a command: show what is broken."""
     if context.invoked_subcommand is None:
         _show_world(as_json)
 
@@ -49,7 +49,7 @@ def _show_world(as_json: bool = False) -> None:
         click.echo("A pause is an experiment's (the VALUE), of AWS's fault injection service: stop it there.")
 
 
-_off = click.option("--off", is_flag=True, help="Mend it.")
+_off = click.option("--off", is_flag=True, help="Repair it.")
 
 
 def _turn(knob: str, place: tuple[str, ...], value: object, off: bool) -> None:
@@ -72,7 +72,7 @@ def _needed(value: object, name: str, off: bool) -> object:
 @click.argument("b", metavar="REGION")
 @_off
 def partition(a: str, b: str, off: bool) -> None:
-    """Nothing passes between two Regions."""
+    """Cut the link between two Regions."""
     _turn("partition", (a, b), None, off)
 
 
@@ -80,7 +80,7 @@ def partition(a: str, b: str, off: bool) -> None:
 @click.argument("region")
 @_off
 def isolate(region: str, off: bool) -> None:
-    """Nothing passes between a Region and any other; callers reach it."""
+    """Cut a Region off from all others. Callers still reach it."""
     _turn("isolate", (region,), None, off)
 
 
@@ -89,7 +89,7 @@ def isolate(region: str, off: bool) -> None:
 @click.option("--how", type=click.Choice(OUTAGES), default="timeout", show_default=True)
 @_off
 def outage(region: str, how: str, off: bool) -> None:
-    """A Region is down: its endpoint fails, and nothing passes to or from it."""
+    """Take a Region down: its endpoint fails, and it exchanges nothing with other Regions."""
     _turn("outage", (region,), how, off)
 
 
@@ -99,7 +99,7 @@ def outage(region: str, how: str, off: bool) -> None:
 @click.argument("added_ms", metavar="MS", type=float, required=False)
 @_off
 def slow(a: str, b: str, added_ms: float | None, off: bool) -> None:
-    """A round trip between two Regions takes MS milliseconds longer."""
+    """Add MS milliseconds to the round trip between two Regions."""
     _turn("slow", (a, b), _needed(added_ms, "MS", off), off)
 
 
@@ -107,7 +107,7 @@ def slow(a: str, b: str, added_ms: float | None, off: bool) -> None:
 @click.argument("arguments", metavar="[SECONDS] [SOURCE TARGET]", nargs=-1)
 @_off
 def lag(arguments: tuple[str, ...], off: bool) -> None:
-    """Replication takes SECONDS, everywhere or from SOURCE to TARGET."""
+    """Set the replication lag to SECONDS, everywhere or from SOURCE to TARGET."""
     place = arguments[len(arguments) % 2:]
     if len(place) not in (0, 2) or not (off or len(arguments) % 2):
         raise click.UsageError("Give SECONDS, or SECONDS SOURCE TARGET; with --off nothing, or SOURCE TARGET.")
@@ -118,20 +118,20 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise click.UsageError(f"{text!r} is no number.") from None
+        raise click.UsageError(f"{text!r} is not a number.") from None
 
 
 @world.command()
 @click.argument("table")
 @click.option("--region", help="Default: the home Region that was chosen last.")
-@click.option("--read-units", type=float, help="A second, in place of the table's own.")
-@click.option("--write-units", type=float, help="A second, in place of the table's own.")
-@click.option("--burst-s", type=float, help="Seconds of unused capacity that are kept. Default: 300.")
-@click.option("--account", help="A 12-digit account. Default: that of every access key which is no number.")
+@click.option("--read-units", type=float, help="Per second. Default: the table's own.")
+@click.option("--write-units", type=float, help="Per second. Default: the table's own.")
+@click.option("--burst-s", type=float, help="Seconds of unused capacity that can be used later. Default: 300.")
+@click.option("--account", help="A 12-digit account. Default: the account of all access keys that are not 12 digits.")
 @_off
 def throttle(table: str, region: str | None, read_units: float | None, write_units: float | None,
              burst_s: float | None, account: str | None, off: bool) -> None:
-    """Hold a table to its capacity and its burst credit."""
+    """Throttle a table beyond its capacity and its burst credit."""
     from gtlab.lab import chosen
     from gtlab.lab.knobs import checked_table
 
@@ -145,23 +145,23 @@ def throttle(table: str, region: str | None, read_units: float | None, write_uni
 @click.argument("region", required=False)
 @_off
 def caller(region: str | None, off: bool) -> None:
-    """Every caller is in this Region."""
+    """Place every caller in this Region."""
     _turn("caller", (), _needed(region, "REGION", off), off)
 
 
 @world.command("reset")
 def world_reset() -> None:
-    """Put everything right."""
+    """Repair everything."""
     process.control(running().port, "world", "DELETE")
     click.echo("Nothing is broken.")
 
 
 @click.command()
-@click.option("--follow", is_flag=True, help="Go on with what happens, until Ctrl-C.")
+@click.option("--follow", is_flag=True, help="Keep printing new events until Ctrl-C.")
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Only events with a higher number.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def events(follow: bool, after: int, as_json: bool) -> None:
-    """Show what happened: writes, deliveries, conflicts, what was broken."""
+    """Show what happened: writes, deliveries, conflicts, faults."""
     from gtlab.lab.events import in_words
 
     try:
@@ -186,11 +186,11 @@ def _happened(after: int, follow: bool) -> Iterator[dict]:
             yield event
         before, cloud = cloud, _come_back()
         if cloud.instance != before.instance:
-            after = 0  # its journal begins anew
+            after = 0  # a new instance numbers its events from 1
 
 
 def _come_back() -> process.Running:
-    """The local cloud, as soon as it runs again."""
+    """Wait until the local cloud runs again."""
     told = False
     while True:
         time.sleep(_AGAIN_S)

@@ -1,4 +1,4 @@
-"""The tour: run notebooks headless, one after another, and tell which of them failed.
+"""The tour: run notebooks headless, one after another, and report which ones failed.
 
 papermill runs the cells; it is imported inside functions only, because it takes over a second.
 A notebook fails when a cell raises, and also when an error was swallowed by a widget's Output,
@@ -267,10 +267,10 @@ def _execute(
 
     # A kernel is told ports that were free a second ago; where another program has one by then it ends before any cell
     # is run (github.com/jupyter/jupyter_client/issues/154).
-    start_anew = tenacity.retry(stop=tenacity.stop_after_attempt(STARTS), reraise=True,
+    start_again = tenacity.retry(stop=tenacity.stop_after_attempt(STARTS), reraise=True,
                                 retry=tenacity.retry_if_exception_message(match="Kernel died before replying"))
     try:
-        notebook = start_anew(papermill.execute_notebook)(
+        notebook = start_again(papermill.execute_notebook)(
             str(path.resolve()),
             str(target.resolve()),
             parameters=params,
@@ -332,7 +332,8 @@ def _patient_client() -> type:
     from traitlets import Type
 
     class LookingAgain(AsyncZMQSocketChannel):
-        async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
+        async def get_msg(  # type: ignore[override]  # the base class's is a coroutine, too, whatever its annotation says
+                self, timeout: float | None = None) -> dict[str, Any]:
             deadline = None if timeout is None else time.monotonic() + timeout
             while True:
                 left = LOOK_AGAIN_S if deadline is None else max(0.0, deadline - time.monotonic())
@@ -410,7 +411,7 @@ def _first_line(error: object) -> str:
     return (str(error).strip().splitlines() or [""])[0]
 
 
-# --- telling ---
+# --- reporting ---
 
 
 def table(results: Sequence[Result]) -> str:
@@ -455,7 +456,7 @@ class _Progress:
 
     def done(self, result: Result) -> None:
         self.bar.update()
-        # A failure is told at once and in full, above the bar; the table at the end has no room for it.
+        # A failure is reported at once and in full, above the bar; the table at the end has no room for it.
         if self.lines or (self.shown and not result.ok):
             outcome = "ok" if result.ok else f"FAILED: {result.error}"
             self.bar.write(f"{result.notebook.stem}  {result.seconds:.1f} s  {outcome}", file=sys.stderr)
