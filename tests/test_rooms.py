@@ -21,7 +21,7 @@ SHARED = ("gtlab.contract", "gtlab.regions", "gtlab.judging")
 ABOVE = [("contract", "regions", "judging", "failover"), ("lab",), ("measure", "charts"), ("widgets",), ("course",),
          ("cli",)]
 BELOW = [("model",), ("world", "engine"), ("replication",), ("observe",), ("tables",), ("globaltables",), ("faults",),
-         ("cloud",), ("disk",), ("server", "proof")]
+         ("changes", "control_plane"), ("cloud",), ("disk",), ("server", "proof")]
 # Modules that are no room: they say how to start a room's program, or give names for notebooks (only when asked).
 DOORS = ("gtlab", "gtlab.__main__", "gtlab.localcloud", "gtlab.localcloud.__main__")
 

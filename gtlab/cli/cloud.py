@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 
 from gtlab.cli.shells import SHELLS, settings
-from gtlab.contract import FACES, NETWORKS, STATE_FILE
+from gtlab.contract import FACES, LOG_FILE, NETWORKS, STATE_FILE
 from gtlab.localcloud import process
 
 # What `gtlab env` sets. The credentials are placeholders: the local cloud verifies no signatures.
@@ -21,6 +22,14 @@ _ENV = {
 # What would send the `aws` command elsewhere, or make it fail.
 _UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_DYNAMODB",
           "AWS_ENDPOINT_URL_DYNAMODB_STREAMS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+
+
+def internal_errors_in_words(errors: dict, log: Path) -> str:
+    """``internal_errors`` of the status, in a sentence or two."""
+    newest = errors["newest"][-1]
+    kept = f" Acknowledged writes that are retried at the next start: {errors['kept']}." if errors["kept"] else ""
+    return (f"Internal errors of gtlab: {errors['count']}. The newest: {newest['what']} ({newest['error']}).{kept} "
+            f"Please report them with the log, {log}.")
 
 
 def running() -> process.Running:
@@ -98,6 +107,8 @@ def status(as_json: bool) -> None:
                + (", as they worked." if found["legacy_api"] == "historic" else ", refused as AWS refuses them today."))
     click.echo(f"State folder: {cloud.folder}, " + ("but all of it is in memory only."
                                                     if found["in_memory"] else f"kept in {STATE_FILE}."))
+    if found["internal_errors"]["count"]:
+        click.echo(internal_errors_in_words(found["internal_errors"], cloud.folder / LOG_FILE))
     if found["deliveries_waiting"]:
         click.echo(f"On their way between Regions: {found['deliveries_waiting']}")
     for each in broken_in_words(cloud):

@@ -182,13 +182,23 @@ class Replication:
         if self.unsaved.sent.pop(delivery.n, None) is None:
             self.unsaved.done.add(delivery.n)
 
-    def accept(self, delivery: Delivery) -> bool:
-        """Whether a delivery is to be applied: it is newer than what its target has. If so, it is recorded."""
+    def put_back(self, delivery: Delivery, due: float) -> None:
+        """A delivery that was handed out could not be applied: it is on its way again, until ``due``."""
+        again = self.unsaved.sent[delivery.n] = delivery._replace(due=due)
+        self.unsaved.done.discard(delivery.n)
+        heapq.heappush(self._queue, (due, again.n, again))
+
+    def is_newer(self, delivery: Delivery) -> bool:
+        """Whether a delivery is to be applied: it is newer than what its target has."""
         copy = self._copies.get((delivery.group, delivery.target))
         if copy is None:
             return False
         stored = copy.versions.get(delivery.key)
-        if stored is not None and stored >= delivery.version:
+        return stored is None or stored < delivery.version
+
+    def accept(self, delivery: Delivery) -> bool:
+        """Record a delivery's version if it is newer than what its target has; returns whether it is."""
+        if not self.is_newer(delivery):
             return False
         self._store(delivery.group, delivery.target, delivery.key, delivery.version, delivery.item)
         return True

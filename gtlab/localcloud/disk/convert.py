@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from gtlab.localcloud import engine
+from gtlab.localcloud.changes import Unsettled
 from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.disk import format
 from gtlab.localcloud.faults import experiments, fis
@@ -87,13 +88,15 @@ def _event(kept: format.Event) -> schedule.Event:
 
 def unsettled(cloud: Cloud) -> list[format.Unsettled]:
     """The writes that were answered, and of which only the items are kept yet."""
-    return [format.Unsettled(change.table, change.key, change.old, at) for change, at in cloud.unsettled]
+    return [format.Unsettled(write.change.table, write.change.key, write.change.old, write.at, write.by_ttl,
+                             sorted(write.done)) for write in (*cloud.changes.failed, *cloud.changes.unsettled)]
 
 
-def restored_unsettled(kept: list[format.Unsettled]) -> list[tuple[Change, float]]:
+def restored_unsettled(kept: list[format.Unsettled]) -> list[Unsettled]:
     """The same, once the engine has its items."""
-    return [(Change(TableId(*each.table), Key(*each.key), each.old,
-                    engine.item(TableId(*each.table), Key(*each.key))), each.at) for each in kept]
+    return [Unsettled(Change(TableId(*each.table), Key(*each.key), each.old,
+                             engine.item(TableId(*each.table), Key(*each.key))), each.at, each.by_ttl, set(each.done))
+            for each in kept]
 
 
 def version(group: str, region: str, key: Key, known: tuple[Version, bool]) -> format.Version:

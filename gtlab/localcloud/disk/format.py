@@ -303,6 +303,8 @@ class Unsettled(_Part):
     key: tuple[str, str]
     old: dict | None             # the item before the write
     at: float
+    by_ttl: bool = False         # whether TTL deleted the item
+    done: list[str] = []         # what has been done of it, if a step failed: "stream", "replication"
 
 
 class Documents(_Part):

@@ -59,7 +59,7 @@ class Keeper:
         cloud, copies, records = self.cloud, self.cloud.replication.unsaved, self.cloud.streams.unsaved
         mine = cloud.unsaved
         mine.settings |= bool(copies.copies)
-        owes = bool(cloud.unsettled)
+        owes = bool(cloud.changes.unsettled or cloud.changes.failed)
         if not (mine.settings or mine.items or mine.tokens or copies or records.records or records.trimmed):
             return False
         if self._store:
@@ -180,7 +180,7 @@ class Keeper:
         cloud.replication.restore(
             kept.copies, map(convert.restored_version, format.versions(store.rows("versions"))),
             map(convert.restored_delivery, format.deliveries(store.rows("deliveries"))))
-        cloud.unsettled = convert.restored_unsettled(kept.unsettled)
+        cloud.changes.failed = convert.restored_unsettled(kept.unsettled)
         self._owes = bodies.pop(_UNSETTLED, None) is not None
         self._written = bodies
         self._incarnations = {table: engine.incarnation(table) for table in engine.tables()}

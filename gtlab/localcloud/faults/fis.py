@@ -52,6 +52,10 @@ class Fis:
         """Carry out all that is due; returns whether there was anything."""
         return self._runner.tick(now)
 
+    def abandon(self, now: float) -> None:
+        """End the experiments whose next step is due and cannot be carried out."""
+        self._runner.abandon(now)
+
     def stop_all(self, now: float) -> bool:
         """End every experiment at once; returns whether there was any."""
         return self._runner.stop_all(now)

@@ -53,6 +53,19 @@ class Runner:
             happened = True
         return happened
 
+    def abandon(self, now: float) -> None:
+        """End the experiments whose next step is due and cannot be carried out, so that they hold nothing up."""
+        for experiment in list(self._active.values()):
+            due = experiment.next_due()
+            if due is None or due > now:
+                continue
+            experiment.status, experiment.ended, experiment.due = "failed", now, None
+            experiment.reason = "An internal error in gtlab's local cloud: see gtlab status."
+            for action in experiment.actions.values():
+                if action.status in ("running", "stopping", "pending"):
+                    action.status, action.reason, action.due = "failed", experiment.reason, None
+            del self._active[experiment.id]
+
     def stop(self, experiment: Experiment, now: float) -> None:
         """Begin to stop an active experiment. Does nothing if it is stopping already."""
         if experiment.status == "stopping":

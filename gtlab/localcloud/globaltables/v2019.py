@@ -12,7 +12,7 @@ The service creates and deletes the replicas' tables itself, some time after Upd
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gtlab.localcloud.globaltables.lifecycle import Lifecycle
 from gtlab.localcloud.globaltables.membership import CURRENT, Group, Groups
@@ -31,6 +31,7 @@ from gtlab.localcloud.globaltables.schedule import (
 from gtlab.localcloud.globaltables.shared_settings import SharedSettings
 from gtlab.localcloud.globaltables.update_table import Checks
 from gtlab.localcloud.model import TableId
+from gtlab.localcloud.observe.internal_errors import RETRY_S, InternalErrors
 from gtlab.localcloud.tables.autoscaling import AutoScaling
 from gtlab.localcloud.tables.tables import Tables
 from gtlab.localcloud.world import World
@@ -45,8 +46,8 @@ class Saved:
 class Current:
     """The groups of the current version."""
 
-    def __init__(self, world: World, tables: Tables, groups: Groups, scaling: AutoScaling):
-        self._tables = tables
+    def __init__(self, world: World, tables: Tables, groups: Groups, scaling: AutoScaling, errors: InternalErrors):
+        self._tables, self._errors = tables, errors
         self._schedule = Schedule()
         self.replicas = Replicas(groups)
         self.check = Checks(tables, groups, self.replicas, scaling)
@@ -67,10 +68,12 @@ class Current:
         return self._schedule.next_due()
 
     def tick(self, now: float) -> bool:
-        """Carry out all events that are due; returns whether there were any."""
+        """Carry out all events that are due; returns whether there were any. An event that fails twice is tried again
+        after RETRY_S."""
         happened = False
         while event := self._schedule.take(now):
-            self.handlers[event.name](event, now)
+            if not self._errors.attempt(_about, self.handlers[event.name], event, now):
+                self._schedule.add(replace(event, due=now + RETRY_S))
             happened = True
         return happened
 
@@ -127,3 +130,7 @@ class Current:
     def deleted(self, table: TableId, group: Group, now: float, gone: float) -> None:
         """DeleteTable: the table leaves its group too. ``gone``: when the table is gone, epoch seconds."""
         self._lifecycle.deleted(table, group, now, gone)
+
+
+def _about(event: Event, now: float) -> str:
+    return f"The event {event.name} of {event.group} in {event.region}"

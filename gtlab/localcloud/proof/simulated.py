@@ -257,7 +257,7 @@ class Simulated:
             source = left.with_name(left.name + ending)
             if source.exists():
                 shutil.copyfile(source, self._path.with_name(self._path.name + ending))
-        unsettled = bool(self.cloud.unsettled)
+        unsettled = bool(self.cloud.changes.unsettled)
         if image is None:
             self.cloud.settle()
             image = self.image()

@@ -1,4 +1,4 @@
-"""The HTTP face of the local cloud: the DynamoDB API at ``/``, the lab's own API below ``/_gtlab``.
+"""The local cloud's HTTP: the DynamoDB API at ``/``, the lab's own API below ``/_gtlab``.
 
 A request is held for half its caller's round trip before the operation and half after it, so that the
 operation happens when it would.
@@ -21,14 +21,18 @@ from starlette.requests import ClientDisconnect
 
 from gtlab.localcloud.disk.keeper import Keeper
 from gtlab.localcloud.model import Refusal
-from gtlab.localcloud.server import control, requests
+from gtlab.localcloud.server import requests
 from gtlab.localcloud.server.access import Guard, headers_of
 from gtlab.localcloud.server.connections import Connection
-from gtlab.localcloud.server.endpoints import TIMEOUT, Endpoints
+from gtlab.localcloud.server.control import ControlApi, Process
+from gtlab.localcloud.server.endpoints import REFUSED, TIMEOUT, Endpoints
+from gtlab.localcloud.server.exchange import Exchange, Receive, Send, raw_path
 
 log = logging.getLogger(__name__)
 _NOT_SAVED = Refusal("ServiceUnavailable", "gtlab's local cloud cannot write its state to disk. Make room, or start it "
                      "with: gtlab up --in-memory", 503)
+_INTERNAL = Refusal("InternalServerError", "Internal server error: a defect of gtlab's local cloud. gtlab status shows "
+                    "it, and its log has the details.", 500)
 MOST_AT_ONCE = 50  # deliveries that are carried out before callers get their turn again: some milliseconds' work
 SWEEP_CALLS = 16   # between two looks for garbage among what is new: half a millisecond's work
 OLDER_SWEEPS, ALL_SWEEPS = 512, 512 * 64  # of them, each so-manyth looks at what is older, too, or at all there is
@@ -36,6 +40,9 @@ TIDY_S = 1.0       # from a change to its place among the others on disk: an ite
 _METHODS = ("POST", "GET", "PATCH", "DELETE")  # what AWS's services are called by
 _JSON_TYPES = ("application/x-amz-json-1.0", "application/x-amz-json-1.1", "application/json")
 _DYNAMODB = ("dynamodb", "dynamodbstreams")
+
+
+Client = Connection | Exchange  # whoever waits for an answer
 
 
 class _Gone(Exception):
@@ -57,18 +64,30 @@ class _Answer(NamedTuple):
 
 
 class App:
-    """An ASGI application around one cloud and its keeper, for connections of :mod:`door`."""
+    """An ASGI application around one cloud and its keeper.
 
-    def __init__(self, keeper: Keeper, instance: str, stop: Callable[[], None], guard: Guard, endpoints: Endpoints):
+    It runs under any ASGI server. Under uvicorn with :class:`gtlab.localcloud.server.connections.Connection` it can
+    also drop connections, has a port for each Region, and answers faster.
+    """
+
+    def __init__(self, keeper: Keeper, instance: str, stop: Callable[[], None], guard: Guard,
+                 endpoints: Endpoints | None = None):
+        """Without ``endpoints``, all Regions are at the server's one port."""
         self._keeper, self._guard, self._endpoints = keeper, guard, endpoints
-        self._control = control.control(keeper, instance, stop, self.turned, endpoints.ports)
+        process = Process(instance, endpoints.ports if endpoints else {}, stop)
+        self._control = ControlApi(keeper, process, self.turned).application()
         self._timer: asyncio.TimerHandle | None = None
         self._waking = False
         self._carried, self._swept = 0, 0
         self._tidying: asyncio.TimerHandle | None = None
 
-    async def __call__(self, scope, receive, send) -> None:
-        connection = scope["extensions"]["gtlab"]
+    async def __call__(self, scope: dict, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._run(receive, send)
+            return
+        if scope["type"] != "http":
+            raise ValueError(f"gtlab's local cloud has HTTP only, and no {scope['type']}")
+        connection = scope.get("extensions", {}).get("gtlab") or Exchange(send)
         try:
             headers = headers_of(scope["headers"])
             self._guard.check(headers)
@@ -84,12 +103,31 @@ class App:
             await _send(connection, _refused(refusal))
         except (_Gone, ClientDisconnect):
             return
-        except asyncio.CancelledError:  # the cloud ends
+        except asyncio.CancelledError:  # the cloud stops
+            if isinstance(connection, Exchange):
+                raise
             connection.abort()
+        except Exception as error:
+            await _send(connection, self._internal_error(f"{scope['method']} {scope['path']}", error))
 
-    async def _aws(self, scope, headers: dict[str, str], connection: Connection, receive) -> _Answer | _Down:
+    async def _run(self, receive: Receive, send: Send) -> None:
+        """ASGI's lifespan: what the process of :mod:`main` does by itself."""
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self.turned()
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                if self._endpoints:
+                    self._endpoints.close()
+                self._keeper.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _aws(self, scope: dict, headers: dict[str, str], connection: Client,
+                   receive: Receive) -> _Answer | _Down:
         """The answer to a call of an AWS service. Nothing of it is kept while a Region that is down lets it wait."""
-        method, target = scope["method"], scope["raw_path"].decode("ascii")
+        method, target = scope["method"], raw_path(scope)
         if target == "/" and method in ("GET", "HEAD") and "authorization" not in headers:
             return self._down(connection.region) or _health(connection.region)
         targeted = "x-amz-target" in headers
@@ -134,27 +172,35 @@ class App:
             answer = _Answer(200, self._keeper.cloud.answer(call, time.time()))
         except Refusal as refusal:
             answer = _refused(refusal)
-        except Exception:
-            log.exception("%s failed", call.operation)
-            answer = _refused(Refusal("ValidationException",
-                                      f"gtlab's local cloud cannot carry out this {call.operation}."))
+        except Exception as error:
+            answer = self._internal_error(call.operation, error)
         finally:
             self._carried += 1
             if call.service in _DYNAMODB:
                 self._wake_soon()
             else:
                 self.turned()
-        return answer if self._saved() else _refused(_NOT_SAVED)
+        unsaved = self._save()
+        return answer if unsaved is None else _refused(unsaved)
 
-    def _saved(self) -> bool:
-        """Whether all that has happened is on disk: nobody is told of what the end of this process would undo."""
+    def _internal_error(self, what: str, error: Exception) -> _Answer:
+        """Our own defect: logged, counted in ``gtlab status``, and never passed off as the client's mistake."""
+        self._keeper.cloud.errors.report(what, error)
+        return _refused(_INTERNAL)
+
+    def _save(self) -> Refusal | None:
+        """Write what has happened to disk; the refusal to answer with if that fails. No client is told of something
+        that the end of this process would undo."""
         try:
             if self._keeper.save():
                 self._tidy_soon()
-            return True
+            return None
         except sqlite3.Error:
             log.exception("the state cannot be written")
-            return False
+            return _NOT_SAVED
+        except Exception as error:
+            self._keeper.cloud.errors.report("Writing the state to disk", error)
+            return _INTERNAL
 
     def _tidy_soon(self) -> None:
         if self._tidying is None:
@@ -167,10 +213,13 @@ class App:
             self._keeper.tidy(wait=False)
         except sqlite3.Error:
             log.exception("the state cannot be tidied")
+        except Exception as error:
+            self._keeper.cloud.errors.report("Folding the state's log", error)
 
     def turned(self) -> None:
         """The world may have changed: its endpoints follow."""
-        self._endpoints.follow(self._keeper.cloud.world)
+        if self._endpoints:
+            self._endpoints.follow(self._keeper.cloud.world)
         self.wake()
 
     def _wake_soon(self) -> None:
@@ -183,7 +232,7 @@ class App:
     def _look(self) -> None:
         self._waking = False
         cloud = self._keeper.cloud
-        if cloud.unsettled or cloud.next_due() <= time.time():
+        if cloud.changes.unsettled or cloud.next_due() <= time.time():
             self._tick()
         else:
             self.wake()
@@ -213,9 +262,9 @@ class App:
             self._timer = None
         try:
             self._keeper.cloud.tick(time.time())
-        except Exception:
-            log.exception("a tick failed")
-        self._saved()  # now: the next answer, which may tell of it, would have to wait
+        except Exception as error:
+            self._keeper.cloud.errors.report("What is due", error)
+        self._save()  # now: the next answer, which may tell of it, would have to wait
         self.turned()
 
 
@@ -241,8 +290,8 @@ def _health(region: str | None) -> _Answer:
     return _Answer(200, f"healthy: gtlab local cloud{', ' + region if region else ''}\n".encode(), b"text/plain")
 
 
-async def _fail(down: _Down, connection: Connection, receive) -> _Answer:
-    if down.outage == "error":
+async def _fail(down: _Down, connection: Client, receive: Receive) -> _Answer:
+    if down.outage == "error" or (down.outage == REFUSED and not connection.drops):
         return _refused(Refusal("ServiceUnavailable", "The service is currently unavailable: the local cloud simulates "
                                 f"an outage of {down.region}.", 503))
     if down.outage == TIMEOUT:
@@ -253,7 +302,7 @@ async def _fail(down: _Down, connection: Connection, receive) -> _Answer:
     raise _Gone
 
 
-async def _read(connection: Connection, receive) -> bytes:
+async def _read(connection: Client, receive: Receive) -> bytes:
     body = connection.whole_body()
     if body is not None:
         return body
@@ -262,8 +311,8 @@ async def _read(connection: Connection, receive) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":  # a part of a request is no request
             raise _Gone
-        parts.append(message["body"])
-        more = message["more_body"]
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
     return b"".join(parts)
 
 
@@ -272,7 +321,7 @@ def _refused(refusal: Refusal) -> _Answer:
     return _Answer(refusal.status, json.dumps(refusal.body()).encode(), headers=asks)
 
 
-async def _send(connection: Connection, answer: _Answer) -> None:
+async def _send(connection: Client, answer: _Answer) -> None:
     lines = (b"content-type: %b\r\ncontent-length: %d\r\nx-amz-crc32: %d\r\nx-amzn-requestid: %052X\r\n" % (
         answer.type, len(answer.body), zlib.crc32(answer.body), random.getrandbits(208)))
     for header in answer.headers:

@@ -47,6 +47,8 @@ class Connection(HttpToolsProtocol):
     """``region``: the Region whose own port it came in by; None at the port of all. The application finds this object
     as ``scope["extensions"]["gtlab"]``."""
 
+    drops = True  # it can end without an answer
+
     def __init__(self, *args, limits: Limits, region: str | None = None, **options):
         super().__init__(*args, **options)
         self.region, self.held_for = region, None

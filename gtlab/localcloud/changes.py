@@ -1,0 +1,245 @@
+"""What follows a change of an item: its stream record, its version, its deliveries to the other replicas, the journal.
+
+A client has its answer by then, so nothing here may be lost. A step that fails is retried once; if it fails again it is
+kept, reported by ``gtlab status``, and what comes after it goes on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from gtlab.localcloud import engine
+from gtlab.localcloud.globaltables.membership import LEGACY, Group, Groups
+from gtlab.localcloud.globaltables.replicas import Replicas
+from gtlab.localcloud.globaltables.v2017_items import Mark, Marks, marked, replicated
+from gtlab.localcloud.model import Change, Key, TableId
+from gtlab.localcloud.observe.internal_errors import RETRY_S, InternalErrors
+from gtlab.localcloud.observe.journal import Journal
+from gtlab.localcloud.observe.metrics import Metrics
+from gtlab.localcloud.replication import Delivery, Replication, Version
+from gtlab.localcloud.tables.capacity import Capacity, write_units
+from gtlab.localcloud.tables.streams import Streams
+from gtlab.localcloud.tables.tables import Tables
+from gtlab.localcloud.world import World
+
+STREAM, REPLICATION = "stream", "replication"  # steps that a restart must not repeat; their names are on disk
+_TTL_IDENTITY = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
+
+
+@dataclass
+class Unsaved:
+    """What changed since it was last cleared, beside what replication and streams report of themselves."""
+
+    items: set[tuple[TableId, Key]] = field(default_factory=set)
+    tokens: set[tuple[str, str, str]] = field(default_factory=set)  # account, Region, ClientRequestToken
+    settings: bool = False                                          # anything else may have changed
+
+    def clear(self) -> None:
+        self.items.clear()
+        self.tokens.clear()
+        self.settings = False
+
+
+@dataclass
+class Unsettled:
+    """A write that was answered, and what of it is done. ``at`` is when it took effect, epoch seconds."""
+
+    change: Change
+    at: float
+    by_ttl: bool = False
+    done: set[str] = field(default_factory=set)  # of STREAM and REPLICATION
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """The parts of the cloud that a change passes through."""
+
+    world: World
+    tables: Tables
+    streams: Streams
+    groups: Groups
+    replicas: Replicas
+    replication: Replication
+    capacity: Capacity
+    metrics: Metrics
+    journal: Journal
+    errors: InternalErrors
+
+
+class Changes:
+    """``unsettled``: writes whose consequences are still to be carried out; ``failed``: those of which a step failed
+    twice. Both are kept on disk. ``failed`` is tried again when the cloud starts."""
+
+    def __init__(self, rooms: Rooms):
+        self._rooms = rooms
+        self.unsaved = Unsaved()
+        self.unsettled: deque[Unsettled] = deque()
+        self.failed: list[Unsettled] = []
+        self.marks = Marks()
+
+    # Writes
+
+    def add(self, change: Change, now: float) -> None:
+        """A client's write took effect; :meth:`settle` carries out what follows from it."""
+        self.unsaved.items.add((change.table, change.key))
+        self.unsettled.append(Unsettled(change, now))
+
+    def settle(self) -> None:
+        """Carry out what follows from the writes. A write leaves the queue when that is done, or has failed twice."""
+        while self.unsettled:
+            write = self.unsettled[0]
+            if not self._rooms.errors.attempt(_about_write, self._settle, write):
+                self.failed.append(write)
+            self.unsettled.popleft()
+
+    def retry_failed(self) -> None:
+        """After a restart: queue the writes of which a step failed, before those that were not settled at all."""
+        self.unsettled.extendleft(reversed(self.failed))
+        self.failed.clear()
+
+    def _settle(self, write: Unsettled) -> None:
+        """Every step, but for those that an earlier attempt has done."""
+        change, now = write.change, write.at
+        key = engine.key_attributes(change.table, change.key)
+        if STREAM not in write.done:
+            self._record(change, now, key, _TTL_IDENTITY if write.by_ttl else None)
+            write.done.add(STREAM)
+        version = None
+        group = self._rooms.groups.of(change.table)
+        if group and REPLICATION in write.done:
+            version = self._rooms.replication.version(group.id, change.table.region, change.key)
+        elif group:
+            version = self._replicate(group, change, now)
+            write.done.add(REPLICATION)
+        self._rooms.journal.write(change.table, key, deleted=change.new is None,
+                                  by="ttl" if write.by_ttl else "customer", version=version, at=now)
+
+    def _replicate(self, group: Group, change: Change, now: float) -> Version:
+        """The write becomes a delivery to each other member."""
+        region = change.table.region
+        version = self._rooms.replication.commit(group.id, region, change.key, change.new, now)
+        if group.version == LEGACY and change.new is not None:
+            self.marks.add(Mark(group.id, region, change.key, version, now + self._rooms.world.legacy_mark_s(region)))
+        return version
+
+    # Deliveries
+
+    def deliver(self, delivery: Delivery, now: float, looked: float) -> None:
+        """A delivery arrives. One that fails twice is put back, and arrives again after RETRY_S."""
+        if not self._rooms.errors.attempt(_about_delivery, self.apply_delivery, delivery, now, looked):
+            self._rooms.replication.put_back(delivery, now + RETRY_S)
+
+    def apply_delivery(self, delivery: Delivery, now: float, looked: float) -> None:
+        """Apply a delivery if it is newer than what its target has. Its version is recorded last, so that an attempt
+        that failed half-way can be repeated."""
+        rooms = self._rooms
+        group = rooms.groups.by_id(delivery.group)
+        assert group is not None  # a group's deliveries go with it
+        table = group.table(delivery.target)
+        key = engine.key_attributes(table, delivery.key)
+        if rooms.capacity.metered([table]):
+            self._charge_delivery(group, table, delivery, now)
+        if not rooms.replication.is_newer(delivery):
+            winner = rooms.replication.version(delivery.group, delivery.target, delivery.key)
+            assert winner is not None  # what is not newer lost to something
+            rooms.journal.discarded(table, key, delivery, winner, now)
+            return
+        old = engine.item(table, delivery.key)
+        for new in replicated(old, delivery) if group.version == LEGACY else [delivery.item]:
+            self._apply(Change(table, delivery.key, old, new), now, key)
+            old = new
+        rooms.replication.accept(delivery)
+        rooms.journal.delivery(table, key, delivery, now, looked)
+        self._publish(group, delivery, now)
+
+    def _publish(self, group: Group, delivery: Delivery, now: float) -> None:
+        """The latency that the service publishes: not of strong groups, and not of a backfill."""
+        written = delivery.version.time_us / 1e6
+        if written >= group.joined.get(delivery.target, 0.0) and not self._rooms.replicas.is_strong(group.id):
+            self._rooms.metrics.replicated(group.table(delivery.source), delivery.target, (now - written) * 1e3, now)
+
+    def _charge_delivery(self, group: Group, table: TableId, delivery: Delivery, now: float) -> None:
+        """A delivery consumes what a write does, even if the stored item is newer. In the legacy version it consumes
+        twice as much for an item that is new or deleted."""
+        old = engine.item(table, delivery.key)
+        twice = group.version == LEGACY and (old is None or delivery.item is None)
+        self._rooms.capacity.charge(table, "write", write_units(old, delivery.item) * (2 if twice else 1), now)
+
+    # What the service writes of its own accord
+
+    def mark_due(self, now: float) -> None:
+        """Carry out the legacy version's second updates that are due."""
+        for mark in self.marks.due(now):
+            self._rooms.errors.attempt(_about_mark, self._mark, mark, now)
+
+    def _mark(self, mark: Mark, now: float) -> None:
+        """The legacy version's second update. It is not a customer's write, so it does not replicate; if another
+        write of the item came first, that write has its own mark."""
+        rooms = self._rooms
+        if rooms.replication.version(mark.group, mark.region, mark.key) == mark.version:
+            table = rooms.groups.by_id(mark.group).table(mark.region)
+            old = engine.item(table, mark.key)
+            if old is not None:
+                change = Change(table, mark.key, old, marked(old, mark.version))
+                self._apply(change, now, engine.key_attributes(table, mark.key))
+                if rooms.capacity.metered([table]):
+                    rooms.capacity.charge(table, "write", write_units(old, change.new), now)
+
+    def mark_all(self, now: float) -> None:
+        """After a restart: mark what the legacy version had still to mark in customers' items."""
+        for group in self._rooms.groups:
+            for table in map(group.table, group.members if group.version == LEGACY else ()):
+                for key, item in engine.items(table):
+                    version = self._rooms.replication.version(group.id, table.region, key)
+                    if version and version.region == table.region and marked(item, version) != item:
+                        self.marks.add(Mark(group.id, table.region, key, version, now))
+
+    def expire(self, table: TableId, key: Key, now: float) -> None:
+        """Delete an item whose TTL has passed, in the Region where it was last written; replication deletes the
+        others. In the legacy version each Region deletes by its own settings, and the delete does not replicate."""
+        rooms = self._rooms
+        group = rooms.groups.of(table)
+        change = Change(table, key, engine.item(table, key), None)
+        if group and group.version == LEGACY:
+            attributes = engine.key_attributes(table, key)
+            self._store(change)
+            self._record(change, now, attributes, _TTL_IDENTITY)
+            rooms.journal.write(table, attributes, deleted=True, by="ttl", version=None, at=now)
+            rooms.replication.lost(group.id, table.region, key)
+            return
+        version = rooms.replication.version(group.id, table.region, key) if group else None
+        if not group or version is None or version.region == table.region or version.region not in group.members:
+            self._store(change)
+            self.unsettled.append(Unsettled(change, now, by_ttl=True))
+            self.settle()
+
+    def _apply(self, change: Change, now: float, key: dict) -> None:
+        """A write of the service's own, of the item with this key as the API writes it; one that changes nothing leaves
+        no trace. The record comes first: a repeated attempt that finds the item changed makes none."""
+        if change.old != change.new:
+            self._record(change, now, key)
+            self._store(change)
+
+    def _store(self, change: Change) -> None:
+        engine.apply(change.table, change.key, change.new)
+        self.unsaved.items.add((change.table, change.key))
+
+    def _record(self, change: Change, now: float, key: dict, identity: dict | None = None) -> None:
+        """Add a record to the table's stream, if it has one."""
+        stream = self._rooms.tables.stream(change.table)
+        if stream:
+            self._rooms.streams.record(stream, key, change.old, change.new, now, identity)
+
+
+def _about_write(write: Unsettled) -> str:
+    table, key = write.change.table, write.change.key
+    return f"What follows a write of {table.name} {'/'.join(key)} in {table.region}"
+
+
+def _about_delivery(delivery: Delivery, now: float, looked: float) -> str:
+    return f"A delivery of {'/'.join(delivery.key)} from {delivery.source} to {delivery.target}"
+
+
+def _about_mark(mark: Mark, now: float) -> str:
+    return f"The second update of {'/'.join(mark.key)} in {mark.region}"

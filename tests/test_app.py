@@ -1,0 +1,272 @@
+"""The local cloud as an ASGI application: called without a socket, as any ASGI server would; and what a defect of its
+own leads to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from support import ON_DEMAND, Pretend
+
+from gtlab.cli.cloud import internal_errors_in_words
+from gtlab.contract import CONTROL_PREFIX
+from gtlab.localcloud.changes import Changes
+from gtlab.localcloud.disk.keeper import Keeper, keep
+from gtlab.localcloud.replication import Replication
+from gtlab.localcloud.server.access import Guard
+from gtlab.localcloud.server.app import App
+
+SIGNED = "AWS4-HMAC-SHA256 Credential=gtlab/20260101/{region}/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
+KEY = {"Artist": {"S": "item_1"}}
+
+
+class Client:
+    """Calls an application with nothing but what ASGI demands of a server."""
+
+    def __init__(self, keeper: Keeper):
+        self.keeper, self.stopped = keeper, False
+        self.app = App(keeper, "instance", self._stop, Guard())
+
+    def _stop(self) -> None:
+        self.stopped = True
+
+    def ask(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, dict]:
+        scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "path": path,
+                 "query_string": b"", "headers": [(name.lower().encode(), value.encode()) for name, value in
+                                                  {"host": "localhost", **headers}.items()]}
+        sent: list[dict] = []
+
+        async def run() -> None:
+            incoming = iter([{"type": "http.request", "body": body}])
+
+            async def receive() -> dict:
+                return next(incoming, {"type": "http.disconnect"})
+
+            async def send(message: dict) -> None:
+                sent.append(message)
+
+            await self.app(scope, receive, send)
+
+        asyncio.run(run())
+        start, *parts = sent
+        assert start["type"] == "http.response.start"
+        return start["status"], json.loads(b"".join(part.get("body", b"") for part in parts))
+
+    def dynamodb(self, operation: str, data: dict, region: str = "us-east-2") -> tuple[int, dict]:
+        return self.ask("POST", "/", {"authorization": SIGNED.format(region=region), "content-type":
+                                      "application/x-amz-json-1.0", "x-amz-target": f"DynamoDB_20120810.{operation}"},
+                        json.dumps(data).encode())
+
+    def control(self, what: str, method: str = "GET", body: dict | None = None) -> tuple[int, dict]:
+        return self.ask(method, f"{CONTROL_PREFIX}/{what}", {"content-type": "application/json"},
+                        b"" if body is None else json.dumps(body).encode())
+
+
+@pytest.fixture
+def client() -> Client:
+    made = Client(keep(None, "instant", seed=1))
+    assert made.dynamodb("CreateTable", ON_DEMAND)[0] == 200
+    return made
+
+
+def test_any_asgi_server_can_run_it(client):
+    assert client.dynamodb("PutItem", {"TableName": "Music", "Item": KEY}) == (200, {})
+    assert client.dynamodb("GetItem", {"TableName": "Music", "Key": KEY}) == (200, {"Item": KEY})
+    status, told = client.control("status")
+    assert status == 200 and told["instance"] == "instance" and [each["name"] for each in told["tables"]] == ["Music"]
+    assert client.control("stop", "POST") == (200, {"stopping": True}) and client.stopped
+    assert client.control("nothing")[0] == 404
+
+
+@pytest.mark.parametrize("how", ["error", "refused"])
+def test_a_region_that_is_down_answers_503_where_connections_cannot_be_refused(client, how):
+    assert client.control("world/outage/us-east-2", "PUT", {"value": how})[0] == 200
+    status, told = client.dynamodb("GetItem", {"TableName": "Music", "Key": KEY})
+    assert status == 503 and "outage of us-east-2" in told["message"]
+    assert client.control("world", "DELETE")[0] == 200
+    assert client.dynamodb("GetItem", {"TableName": "Music", "Key": KEY})[0] == 200
+
+
+def test_it_follows_asgis_lifespan(tmp_path):
+    keeper, sent = keep(tmp_path / "cloud.sqlite3", "instant"), []
+
+    async def run() -> None:
+        incoming = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+
+        async def receive() -> dict:
+            return next(incoming)
+
+        async def send(message: dict) -> None:
+            sent.append(message["type"])
+
+        await App(keeper, "instance", lambda: None, Guard())({"type": "lifespan"}, receive, send)
+
+    asyncio.run(run())
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert [path.name for path in tmp_path.iterdir()] == ["cloud.sqlite3"]  # closed: its logs are folded and gone
+
+
+# Defects of our own
+
+def fail(times: float, real=None):
+    """A function that raises the first so many times, and does what the real one does from then on."""
+    left = [times]
+
+    def function(*arguments, **named):
+        if left[0] > 0:
+            left[0] -= 1
+            raise RuntimeError("a defect")
+        return real(*arguments, **named)
+    return function
+
+
+def test_a_defect_in_a_call_is_an_internal_server_error_and_leaves_no_half_write(client, monkeypatch):
+    batch = {"RequestItems": {"Music": [{"PutRequest": {"Item": {"Artist": {"S": name}}}} for name in "ab"]}}
+    with monkeypatch.context() as patch:
+        patch.setattr("gtlab.localcloud.engine.calls.Change", fail(1))
+        status, told = client.dynamodb("BatchWriteItem", batch)
+    assert status == 500 and told["__type"].endswith("#InternalServerError")
+    assert client.dynamodb("Scan", {"TableName": "Music"})[1]["Count"] == 0
+    errors = client.control("status")[1]["internal_errors"]
+    assert errors["count"] == 1 and errors["newest"][0]["what"] == "BatchWriteItem"
+    assert client.dynamodb("BatchWriteItem", batch)[0] == 200  # as an SDK sends it again
+    assert client.dynamodb("Scan", {"TableName": "Music"})[1]["Count"] == 2
+
+
+def test_gtlab_status_says_so_in_a_sentence(client, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Changes, "_record", fail(2))
+        client.dynamodb("PutItem", {"TableName": "Music", "Item": KEY})
+        errors = client.control("status")[1]["internal_errors"]
+    said = internal_errors_in_words(errors, Path("cloud.log"))
+    assert "Internal errors of gtlab: 2." in said and "item_1" in said and "retried at the next start: 1" in said
+
+
+def test_a_defect_in_the_control_api_is_told_in_json_and_counted(client, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("gtlab.localcloud.cloud.Cloud.turn", fail(1))
+        status, told = client.control("world/outage/us-east-2", "PUT", {"value": "error"})
+    assert status == 500 and "internal error" in told["message"]
+    assert client.control("status")[1]["internal_errors"]["count"] == 1
+
+
+def test_a_defect_in_saving_answers_500_and_the_write_is_saved_with_the_next(tmp_path, monkeypatch):
+    path = tmp_path / "cloud.sqlite3"
+    client = Client(keep(path, "instant"))
+    client.dynamodb("CreateTable", ON_DEMAND)
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "_items", fail(1, Keeper._items))
+        assert client.dynamodb("PutItem", {"TableName": "Music", "Item": KEY})[0] == 500
+    assert client.control("status")[1]["internal_errors"]["count"] == 1
+    client.keeper.close()
+    again = Client(keep(path))
+    assert again.dynamodb("GetItem", {"TableName": "Music", "Key": KEY})[1] == {"Item": KEY}
+    again.keeper.close()
+
+
+@pytest.fixture
+def pair():
+    """A global table of two Regions under the pretend clock: the cloud, and clients of both."""
+    pretend = Pretend("instant")
+    ohio, virginia = pretend.client("us-east-2"), pretend.client("us-east-1")
+    ohio.create_table(**ON_DEMAND, StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"})
+    pretend.wait(60)
+    ohio.update_table(TableName="Music", ReplicaUpdates=[{"Create": {"RegionName": "us-east-1"}}])
+    pretend.wait(120)
+    return pretend, ohio, virginia
+
+
+def there(client, name: str) -> bool:
+    return "Item" in client.get_item(TableName="Music", Key={"Artist": {"S": name}})
+
+
+def put(client, name: str) -> None:
+    client.put_item(TableName="Music", Item={"Artist": {"S": name}})
+
+
+def records(pretend) -> int:
+    streams = pretend.client("us-east-2", "dynamodbstreams")
+    arn = streams.list_streams()["Streams"][0]["StreamArn"]
+    found = 0
+    for shard in streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
+        iterator = streams.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"],
+                                              ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+        found += len(streams.get_records(ShardIterator=iterator)["Records"])
+    return found
+
+
+@pytest.mark.parametrize(("owner", "name"), [(Changes, "_record"), (Replication, "commit"), (Replication, "_send")])
+def test_an_acknowledged_write_replicates_although_a_step_failed_once(pair, monkeypatch, owner, name):
+    pretend, ohio, virginia = pair
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, fail(1, getattr(owner, name)))
+        put(ohio, "one")
+    pretend.wait(5)
+    assert there(virginia, "one") and records(pretend) == 1
+    assert pretend.cloud.errors.count == 1 and not pretend.cloud.changes.failed
+
+
+def test_a_write_that_fails_for_good_is_kept_and_reported_and_the_others_go_on(pair, monkeypatch, caplog):
+    pretend, ohio, virginia = pair
+    commit = Replication.commit
+
+    def never_one(self, group, region, key, item, now):
+        if key.partition == "one":
+            raise RuntimeError("a defect")
+        return commit(self, group, region, key, item, now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Replication, "commit", never_one)
+        put(ohio, "one")
+        put(ohio, "two")
+        pretend.wait(5)
+    assert not there(virginia, "one") and there(virginia, "two") and records(pretend) == 2
+    shown = pretend.cloud.summary(pretend.now)["internal_errors"]
+    assert shown["count"] == 2 and shown["kept"] == 1 and "one" in shown["newest"][-1]["what"]
+    assert "a defect" in caplog.text
+    pretend.cloud.resume(pretend.now)  # as a restart does, with the defect mended
+    pretend.wait(5)
+    assert there(virginia, "one") and records(pretend) == 2 and not pretend.cloud.changes.failed
+
+
+def test_a_write_that_failed_is_kept_over_a_restart(tmp_path, monkeypatch):
+    path = tmp_path / "cloud.sqlite3"
+    client = Client(keep(path, "instant"))
+    client.dynamodb("CreateTable", ON_DEMAND)
+    with monkeypatch.context() as patch:
+        patch.setattr(Changes, "_record", fail(2))
+        assert client.dynamodb("PutItem", {"TableName": "Music", "Item": KEY})[0] == 200
+        assert client.control("status")[1]["internal_errors"]["kept"] == 1
+    client.keeper.close()
+    again = Client(keep(path))
+    (event,) = again.keeper.cloud.journal.since(0)
+    assert event.kind == "write" and again.control("status")[1]["internal_errors"]["kept"] == 0
+    again.keeper.close()
+
+
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_a_delivery_that_fails_arrives_all_the_same(pair, monkeypatch, times):
+    pretend, ohio, virginia = pair
+    with monkeypatch.context() as patch:
+        patch.setattr(Changes, "_store", fail(times, Changes._store))
+        put(ohio, "one")
+        pretend.wait(5)
+        assert there(virginia, "one") == (times == 1)  # one that failed twice is put back for a minute
+        pretend.wait(150)
+    assert there(virginia, "one") and pretend.cloud.errors.count == times
+    assert pretend.cloud.replication.waiting() == 0
+
+
+def test_an_event_of_a_global_table_that_fails_happens_later(pair, monkeypatch):
+    pretend, ohio, _ = pair
+    ohio.update_table(TableName="Music", ReplicaUpdates=[{"Create": {"RegionName": "us-west-2"}}])
+    handlers = pretend.cloud.current.handlers
+    with monkeypatch.context() as patch:
+        patch.setitem(handlers, "create-replica", fail(2, handlers["create-replica"]))
+        pretend.wait(30)
+        assert pretend.cloud.errors.count == 2
+        pretend.wait(120)
+    oregon = pretend.client("us-west-2")
+    assert oregon.describe_table(TableName="Music")["Table"]["TableStatus"] == "ACTIVE"
