@@ -1,6 +1,6 @@
-"""The AWS Regions gtlab knows: where they are, what they are called, how far apart they are.
+"""The AWS Regions that gtlab knows: their names, their positions, and the round trips between them.
 
-Importing this module reads no file; the round trips and the map outline are read when first asked for.
+Importing this module reads no file. The round trips and the outline of the map are read on first use.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Region:
     """One AWS Region.
 
-    `name` is AWS's own long name; `place` is the short one, as AWS says it (a city, a state or a country), or the
-    city where AWS says no more than "Central". `latitude` and `longitude`, in degrees, are a city's, never a data
-    centre's: good enough for a map of the world, and for nothing else.
+    `name` is AWS's long name. `place` is the short name that AWS uses (a city, a state or a country); where AWS says
+    only "Central", it is the city. `latitude` and `longitude` (degrees) are those of a city, not of a data centre: they
+    are precise enough for a map of the world, but for nothing else.
     """
 
     code: str
@@ -72,14 +72,14 @@ REGIONS: dict[str, Region] = {
 
 
 class UnknownRegion(ValueError):
-    """A code that is not in the catalogue. The text says what is near it, and lists all: who reads it may be on the
-    command line, or use the local cloud from another language."""
+    """A code that is not in the catalogue. The message suggests similar codes and lists all of them, because its reader
+    may be on the command line or use the local cloud from another language."""
 
     def __init__(self, code: object) -> None:
         near = _near(code) if isinstance(code, str) else []
         meant = f" Did you mean {', '.join(f'{c} = {REGIONS[c].name}' for c in near)}?" if near else ""
         super().__init__(
-            f"{code!r} is not a Region gtlab knows.{meant}"
+            f"{code!r} is not a Region that gtlab knows.{meant}"
             f" All {len(REGIONS)}: {', '.join(sorted(REGIONS))}"
         )
         self.code = code
@@ -95,15 +95,15 @@ def get(code: str) -> Region:
 
 
 def label(code: str) -> str:
-    """Place and code, for people: "Singapore (ap-southeast-1)". Raises UnknownRegion."""
+    """Place and code, such as "Singapore (ap-southeast-1)". Raises UnknownRegion."""
     return f"{get(code).place} ({code})"
 
 
 def parse(text_or_iterable: str | Iterable[str], *, at_least: int = 0) -> list[str]:
     """Region codes from "us-east-1, eu-west-1" or from an iterable of codes, in the order given.
 
-    Raises UnknownRegion for a code that is not in the catalogue, and ValueError for a code given twice or for
-    fewer than `at_least` codes.
+    Raises UnknownRegion for a code that is not in the catalogue, and ValueError for a code that is given twice or if
+    there are fewer than `at_least` codes.
     """
     given = (
         text_or_iterable.replace(",", " ").split() if isinstance(text_or_iterable, str) else text_or_iterable
@@ -116,32 +116,32 @@ def parse(text_or_iterable: str | Iterable[str], *, at_least: int = 0) -> list[s
         codes.append(code)
     if len(codes) < at_least:
         raise ValueError(
-            f"At least {at_least} {'Region is' if at_least == 1 else 'Regions are'} needed,"
-            f" and {len(codes)} given: {', '.join(codes) or 'none'}."
+            f"At least {at_least} {'Region is' if at_least == 1 else 'Regions are'} needed;"
+            f" you gave {len(codes)}: {', '.join(codes) or 'none'}."
         )
     return codes
 
 
 def rtt_ms(a: str, b: str, percentile: int = 50) -> float:
-    """Round trip from Region `a` to Region `b` in milliseconds: the median, or with `percentile=90` the P90.
+    """The round trip from Region `a` to Region `b` in milliseconds: the median, or the P90 with `percentile=90`.
 
-    Measured, not computed: cloudping.co's TCP connects from a function in `a` to the DynamoDB endpoint of
-    `b`, over one year to July 2025 (method and licence: gtlab/data/SOURCES.md). Source is `a`, target is `b`;
-    a few pairs differ by direction. With `a == b` it is a Region to its own endpoint, a few milliseconds.
+    These are measurements by cloudping.co: TCP connects from a function in `a` to the DynamoDB endpoint of `b`, over
+    one year up to July 2025 (method and licence: gtlab/data/SOURCES.md). For a few pairs the two directions differ. If
+    `a` and `b` are equal, it is the round trip from the Region to its own endpoint, a few milliseconds.
 
-    Raises UnknownRegion, and ValueError for another percentile than 50 and 90.
+    Raises UnknownRegion, and ValueError for a percentile other than 50 and 90.
     """
     if percentile not in _RTT_FILES:
-        raise ValueError(f"percentile is {percentile!r}; round trips are kept for 50 (median) and 90 only.")
+        raise ValueError(f"percentile is {percentile!r}; there are round trips for 50 (median) and 90 only.")
     return _rtt_matrix(percentile)[get(a).code][get(b).code]
 
 
 def frame(home: str, replicas: str | Iterable[str]) -> pd.DataFrame:
-    """A data frame of `home` and its `replicas`, one row a Region, home first.
+    """A data frame of `home` and its `replicas`, one row per Region, home first.
 
-    Columns: region, place, country, latitude, longitude (degrees), role ("home" or "replica") and rtt_ms
-    (median round trip from home; for home itself, to its own endpoint). `replicas` is whatever `parse`
-    accepts. Raises as `parse` does, and ValueError when home is among the replicas.
+    Columns: region, place, country, latitude, longitude (degrees), role ("home" or "replica") and rtt_ms (the median
+    round trip from home in milliseconds; for home itself, to its own endpoint). `replicas` is what `parse` accepts.
+    Raises the errors of `parse`, and ValueError if home is among the replicas.
     """
     import pandas as pd
 
@@ -165,13 +165,14 @@ def frame(home: str, replicas: str | Iterable[str]) -> pd.DataFrame:
 
 @cache
 def land_rings() -> list[list[list[float]]]:
-    """Outline of the world's land without Antarctica: rings of [longitude, latitude] in degrees.
+    """The outline of the world's land without Antarctica: rings of [longitude, latitude] in degrees.
 
-    Natural Earth 1:110m, public domain (gtlab/data/SOURCES.md). Shared and cached: do not change it.
+    Natural Earth 1:110m, public domain (gtlab/data/SOURCES.md). The list is cached and shared: do not change it.
     """
     import json
 
-    return json.loads(_data("land.json"))
+    rings: list[list[list[float]]] = json.loads(_data("land.json"))
+    return rings
 
 
 _RTT_FILES = {50: "region_rtt_ms.csv", 90: "region_rtt_p90_ms.csv"}
@@ -191,7 +192,7 @@ def _data(file: str) -> str:
 
 
 def _near(text: str) -> list[str]:
-    """Up to three codes that `text` may stand for: by code, by place, or by the name AWS gives."""
+    """Up to three codes that `text` may mean: by code, by place, or by AWS's name."""
     from difflib import get_close_matches
 
     text = text.strip().lower()
@@ -200,5 +201,5 @@ def _near(text: str) -> list[str]:
         known[region.place.lower()] = region.code
         known[region.name.lower()] = region.code
         known[region.name.partition("(")[2].rstrip(")").lower()] = region.code
-    # dict.fromkeys: a place and a name may lead to the same code.
+    # dict.fromkeys, because a place and a name may match the same code.
     return list(dict.fromkeys(known[match] for match in get_close_matches(text, known, n=3, cutoff=0.75)))

@@ -44,7 +44,7 @@ def lab():
 @pytest.fixture
 def sent(monkeypatch) -> list[tuple[str, str, float]]:
     """Every request that a measurement sends: Region, operation, and how many items it reads."""
-    found, send = [], transport.Wire.send
+    found, send = [], transport.Sender.send
 
     def noted(self, request):
         asked = json.loads(request.body)
@@ -53,7 +53,7 @@ def sent(monkeypatch) -> list[tuple[str, str, float]]:
         assert request.headers[CALLER_HEADER] == SINGAPORE
         return send(self, request)
 
-    monkeypatch.setattr(transport.Wire, "send", noted)
+    monkeypatch.setattr(transport.Sender, "send", noted)
     return found
 
 
@@ -199,7 +199,7 @@ def test_a_plan_counts_units_and_dollars(lab):
 
 def test_a_part_of_a_probe_is_refused(lab):
     for measured in (measure.plan, measure.replication_lag, measure.latency):
-        with pytest.raises(ValueError, match=r"samples is 2\.5; a whole number"):
+        with pytest.raises(ValueError, match=r"samples is 2\.5; it must be a whole number"):
             measured(lab, "Music", samples=2.5)
 
 
@@ -211,7 +211,7 @@ def test_more_targets_send_no_more_requests_a_second(lab):
 @pytest.mark.parametrize("measured", [measure.plan, measure.replication_lag])
 def test_a_table_whose_capacity_does_not_bear_the_polls_is_refused_on_aws(lab, monkeypatch, measured):
     monkeypatch.setattr(lab, "backend", "aws")
-    with pytest.raises(ValueError, match=r"Table Music has 1 read units a second provisioned in us-east-1.*on-demand"):
+    with pytest.raises(ValueError, match=r"Music has 1 read units per second provisioned in us-east-1.*on-demand"):
         measured(lab, "Music", samples=1)
 
 
@@ -220,7 +220,7 @@ def test_a_target_that_is_no_replica_is_refused_at_once(lab):
     for region in lab.regions:
         lab.client(region).create_table(**ON_DEMAND | {"TableName": "Apart"})
     gtlab.watch.tables(lab, "Apart", "ACTIVE", lab.regions)
-    refused = r"Table Apart in eu-west-1 is no replica of the one in ap-southeast-1.*Its replicas: {}\."
+    refused = r"Table Apart in eu-west-1 is not a replica of the table in ap-southeast-1.*Replicas of the table: {}\."
     with pytest.raises(ValueError, match=refused.format("none")):
         measure.replication_lag(lab, "Apart", targets=IRELAND, samples=1)
     lab.client(VIRGINIA).delete_table(TableName="Apart")
@@ -267,7 +267,7 @@ def test_a_target_that_is_down_for_a_while_is_waited_for(lab):
 
 def test_what_is_never_seen_is_kept_as_later_than_the_last_miss(lab):
     with lab.world.lag(60, SINGAPORE, IRELAND):
-        with pytest.raises(TimeoutError, match="not seen in eu-west-1 within 1 s"):
+        with pytest.raises(TimeoutError, match="No probe was seen in eu-west-1 within 1 s"):
             measure.replication_lag(lab, "Music", targets=IRELAND, samples=2, timeout_s=1)
         # What the other one saw is kept.
         found = measure.replication_lag(lab, "Music", samples=3, timeout_s=5).set_index("target")["seen_ms"]
@@ -317,14 +317,14 @@ def test_refusals_of_the_service_are_raised(lab):
 
 def test_a_clean_up_that_fails_is_told_and_costs_nothing(lab, capsys):
     probes.delete(lab, "Nowhere", SINGAPORE, [{"Artist": {"S": "x"}}])
-    assert "Probe items are left in table Nowhere" in capsys.readouterr().out
+    assert "could not be deleted from table Nowhere" in capsys.readouterr().out
 
 
 def test_a_clean_up_that_is_throttled_ends(lab, capsys, monkeypatch):
     monkeypatch.setattr(probes, "_DELETING_S", 0.5)
     with lab.world.throttle("Music", SINGAPORE, write_units=0, burst_s=0):
         probes.delete(lab, "Music", SINGAPORE, [{"Artist": {"S": "x"}, "SongTitle": {"S": "x"}}])
-    assert "Probe items are left in table Music" in capsys.readouterr().out
+    assert "could not be deleted from table Music" in capsys.readouterr().out
 
 
 # --- latency ---
@@ -426,8 +426,8 @@ def test_the_command_measures_other_endpoints(lab):
      "(ResourceNotFoundException) when calling the DescribeTable operation: Requested resource not found: Table: "
      f"Nowhere not found (table Nowhere in {SINGAPORE})"),
     (["--targets", VIRGINIA, "--backend", "aws"], "--table NAME"),
-    (["--targets", VIRGINIA, "--rate", "0"], "rate is 0.0; a number is needed, 0.1 at least"),
-    (["--targets", VIRGINIA, "--every-ms", "inf"], "every_ms is inf; a number is needed"),
+    (["--targets", VIRGINIA, "--rate", "0"], "rate is 0.0; it must be a number of at least 0.1"),
+    (["--targets", VIRGINIA, "--every-ms", "inf"], "every_ms is inf; it must be a number"),
     (["--targets", VIRGINIA, "--profile", "mine"], "--profile with --backend aws only"),
     (["--targets", VIRGINIA, "--backend", "aws", "--endpoint", f"{VIRGINIA}=http://127.0.0.1:1",
       "--endpoint", f"{SINGAPORE}=http://127.0.0.1:1"], "Give --endpoint or --backend aws, not both"),

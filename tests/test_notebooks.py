@@ -67,7 +67,7 @@ def test_each_notebook_stands_alone_and_runs_twice(path, tmp_path):
     first = printed(run([path], tmp_path)[path.stem])
     again = printed(run([path], tmp_path)[path.stem])
     if path.stem in STARTED:
-        assert "Brought here by gtlab" in first and "Brought here by gtlab" not in again
+        assert "gtlab creates what is missing" in first and "gtlab creates" not in again
     assert gtlab.connect().world.state().empty, "what a notebook breaks, it mends"
 
 

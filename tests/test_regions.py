@@ -79,7 +79,7 @@ def test_an_unknown_region_is_told_what_was_meant_and_where_to_look(written, mea
 
 @pytest.mark.parametrize("nonsense", ["zzzz", "", None, 5, ["us-east-1"]])
 def test_nonsense_is_refused_without_a_guess(nonsense):
-    with pytest.raises(regions.UnknownRegion, match="is not a Region gtlab knows") as caught:
+    with pytest.raises(regions.UnknownRegion, match="is not a Region that gtlab knows") as caught:
         regions.get(nonsense)
     assert "Did you mean" not in str(caught.value)
 
@@ -114,9 +114,9 @@ def test_parse_refuses_unknown_and_duplicate_codes():
 def test_parse_counts():
     assert regions.parse("") == []
     assert regions.parse("us-east-1,eu-west-1", at_least=2) == ["us-east-1", "eu-west-1"]
-    with pytest.raises(ValueError, match=r"At least 2 Regions are needed, and 1 given: us-east-1\."):
+    with pytest.raises(ValueError, match=r"At least 2 Regions are needed; you gave 1: us-east-1\."):
         regions.parse("us-east-1", at_least=2)
-    with pytest.raises(ValueError, match=r"At least 1 Region is needed, and 0 given: none\."):
+    with pytest.raises(ValueError, match=r"At least 1 Region is needed; you gave 0: none\."):
         regions.parse([], at_least=1)
 
 

@@ -89,7 +89,7 @@ def test_watching_an_item_arrive(lab, monkeypatch):
 
 
 def test_waiting_in_vain_says_for_what_and_what_was_seen(lab):
-    with pytest.raises(TimeoutError, match=r"for table Nothing to be ACTIVE; .*'us-east-1': 'absent'.*run the cell"):
+    with pytest.raises(TimeoutError, match=r"for table Nothing to be ACTIVE; .*'us-east-1': 'absent'.*Run the cell"):
         watch.tables(lab, "Nothing", timeout_s=0.1)
     with pytest.raises(TimeoutError, match=r"for the item to arrive.*'not there'"):
         watch.item(lab, "Music", song("never"), timeout_s=0.1)
@@ -151,7 +151,7 @@ def test_an_item_that_does_not_arrive_is_told(lab):
     watch.tables(lab, "Odd", regions=["eu-west-2"])
     urls = {region: lab.client(region).meta.endpoint_url for region in (lab.home, "eu-west-2")}
     other = gtlab.connect(urls, home=lab.home, replicas=["eu-west-2"])
-    with pytest.raises(TimeoutError, match=r"not seen in eu-west-2 within 1 s. Is table Odd there a replica"):
+    with pytest.raises(TimeoutError, match=r"No probe was seen in eu-west-2 within 1 s. Check that table Odd in eu-"):
         measure.replication_lag(other, "Odd", samples=1, timeout_s=1)
 
 
@@ -212,16 +212,16 @@ WRONG = {
     "another Region": (lambda lab, lags, strict: check.farthest_replica(lab, IRELAND, strict=strict),
                        "'eu-west-1'. Look at the column rtt_ms"),
     "no answer": (lambda lab, lags, strict: check.farthest_replica(lab, ..., strict=strict), "nothing yet"),
-    "no text": (lambda lab, lags, strict: check.farthest_replica(lab, ["us-east-1"], strict=strict), "code as text"),
+    "no text": (lambda lab, lags, strict: check.farthest_replica(lab, ["us-east-1"], strict=strict), "as a string"),
     "table's ARN": (lambda lab, lags, strict: check.stream_arn(
         lab, SINGAPORE, lab.client(SINGAPORE).describe_table(TableName="Music")["Table"]["TableArn"], strict=strict),
-        "the table's own ARN"),
+        "That is the ARN of the table"),
     "no ARN": (lambda lab, lags, strict: check.stream_arn(lab, SINGAPORE, None, strict=strict), "ends in Arn"),
     "one too few": (lambda lab, lags, strict: check.members(lab, [SINGAPORE, "sa-east-1"], strict=strict),
                     "Missing: eu-west-1, us-east-1. Not a member: sa-east-1."),
-    "no list": (lambda lab, lags, strict: check.members(lab, 17, strict=strict), "into a list of texts"),
+    "no list": (lambda lab, lags, strict: check.members(lab, 17, strict=strict), "into a list of strings"),
     "dicts": (lambda lab, lags, strict: check.members(lab, [{"RegionName": SINGAPORE}], strict=strict),
-              "into a list of texts"),
+              "into a list of strings"),
     "one twice": (lambda lab, lags, strict: check.members(lab, [*TRIO, IRELAND], strict=strict),
                   "Named more than once: eu-west-1."),
     "no such item": (lambda lab, lags, strict: check.item_everywhere(lab, song("no"), strict=strict, timeout_s=0.1),
@@ -229,9 +229,9 @@ WRONG = {
     "no key": (lambda lab, lags, strict: check.item_everywhere(lab, {"Artist": {"S": "x"}}, strict=strict),
                "both Artist and SongTitle"),
     "untyped key": (lambda lab, lags, strict: check.item_everywhere(
-        lab, {"Artist": "x", "SongTitle": "y"}, strict=strict), "each typed"),
+        lab, {"Artist": "x", "SongTitle": "y"}, strict=strict), "each with its type"),
     "a number in the key": (lambda lab, lags, strict: check.item_everywhere(
-        lab, {"Artist": {"N": "1"}, "SongTitle": {"S": "y"}}, strict=strict), "each typed"),
+        lab, {"Artist": {"N": "1"}, "SongTitle": {"S": "y"}}, strict=strict), "each with its type"),
     "not a target": (lambda lab, lags, strict: check.slowest_target(lags, SINGAPORE, strict=strict), "idxmax()"),
 }
 

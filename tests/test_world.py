@@ -23,6 +23,7 @@ import gtlab
 from gtlab import widgets
 from gtlab.cli import main
 from gtlab.lab import Choice, Lab
+from gtlab.lab.clients import Access
 from gtlab.lab.events import COLUMNS
 from gtlab.localcloud import process
 
@@ -167,7 +168,7 @@ def test_a_table_is_held_to_its_capacity(lab):
             for _ in range(50):
                 strict.put_item(TableName="Music", Item={"Artist": {"S": "often"}})
         assert lab.world.state()["meaning"].tolist() == [
-            "throttle: Music in N. Virginia (us-east-1) has 1 write units a second, burst credit for 1 s and no more"]
+            "throttle: Music in N. Virginia (us-east-1) is limited to 1 write units per second, burst credit for 1 s"]
     for _ in range(5):
         strict.put_item(TableName="Music", Item={"Artist": {"S": "often"}})
 
@@ -218,7 +219,7 @@ def test_throttles_of_other_accounts_are_left_alone(lab, port):
     with lab.world.throttle("Music", read_units=numpy.int64(4)) as handle:
         assert "4 read units" in repr(handle)
     assert lab.world.state()["meaning"].tolist() == [
-        "throttle: Music of account 123456789012 in Singapore (ap-southeast-1) has 9 write units a second and no more"]
+        "throttle: Music of account 123456789012 in Singapore (ap-southeast-1) is limited to 9 write units per second"]
 
 
 @pytest.mark.parametrize(("turn", "told"), [
@@ -243,7 +244,7 @@ def test_nonsense_is_refused_with_what_is_allowed(lab, turn, told):
 
 @pytest.mark.parametrize("backend", ["aws", "endpoints"])
 def test_other_backends_have_no_knobs_and_no_journal(backend):
-    elsewhere = Lab(backend, Choice(), {"us-east-1": "http://127.0.0.1:1"})
+    elsewhere = Lab(Access(backend, {"us-east-1": "http://127.0.0.1:1"}), Choice())
     with pytest.raises(ValueError, match="local cloud can be broken") as told:
         elsewhere.world.isolate("us-east-1")
     assert ("aws:dynamodb:global-table-pause-replication" in str(told.value)) == (backend == "aws")

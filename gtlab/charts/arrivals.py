@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gtlab.charts.colours import INK, LABEL_BACKGROUND, WHITE_EDGE, colour_each, darker, faded
-from gtlab.charts.columns import known, missing, need, unique
+from gtlab.charts.columns import each_row, known, missing, need, unique
 from gtlab.charts.labels import Box, Labels
 from gtlab.charts.layout import NOMINAL_WIDTH, figure, height_for, region_axis
 from gtlab.charts.text import ms_span, plain_text, text_width
@@ -31,7 +31,7 @@ def arrivals(frame: pd.DataFrame) -> go.Figure:
     """
     need(frame, "arrivals", "write", "region", "role", "sent_ms", "seen_min_ms", "seen_max_ms")
     sources, targets = frame[frame["role"] == "source"], frame[frame["role"] != "source"]
-    origin = {row.write: row.region for row in sources.itertuples()}
+    origin = {row.write: row.region for row in each_row(sources)}
     orphans = [write for write in unique(targets["write"]) if write not in origin]
     if orphans:
         raise ValueError(f'arrivals needs a row with role "source" for every write; none for {orphans[0]!r}.')
@@ -45,10 +45,10 @@ def arrivals(frame: pd.DataFrame) -> go.Figure:
 
     notes = [
         (row.sent_ms, codes.index(row.region), f"<b>{plain_text(row.write)}</b>", INK)
-        for row in sources.itertuples()
+        for row in each_row(sources)
     ]
     lost: list[tuple[int, str]] = []
-    for row in targets.itertuples():
+    for row in each_row(targets):
         start, here = codes.index(origin[row.write]), codes.index(row.region)
         name, colour = f"{plain_text(row.write)} to {row.region}", colours[row.region]
         if missing(row.seen_min_ms) or missing(row.seen_max_ms):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -24,6 +24,11 @@ def need(frame: pd.DataFrame, chart: str, *columns: str) -> None:
 def unique(values: Iterable[Value]) -> list[Value]:
     """The different values in the order of their first appearance, without missing ones."""
     return list(dict.fromkeys(value for value in values if not missing(value)))
+
+
+def each_row(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows as named tuples. Their type is Any, because the types of the attributes depend on the columns."""
+    yield from frame.itertuples()
 
 
 def missing(value: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gtlab.charts.colours import INK, PALETTE, QUIET, WHITE_EDGE, colour_each, faded
-from gtlab.charts.columns import jitter, missing, need, unique
+from gtlab.charts.columns import each_row, jitter, missing, need, unique
 from gtlab.charts.layout import figure, height_for, region_axis
 from gtlab.charts.text import place_name
 
@@ -32,7 +32,7 @@ def failover_timeline(frame: pd.DataFrame) -> go.Figure:
     first = frame.iloc[0]
     rows = unique([first["lost_region"], *frame["region"]]) + ([NOBODY] if frame["region"].isna().any() else [])
     colours = colour_each(rows)
-    marks = {name: [row for row in frame.itertuples() if _became(row) == name] for name in _LOOKS}
+    marks = {name: [row for row in each_row(frame) if _became(row) == name] for name in _LOOKS}
     fig = figure(
         frame,
         title=f"Losing {place_name(first['lost_region'])}: every write, by the Region that acknowledged it",
@@ -40,10 +40,10 @@ def failover_timeline(frame: pd.DataFrame) -> go.Figure:
         height=height_for(len(rows), 110),
         legend=[name for name, found in marks.items() if found],
     )
-    places = {row.n: rows.index(_row(row)) + 0.18 * jitter(row.n) for row in frame.itertuples()}
+    places = {row.n: rows.index(_row(row)) + 0.18 * jitter(row.n) for row in each_row(frame)}
     fig.add_scatter(
-        x=[x for row in frame.itertuples() for x in (row.sent_ms / 1000, row.answered_ms / 1000, None)],
-        y=[y for row in frame.itertuples() for y in (places[row.n], places[row.n], None)],
+        x=[x for row in each_row(frame) for x in (row.sent_ms / 1000, row.answered_ms / 1000, None)],
+        y=[y for row in each_row(frame) for y in (places[row.n], places[row.n], None)],
         mode="lines",
         line={"color": faded(INK, 0.25), "width": 1.5},
         name="waiting",

@@ -52,11 +52,20 @@ class Labels:
             1000 * outside + 10 * hard + sum(box.overlap(point) for line, point in self.soft if line != owner)
         )
 
-    def place(self, candidates: Iterable[Box], *, always: bool, owner: str = "") -> Box | None:
-        """Take the best candidate; the earlier one if two are equal. None if it covers a label, unless `always`."""
-        scored = [(self.cost(box, owner) + 3 * rank, box) for rank, box in enumerate(candidates)]
-        best = min(scored, key=lambda pair: pair[0])[1]
-        if not always and any(best.overlap(other) for other in self.taken):
+    def place(self, candidates: Iterable[Box], owner: str = "") -> Box:
+        """Take the best candidate; the earlier one if two are equal."""
+        best = self._best(candidates, owner)
+        self.block(best)
+        return best
+
+    def place_if_free(self, candidates: Iterable[Box], owner: str = "") -> Box | None:
+        """Take the best candidate, or none if it covers a label."""
+        best = self._best(candidates, owner)
+        if any(best.overlap(other) for other in self.taken):
             return None
         self.block(best)
         return best
+
+    def _best(self, candidates: Iterable[Box], owner: str) -> Box:
+        scored = [(self.cost(box, owner) + 3 * rank, box) for rank, box in enumerate(candidates)]
+        return min(scored, key=lambda pair: pair[0])[1]

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from gtlab.charts.colours import INK, colour_each, faded
-from gtlab.charts.columns import need, unique
+from gtlab.charts.columns import each_row, need, unique
 from gtlab.charts.layout import figure, height_for, region_axis
 from gtlab.charts.text import ms, place_name, plain_text
 
@@ -28,7 +28,7 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
     need(frame, "latency_beside_lag", "operation", "region", "median_ms", "p90_ms")
     colours = colour_each(unique(frame["region"]))
     rows = [
-        row for name in unique(frame["operation"]) for row in frame[frame["operation"] == name].itertuples()
+        row for name in unique(frame["operation"]) for row in each_row(frame[frame["operation"] == name])
     ]
     # There is room for a heading above the first row of each operation.
     places, headings, at = [], [], 0.0

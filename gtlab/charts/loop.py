@@ -84,7 +84,7 @@ def _loop_note(frame: pd.DataFrame) -> str:
 
 
 def _knows_lag(frame: pd.DataFrame) -> bool:
-    return "lag_max_ms" in frame.columns and frame["lag_max_ms"].notna().any()
+    return "lag_max_ms" in frame.columns and bool(frame["lag_max_ms"].notna().any())
 
 
 def _clear_end(frame: pd.DataFrame) -> str:

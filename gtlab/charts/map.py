@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gtlab import regions
 from gtlab.charts.colours import COAST, HOME, INK, LAND, REPLICA, SEA, WHITE_EDGE, darker
-from gtlab.charts.columns import need
+from gtlab.charts.columns import each_row, need
 from gtlab.charts.labels import Box, Labels
 from gtlab.charts.layout import NOMINAL_WIDTH, figure
 from gtlab.charts.text import ms, place_name, plain_text, text_width
@@ -45,11 +45,11 @@ def region_map(frame: pd.DataFrame) -> go.Figure:
     )
     fig.add_scatter(**_land(view))
     home = homes.iloc[0]
-    spots = {row.region: view.pixel(row.longitude, row.latitude) for row in frame.itertuples()}
+    spots = {row.region: view.pixel(row.longitude, row.latitude) for row in each_row(frame)}
     layout = Labels(view.width, view.height)
     for spot in spots.values():
         layout.block(Box(*spot, 18, 18))
-    arcs = {row.region: _arc(spots[home.region], spots[row.region], layout) for row in replicas.itertuples()}
+    arcs = {row.region: _arc(spots[home.region], spots[row.region], layout) for row in each_row(replicas)}
     for code, arc in arcs.items():
         layout.avoid(arc, code)
         fig.add_scatter(
@@ -100,7 +100,7 @@ def _dots(rows: pd.DataFrame, view: View, colour: str, symbol: str, size: int) -
         "mode": "markers",
         "marker": {"color": colour, "symbol": symbol, "size": size, "line": WHITE_EDGE},
         "name": "home" if symbol == "diamond" else "replica",
-        "text": [f"{place_name(row.region)}: {ms(row.rtt_ms)} from home" for row in rows.itertuples()],
+        "text": [f"{place_name(row.region)}: {ms(row.rtt_ms)} from home" for row in each_row(rows)],
         "hovertemplate": "%{text}<extra></extra>",
     }
 
@@ -138,22 +138,23 @@ def _label_map(
 ) -> None:
     """Label every dot and line where the label covers least. Among many Regions a line may have no label."""
     crowded = len(frame) > 9
-    for row in frame.itertuples():
+    for row in each_row(frame):
         mark = " (home)" if row.role == "home" else ""
         lines = [row.region + mark] if crowded else [plain_text(row.place) + mark, row.region]
         width, height = max(map(text_width, lines)) + 6, 15 * len(lines) + 4
-        box = layout.place(_around(spots[row.region], width, height), always=True)
+        box = layout.place(_around(spots[row.region], width, height))
         lines[0] = f"<b>{lines[0]}</b>"
         colour = HOME if row.role == "home" else REPLICA
         _annotate_pixel(fig, layout, box, "<br>".join(lines), {"color": darker(colour), "size": 12})
-    for row in frame[frame["role"] != "home"].itertuples():
+    for row in each_row(frame[frame["role"] != "home"]):
         text, arc = ms(row.rtt_ms), arcs[row.region]
         order = sorted(range(3, len(arc) - 3), key=lambda step: abs(step - len(arc) * 0.5))
         size = (text_width(text) + 8, 19)
-        box = layout.place((Box(*arc[step], *size) for step in order), always=not crowded, owner=row.region)
-        if box:
+        places = [Box(*arc[step], *size) for step in order]
+        spot = layout.place_if_free(places, row.region) if crowded else layout.place(places, row.region)
+        if spot:
             _annotate_pixel(
-                fig, layout, box, text, {"color": INK, "size": 13}, bgcolor="white", bordercolor=COAST
+                fig, layout, spot, text, {"color": INK, "size": 13}, bgcolor="white", bordercolor=COAST
             )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from gtlab.charts.colours import INK, QUIET, WHITE_EDGE, colour_each, faded
-from gtlab.charts.columns import need, unique
+from gtlab.charts.columns import each_row, need, unique
 from gtlab.charts.layout import figure, height_for, region_axis
 from gtlab.charts.text import ms, place_name, plain_text
 
@@ -40,12 +40,12 @@ def journal(frame: pd.DataFrame) -> go.Figure:
     begin = min(drawn["time"].min(), shown["written_at"].min())
 
     def seconds(when: Any) -> float:
-        return (when - begin).total_seconds()
+        return float((when - begin).total_seconds())
 
     wrote = shown[shown["kind"].isin(_WRITES)]
     codes = unique([*wrote["region"], *shown["source"], *shown["region"]])
     colours = colour_each(codes)
-    groups = {name: [row for row in shown.itertuples() if _what(row) == name] for name in _LEGEND}
+    groups = {name: [row for row in each_row(shown) if _what(row) == name] for name in _LEGEND}
     fig = figure(
         frame,
         title="What happened: writes, and where they went",
@@ -73,11 +73,11 @@ _LEGEND = ("delivery", "overtaken", "conflict", "write", "delete")  # dots are d
 def _what(row: Any) -> str:
     """An event's name in the legend."""
     if row.kind != "discarded":
-        return row.kind
+        return str(row.kind)
     return "conflict" if row.conflict else "overtaken"
 
 
-def _dots(rows: list, name: str, codes: list[str], colours: dict[str, str], seconds: Seconds) -> dict[str, Any]:
+def _dots(rows: list[Any], name: str, codes: list[str], colours: dict[str, str], seconds: Seconds) -> dict[str, Any]:
     return {
         "x": [seconds(row.time) for row in rows],
         "y": [codes.index(row.region) for row in rows],
@@ -89,7 +89,7 @@ def _dots(rows: list, name: str, codes: list[str], colours: dict[str, str], seco
     }
 
 
-def _paths(rows: list, name: str, codes: list[str], colours: dict[str, str], seconds: Seconds) -> dict[str, Any]:
+def _paths(rows: list[Any], name: str, codes: list[str], colours: dict[str, str], seconds: Seconds) -> dict[str, Any]:
     """A line from each write to its arrival, with a mark for the result."""
     symbol, size = {"delivery": ("arrow", 11), "overtaken": ("x-thin", 9), "conflict": ("x", 11)}[name]
     ink = INK if name == "conflict" else QUIET
@@ -122,7 +122,7 @@ def _broken(frame: pd.DataFrame, codes: list[str], seconds: Seconds,
         return [codes.index(part) for part in place.split(", ") if part in codes] or list(range(len(codes)))
 
     since: dict[tuple[str, str], float] = {}
-    for row in frame[frame["kind"].isin(["broken", "mended"])].itertuples():
+    for row in each_row(frame[frame["kind"].isin(["broken", "mended"])]):
         before = since.pop((row.knob, row.place), None)
         if row.kind == "broken":
             since[row.knob, row.place] = seconds(row.time)
@@ -141,7 +141,7 @@ def _shade(fig: go.Figure, rows: list[int], x0: float, x1: float, text: str) -> 
                        font={"size": 13})
 
 
-def _label_conflicts(fig: go.Figure, rows: list, codes: list[str], seconds: Seconds, last: float) -> None:
+def _label_conflicts(fig: go.Figure, rows: list[Any], codes: list[str], seconds: Seconds, last: float) -> None:
     """Label the crosses if they are few enough for the labels to be readable."""
     if len(rows) > 4:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gtlab.charts.colours import OTHER_STATUS, STATUS_COLOURS
-from gtlab.charts.columns import need, unique
+from gtlab.charts.columns import each_row, need, unique
 from gtlab.charts.layout import figure, height_for, region_axis
 from gtlab.charts.text import place_name, plain_text
 
@@ -45,7 +45,7 @@ def replica_states(frame: pd.DataFrame) -> go.Figure:
             insidetextanchor="middle",
             textangle=0,
             insidetextfont={"color": ink, "size": 12},
-            customdata=[[place_name(row.region), row.end_s] for row in rows.itertuples()],
+            customdata=[[place_name(row.region), row.end_s] for row in each_row(rows)],
             hovertemplate="%{text}, %{base:.1f} to %{customdata[1]:.1f} s<extra>%{customdata[0]}</extra>",
         )
     region_axis(fig, codes)

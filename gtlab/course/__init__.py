@@ -1,5 +1,5 @@
-"""The course: bring the world to a notebook's start (:mod:`stages`), judge an answer (:mod:`check`), run the notebooks
-without a screen (:mod:`tour`).
+"""The course: create what a notebook needs (:mod:`stages`), check an answer and give a hint (:mod:`check`), run the
+notebooks headless (:mod:`tour`).
 
 May import: the lab, measurements, charts and widgets.
 """

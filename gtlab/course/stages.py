@@ -1,22 +1,23 @@
-"""The stages of the course: bring the world to one of them, so that every notebook can be started first.
+"""The stages of the course: create the tables that a notebook needs, so that you can start with any notebook.
 
-Each function says what it does, does only what is missing, and can be run again.
+Each function creates only what is missing, prints what it creates, and can be called again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from gtlab import regions as catalogue
 from gtlab.contract import STRONG_REGIONS
-from gtlab.lab import DEFAULT_HOME, DEFAULT_REPLICAS, Lab, watch
+from gtlab.lab import DEFAULT_HOME, DEFAULT_REPLICAS, Lab, describe, watch
 
 TABLE = "Music"
 TODAY, STRONG = "MusicToday", "MusicStrong"  # tables of today's version (2019.11.21)
-_GOING = (watch.ABSENT, "DELETING")
+_GOING = (describe.ABSENT, "DELETING")
 
 # The article's table: its key, its capacity, its stream.
-MUSIC = {
+MUSIC: dict[str, Any] = {
     "TableName": TABLE,
     "AttributeDefinitions": [{"AttributeName": "Artist", "AttributeType": "S"},
                              {"AttributeName": "SongTitle", "AttributeType": "S"}],
@@ -28,14 +29,15 @@ MUSIC = {
 
 
 def ensure_tables(lab: Lab, regions: Iterable[str] = ()) -> None:
-    """Have the article's table, ACTIVE, in each Region (default: home and the first replica)."""
+    """Create the article's table in each Region where it is missing (default: home and the first replica), and wait
+    until it is ACTIVE in all of them."""
     where = tuple(regions) or lab.regions[:2]
-    statuses = watch.table_statuses(lab, TABLE, where)
+    statuses = describe.statuses(lab, TABLE, where)
     missing = [region for region in where if statuses[region] in _GOING]
     if missing:
-        if "DELETING" in statuses.values():  # it has to be gone before there can be another
-            watch.tables(lab, TABLE, watch.ABSENT, missing)
-        print(f"Brought here by gtlab, as 01_create_the_tables does: table {TABLE} in {_names(missing)}.")
+        if "DELETING" in statuses.values():  # a table can be created only after the old one is gone
+            watch.tables(lab, TABLE, describe.ABSENT, missing)
+        _announce(f"table {TABLE} in {_names(missing)}", "as 01_create_the_tables does")
         for region in missing:
             lab.client(region).create_table(**MUSIC)
     if any(status != "ACTIVE" for status in statuses.values()):
@@ -43,22 +45,22 @@ def ensure_tables(lab: Lab, regions: Iterable[str] = ()) -> None:
 
 
 def ensure_global_table(lab: Lab) -> None:
-    """Have a global table of the article's table in all the lab's Regions, every replica ACTIVE.
+    """Make the article's table a global table in all the lab's Regions, and wait until every replica is ACTIVE.
 
-    Raises RuntimeError where the tables that exist cannot become one; the text says what to do.
+    Raises RuntimeError if the existing tables cannot be joined; the message says what to do.
     """
     if not lab.legacy_api and lab.current_api:
         _ensure_current(lab)
         return
     ensure_tables(lab, lab.regions)
     if not lab.legacy_api:
-        return  # how these Regions are joined is this backend's own affair
+        return  # this backend has its own way of joining Regions
     client = lab.client(lab.home)
     members = members_of(lab)
     missing = [region for region in lab.regions if region not in members]
     if not missing:
         return
-    print(f"Brought here by gtlab, as 02_create_the_global_table does: global table {TABLE} with {_names(missing)}.")
+    _announce(f"global table {TABLE} with {_names(missing)}", "as 02_create_the_global_table does")
     group = [{"RegionName": region} for region in missing]
     try:
         if members:
@@ -66,17 +68,17 @@ def ensure_global_table(lab: Lab) -> None:
         else:
             client.create_global_table(GlobalTableName=TABLE, ReplicationGroup=group)
     except client.exceptions.ClientError as error:
-        raise RuntimeError(f"The tables that are there cannot be joined: {error.response['Error']['Message']}\n"
-                           "Run 09_clean_up to begin anew; it deletes them.") from None
+        raise RuntimeError(f"The existing tables cannot be joined: {error.response['Error']['Message']}\n"
+                           "To start over, run 09_clean_up, which deletes them.") from None
     watch.global_table(lab, TABLE)
 
 
 def _ensure_current(lab: Lab) -> None:
-    """The same where only the current version is to be had: an on-demand table, and its replicas one by one."""
+    """The same where only the current version is available: an on-demand table, and its replicas one after another."""
     client = lab.client(lab.home)
-    if watch.table_status(lab, TABLE, lab.home) in _GOING:
-        watch.tables(lab, TABLE, watch.ABSENT, [lab.home])
-        print(f"Brought here by gtlab: table {TABLE} in {_names([lab.home])}.")
+    if describe.status(lab, TABLE, lab.home) in _GOING:
+        watch.tables(lab, TABLE, describe.ABSENT, [lab.home])
+        _announce(f"table {TABLE} in {_names([lab.home])}", "on demand")
         asked = {name: value for name, value in MUSIC.items() if name != "ProvisionedThroughput"}
         client.create_table(**asked, BillingMode="PAY_PER_REQUEST")
     watch.tables(lab, TABLE, "ACTIVE", [lab.home])
@@ -84,28 +86,29 @@ def _ensure_current(lab: Lab) -> None:
     for region in lab.replicas:
         if region in [entry["RegionName"] for entry in described.get("Replicas", [])]:
             continue
-        print(f"Brought here by gtlab, with one UpdateTable: a replica in {_names([region])}.")
+        _announce(f"a replica in {_names([region])}", "with one UpdateTable call")
         try:
             client.update_table(TableName=TABLE, ReplicaUpdates=[{"Create": {"RegionName": region}}])
         except client.exceptions.ClientError as error:
-            raise RuntimeError(f"The replica cannot be made: {error.response['Error']['Message']}\n"
-                               "Run 09_clean_up to begin anew; it deletes the tables.") from None
+            raise RuntimeError(f"The replica cannot be created: {error.response['Error']['Message']}\n"
+                               "To start over, run 09_clean_up, which deletes the tables.") from None
         watch.tables(lab, TABLE, "ACTIVE", [lab.home, region])
 
 
 def ensure_today(lab: Lab, *, wait: bool = True) -> None:
-    """Have table MusicToday, a global table of today's version, at home and in the first replica Region.
+    """Create table MusicToday, a global table of today's version, in the home and the first replica Region.
 
-    ``wait=False`` takes the next step only, if there is one to take, and comes back at once: so a notebook can have
-    made meanwhile what it needs at its end. Raises RuntimeError where the tables that exist are in the way.
+    With ``wait=False`` it starts only the next step, if there is one, and returns immediately: so a notebook can have
+    its table created in the background. Raises RuntimeError if existing tables prevent this.
     """
     _ensure_members(lab, TODAY, lab.regions[:2], {}, wait)
 
 
 def ensure_strong(lab: Lab, *, wait: bool = True) -> tuple[str, ...]:
-    """Have table MusicStrong, strongly consistent across three Regions, and say which; see :func:`ensure_today`.
+    """Create table MusicStrong, strongly consistent across three Regions, and return the Regions. ``wait`` and errors
+    are those of :func:`ensure_today`.
 
-    They are the lab's, or the article's where the lab's do not make three of those in which AWS offers it.
+    The Regions are the lab's, or the article's if AWS does not offer strong consistency in three of the lab's.
     """
     found = tuple(region for region in lab.regions if region in STRONG_REGIONS)[:3]
     trio = found if len(found) == 3 else (DEFAULT_HOME, *DEFAULT_REPLICAS)
@@ -114,10 +117,10 @@ def ensure_strong(lab: Lab, *, wait: bool = True) -> tuple[str, ...]:
 
 
 def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str, str], wait: bool) -> None:
-    client, status = lab.client(where[0]), watch.table_status(lab, table, where[0])
+    client, status = lab.client(where[0]), describe.status(lab, table, where[0])
     if status in _GOING:
-        watch.tables(lab, table, watch.ABSENT, where[:1])
-        print(f"Brought here by gtlab, as in 05_build_it_today: table {table} in {_names(where)}.")
+        watch.tables(lab, table, describe.ABSENT, where[:1])
+        _announce(f"table {table} in {_names(where)}", "as 05_build_it_today does")
         client.create_table(TableName=table, BillingMode="PAY_PER_REQUEST", KeySchema=MUSIC["KeySchema"][:1],
                             AttributeDefinitions=MUSIC["AttributeDefinitions"][:1])
         status = "CREATING"
@@ -131,14 +134,14 @@ def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str
         try:
             client.update_table(TableName=table, ReplicaUpdates=missing, **kind)
         except client.exceptions.ClientError as error:
-            raise RuntimeError(f"The replicas cannot be made: {error.response['Error']['Message']}\n"
-                               "Run 09_clean_up to begin anew; it deletes the tables.") from None
+            raise RuntimeError(f"The replicas cannot be created: {error.response['Error']['Message']}\n"
+                               "To start over, run 09_clean_up, which deletes the tables.") from None
     if wait:
         watch.tables(lab, table, "ACTIVE", where)
 
 
 def remove_todays(lab: Lab) -> None:
-    """Delete the tables that :func:`ensure_today` and :func:`ensure_strong` made, leaf first."""
+    """Delete the tables that :func:`ensure_today` and :func:`ensure_strong` created, their replicas first."""
     last: dict[str, str] = {}
     for table in (STRONG, TODAY):
         where = regions_with_table(lab, table)
@@ -146,40 +149,40 @@ def remove_todays(lab: Lab) -> None:
             continue
         watch.tables(lab, table, "ACTIVE", where)
         made_by = (*lab.regions, DEFAULT_HOME, *where)
-        last[table] = next(region for region in made_by if region in where)  # the Region that made the others goes last
-        leaves = [region for region in where if region != last[table]]
-        print(f"Deleting table {table} in {_names([*leaves, last[table]])}.")
-        if leaves and table == STRONG:  # one alone cannot go
+        # The Region whose table made the replicas comes last.
+        last[table] = next(region for region in made_by if region in where)
+        replicas = [region for region in where if region != last[table]]
+        print(f"Deleting table {table} in {_names([*replicas, last[table]])}.")
+        if replicas and table == STRONG:  # a single replica cannot be deleted
             lab.client(last[table]).update_table(TableName=table, ReplicaUpdates=[
-                {"Delete": {"RegionName": region}} for region in leaves])
-        for region in leaves if table != STRONG else ():
+                {"Delete": {"RegionName": region}} for region in replicas])
+        for region in replicas if table != STRONG else ():
             lab.client(region).delete_table(TableName=table)
-    for table in reversed(last):  # the strongly consistent one takes longest
+    for table in reversed(last):  # the strongly consistent table takes longest
         where = regions_with_table(lab, table)
-        watch.tables(lab, table, watch.ABSENT, [region for region in where if region != last[table]])
+        watch.tables(lab, table, describe.ABSENT, [region for region in where if region != last[table]])
         watch.tables(lab, table, "ACTIVE", [last[table]])
         lab.client(last[table]).delete_table(TableName=table)
-        watch.tables(lab, table, watch.ABSENT, [last[table]])
+        watch.tables(lab, table, describe.ABSENT, [last[table]])
 
 
 def members_of(lab: Lab, table: str = TABLE, region: str = "") -> list[str]:
-    """The Regions of a global table (version 2017.11.29; the article's), as ``region`` (default: home) knows it; empty
-    where there is none."""
-    client = lab.client(region or lab.home)
-    try:
-        described = client.describe_global_table(GlobalTableName=table)["GlobalTableDescription"]
-    except client.exceptions.GlobalTableNotFoundException:
-        return []
-    return [member["RegionName"] for member in described["ReplicationGroup"]]
+    """The Regions of a global table of version 2017.11.29 (default: the article's), as ``region`` (default: home) knows
+    them; empty if there is none."""
+    return describe.legacy_members(lab, table, region or lab.home)
 
 
 def regions_with_table(lab: Lab, table: str = TABLE) -> list[str]:
-    """Where a table (the article's) is: on the local cloud in any Region, elsewhere in the lab's, in its members' and
-    in the article's."""
+    """The Regions in which a table exists (default: the article's). On the local cloud all Regions are searched,
+    elsewhere the lab's, those of the article's global table, and the article's."""
     near = [*lab.regions, *members_of(lab), DEFAULT_HOME, *DEFAULT_REPLICAS]
     candidates = list(catalogue.REGIONS) if lab.simulated else list(dict.fromkeys(near))
-    statuses = watch.table_statuses(lab, table, candidates)
+    statuses = describe.statuses(lab, table, candidates)
     return [region for region, status in statuses.items() if status not in _GOING]
+
+
+def _announce(what: str, how: str) -> None:
+    print(f"gtlab creates what is missing, {how}: {what}.")
 
 
 def _names(codes: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The Regions of the course: the ones chosen in the first notebook, kept in the state folder."""
+"""The Regions of the course: those chosen in the first notebook, saved in the state folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULT_REPLICAS = ("us-east-1", "eu-west-1")
 
 @dataclass(frozen=True)
 class Choice:
-    """Where you write, and where replicas are; ``replicas`` does not contain ``home``."""
+    """The home Region and the Regions of the replicas; ``replicas`` does not contain ``home``."""
 
     home: str = DEFAULT_HOME
     replicas: tuple[str, ...] = DEFAULT_REPLICAS
@@ -26,7 +26,7 @@ class Choice:
 
 
 def chosen() -> Choice:
-    """The choice that was remembered last, or the article's Regions."""
+    """The choice that was saved last, or the article's Regions."""
     try:
         saved = json.loads((process.state_folder() / CHOICE_FILE).read_text())
         return checked_choice(saved["home"], saved["replicas"])
@@ -35,7 +35,7 @@ def chosen() -> Choice:
 
 
 def remember(choice: Choice) -> Choice:
-    """Keep a choice for the notebooks to come."""
+    """Save a choice for the next notebooks."""
     path = process.state_folder() / CHOICE_FILE
     draft = path.with_suffix(".tmp")
     draft.write_text(json.dumps({"home": choice.home, "replicas": list(choice.replicas)}))
@@ -44,7 +44,7 @@ def remember(choice: Choice) -> Choice:
 
 
 def checked_choice(home: str, replicas: str | list[str] | tuple[str, ...]) -> Choice:
-    """A choice of Regions that makes a global table. Raises ValueError that says what does not fit."""
+    """A choice of Regions that can form a global table. Raises ValueError, with the reason, if these cannot."""
     home_code = regions.get(home).code
     codes = regions.parse(replicas)
     if not codes:

@@ -1,7 +1,7 @@
-"""A boto3 call as the ``aws`` command that does the same, made from the real request.
+"""A boto3 call as the equivalent ``aws`` command, built from the parameters of the call.
 
-The command can be pasted into a shell after ``eval "$(gtlab env)"``. Binary values are written in base64, which
-is how version 2 of the ``aws`` command reads them.
+The command can be pasted into a shell after ``eval "$(gtlab env)"``. Binary values are encoded in base64, as version 2
+of the ``aws`` command expects.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 from botocore import xform_name
 
-_BINARY_NOTE = "# Needs version 2 of the aws command: version 1 would encode the binary values once more.\n"
+_BINARY_NOTE = "# Needs version 2 of the aws command: version 1 encodes the binary values again.\n"
 
 
 class Command(str):
-    """The text of a command; in a notebook it is shown as a block of shell code."""
+    """The text of a command. A notebook displays it as a block of shell code."""
 
     def _repr_markdown_(self) -> str:
         return f"```bash\n{self}\n```"
@@ -27,9 +27,11 @@ class Command(str):
         return str(self)
 
 
-def as_command(service: str, operation: str, parameters: dict, region: str) -> Command:
-    """The ``aws`` command of one call. ``operation`` and ``parameters`` are named as in the API
-    (``PutItem``, ``{"TableName": ...}``); one option a line, below a comment where a value is binary."""
+def as_command(service: str, operation: str, parameters: dict[str, Any], region: str) -> Command:
+    """The ``aws`` command of one call, one option per line, after a comment if a value is binary.
+
+    ``operation`` and ``parameters`` are named as in the API (``PutItem``, ``{"TableName": ...}``).
+    """
     lines = [f"aws {service} {xform_name(operation, '-')}"]
     for name, value in parameters.items():
         option = "--" + xform_name(name, "-")

@@ -1,17 +1,18 @@
-"""The local cloud's journal as a data frame: writes, deliveries, what was discarded and to whom it lost, what broke.
+"""The local cloud's journal as a data frame: writes, deliveries, discarded deliveries, faults.
 
-Columns (COLUMNS), empty where an event has no such thing:
+Columns (COLUMNS); a column that does not apply to an event is empty:
 
-- ``n``: number, rising by one; ``time``: when it took effect in its Region (UTC); ``kind``: ``write``, ``delete``,
-  ``delivery``, ``discarded``, ``duplicate``, ``join``, ``leave``, ``broken``, ``mended``, ``reset``
-- ``region``, ``table``, ``key`` (its values, as "item_1 / Song Value 1"), ``account``: where, and which item
-- ``by``: ``customer`` or ``ttl``, of a write or delete
-- ``source``: Region that a delivery came from; ``written_at``: when it was written there (UTC); ``lag_ms``:
-  milliseconds from there to here; ``deleted``: whether it is a delete; ``late_ms``: how much later the local
-  cloud came to carry it out, which nobody can notice
-- ``lost_to``: Region whose newer version a discarded delivery lost to; ``winner_written_at``; ``by_ms``: by how many
-  milliseconds; ``conflict``: whether the two were written without knowledge of one another
-- ``knob``, ``place`` (codes, with commas), ``value``: what was broken or mended
+- ``n``: the event's number, rising by one; ``time``: when it took effect in its Region (UTC); ``kind``: ``write``,
+  ``delete``, ``delivery``, ``discarded``, ``duplicate``, ``join``, ``leave``, ``broken``, ``mended``, ``reset``
+- ``region``, ``table``, ``key`` (its values, as in "item_1 / Song Value 1"), ``account``: the item
+- ``by``: who wrote or deleted it, ``customer`` or ``ttl``
+- ``source``: the Region that a delivery came from; ``written_at``: when it was written there (UTC); ``lag_ms``:
+  milliseconds from that write to the delivery; ``deleted``: whether it was a delete; ``late_ms``: how much later than
+  planned the local cloud processed the delivery, in milliseconds; clients cannot observe this
+- ``lost_to``: the Region whose newer version made a delivery be discarded; ``winner_written_at``: when that was written
+  (UTC); ``by_ms``: how much newer it was, in milliseconds; ``conflict``: whether neither of the two writes had seen the
+  other
+- ``knob``, ``place`` (codes, separated by commas), ``value``: what was broken or mended
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ _TYPES = {"n": "int64", "lag_ms": "float64", "late_ms": "float64", "by_ms": "flo
 
 def frame(ask: Callable[..., dict], after: int = 0, kinds: Iterable[str] | None = None,
           table: str | None = None) -> pd.DataFrame:
-    """The events after a number, of some kinds and of a table; ``ask`` is the control API's GET. Raises ValueError for
-    a kind that there is not."""
+    """The events with numbers above ``after``, of these kinds and this table (None: all). ``ask`` sends a GET to the
+    control API. Raises ValueError for an unknown kind."""
     import pandas as pd
 
     wanted = None if kinds is None else {kinds} if isinstance(kinds, str) else set(kinds)
@@ -54,7 +55,9 @@ def frame(ask: Callable[..., dict], after: int = 0, kinds: Iterable[str] | None 
 
 
 def pages(ask: Callable[..., dict], after: int = 0) -> Iterator[dict]:
-    """The events after a number, as the control API has them, page by page to the newest that there is at first."""
+    """The events with numbers above ``after``, as the control API returns them, up to the newest event at the first
+    call.
+    """
     newest = None
     while True:
         page = ask(f"events?after={after}")
@@ -67,7 +70,7 @@ def pages(ask: Callable[..., dict], after: int = 0) -> Iterator[dict]:
 
 
 def follow(port: int, after: int = 0) -> Iterator[dict]:
-    """The events after a number and those that are still to come, as they happen; ends with the connection."""
+    """The events with numbers above ``after`` and new ones as they happen, until the connection ends."""
     with contextlib.suppress(OSError, http.client.HTTPException), process.request(
             port, f"events?after={after}", timeout_s=2 * ALIVE_S, accept="text/event-stream") as response:
         for line in response:
@@ -77,7 +80,7 @@ def follow(port: int, after: int = 0) -> Iterator[dict]:
 
 
 def row(event: dict) -> dict:
-    """An event of the control API's as a row: times still in epoch seconds."""
+    """An event of the control API as a row of the data frame; times are still epoch seconds."""
     key = event.get("key") or {}
     place = event.get("place")
     return {name: event.get(name) for name in COLUMNS} | {
@@ -86,7 +89,7 @@ def row(event: dict) -> dict:
 
 
 def in_words(event: dict) -> str:
-    """One event in a line, without its number and time."""
+    """One event as a line of text, without its number and time."""
     each = row(event)
     where = f"{each['region'] or '':<15}"
     what = f"{each['table']} {each['key']}"

@@ -1,7 +1,8 @@
-"""The simulated world's knobs: part Regions, take one down, slow a link, set the lag, throttle a table, move callers.
+"""The knobs of the simulated world: separate Regions, take one down, slow a link, set the lag, throttle a table, move
+callers.
 
-Each knob takes effect at once, for everybody who uses this local cloud, and returns a handle. Used in a ``with``
-statement it puts things back as they were before, also where a cell fails in between::
+Each knob takes effect immediately, for everybody who uses this local cloud, and returns a handle. At the end of a
+``with`` statement the previous state is restored, also after an error in the block::
 
     with lab.world.partition("us-east-1", "eu-west-1"):
         ...
@@ -9,8 +10,8 @@ statement it puts things back as they were before, also where a cell fails in be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from gtlab import regions
@@ -19,25 +20,30 @@ from gtlab.contract import DEFAULT_ACCOUNT, TABLE
 if TYPE_CHECKING:
     import pandas as pd
 
-Ask = Callable[..., dict]  # (what, method="GET", body=None) → the control API's answer
+
+class Ask(Protocol):
+    """Sends a request to the control API and returns the answer."""
+
+    def __call__(self, what: str, method: str = "GET", body: dict[str, Any] | None = None) -> dict[str, Any]: ...
 
 
 class Broken:
-    """One knob that was set. ``mend()``, or the end of a ``with`` statement, puts it back as it was before, once. What
-    was mended otherwise meanwhile, as by ``lab.world.reset()``, stays so."""
+    """One knob that was set. ``mend()``, or the end of a ``with`` statement, restores its previous state, once. If it
+    has been mended in another way, such as ``lab.world.reset()``, it stays mended."""
 
     def __init__(self, ask: Ask, knob: str, place: Sequence[str], value: Any):
         self._ask, self._what = ask, "/".join(["world", knob, *(quote(part, safe="") for part in place)])
         self._knob, self._place = knob, sorted(place) if knob in _PAIRS else list(place)
         self._before, self._mended = self._now(), False
         ask(self._what, "PUT", _body(value))
-        self._set = {"knob": knob, "place": self._place, "value": value}
+        self._as_set = {"knob": knob, "place": self._place, "value": value}
 
     def mend(self) -> None:
-        """Put this knob back as it was before; if it was the same then, as when a cell is run twice, clear it."""
-        self._put_back(None if self._before == self._set else self._before)
+        """Restore the previous state of this knob. If that was the same, as after running a cell twice, clear the knob.
+        """
+        self._restore(None if self._before == self._as_set else self._before)
 
-    def _put_back(self, before: dict | None) -> None:
+    def _restore(self, before: dict | None) -> None:
         if self._mended:
             return
         if before is None:
@@ -47,7 +53,7 @@ class Broken:
         self._mended = True
 
     def _now(self) -> dict | None:
-        """This knob as it is set at this moment."""
+        """The current state of this knob; None if it is not set."""
         return next((each for each in self._ask("world")["knobs"]
                      if each["knob"] == self._knob and each["place"] == self._place), None)
 
@@ -55,51 +61,52 @@ class Broken:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._put_back(self._before)
+        self._restore(self._before)
 
     def __repr__(self) -> str:
-        return meaning(self._set) + (" (mended)" if self._mended else "; mend with .mend() or lab.world.reset()")
+        return meaning(self._as_set) + (" (mended)" if self._mended else "; mend with .mend() or lab.world.reset()")
 
 
 class Knobs:
-    """``lab.world``. Regions are codes. Every knob raises ValueError for a Region that does not exist (UnknownRegion
-    says which are near) and for a value that makes no sense, and says what is allowed; and on other backends than the
-    local cloud, which do not have these knobs."""
+    """``lab.world``. Regions are codes. Every knob raises ValueError for an unknown Region (UnknownRegion suggests
+    similar ones) and for an invalid value, and says what is allowed. On other backends than the local cloud, which do
+    not have these knobs, every knob raises ValueError."""
 
     def __init__(self, ask: Ask, home: str):
         self._ask, self._home = ask, home
 
     def partition(self, a: str, b: str) -> Broken:
-        """Nothing passes between two Regions: replication waits, and catches up when it is mended."""
-        return self._turn("partition", [a, b])
+        """Cut the connection between two Regions: replication waits, and catches up when the partition is mended."""
+        return self._set("partition", [a, b])
 
     def isolate(self, region: str) -> Broken:
-        """Nothing passes between a Region and any other. Callers reach it, as they reach all the others."""
-        return self._turn("isolate", [region])
+        """Cut the connections between a Region and all others. Callers still reach all Regions."""
+        return self._set("isolate", [region])
 
     def outage(self, region: str, how: str = "timeout") -> Broken:
-        """A Region is down: nothing passes to or from it, and its endpoint fails. ``how``: ``"timeout"``, requests are
-        never answered; ``"refused"``, no connection is made; ``"error"``, every request is answered with a 5xx."""
-        return self._turn("outage", [region], how)
+        """Take a Region down: replication to and from it stops, and its endpoint fails. ``how``: with ``"timeout"``
+        requests are never answered, with ``"refused"`` connections are refused, with ``"error"`` every request is
+        answered with a 5xx."""
+        return self._set("outage", [region], how)
 
     def slow(self, a: str, b: str, added_ms: float) -> Broken:
-        """A round trip between two Regions takes ``added_ms`` milliseconds longer, for callers in the one who call the
-        other; replication takes half as much longer each way."""
-        return self._turn("slow", [a, b], added_ms)
+        """Make round trips between two Regions ``added_ms`` milliseconds longer for callers in one Region who call the
+        other. Replication takes half of that longer in each direction."""
+        return self._set("slow", [a, b], added_ms)
 
     def lag(self, seconds: float, source: str | None = None, target: str | None = None) -> Broken:
-        """Replication takes this many seconds, neither more nor less: from ``source`` to ``target``, or everywhere."""
+        """Make replication take exactly this many seconds, from ``source`` to ``target`` or everywhere."""
         if (source is None) != (target is None):
             raise ValueError("lag: name both a source and a target Region, or neither.")
-        return self._turn("lag", [] if source is None or target is None else [source, target], seconds)
+        return self._set("lag", [] if source is None or target is None else [source, target], seconds)
 
     def throttle(self, table: str, region: str | None = None, read_units: float | None = None,
                  write_units: float | None = None, burst_s: float | None = None) -> Broken:
-        """Hold a table to its capacity (in ``region``; default: the home Region): what is asked beyond it, and beyond
-        its burst credit, is refused with ProvisionedThroughputExceededException, and replication into it waits.
+        """Limit a table to its capacity in ``region`` (default: the home Region). Requests beyond it and beyond the
+        burst credit are refused with ProvisionedThroughputExceededException, and replication into the table waits.
 
-        ``read_units`` and ``write_units``, a second, replace the table's own; ``burst_s`` is how many seconds' unused
-        capacity it keeps (300, as on AWS). It begins with full credit.
+        ``read_units`` and ``write_units``, both per second, replace the table's own capacity; ``burst_s`` is for how
+        many seconds unused capacity is kept (default: 300, as on AWS). The table starts with full burst credit.
         """
         given = {"read_units": read_units, "write_units": write_units, "burst_s": burst_s}
         where = regions.get(self._home if region is None else region).code
@@ -107,16 +114,17 @@ class Knobs:
                       {name: value for name, value in given.items() if value is not None})
 
     def caller(self, region: str) -> Broken:
-        """Every caller is in this Region: "I am in Frankfurt"."""
+        """Place every caller in this Region, as if you were in Frankfurt."""
         return Broken(self._ask, "caller", [], regions.get(region).code)
 
     def reset(self) -> None:
-        """Put everything right. Fault injection experiments that pause replication are stopped too."""
+        """Mend everything. This also stops fault injection experiments that pause replication."""
         self._ask("world", "DELETE")
 
     def state(self) -> pd.DataFrame:
-        """What is broken now: a data frame with a row each, columns ``knob``, ``place`` (codes, with commas), ``value``
-        and ``meaning`` (in words). Replication that AWS's fault injection service has paused is in it as ``pause``."""
+        """What is broken now: a data frame with one row per fault and the columns ``knob``, ``place`` (codes, separated
+        by commas), ``value`` and ``meaning`` (in words). Replication that AWS's fault injection service has paused has
+        the knob ``pause``."""
         import pandas as pd
 
         rows = [(each["knob"], ", ".join(each["place"]), each.get("value"), meaning(each))
@@ -127,25 +135,25 @@ class Knobs:
         found = broken(self._ask("world"))
         return "\n".join(["Broken:", *(f"  {meaning(each)}" for each in found)]) if found else "Nothing is broken."
 
-    def _turn(self, knob: str, places: Sequence[str], value: Any = None) -> Broken:
+    def _set(self, knob: str, places: Sequence[str], value: Any = None) -> Broken:
         return Broken(self._ask, knob, [regions.get(place).code for place in places], value)
 
 
 _PAIRS = ("partition", "slow")
-_LIMITS = {"read_units": "{:g} read units a second", "write_units": "{:g} write units a second",
+_LIMITS = {"read_units": "{:g} read units per second", "write_units": "{:g} write units per second",
            "burst_s": "burst credit for {:g} s"}
 
 
 def checked_table(name: str) -> str:
-    """A table's name. Raises ValueError for what can be none."""
+    """The name, if a table can have it. Raises ValueError otherwise."""
     if not isinstance(name, str) or not TABLE.fullmatch(name):
-        raise ValueError(f"throttle: a table's name has 3 to 255 letters, digits, _ . or -; {name!r} is none.")
+        raise ValueError(f"throttle: {name!r} is not a table name; use 3 to 255 letters, digits, _ . or -.")
     return name
 
 
 def broken(world: dict) -> list[dict]:
-    """What is broken, of the control API's answer to ``GET world``: knobs that are set, and paused replication; each
-    with ``knob``, ``place`` and ``value``."""
+    """What is broken, from the control API's answer to ``GET world``: the knobs that are set, and paused replication,
+    each with ``knob``, ``place`` and ``value``."""
     return [*world["knobs"], *({"knob": "pause", "place": each["place"], "value": each["experiment"]}
                                for each in world.get("paused", []))]
 
@@ -159,7 +167,7 @@ def meaning(each: dict) -> str:
         if each["knob"] == "pause":
             return f"pause: replication of {table} to and from {regions.label(region)} is paused by {value}"
         limits = ", ".join(_LIMITS[name].format(limit) for name, limit in (value or {}).items())
-        return f"throttle: {table} in {regions.label(region)} has {limits or 'its own capacity'} and no more"
+        return f"throttle: {table} in {regions.label(region)} is limited to {limits or 'its own capacity'}"
     names = [regions.label(code) for code in place]
     return f"{each['knob']}: " + {
         "partition": lambda: f"{names[0]} ✕ {names[1]}",

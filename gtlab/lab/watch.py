@@ -1,28 +1,32 @@
-"""Wait for something, show progress meanwhile, and keep what was seen for a chart."""
+"""Wait for a state, show the progress, and return what was seen for a chart."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from gtlab.lab import Lab
+from gtlab.lab.describe import ABSENT, in_each
+from gtlab.lab.describe import status as table_status
+from gtlab.lab.describe import statuses as table_statuses
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ABSENT = "absent"  # a table that a Region does not have
-_IN_A_PAGE = str.maketrans({"-": "\N{NON-BREAKING HYPHEN}", ",": ",\N{ZERO WIDTH SPACE}"})  # where a line may end
-_REPLICATION = "aws:rep:"  # what the legacy version's attributes are named by
+__all__ = ["ABSENT", "global_table", "item", "look", "own", "table_status", "table_statuses", "tables", "until"]
+
+# Allow line breaks only between Regions.
+_IN_A_PAGE = str.maketrans({"-": "\N{NON-BREAKING HYPHEN}", ",": ",\N{ZERO WIDTH SPACE}"})
+_REPLICATION = "aws:rep:"  # how the names of the legacy version's attributes begin
 
 
 def tables(lab: Lab, name: str, status: str = "ACTIVE", regions: Iterable[str] | None = None, *,
            timeout_s: float = 900.0) -> pd.DataFrame:
-    """Wait until a table has a status in every Region (``"absent"``: until it is gone).
+    """Wait until a table has a status in every Region (``"absent"``: until it does not exist there any more).
 
-    ``regions`` defaults to the lab's. Gives what was seen: a data frame with a row per Region and period, columns
-    ``region``, ``status``, ``start_s``, ``end_s`` (seconds since the waiting began). Raises TimeoutError.
+    ``regions`` defaults to the lab's Regions. Returns what was seen: a data frame with a row per Region and period,
+    columns ``region``, ``status``, ``start_s``, ``end_s`` (seconds since the waiting began). Raises TimeoutError.
     """
     where = lab.regions if regions is None else tuple(regions)
     return until(lambda: table_statuses(lab, name, where), status,
@@ -30,10 +34,10 @@ def tables(lab: Lab, name: str, status: str = "ACTIVE", regions: Iterable[str] |
 
 
 def global_table(lab: Lab, name: str, status: str = "ACTIVE", *, timeout_s: float = 900.0) -> pd.DataFrame:
-    """Wait until a global table (version 2017.11.29) and the tables of all its members have a status.
+    """Wait until a global table (version 2017.11.29) and the tables in all its Regions have a status.
 
-    Gives the same data frame as :func:`tables`, with a further ``region`` called "global table".
-    Raises TimeoutError, and the service's error where there is no such global table.
+    Returns a data frame as :func:`tables` does, with "global table" as another ``region``. Raises TimeoutError, and the
+    service's error if there is no such global table.
     """
     client = lab.client(lab.home)
 
@@ -46,25 +50,24 @@ def global_table(lab: Lab, name: str, status: str = "ACTIVE", *, timeout_s: floa
                  timeout_s=timeout_s, every_s=_pause_s(lab))
 
 
-def item(lab: Lab, name: str, key: Mapping, regions: Iterable[str] | None = None, *, equals: Mapping | None = None,
-         timeout_s: float = 60.0) -> pd.DataFrame:
-    """Wait until an item can be read in every Region: any version of it, or the one that ``equals`` is.
+def item(lab: Lab, name: str, key: Mapping[str, Any], regions: Iterable[str] | None = None, *,
+         equals: Mapping[str, Any] | None = None, timeout_s: float = 60.0) -> pd.DataFrame:
+    """Wait until an item can be read in every Region: any version of it, or the version ``equals``.
 
-    Statuses are "not there", "older" (there is another version) and "there"; the data frame is as in :func:`tables`.
-    Only your own attributes are compared; see :func:`look`.
-    Raises TimeoutError.
+    The statuses are "not there", "older" (another version is there) and "there". Only your own attributes are compared:
+    see :func:`look`. Returns a data frame as :func:`tables` does. Raises TimeoutError.
     """
     return until(lambda: look(lab, name, key, regions, equals=equals), "there",
                  what="the item to arrive", timeout_s=timeout_s, every_s=0.01)
 
 
-def look(lab: Lab, name: str, key: Mapping, regions: Iterable[str] | None = None, *, equals: Mapping | None = None,
-         consistent: bool = False) -> dict[str, str]:
-    """One read of an item in every Region, all at the same time: "not there", "older" or "there" by Region; see
-    :func:`item`. ``consistent`` makes them strongly consistent reads.
+def look(lab: Lab, name: str, key: Mapping[str, Any], regions: Iterable[str] | None = None, *,
+         equals: Mapping[str, Any] | None = None, consistent: bool = False) -> dict[str, str]:
+    """Read an item once in every Region, all at the same time. Returns "not there", "older" or "there" by Region: see
+    :func:`item`. With ``consistent`` the reads are strongly consistent.
 
-    Only your own attributes are compared with ``equals``: those named ``aws:rep:…``, which global tables of version
-    2017.11.29 put into every item, are left out.
+    Only your own attributes are compared with ``equals``. The attributes ``aws:rep:…``, which global tables of version
+    2017.11.29 add to every item, are ignored.
     """
     where = lab.regions if regions is None else tuple(regions)
 
@@ -75,52 +78,40 @@ def look(lab: Lab, name: str, key: Mapping, regions: Iterable[str] | None = None
             return "not there"
         return "there" if equals is None or own(found) == own(equals) else "older"
 
-    return _in_each(where, status)
+    return in_each(where, status)
 
 
-def own(item: Mapping) -> dict:
-    """An item without the attributes that global tables of version 2017.11.29 put into it."""
+def own(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item without the attributes that global tables of version 2017.11.29 add to it."""
     return {name: value for name, value in item.items() if not name.startswith(_REPLICATION)}
-
-
-def table_statuses(lab: Lab, name: str, regions: Iterable[str]) -> dict[str, str]:
-    """A table's TableStatus, or "absent", by Region; all are asked at the same time."""
-    return _in_each(tuple(regions), lambda region: table_status(lab, name, region))
-
-
-def table_status(lab: Lab, name: str, region: str) -> str:
-    """A table's TableStatus in a Region, or "absent"."""
-    client = lab.client(region)
-    try:
-        return client.describe_table(TableName=name)["Table"]["TableStatus"]
-    except client.exceptions.ResourceNotFoundException:
-        return ABSENT
 
 
 def until(look: Callable[[], dict[str, str]], wanted: str, *, what: str, timeout_s: float,
           every_s: float) -> pd.DataFrame:
-    """Look again and again, with a progress bar, until every status is the one that is wanted.
+    """Call ``look`` every ``every_s`` seconds, with a progress bar, until every status is ``wanted``.
 
-    ``look`` gives statuses by name. The data frame is as in :func:`tables`; raises TimeoutError.
+    ``look`` returns statuses by name. Returns a data frame as :func:`tables` does. Raises TimeoutError after
+    ``timeout_s`` seconds; ``what`` is named in the message and beside the bar.
     """
     import pandas as pd
     from tqdm.auto import tqdm
 
-    began, seen, periods = time.monotonic(), look(), []
+    began, seen = time.monotonic(), look()
+    periods: list[tuple[str, str, float, float]] = []
     since = dict.fromkeys(seen, 0.0)
     with tqdm(total=len(seen), desc=f"Waiting for {what}",
               bar_format="{desc} {bar} {n_fmt}/{total_fmt} in {elapsed}{postfix}") as bar:
         while True:
             bar.n = sum(status == wanted for status in seen.values())
             told = ", ".join(f"{name} {status}" for name, status in seen.items())
-            # In a page tqdm's spaces never end a line, so that Region names would be parted at their hyphens.
+            # In a notebook the browser breaks tqdm's line only at hyphens, within the names of Regions.
             bar.set_postfix_str(told.translate(_IN_A_PAGE) if hasattr(bar, "container") else told)
             now = time.monotonic() - began
             if bar.n == len(seen):
                 break
             if now > timeout_s:
-                raise TimeoutError(f"Waited {timeout_s:.0f} s for {what}; the last look: {seen}. "
-                                   "It may still come: run the cell again to wait on.")
+                raise TimeoutError(f"Waited {timeout_s:.0f} s for {what}; last seen: {seen}. "
+                                   "Run the cell again to wait longer.")
             time.sleep(every_s)
             fresh = look()
             at = time.monotonic() - began
@@ -135,12 +126,6 @@ def until(look: Callable[[], dict[str, str]], wanted: str, *, what: str, timeout
         "start_s", kind="stable", ignore_index=True)
 
 
-def _in_each(regions: Sequence[str], ask: Callable[[str], str]) -> dict[str, str]:
-    # Far Regions answer late: one thread each.
-    with ThreadPoolExecutor(len(regions) or 1) as pool:
-        return dict(zip(regions, pool.map(ask, regions), strict=True))
-
-
 def _pause_s(lab: Lab) -> float:
-    """Between two looks at the control plane: AWS limits such calls, the local cloud does not mind them."""
+    """Seconds between two calls to the control plane. AWS throttles such calls, the local cloud does not."""
     return 0.1 if lab.simulated else 2.0

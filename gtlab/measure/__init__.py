@@ -1,11 +1,13 @@
-"""Timing a global table: replication lag as an interval, and the latency of calls.
+"""Measurements of a global table: replication lag as an interval, the latency of calls, failover drills.
 
-:func:`plan` says beforehand what a measurement sends and what AWS takes for it; :func:`replication_lag` measures;
-:func:`summary`, :func:`widths` and :func:`arrivals` look at the result; :func:`published` is what the service says of
-itself; :func:`latency` times calls, and :func:`compare` says what strong consistency costs. Every function gives a data
-frame; times are milliseconds, taken with a monotonic clock. The column ``backend`` says where the figures come from,
-and whether they are simulated. What the figures say of all writes, beyond those that were probed, is
-:mod:`gtlab.statistics`' affair.
+:func:`plan` shows in advance what a measurement sends and what AWS charges for it; :func:`replication_lag` measures;
+:func:`summary`, :func:`widths` and :func:`arrivals` describe the result; :func:`published` returns the service's own
+figure; :func:`latency` times calls, and :func:`compare` shows what strong consistency costs. Every function returns a
+data frame. Times are in milliseconds and come from a monotonic clock. The column ``backend`` says where the figures
+come from and whether they are simulated. :mod:`gtlab.statistics` draws conclusions about all writes from the writes
+that were measured; :mod:`gtlab.drill` measures a failover.
+
+May import: the lab, :mod:`gtlab.failover`.
 """
 
 from __future__ import annotations

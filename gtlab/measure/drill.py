@@ -1,16 +1,17 @@
-"""A failover drill: write before, through and after an outage; how long it hurt (RTO), and what it cost (RPO).
+"""A failover drill: write before, during and after an outage, and measure the time without service (RTO) and the writes
+that were missing after the failover (RPO).
 
-The writes go through :class:`gtlab.failover.Failover`, one every so often whether the one before is answered or not, as
-users send them. All of them go to a few items; writes of one item keep their order.
+The writes go through :class:`gtlab.failover.Failover` at regular intervals, whether or not the write before was
+answered, as the writes of many users do. They go to a few items; writes to the same item stay in order.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import random
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
@@ -18,58 +19,64 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError
 
 from gtlab.failover import Failover, NoRegionAnswered
-from gtlab.lab import Lab
+from gtlab.lab import Lab, describe
+from gtlab.measure.probes import Keys
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Break = Callable[[], contextlib.AbstractContextManager]
+Break = Callable[[], contextlib.AbstractContextManager[object]]
+Row = dict[str, Any]
 _COLUMNS = ["n", "item", "due_ms", "sent_ms", "answered_ms", "region", "attempts", "outcome", "replaced", "missing",
             "fate", "lost_region", "outage_from_ms", "outage_to_ms", "table", "backend"]
 _NUMBER = "gtlab_n"  # the attribute that holds a write's number
-_MOST_WAITING = 64  # writes under way at once
-_PAUSE_S = 0.05     # between two looks at whether the Regions agree
+_MOST_WAITING = 64  # writes without an answer
+_PAUSE_S = 0.05     # between two checks whether the Regions agree
 
 
 def run(lab: Lab, table: str, clients: Mapping[str, Any], break_it: Break, *,
         before_s: float = 3.0, outage_s: float = 6.0, after_s: float = 4.0, rate: float = 10.0, items: int = 40,
         cooldown_s: float = 2.0, timeout_s: float = 60.0) -> pd.DataFrame:
-    """Write ``rate`` times a second for ``before_s``, break something for ``outage_s``, mend it, write for ``after_s``.
+    """Write ``rate`` times per second: ``before_s`` seconds before an outage, ``outage_s`` seconds during it, and
+    ``after_s`` seconds after it.
 
-    ``clients`` by Region, the Region that will be lost first; their timeouts decide how soon anybody notices.
-    ``break_it()`` gives a context manager, such as ``lambda: lab.world.outage(lab.home)``. Each write puts its number
-    into one of ``items`` items, chosen at random, the same way each time. They are deleted at the end, and after
-    Ctrl-C, which mends what is broken and keeps what was measured.
+    ``clients`` by Region, the Region that will be lost first; their timeouts decide how soon the outage is noticed.
+    ``break_it()`` returns a context manager that lasts as long as the outage, such as
+    ``lambda: lab.world.outage(lab.home)``. Each write puts its number into one of ``items`` items (1 to 100), which is
+    chosen at random, with the same choices in each drill. ``cooldown_s`` is that of
+    :class:`gtlab.failover.Failover`. The items are deleted at the end, also after Ctrl-C, which ends the outage and
+    keeps what was measured.
 
-    A row a write: ``n``, its number; ``item``, the item's; ``due_ms``, ``sent_ms`` and ``answered_ms``, since the first
-    one was due; ``region``, who answered, None for nobody; ``attempts``, how many Regions were asked; ``outcome``,
-    "answered", or the error's name. ``replaced`` is the number that the Region found in the item and replaced, None for
-    none: so a write says what it had seen. Then what became of it:
+    A row per write: ``n``, its number; ``item``, the number of the item; ``due_ms``, ``sent_ms`` and ``answered_ms``,
+    milliseconds since the first write was due; ``region``, the Region that acknowledged it, or None; ``attempts``, how
+    many Regions were tried; ``outcome``, "answered" or the name of the error; ``replaced``, the number that the write
+    found in the item and replaced, or None: this shows which write it had seen. Then its result:
 
-    - ``missing``: it was acknowledged by the Region that was lost, and the one which took over did not have it then,
-      nor a later write of that item. (What it had is known from the first write it took; of items that it took none of,
-      from a strongly consistent read as the outage ends.)
-    - ``fate`` of an acknowledged write, once all Regions agree: "stays", it is there; "replaced", by a write that had
-      seen it; "lost", overwritten by one that had not. None for one that nobody acknowledged.
+    - ``missing``: it was acknowledged by the lost Region, and when the other Region took over, that Region had neither
+      it nor a later write to the item. (What the other Region had is known from the first write that it acknowledged;
+      for items without such a write, from a strongly consistent read at the end of the outage.)
+    - ``fate`` of an acknowledged write, when all Regions agree: "stays" (it is in the item), "replaced" (by a write
+      that had seen it), or "lost" (overwritten by a write that had not seen it). None if it was not acknowledged.
 
-    The rest is the same in every row: ``lost_region``; ``outage_from_ms`` (the outage is in force) and ``outage_to_ms``
-    (mending begins), None where it did not come to that; ``table``; ``backend``.
+    The other columns are the same in every row: ``lost_region``; ``outage_from_ms`` and ``outage_to_ms``, when the
+    outage was in force and when its end began (missing if the drill was stopped before); ``table``; ``backend``.
 
-    Raises ValueError for settings that make no sense, TimeoutError where the Regions do not agree ``timeout_s`` after
+    Raises ValueError for invalid arguments, and TimeoutError if the Regions do not agree ``timeout_s`` seconds after
     the last write.
     """
     import pandas as pd
 
-    for name, value in (("before_s", before_s), ("outage_s", outage_s), ("after_s", after_s), ("rate", rate)):
+    pace = _Pace(before_s, outage_s, after_s, rate)
+    for name, value in dataclasses.asdict(pace).items():
         if not value > 0:
-            raise ValueError(f"{name} is {value}; it has to be above 0.")
+            raise ValueError(f"{name} is {value}; it must be above 0.")
     if not 1 <= items <= 100:
-        raise ValueError(f"items is {items}; from 1 to 100 can be read at once.")
+        raise ValueError(f"items is {items}; it must be from 1 to 100, which one request can read.")
     if len(clients) < 2:
-        raise ValueError("A failover needs clients of two Regions at least.")
+        raise ValueError("A failover needs clients of at least two Regions.")
     drill = _Drill(lab, table, clients, items, cooldown_s)
     try:
-        drill.write(break_it, before_s, outage_s, after_s, rate)
+        drill.write(break_it, pace)
         rows = drill.judged(drill.agreed(timeout_s))
         return pd.DataFrame(rows, columns=_COLUMNS).astype({"replaced": "Int64", "missing": bool})
     finally:
@@ -78,9 +85,11 @@ def run(lab: Lab, table: str, clients: Mapping[str, Any], break_it: Break, *,
 
 @contextlib.contextmanager
 def unreachable(client: Any, after_s: float = 1.0) -> Iterator[None]:
-    """For a block of code, have a client's calls fail: each waits ``after_s`` seconds, and then times out.
+    """For a block of code, make a client's calls fail: each waits ``after_s`` seconds and then raises
+    ConnectTimeoutError.
 
-    For backends that cannot be broken, such as AWS. Only this program loses the Region: it lives on, and replicates.
+    This is for backends that cannot be broken, such as AWS. Only this client loses the Region, which goes on working
+    and replicating.
     """
     def fail(request: Any, **_: Any) -> None:
         time.sleep(after_s)
@@ -94,14 +103,19 @@ def unreachable(client: Any, after_s: float = 1.0) -> Iterator[None]:
 
 
 def summary(drilled: pd.DataFrame) -> pd.DataFrame:
-    """A drill in one row.
+    """The results of a drill in one row. ``drilled`` is the data frame of :func:`run`.
 
-    ``table``, ``lost_region``, ``took_over``; ``rto_ms``, from the beginning of the outage until a write that was sent
-    since was acknowledged; ``rpo_writes``, how many acknowledged writes were missing at the failover, and ``rpo_ms``,
-    how long before the outage the oldest of them was acknowledged (0 for none); ``newest_there_ms``, how long before
-    it the newest was that had arrived. Of the missing ones: ``came_late``, there after all when the Region came back,
-    and ``missing_lost``, overwritten by a write that had not seen them. ``lost``: all acknowledged writes to which that
-    happened, those of failing back included. ``failed``: writes that nobody acknowledged. ``backend``.
+    - ``table``, ``lost_region``, ``took_over`` (the Region that took over, or None)
+    - ``rto_ms``: milliseconds from the beginning of the outage to the first acknowledgement of a write that was sent
+      during it or later
+    - ``rpo_writes``: how many acknowledged writes were missing at the failover; ``rpo_ms``: how long before the outage
+      the oldest of them was acknowledged (0 if there was none)
+    - ``newest_there_ms``: how long before the outage the newest write that had arrived was acknowledged
+    - of the missing writes, ``came_late``: how many were present after the Region came back; ``missing_lost``: how many
+      were overwritten by a write that had not seen them
+    - ``lost``: how many of all acknowledged writes were overwritten in this way, including those of the fail-back
+    - ``failed``: how many writes no Region acknowledged; ``backend``
+
     Raises ValueError for a drill without any write.
     """
     import pandas as pd
@@ -117,7 +131,7 @@ def summary(drilled: pd.DataFrame) -> pd.DataFrame:
     missing, there = acked[acked["missing"]], at_home[~at_home["missing"]]
 
     def age_ms(answered_ms: float) -> float:
-        return max(0.0, began - answered_ms)
+        return float(max(0.0, began - answered_ms))
 
     return pd.DataFrame([{
         "table": first["table"], "lost_region": lost_region,
@@ -131,33 +145,50 @@ def summary(drilled: pd.DataFrame) -> pd.DataFrame:
         "backend": first["backend"]}])
 
 
+@dataclasses.dataclass(frozen=True)
+class _Pace:
+    """How long to write before, during and after the outage (seconds), and how many times per second."""
+
+    before_s: float
+    outage_s: float
+    after_s: float
+    rate: float
+
+    @property
+    def writes(self) -> int:
+        return int((self.before_s + self.outage_s + self.after_s) * self.rate)
+
+
 class _Drill:
-    """One drill: the writing, what was found at its end, and the verdict on each write."""
+    """One drill: the writes, the state at the end, and the result of each write."""
 
     def __init__(self, lab: Lab, table: str, clients: Mapping[str, Any], items: int, cooldown_s: float):
         self._lab, self._table, self._clients = lab, table, clients
         self._caller = Failover(clients, cooldown_s=cooldown_s)
         self._home, *self._others = clients
-        self._keys = _keys(lab, table, self._home, items)
+        keys = Keys(describe.table(lab, table, self._home), "drill")
+        self._keys = [keys.key(number) for number in range(items)]
         self._stop = threading.Event()
         self._began = 0.0
         self._outage_ms = [float("nan"), float("nan")]
-        self._held: dict[str, dict[int, int]] = {}  # as the outage ended: what each other Region had in each item
-        self._written: list[dict] = []
+        self._held: dict[str, dict[int, int]] = {}  # at the outage's end, the numbers by item
+        self._written: list[Row] = []
 
-    def write(self, break_it: Break, before_s: float, outage_s: float, after_s: float, rate: float) -> None:
+    def write(self, break_it: Break, pace: _Pace) -> None:
         for client in self._clients.values():
-            client.get_item(TableName=self._table, Key=self._keys[0])  # opens a connection, which is no part of a write
-        chance, newest, writes = random.Random(len(self._keys)), {}, []
+            client.get_item(TableName=self._table, Key=self._keys[0])  # so that no write has to open a connection
+        chance = random.Random(len(self._keys))
+        newest: dict[int, Future[Row]] = {}  # by item
+        writes: list[Future[Row]] = []
         with ThreadPoolExecutor(_MOST_WAITING) as writers, ThreadPoolExecutor(1) as breaker:
             self._began = time.perf_counter()
-            breaking = breaker.submit(self._break, break_it, before_s, before_s + outage_s)
+            breaking = breaker.submit(self._break, break_it, pace)
             try:
-                for n in range(1, int((before_s + outage_s + after_s) * rate) + 1):
-                    due_ms, item = (n - 1) / rate * 1000, chance.randrange(len(self._keys))
+                for n in range(1, pace.writes + 1):
+                    due_ms, item = (n - 1) / pace.rate * 1000, chance.randrange(len(self._keys))
                     self._wait_until(due_ms)
                     if breaking.done():
-                        breaking.result()  # raises what went wrong there: no drill without an outage
+                        breaking.result()  # raises the error of the other thread: a drill needs its outage
                     newest[item] = writers.submit(self._put, n, item, due_ms, newest.get(item))
                     writes.append(newest[item])
             except KeyboardInterrupt:
@@ -167,20 +198,20 @@ class _Drill:
             breaking.result()
         self._written = [write.result() for write in writes]
 
-    def _break(self, break_it: Break, from_s: float, to_s: float) -> None:
-        self._wait_until(from_s * 1000)
+    def _break(self, break_it: Break, pace: _Pace) -> None:
+        self._wait_until(pace.before_s * 1000)
         if self._stop.is_set():
             return
         with break_it():
             self._outage_ms[0] = self._now_ms()
-            self._wait_until(to_s * 1000)
+            self._wait_until((pace.before_s + pace.outage_s) * 1000)
             self._held = {region: self._numbers(region) for region in self._others}
             self._outage_ms[1] = self._now_ms()
 
-    def _put(self, n: int, item: int, due_ms: float, earlier: Future | None) -> dict:
+    def _put(self, n: int, item: int, due_ms: float, earlier: Future[Row] | None) -> Row:
         if earlier:
             wait([earlier])
-        row = {"n": n, "item": item, "due_ms": due_ms, "sent_ms": self._now_ms(), "region": None, "replaced": None}
+        row: Row = {"n": n, "item": item, "due_ms": due_ms, "sent_ms": self._now_ms(), "region": None, "replaced": None}
         try:
             answer = self._caller.call("put_item", idempotent=True, TableName=self._table, ReturnValues="ALL_OLD",
                                        Item=self._keys[item] | {_NUMBER: {"N": str(n)}})
@@ -191,37 +222,39 @@ class _Drill:
         except BotoCoreError as error:
             row |= {"attempts": 1, "outcome": type(error).__name__}
         else:
+            replaced = answer.response.get("Attributes")
             row |= {"attempts": len(answer.failures) + 1, "outcome": "answered", "region": answer.region,
-                    "replaced": _number(answer.response.get("Attributes"))}
+                    "replaced": _number(replaced) if replaced else None}
         return row | {"answered_ms": self._now_ms()}
 
     def agreed(self, timeout_s: float) -> dict[int, int]:
-        """What is in each item once every Region has the same."""
+        """The number in each item, when all Regions have the same. Raises TimeoutError."""
         deadline = time.perf_counter() + timeout_s
         while True:
             found = [self._numbers(region) for region in self._clients]
             if all(each == found[0] for each in found):
                 return found[0]
             if time.perf_counter() > deadline:
-                raise TimeoutError(f"The Regions did not come to agree within {timeout_s:.0f} s. Is table "
-                                   f"{self._table} a replica in each of {', '.join(self._clients)}?")
+                raise TimeoutError(f"The Regions did not agree within {timeout_s:.0f} s. Check that table "
+                                   f"{self._table} has a replica in each of {', '.join(self._clients)}.")
             time.sleep(_PAUSE_S)
 
-    def judged(self, last: dict[int, int]) -> list[dict]:
-        """Every write, with the verdict on it."""
+    def judged(self, last: dict[int, int]) -> list[Row]:
+        """Every write with its result; ``last`` is the number in each item at the end."""
         began, ended = self._outage_ms
         acked = [row for row in self._written if row["region"]]
         elsewhere = [row for row in acked if row["region"] != self._home and row["sent_ms"] >= began]
         took_over = min(elsewhere, key=lambda row: row["answered_ms"])["region"] if elsewhere else None
-        had: dict[int, int | None] = dict(self._held.get(took_over, {}))
-        had |= {row["item"]: row["replaced"] for row in reversed(acked) if row["region"] == took_over}  # its first
+        had: dict[int, int | None] = dict(self._held.get(took_over, {})) if took_over else {}
+        # Reversed, so that its first write to each item counts.
+        had |= {row["item"]: row["replaced"] for row in reversed(acked) if row["region"] == took_over}
         seen = {(row["item"], row["replaced"]) for row in acked if row["replaced"] != row["n"]}
 
-        def missing(row: dict) -> bool:
-            return (took_over is not None and row["region"] == self._home and row["sent_ms"] < began
-                    and (had.get(row["item"]) or 0) < row["n"])
+        def missing(row: Row) -> bool:
+            return bool(took_over and row["region"] == self._home and row["sent_ms"] < began
+                        and (had.get(row["item"]) or 0) < row["n"])
 
-        def fate(row: dict) -> str | None:
+        def fate(row: Row) -> str | None:
             if not row["region"]:
                 return None
             if last.get(row["item"]) == row["n"]:
@@ -233,19 +266,21 @@ class _Drill:
                 for row in self._written]
 
     def clean_up(self) -> None:
-        for at in range(0, len(self._keys), 25):  # the most that one batch may hold
-            requests = {self._table: [{"DeleteRequest": {"Key": key}} for key in self._keys[at:at + 25]]}
+        write = self._lab.client(self._home).batch_write_item
+        for at in range(0, len(self._keys), 25):  # the most that one batch may contain
+            requests: Row = {self._table: [{"DeleteRequest": {"Key": key}} for key in self._keys[at:at + 25]]}
             while requests:
-                requests = self._lab.client(self._home).batch_write_item(RequestItems=requests).get("UnprocessedItems")
+                requests = write(RequestItems=requests).get("UnprocessedItems") or {}
 
     def _numbers(self, region: str) -> dict[int, int]:
-        """The number in each item that a Region has, by strongly consistent reads."""
-        asked, found = {self._table: {"Keys": self._keys, "ConsistentRead": True}}, {}
+        """The number in each item of a Region, by strongly consistent reads."""
+        asked: Row = {self._table: {"Keys": self._keys, "ConsistentRead": True}}
+        found: dict[int, int] = {}
         while asked:
             answer = self._lab.client(region).batch_get_item(RequestItems=asked)
             for item in answer["Responses"][self._table]:
                 found[self._keys.index({name: item[name] for name in self._keys[0]})] = _number(item)
-            asked = answer.get("UnprocessedKeys")
+            asked = answer.get("UnprocessedKeys") or {}
         return found
 
     def _wait_until(self, at_ms: float) -> None:
@@ -255,18 +290,5 @@ class _Drill:
         return (time.perf_counter() - self._began) * 1000
 
 
-def _number(item: dict | None) -> int | None:
-    return int(item[_NUMBER]["N"]) if item else None
-
-
-def _keys(lab: Lab, table: str, region: str, count: int) -> list[dict]:
-    """Keys that nobody else uses, in a table of any key schema."""
-    described = lab.client(region).describe_table(TableName=table)["Table"]
-    types = {each["AttributeName"]: each["AttributeType"] for each in described["AttributeDefinitions"]}
-    run, names = uuid.uuid4().hex[:8], [each["AttributeName"] for each in described["KeySchema"]]
-
-    def value(kind: str, number: int) -> str | bytes:
-        text = f"gtlab-drill-{run}-{number}"
-        return {"N": str(int(run, 16) * 1000 + number), "B": text.encode()}.get(kind, text)
-
-    return [{name: {types[name]: value(types[name], number)} for name in names} for number in range(count)]
+def _number(item: Mapping[str, Any]) -> int:
+    return int(item[_NUMBER]["N"])

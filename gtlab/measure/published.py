@@ -1,4 +1,4 @@
-"""What the service itself says of its replication lag: CloudWatch's metric ReplicationLatency."""
+"""The replication lag that the service itself publishes: CloudWatch's metric ReplicationLatency."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ["source", "target", "minute", "writes", "average_ms", "min_ms", "max_ms", "backend"]
 _STATISTICS = ["SampleCount", "Average", "Minimum", "Maximum"]
-MOST_MINUTES = 1439  # CloudWatch gives 1,440 data points in one answer, and the first minute may be a part of one
+MOST_MINUTES = 1439  # CloudWatch returns at most 1,440 data points, and the first minute may be incomplete
 
 
 def published(lab: Lab, table: str, source: str = "", targets: str | Iterable[str] = (), *,
@@ -23,14 +23,16 @@ def published(lab: Lab, table: str, source: str = "", targets: str | Iterable[st
     """The replication latency that the service published in the last ``minutes``, from one Region to others.
 
     A row per target and minute in which something arrived: ``source``, ``target``, ``minute`` (its beginning, UTC),
-    ``writes`` (how many the figures are of: all of the table's, not only probes), ``average_ms``, ``min_ms``,
-    ``max_ms``; ``backend``. Empty where nothing was published: on AWS a minute is there some minutes after it ended,
-    and strongly consistent global tables have no such metric.
+    ``writes`` (how many writes the figures describe: all writes to the table, not only probes), ``average_ms``,
+    ``min_ms``, ``max_ms``; ``backend``. Empty if nothing was published: AWS publishes a minute some minutes after its
+    end, and does not publish this metric for strongly consistent global tables.
 
-    CloudWatch's ReplicationLatency, namespace AWS/DynamoDB, dimensions TableName and ReceivingRegion, asked for in the
-    source Region; AWS charges for such a request as for every one of the CloudWatch API. ``source`` defaults to the
-    home Region, ``targets`` to the lab's other Regions. Raises ValueError for settings that make no sense and on other
-    endpoints, which have no CloudWatch; the service's error where it refuses.
+    The figures come from CloudWatch: metric ReplicationLatency, namespace AWS/DynamoDB, dimensions TableName and
+    ReceivingRegion, queried in the source Region. AWS charges for the request as for every CloudWatch API request.
+    ``source`` defaults to the home Region, ``targets`` to the lab's other Regions.
+
+    Raises ValueError for an invalid argument and on other endpoints, which have no CloudWatch; raises the service's
+    error if it refuses the request.
     """
     import pandas as pd
 
@@ -39,9 +41,10 @@ def published(lab: Lab, table: str, source: str = "", targets: str | Iterable[st
     source, chosen = checked(lab, source, targets)
     at_least(1, minutes=minutes)
     if minutes > MOST_MINUTES:
-        raise ValueError(f"minutes is {minutes}; CloudWatch gives at most {MOST_MINUTES} at once.")
+        raise ValueError(f"minutes is {minutes}; CloudWatch returns at most {MOST_MINUTES} at once.")
     end = int(time.time()) + 1
-    cloudwatch, rows = lab.client(source, "cloudwatch"), []
+    cloudwatch = lab.client(source, "cloudwatch")
+    rows: list[tuple[object, ...]] = []
     for target in chosen:
         answer = cloudwatch.get_metric_statistics(
             Namespace="AWS/DynamoDB", MetricName="ReplicationLatency", Period=60, Statistics=_STATISTICS,
@@ -54,13 +57,14 @@ def published(lab: Lab, table: str, source: str = "", targets: str | Iterable[st
 
 
 def beside_published(lags: pd.DataFrame, service: pd.DataFrame) -> pd.DataFrame:
-    """What was measured from outside beside what the service published meanwhile.
+    """The measured lag next to the latency that the service published for the same minutes.
 
-    ``lags`` as :func:`gtlab.measure.replication_lag` gives it, ``service`` as :func:`published` does. A row per target:
-    ``target``, ``place``, ``probes`` (those that were seen), ``mean_min_ms`` and ``mean_max_ms``, between which their
-    mean lag lies (refined intervals); ``writes``, ``average_ms``, ``min_ms``, ``max_ms`` of the service's, from the
-    minute of the first probe on; ``backend``. The service's figures are of all the table's writes of these minutes, the
-    probes' deletion included; they are missing where nothing was published. Rounded to tenths.
+    ``lags`` is the data frame of :func:`gtlab.measure.replication_lag`, ``service`` that of :func:`published`. A row
+    per target: ``target``, ``place``, ``probes`` (those that were seen); ``mean_min_ms`` and ``mean_max_ms``, the
+    bounds of their mean lag (refined intervals); ``writes``, ``average_ms``, ``min_ms``, ``max_ms``, the service's
+    figures from the minute of the first probe on; ``backend``. The service's figures cover all writes to the table in
+    these minutes, including the deletion of the probe items; they are missing if nothing was published. Rounded to 0.1
+    ms.
     """
     import pandas as pd
 
@@ -71,7 +75,7 @@ def beside_published(lags: pd.DataFrame, service: pd.DataFrame) -> pd.DataFrame:
         theirs = service[(service["source"] == source) & (service["target"] == target) & (service["minute"] >= began)]
         writes = theirs["writes"].sum()
         average = (theirs["average_ms"] * theirs["writes"]).sum() / writes if writes else float("nan")
-        rows.append((target, catalogue.get(target).place, len(seen), seen["lag_min_ms"].mean(),
+        rows.append((target, catalogue.get(str(target)).place, len(seen), seen["lag_min_ms"].mean(),
                      seen["lag_max_ms"].mean(), int(writes), average, theirs["min_ms"].min(), theirs["max_ms"].max(),
                      found["backend"].iloc[0]))
     return pd.DataFrame(rows, columns=["target", "place", "probes", "mean_min_ms", "mean_max_ms", "writes",

@@ -1,6 +1,6 @@
-"""Doing something at regular moments, whether or not what was done before has ended.
+"""A call at regular intervals, whether or not the work of the call before has ended.
 
-A schedule that waited for answers would measure least where answers are slowest (coordinated omission).
+A client that waits for slow answers takes the fewest samples exactly when the system is slowest (coordinated omission).
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from collections.abc import Callable
 class Schedule:
     """A thread that calls ``do(due)`` every ``every_s`` seconds; ``do`` must not block.
 
-    ``late_s`` holds how late each call was. With ``catch_up`` every call is made, however late; without, moments that
-    have passed by are left out and counted in ``skipped``. ``calls`` ends it after so many. An exception of ``do`` ends
-    it and is kept in ``error``.
+    ``due`` is the planned time of the call, in seconds of the monotonic clock. ``late_s`` has the delay of each call in
+    seconds. With ``catch_up`` every call is made, however late; without it, calls whose time has passed are skipped and
+    counted in ``skipped``. The schedule ends after ``calls`` calls (0: it continues until :meth:`stop`) or at an
+    exception, which is kept in ``error``.
     """
 
     def __init__(self, every_s: float, do: Callable[[float], None], *, catch_up: bool = False, calls: int = 0,
@@ -25,7 +26,7 @@ class Schedule:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.late_s: list[float] = []
         self.skipped = 0
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
 
     def start(self) -> None:
         self._thread.start()

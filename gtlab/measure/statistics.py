@@ -1,11 +1,11 @@
-"""What measured replication lags say of all writes, beyond those that were probed.
+"""What measured replication lags say about all writes, not only the probes.
 
-A measured lag is an interval, and every function here takes it as one: nothing is put in its middle. The columns that
-hold the intervals are named by ``low`` and ``high``, milliseconds; the refined ones of
-:func:`gtlab.measure.replication_lag` by default. A missing ``high`` is a probe that was not seen: later than ``low``.
-The rows are taken as independent draws from one distribution; that is the caller's to judge.
+A measured lag is an interval, and every function here treats it as one: the middle is not taken for the lag. ``low``
+and ``high`` name the columns with the bounds (milliseconds); the default is the refined bounds of
+:func:`gtlab.measure.replication_lag`. If ``high`` is missing, the probe was not seen: its lag is above ``low``. The
+functions treat the rows as independent samples of one distribution; the caller must judge whether they are.
 
-scipy does the mathematics; it is imported when a function is called.
+scipy does the mathematics. It is imported when a function is called.
 """
 
 from __future__ import annotations
@@ -19,41 +19,47 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PAIR = ["source", "target"]
-_FEWEST = 3    # as many as a shifted log-normal has parameters; what so few say is little
+_FEWEST = 3    # a shifted log-normal has three parameters; a fit to so few probes says little
 _GOODNESS_RUNS = 999
 _FITTED = ("log-normal", "shifted log-normal")
-_POINTS = 200  # of a curve, where no times are asked for
-_SEED = 1      # the same data, the same figures
+_POINTS = 200  # of a curve, if no times are given
+_SEED = 1      # the same data give the same figures
 
 
 def percentiles(lags: pd.DataFrame, at: Iterable[float] = (50, 90, 99), *, level: float = 0.95,
                 low: str = "lag_min_ms", high: str = "lag_max_ms") -> pd.DataFrame:
-    """Percentiles of the lag, with confidence intervals that assume nothing of its distribution.
+    """Percentiles of the lag, with confidence intervals that do not depend on its distribution.
 
     A row per source, target and percentile: ``source``, ``target``, ``probes``, ``percentile``; ``low_ms`` and
-    ``high_ms``, between which the percentile of these probes lies; ``ci_low_ms``, ``ci_high_ms``, between which that
-    of all writes lies with a confidence of ``level`` at least; ``backend``.
+    ``high_ms``, the bounds of this percentile of the probes; ``ci_low_ms`` and ``ci_high_ms``, the bounds of this
+    percentile of all writes, with a confidence of at least ``level``; ``backend``. All bounds are in milliseconds.
 
-    The confidence interval is the binomial one, between order statistics: the lower from the intervals' lower ends, the
-    upper from their upper ends. ``ci_high_ms`` is infinite where there are too few probes to tell (299 for the 99th
-    percentile at 95 %), and so is what depends on probes that were not seen. Raises ValueError for columns that are not
-    there, a percentile or a level that is none, and a frame without rows.
+    The confidence interval is the binomial one, between order statistics: its lower end comes from the lower ends of
+    the measured intervals, its upper end from their upper ends. ``inf`` in ``ci_high_ms`` means that there are too few
+    probes for an upper bound (the 99th percentile at 95 % needs 299). A bound that depends on a probe that was not seen
+    is ``inf``, too.
+
+    Raises ValueError for a missing column, for a frame without rows, for a percentile that is not between 0 and 100,
+    and for a level that is not between 0 and 1.
     """
     import numpy as np
     import pandas as pd
     from scipy import stats
 
-    shares = [percentile / 100 for percentile in at]
+    asked = list(at)
+    shares = [percentile / 100 for percentile in asked]
     if not all(0 < share < 1 for share in shares):
-        raise ValueError(f"Percentiles lie between 0 and 100; these were asked for: {list(at)}.")
+        raise ValueError(f"Percentiles must be between 0 and 100; you gave {asked}.")
     _check_level(level)
     rows = []
     for pair, lows, highs, backend in _groups(lags, low, high):
         lows, highs = np.sort(lows), np.sort(highs)
         for share in shares:
             rank = max(0, math.ceil(share * len(lows) - 1e-9) - 1)
-            below = stats.quantile_test(lows, p=share).confidence_interval(level).low
-            above = stats.quantile_test(highs, p=share).confidence_interval(level).high
+            # Any: scipy-stubs declares a confidence interval to be a float.
+            lower: Any = stats.quantile_test(lows, p=share).confidence_interval(level)
+            upper: Any = stats.quantile_test(highs, p=share).confidence_interval(level)
+            below, above = lower.low, upper.high
             rows.append((*pair, len(lows), share * 100, lows[rank], highs[rank], 0.0 if math.isnan(below) else below,
                          math.inf if math.isnan(above) else above, backend))
     return pd.DataFrame(rows, columns=[*_PAIR, "probes", "percentile", "low_ms", "high_ms", "ci_low_ms", "ci_high_ms",
@@ -61,16 +67,23 @@ def percentiles(lags: pd.DataFrame, at: Iterable[float] = (50, 90, 99), *, level
 
 
 def fit(lags: pd.DataFrame, *, low: str = "lag_min_ms", high: str = "lag_max_ms") -> pd.DataFrame:
-    """A log-normal distribution, plain and shifted, fitted by maximum likelihood of the intervals.
+    """A log-normal and a shifted log-normal distribution, fitted to the intervals by maximum likelihood.
 
-    A row per source, target and ``distribution`` ("log-normal", "shifted log-normal"): ``source``, ``target``,
-    ``probes``; ``shift_ms`` (0 for the plain one; what no lag is below), ``median_ms`` (the shift included), ``sigma``
-    (of the logarithm of what is above the shift); ``aic``, Akaike's criterion: of two fits the smaller is the better
-    one; ``distance``, how far the fitted curve leaves the band between the shares that have certainly and that have
-    possibly arrived, at its worst (0 to 1); ``p_value`` of the Anderson-Darling test of the intervals' middles, by
-    simulation: a small one, below 0.05 say, means that lags are not distributed so. It takes the shift as known, and so
-    flatters the shifted one. Missing where a probe was not seen. ``backend``. All figures of a target are missing where
-    fewer than three probes were seen, or where one and the same lag would fit all intervals: nothing can be told then.
+    A row per source, target and ``distribution`` ("log-normal", "shifted log-normal"):
+
+    - ``source``, ``target``, ``probes``
+    - ``shift_ms``: the lower limit of the lag (0 for the log-normal); ``median_ms``: the median, including the shift;
+      ``sigma``: the standard deviation of the logarithm of the lag above the shift
+    - ``aic``: Akaike's information criterion; the fit with the smaller value is better
+    - ``distance``: the largest distance of the fitted curve from the band between the share that had certainly arrived
+      and the share that had possibly arrived (0 to 1)
+    - ``p_value`` of the Anderson-Darling test of the middles of the intervals, by simulation: a small value, such as
+      one below 0.05, means that the lags do not have this distribution. The test treats the shift as known, which
+      favours the shifted distribution. Missing if a probe was not seen
+    - ``backend``
+
+    All figures of a target are missing if fewer than three probes were seen, or if one lag fits all intervals: the
+    distribution cannot be estimated then.
 
     Raises ValueError as :func:`percentiles` does, and for fewer than three probes.
     """
@@ -81,11 +94,11 @@ def fit(lags: pd.DataFrame, *, low: str = "lag_min_ms", high: str = "lag_max_ms"
     rows = []
     for pair, lows, highs, backend in _groups(lags, low, high):
         if len(lows) < _FEWEST:
-            raise ValueError(f"{len(lows)} probes are too few to fit a distribution; {_FEWEST} at least.")
+            raise ValueError(f"{len(lows)} probes are too few to fit a distribution; at least {_FEWEST} are needed.")
         if np.isfinite(highs).sum() < _FEWEST or lows.max() <= highs.min():
             rows += [(*pair, len(lows), name, *[math.nan] * 6, backend) for name in _FITTED]
             continue
-        with np.errstate(divide="ignore", invalid="ignore"):  # the search tries what is impossible, too
+        with np.errstate(divide="ignore", invalid="ignore"):  # the search also tries impossible values
             data = _censored(lows, highs)
             plain = stats.lognorm.fit(data, floc=0)
             shifted = _shifted(data, lows, highs, plain)
@@ -100,19 +113,20 @@ def fit(lags: pd.DataFrame, *, low: str = "lag_min_ms", high: str = "lag_max_ms"
 
 
 def t_visibility(lags: pd.DataFrame, t_ms: Iterable[float] = (), *, level: float = 0.95) -> pd.DataFrame:
-    """The chance that a read sees a write, t milliseconds after the write was acknowledged (t-visibility: Bailis and
+    """The chance that a read sees a write t milliseconds after the write was acknowledged (t-visibility: Bailis and
     others, "Probabilistically Bounded Staleness for Practical Partial Quorums", VLDB 2012).
 
-    ``lags`` is as :func:`gtlab.measure.replication_lag` gives it. A row per source, target and t: ``source``,
-    ``target``, ``t_ms``; ``certain`` and ``possible``, the shares of the probes that had certainly, and possibly,
-    become visible (0 to 1); ``given_up``, the share of those that may have, but were not looked for any more;
-    ``low`` and ``high``, the band in which the chance of any write lies with a confidence of ``level``, at each t by
-    itself (Clopper and Pearson's, around both shares); ``distance_ms``, half a round trip to the target; ``backend``.
-    Without ``t_ms`` the curve has some 200 points, to where all that were seen had arrived.
+    ``lags`` is the data frame of :func:`gtlab.measure.replication_lag`. A row per source, target and t: ``source``,
+    ``target``, ``t_ms``; ``certain`` and ``possible``, the shares of the probes that had certainly and possibly become
+    visible (0 to 1); ``given_up``, the share of the probes that may have become visible but were no longer polled for;
+    ``low`` and ``high``, the confidence band of the chance for any write, with a confidence of ``level`` at each t
+    separately (the Clopper-Pearson intervals of both shares); ``distance_ms``, half a round trip to the target;
+    ``backend``. Without ``t_ms`` the curve has 200 points and ends when all probes that were seen had arrived.
 
-    t is counted from the acknowledgement's arrival at the writer to the moment at which the read is served at the
-    target. A read that is *sent* from where the measurement was made is served ``distance_ms`` later: add it to the
-    read's age. Raises ValueError as :func:`percentiles` does, and for a time that is no number.
+    t is the time from when the writer received the acknowledgement until the read is served at the target. A read that
+    is *sent* from where the measurement ran is served ``distance_ms`` later: add this to the time at which you send it.
+
+    Raises ValueError as :func:`percentiles` does, and for a time that is not a finite number.
     """
     import numpy as np
     import pandas as pd
@@ -123,7 +137,7 @@ def t_visibility(lags: pd.DataFrame, t_ms: Iterable[float] = (), *, level: float
     since = lags.assign(_low=lags["visible_min_ms"] - lags["put_ms"], _high=lags["visible_max_ms"] - lags["put_ms"])
     asked = np.array(sorted(t_ms), dtype=float)
     if not np.isfinite(asked).all():
-        raise ValueError(f"t_ms are times in milliseconds; these were asked for: {asked.tolist()}.")
+        raise ValueError(f"t_ms must be finite times in milliseconds; you gave {asked.tolist()}.")
     if not len(asked):
         last = np.nanmax(since[["_low", "_high"]].to_numpy())
         asked = np.linspace(0.0, max(1.0, 1.05 * float(last)), _POINTS)
@@ -134,7 +148,7 @@ def t_visibility(lags: pd.DataFrame, t_ms: Iterable[float] = (), *, level: float
         possible = np.searchsorted(np.sort(lows), asked, side="right")
         certain = np.searchsorted(np.sort(highs), asked, side="right")
         given_up = np.searchsorted(np.sort(lows[np.isinf(highs)]), asked, side="right")
-        # Clopper and Pearson's limits; they are no numbers where nobody, or everybody, has seen it.
+        # Clopper-Pearson limits; scipy returns NaN if no probe, or every probe, has become visible.
         below = np.nan_to_num(stats.beta.ppf((1 - level) / 2, certain, count - certain + 1), nan=0.0)
         above = np.nan_to_num(stats.beta.ppf((1 + level) / 2, possible + 1, count - possible), nan=1.0)
         rows += [(*pair, *point, distance, backend) for point in zip(
@@ -145,28 +159,29 @@ def t_visibility(lags: pd.DataFrame, t_ms: Iterable[float] = (), *, level: float
 
 
 def _groups(lags: pd.DataFrame, low: str, high: str) -> Iterator[tuple[tuple[str, str], np.ndarray, np.ndarray, str]]:
-    """For each source and target: the two, the intervals' ends, the backend."""
+    """For each source and target: the pair, the lower and the upper ends of the intervals, the backend."""
     _need(lags, *_PAIR, low, high)
     for pair, found in lags.groupby(_PAIR, sort=False):
-        known = found[found[low].notna()]  # an interval without a lower end says nothing
+        known = found[found[low].notna()]  # an interval without a lower end contains no information
         if known.empty:
             raise ValueError(f"No interval of {pair[1]} has a lower end in {low!r}.")
-        yield (pair, known[low].to_numpy(dtype=float), known[high].fillna(math.inf).to_numpy(dtype=float),
-               found["backend"].iloc[0] if "backend" in found.columns else "")
+        lows, highs = known[low].to_numpy(dtype=float), known[high].fillna(math.inf).to_numpy(dtype=float)
+        yield ((str(pair[0]), str(pair[1])), lows, highs,
+               str(found["backend"].iloc[0]) if "backend" in found.columns else "")
 
 
 def _need(lags: pd.DataFrame, *columns: str) -> None:
     lacking = [column for column in columns if column not in lags.columns]
     if lacking:
-        raise ValueError(f"The data frame lacks the column {lacking[0]!r}. Give what gtlab.measure.replication_lag() "
-                         "gives.")
+        raise ValueError(f"The data frame lacks the column {lacking[0]!r}. Use the data frame that "
+                         "gtlab.measure.replication_lag() returns.")
     if lags.empty:
         raise ValueError("The data frame has no rows.")
 
 
 def _check_level(level: float) -> None:
     if not 0 < level < 1:
-        raise ValueError(f"level is {level}; it is between 0 and 1, such as 0.95.")
+        raise ValueError(f"level is {level}; it must be between 0 and 1, such as 0.95.")
 
 
 def _censored(lows: np.ndarray, highs: np.ndarray) -> Any:
@@ -174,14 +189,14 @@ def _censored(lows: np.ndarray, highs: np.ndarray) -> Any:
     from scipy import stats
 
     seen = np.isfinite(highs)
-    # A log-normal gives no chance to what is not above 0, nor to an interval without width.
+    # For a log-normal, values up to 0 and intervals of zero width have the probability 0.
     floor = np.maximum(lows, 1e-6)
     return stats.CensoredData(interval=np.column_stack([floor[seen], np.maximum(highs[seen], floor[seen] + 1e-6)]),
                               right=floor[~seen])
 
 
-def _shifted(data: Any, lows: np.ndarray, highs: np.ndarray, plain: Sequence[float]) -> tuple[float, float, float]:
-    """The better of several searches that begin at different shifts: the likelihood has more than one summit."""
+def _shifted(data: Any, lows: np.ndarray, highs: np.ndarray, plain: Sequence[float]) -> tuple[float, ...]:
+    """The best of several fits that start at different shifts, because the likelihood has several local maxima."""
     from scipy import stats
 
     best, least = tuple(plain), _unlikely(plain, lows, highs)
@@ -192,13 +207,13 @@ def _shifted(data: Any, lows: np.ndarray, highs: np.ndarray, plain: Sequence[flo
             continue
         found = stats.lognorm.fit(data, float(plain[0]), loc=shift, scale=float(sorted(rest)[len(rest) // 2]))
         value = _unlikely(found, lows, highs)
-        if 0 <= found[1] < highs.min() and value < least:  # nothing arrives before it was sent
+        if 0 <= found[1] < highs.min() and value < least:  # a lag is never negative
             best, least = tuple(found), value
     return best
 
 
 def _unlikely(found: Sequence[float], lows: np.ndarray, highs: np.ndarray) -> float:
-    """The negative logarithm of the intervals' likelihood."""
+    """The negative log-likelihood of the intervals."""
     import numpy as np
     from scipy import stats
 
@@ -207,14 +222,14 @@ def _unlikely(found: Sequence[float], lows: np.ndarray, highs: np.ndarray) -> fl
 
 
 def _distance(found: Sequence[float], lows: np.ndarray, highs: np.ndarray) -> float:
-    """How far the curve is outside the band, at the ends of all intervals, where the band has its steps."""
+    """The largest distance of the curve from the band, at the ends of the intervals, where the band has its steps."""
     import numpy as np
     from scipy import stats
 
     lows, highs = np.sort(lows), np.sort(highs)
     ends = np.unique(np.concatenate([lows, highs[np.isfinite(highs)]]))
     curve = stats.lognorm.cdf(ends, *found)
-    # A step is compared on both its sides.
+    # The curve is compared with both sides of a step.
     below = np.searchsorted(highs, ends, side="right") / len(lows) - curve
     above = curve - np.searchsorted(lows, ends, side="left") / len(lows)
     return float(max(0.0, below.max(), above.max()))

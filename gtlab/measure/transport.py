@@ -1,7 +1,7 @@
-"""Requests of one Region that boto3 makes and signs once, and that are then sent, as often as needed, on their own.
+"""Requests that boto3 builds and signs once, and that are then sent many times without boto3.
 
-A call of boto3's takes milliseconds of this machine's time, most of it for making the request. Polling every few
-milliseconds leaves no room for that, and the clock has to be read right before the sending and right after the answer.
+A boto3 call needs milliseconds of CPU time, most of it to build the request. A poll every few milliseconds leaves no
+time for that, and the clock must be read immediately before a request is sent and immediately after its response.
 """
 
 from __future__ import annotations
@@ -24,53 +24,57 @@ THROTTLED = ("ProvisionedThroughputExceededException", "ThrottlingException", "R
 
 
 class Reply(NamedTuple):
-    """``sent`` and ``answered`` are seconds of the monotonic clock. ``body`` is the answer's; ``error`` the service's
-    error code, or the name of what happened to the connection, None where all is well."""
+    """The response to a request. ``sent`` and ``answered`` are seconds of the monotonic clock; ``body`` is the decoded
+    JSON; ``error`` is the service's error code, or the name of botocore's exception if the connection failed, or None.
+    ``unavailable``: the error was a 5xx or a failed connection."""
 
     sent: float
     answered: float
-    body: dict
+    body: dict[str, Any]
     error: str | None
+    unavailable: bool = False
 
     @property
-    def passing(self) -> bool:
-        """An error that may be gone at the next try: throttling, a 5xx, a connection that failed."""
-        return self.error in THROTTLED or self.body.get("gtlab_passing", False)
+    def transient(self) -> bool:
+        """Whether the next attempt may succeed: throttling, a 5xx, a failed connection."""
+        return self.unavailable or self.error in THROTTLED
 
     def raised(self, operation: str) -> Exception:
-        """The error as boto3 would have raised it."""
+        """The error as boto3 would raise it."""
         from botocore.exceptions import ClientError
 
         message = self.body.get("message") or self.body.get("Message") or ""
-        return ClientError({"Error": {"Code": self.error, "Message": message}}, operation)
+        error: Exception = ClientError({"Error": {"Code": self.error, "Message": message}}, operation)
+        return error
 
 
-class Wire:
-    """Signed requests to one Region, and their sending. Safe to use from several threads."""
+class Sender:
+    """Signs requests to one Region and sends them. Safe to use from several threads."""
 
     def __init__(self, lab: Lab, region: str, connections: int = 64):
         self.region = region
         self._client = lab.new_client(region, parameter_validation=False)
-        # After the lab's own handlers: they complete the request.
+        # After the lab's handlers, which complete the request.
         self._client.meta.events.register_last("before-send.*.*", self._catch)
         self._session = _http_session(lab, self._client.meta.endpoint_url, connections)
         self._caught = threading.local()
 
     def signed(self, operation: str, **parameters: Any) -> AWSPreparedRequest:
-        """The request of a boto3 call, such as ``signed("get_item", TableName=…, Key=…)``; it is not sent. It can be
-        sent for five minutes."""
+        """The request of a boto3 call, such as ``signed("get_item", TableName=…, Key=…)``. It is not sent. The
+        signature is valid for five minutes."""
         getattr(self._client, operation)(**parameters)
-        return self._caught.request
+        request: AWSPreparedRequest = self._caught.request
+        return request
 
     def send(self, request: AWSPreparedRequest) -> Reply:
+        """Send a signed request and wait for the response. Errors are in the reply; nothing is raised."""
         from botocore.exceptions import BotoCoreError
 
         sent = time.perf_counter()
         try:
             response = self._session.send(request)
         except BotoCoreError as error:
-            return Reply(sent, time.perf_counter(), {"message": str(error), "gtlab_passing": True},
-                         type(error).__name__)
+            return Reply(sent, time.perf_counter(), {"message": str(error)}, type(error).__name__, unavailable=True)
         answered = time.perf_counter()
         try:
             body = json.loads(response.content)
@@ -79,13 +83,13 @@ class Wire:
         if response.status_code == 200:
             return Reply(sent, answered, body, None)
         code = str(body.get("__type", f"HTTP {response.status_code}")).rpartition("#")[2]
-        return Reply(sent, answered, body | {"gtlab_passing": response.status_code >= 500}, code)
+        return Reply(sent, answered, body, code, unavailable=response.status_code >= 500)
 
     def close(self) -> None:
         self._session.close()
 
     def _catch(self, request: AWSPreparedRequest, **_: Any) -> Any:
-        """botocore takes what this returns for the response: the request is not sent."""
+        """Keep the request. botocore uses the return value as the response and does not send the request."""
         import urllib3
         from botocore.awsrequest import AWSResponse
 
@@ -94,7 +98,7 @@ class Wire:
 
 
 def _http_session(lab: Lab, url: str, connections: int) -> Any:
-    """HTTP as botocore does it, with the proxies and certificates that it would use."""
+    """An HTTP session like botocore's, with the same proxies and certificates."""
     import botocore.session
     from botocore.httpsession import URLLib3Session
     from botocore.utils import get_environ_proxies
@@ -105,5 +109,5 @@ def _http_session(lab: Lab, url: str, connections: int) -> Any:
     proxies = {} if lab.backend == "local" else get_environ_proxies(url)
     return URLLib3Session(verify=verify, proxies=proxies, max_pool_connections=connections,
                           timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
-                          # As botocore's own clients: a request is not held back for an acknowledgement.
+                          # As in botocore's clients: Nagle's algorithm would delay requests.
                           socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)])

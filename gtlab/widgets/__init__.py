@@ -1,4 +1,4 @@
-"""Widgets: they show a choice, pass it on, and draw what comes back. Logic belongs in the rooms that they call.
+"""Widgets: they show a choice, pass it on, and draw the result. Logic belongs in the packages that they call.
 
 May import: the lab and charts.
 """

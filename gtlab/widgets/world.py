@@ -1,4 +1,4 @@
-"""What is broken in the simulated world, and a button that mends it."""
+"""The faults of the simulated world, with a button that mends them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from gtlab.widgets.keys import guarded
 
 
 def world(lab: Lab) -> ipywidgets.VBox:
-    """What is broken in the lab's simulated world, as a table, with a button that mends everything and one that looks
-    again."""
-    mend, again = ipywidgets.Button(description="Mend everything"), ipywidgets.Button(description="Look again")
+    """A table of what is broken in the lab's simulated world, with a button that mends everything and a button that
+    refreshes the table."""
+    mend, again = ipywidgets.Button(description="Mend everything"), ipywidgets.Button(description="Refresh")
     shown = ipywidgets.HTML()
 
     def look() -> None:
         state = lab.world.state()
-        with pd.option_context("display.max_colwidth", None):  # or to_html cuts long cells
+        with pd.option_context("display.max_colwidth", None):  # otherwise to_html shortens long cells
             shown.value = "<b>Nothing is broken.</b>" if state.empty else state.to_html(index=False, na_rep="")
 
     def show(*steps: Callable[[], object]) -> None:
-        try:  # an error in a button's function would be seen by nobody
+        try:  # an error in the function of a button is not shown
             for step in steps:
                 step()
         except (process.CloudError, ValueError) as error:

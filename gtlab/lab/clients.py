@@ -1,0 +1,116 @@
+"""The boto3 clients of a lab: one per Region and service, with this backend's endpoints, credentials and headers."""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from gtlab import regions
+from gtlab.contract import CALLER_HEADER, LOOPBACK
+
+_REMEMBERED_CALLS = 100
+_THIS_MACHINE = (LOOPBACK, "localhost", "::1")
+
+
+class Call(NamedTuple):
+    """A boto3 call; ``operation`` and ``parameters`` are named as in the API."""
+
+    service: str
+    operation: str
+    parameters: dict[str, Any]
+    region: str
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach a backend: ``endpoints`` by Region (None: AWS's own), the name of an AWS ``profile``, and the
+    ``token`` of a local cloud that asks for one."""
+
+    backend: str
+    endpoints: Mapping[str, str] | None = None
+    profile: str | None = None
+    token: str | None = None
+
+
+class Clients:
+    """Makes boto3 clients and remembers the last 100 calls of the shared ones in ``calls``. Safe to use from several
+    threads."""
+
+    def __init__(self, access: Access, caller: str):
+        self._access, self._caller = access, caller
+        self._shared: dict[tuple[str, str], Any] = {}
+        self._making = threading.Lock()
+        self._session: Any = None
+        self.calls: deque[Call] = deque(maxlen=_REMEMBERED_CALLS)
+
+    def shared(self, region: str, service: str) -> Any:
+        """The client of a Region and service, made on first use. Raises ValueError as :meth:`new` does."""
+        code = regions.get(region).code
+        with self._making:
+            if (code, service) not in self._shared:
+                client = self._make(code, service)
+                client.meta.events.register("provide-client-params.*.*", self._remember(service, code))
+                self._shared[code, service] = client
+            return self._shared[code, service]
+
+    def new(self, region: str, service: str, **config: Any) -> Any:
+        """A new client, whose calls are not remembered; ``config`` are further settings of botocore's Config.
+
+        Raises ValueError for an unknown Region, for one without an endpoint, and if AWS is asked for but boto3 is
+        configured to call this machine.
+        """
+        code = regions.get(region).code
+        with self._making:
+            return self._make(code, service, **config)
+
+    def _make(self, region: str, service: str, **config: Any) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        endpoints, local = self._access.endpoints, self._access.backend == "local"
+        merged = Config(max_pool_connections=64, retries={"mode": "standard"})
+        if local:
+            merged = merged.merge(Config(proxies={}))  # no proxy leads to this machine
+        options: dict[str, Any] = {"config": merged.merge(Config(**config))}
+        if endpoints is not None:
+            if region not in endpoints:
+                raise ValueError(f"No endpoint was given for Region {region}; there are: {', '.join(endpoints)}")
+            # Never send somebody's real keys to an endpoint that is not AWS.
+            options |= {"endpoint_url": endpoints[region], "aws_access_key_id": "gtlab",
+                        "aws_secret_access_key": "gtlab", "aws_session_token": self._access.token}
+        if self._session is None:
+            aws = self._access.backend == "aws"
+            self._session = boto3.Session(profile_name=self._access.profile) if aws else _plain_session()
+        client = self._session.client(service, region_name=region, **options)
+        url = client.meta.endpoint_url
+        if endpoints is None and urlsplit(url).hostname in _THIS_MACHINE:
+            raise ValueError(f"You asked for AWS, but AWS_ENDPOINT_URL or your AWS configuration makes boto3 call "
+                             f"{url}. Perhaps `gtlab env` set it in this shell: use another shell.")
+        if local:
+            client.meta.events.register("before-send.*.*", self._add_caller)
+        return client
+
+    def _remember(self, service: str, region: str) -> Callable[..., None]:
+        def remember(params: dict[str, Any], model: Any, **_: Any) -> None:
+            # A copy, because the caller may change its parameters afterwards.
+            self.calls.append(Call(service, model.name, copy.deepcopy(params), region))
+        return remember
+
+    def _add_caller(self, request: Any, **_: Any) -> None:
+        request.headers[CALLER_HEADER] = self._caller
+
+
+def _plain_session() -> Any:
+    """A boto3 session that ignores AWS_PROFILE and the configuration file. An endpoint that is not AWS does not need
+    them, and a profile that does not exist would raise an error."""
+    import boto3
+    import botocore.session
+
+    return boto3.Session(botocore_session=botocore.session.Session(session_vars={
+        "profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}))
