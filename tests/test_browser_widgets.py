@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
-from test_browser import CHROMIUM, errors, jupyter, open_and_run, page  # noqa: F401  (fixtures)
+from test_browser import ALL_RUN, CHROMIUM, errors, jupyter, open_and_run, page  # noqa: F401  (fixtures)
 
 from gtlab.lab import Choice, chosen
 from gtlab.localcloud import process
@@ -165,3 +165,102 @@ def violations(page, selector: str) -> list[str]:  # noqa: F811
     found = page.evaluate("selector => axe.run(selector)", selector)["violations"]
     return [f"{each['id']}: {each['help']}: {each['nodes'][0]['html'][:200]}: {each['nodes'][0]['failureSummary']}"
             for each in found]
+
+
+BREAK = """import time
+import gtlab
+from gtlab import stages, widgets
+lab = gtlab.connect(home="ap-southeast-1", replicas="us-east-1, eu-west-1")
+lab.world.reset()
+stages.ensure_global_table(lab)"""
+WRITE = """number = 0
+while not done.exists():
+    number += 1
+    lab.client(lab.home).put_item(TableName="Music", Item={
+        "Artist": {"S": f"item {number % 20}"}, "SongTitle": {"S": "live"}, "Number": {"N": str(number)}})
+    time.sleep(0.05)"""
+# Deliveries from Singapore to a Region, of the live view's table.
+ARRIVED = """place => {
+    const row = [...document.querySelectorAll('.gt-live tbody tr')].find(row =>
+        row.children[0].textContent === 'Singapore' && row.children[1].textContent === place);
+    return row ? Number(row.children[4].textContent.replaceAll(',', '')) : 0;
+}"""
+
+
+@pytest.fixture
+def live_notebook(jupyter, page, tmp_path):  # noqa: F811
+    """A notebook with both widgets, whose last cell writes until the test ends."""
+    import nbformat
+
+    done = tmp_path / "done"
+    cells = [BREAK, "widgets.live(lab)", "widgets.panel(lab)",
+             f"from pathlib import Path\ndone = Path({str(done)!r})\n{WRITE}"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata={
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto(f"{jupyter}/lab?token=course&reset")
+    page.wait_for_function("() => window.jupyterapp?.serviceManager?.isReady")
+    path = page.evaluate("""async content => {
+        const saved = await window.jupyterapp.serviceManager.contents.save(
+            'widgets.ipynb', {type: 'notebook', format: 'json', content});
+        return saved.path;
+    }""", notebook)
+    page.goto(f"{jupyter}/lab/tree/{path}?token=course&reset")
+    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady")
+    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    page.locator(".gt-panel").wait_for(state="attached")
+    page.locator(".gt-live summary").click()
+    page.wait_for_function(f"({ARRIVED})('Ireland') > 0")
+    yield page
+    done.touch()
+    page.wait_for_function(ALL_RUN)
+    assert problems == [] and errors(page) == []
+
+
+def test_a_partition_pulled_in_the_panel_stops_arrivals_in_the_live_view_while_a_cell_runs(live_notebook):
+    page = live_notebook  # noqa: F811
+    link = page.get_by_role("button", name="Partition between Singapore and Ireland")
+    whole = page.locator(".gt-whole")
+    whole.wait_for()
+    link.focus()
+    page.keyboard.press("Enter")
+    page.locator(".gt-done", has_text='lab.world.partition("ap-southeast-1", "eu-west-1")').wait_for()
+    page.locator(".gt-done", has_text="gtlab world partition ap-southeast-1 eu-west-1").wait_for()
+    page.locator(".gt-live .gt-cut").first.wait_for(state="attached")
+    page.wait_for_timeout(1500)  # what was on its way may still arrive
+    before, virginia = page.evaluate(ARRIVED, "Ireland"), page.evaluate(ARRIVED, "N. Virginia")
+    page.wait_for_function(f"before => ({ARRIVED})('N. Virginia') > before + 20", arg=virginia)
+    assert page.evaluate(ARRIVED, "Ireland") == before
+    picture(page, "live-cut")
+    page.get_by_role("button", name="Put everything right").click()
+    whole.wait_for()
+    page.wait_for_function(f"before => ({ARRIVED})('Ireland') > before + 20", arg=before)
+
+
+def test_the_live_view_beside_the_notebook_and_the_panel_can_be_read(live_notebook):
+    page = live_notebook  # noqa: F811
+    page.get_by_role("button", name="Outage of Ireland").click()
+    page.locator(".gt-broken", has_text="Ireland (eu-west-1) is down (timeout)").wait_for()
+    page.get_by_label("Knob", exact=True).select_option("throttle")
+    for width in (900, 1400):
+        page.set_viewport_size({"width": width, "height": 900})
+        for theme in ("Light", "Dark"):
+            page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
+                          f"JupyterLab {theme}")
+            page.wait_for_timeout(1000)
+            for widget in (".gt-live", ".gt-panel"):
+                page.locator(widget).scroll_into_view_if_needed()
+                assert page.evaluate(UNREADABLE, widget) == []
+                picture(page, f"{widget[4:]}-{width}-{theme.lower()}")
+                assert violations(page, widget) == []
+    page.locator(".gt-live").get_by_role("button", name="Open beside").click()
+    page.locator(".gt-dock .gt-live").wait_for()
+    page.wait_for_timeout(500)
+    left = page.evaluate("() => document.querySelector('.gt-dock').getBoundingClientRect().left")
+    assert page.evaluate("() => document.querySelector('.jp-Notebook').getBoundingClientRect().right") <= left + 1
+    assert page.evaluate(UNREADABLE, ".gt-live") == []
+    picture(page, "live-beside")
+    page.get_by_role("button", name="Back into the cell").click()
+    page.locator(".jp-OutputArea .gt-live").wait_for()
+    page.get_by_role("button", name="Put everything right").click()

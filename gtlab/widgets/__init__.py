@@ -5,7 +5,9 @@ May import: the lab and charts.
 
 from __future__ import annotations
 
+from gtlab.widgets.live import live
+from gtlab.widgets.panel import panel
 from gtlab.widgets.picker import choose_regions
 from gtlab.widgets.world import world
 
-__all__ = ["choose_regions", "world"]
+__all__ = ["choose_regions", "live", "panel", "world"]

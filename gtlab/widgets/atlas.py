@@ -31,13 +31,14 @@ def world() -> dict[str, Any]:
 def around(codes: Iterable[str]) -> dict[str, Any]:
     """The map of some Regions with room around them, cut at the widest gap between them as the charts' map is.
 
-    ``width`` and ``height`` (units), ``round`` (units of 360 degrees: a line may leave at one edge and come back at
-    the other), ``land`` (SVG path data) and its ``scale``, and ``spots``: x and y of each Region.
+    ``width`` and ``height`` (units); ``round``: units after which the map repeats, where a line may leave it at one
+    edge and come back at the other (more than any line here: none leaves); ``land`` (SVG path data) and its ``scale``;
+    and ``spots``: x and y of each Region.
     Raises UnknownRegion.
     """
     places = [regions.get(code) for code in codes]
     view = View.around([place.longitude for place in places], [place.latitude for place in places], WIDTH, HEIGHT)
-    return _map(view, _spread(_spots(view, [place.code for place in places]), 2 * APART))
+    return _map(view, _spread(_spots(view, [place.code for place in places]), 2 * APART)) | {"round": 1e6}
 
 
 def looks(members: Iterable[str]) -> dict[str, dict[str, str]]:

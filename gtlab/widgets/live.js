@@ -1,0 +1,215 @@
+// The live view: draws what Python says is on its way, has arrived, waits and is broken.
+
+const ARRIVING_MS = 120;
+const MOST_DRAWN = 300;
+
+function render({ model, el }) {
+  const id = crypto.randomUUID?.() ?? String(Math.random());
+  const root = element("div", { class: "gt-root gt-live" });
+  const map = new WorldMap(model.get("atlas"), draw, "Map of the replicas");
+  map.svg.setAttribute("role", "img");
+  let state = model.get("state");
+  let speed = 1;
+  let flights = new Map();
+  let arcs = new Map();
+  let frame = 0;
+  let labelled = 0;
+  let late = 0;
+
+  const title = element("b", { class: "gt-title" }, model.get("title"));
+  const slower = element("select", { "aria-label": "Speed of the writes on the map", onchange: event => {
+    speed = Number(event.target.value);
+  } }, element("option", { value: 1 }, "×1 (real time)"), element("option", { value: 0.2 }, "×0.2 (slow motion)"));
+  const problem = element("div", { class: "gt-message gt-bad", role: "status" });
+  const words = element("div", { class: "gt-words", role: "log", "aria-live": "off", "aria-label": "Conflicts and faults" });
+  const rows = element("tbody");
+  const table = element("details", {}, element("summary", {}, "Links as a table"), element("table", { class: "gt-table" },
+    element("thead", {}, element("tr", {}, ...["From", "To", "On the way", "Median lag", "Arrived", "Lost"].map(
+      name => element("th", { scope: "col" }, name)))), rows));
+  table.addEventListener("toggle", tabulate);
+  const dock = dockable(root, el, () => map.fit() && draw());
+  const legend = element("div", { class: "gt-hint" },
+    "● a write on its way · ✕ it lost to a newer write · number: many writes at once. Items: as far back as the journal "
+    + "goes. Lag: median of the link's last 21 deliveries, simulated. Reads are not in the journal.");
+  root.append(element("div", { class: "gt-bar" }, title, element("label", {}, "Speed ", slower), dock.button), problem,
+    map.box, words, legend, table);
+  el.append(root);
+  const free = guardKeys(root);
+
+  const members = () => model.get("members");
+  const place = code => members().find(member => member.code === code)?.place ?? code;
+  const look = code => members().find(member => member.code === code)?.look;
+  const key = (a, b) => `${a} ${b}`;
+
+  function draw() {
+    if (!map.k) return;
+    const { cut = [], down = {}, alone = [] } = model.get("places");
+    const parted = new Set(cut.flatMap(([a, b]) => [key(a, b), key(b, a)]));
+    arcs = new Map();
+    map.layers.links.replaceChildren();
+    map.layers.points.replaceChildren();
+    for (const { code: a } of members()) {
+      for (const { code: b } of members()) {
+        if (a === b) continue;
+        const arc = map.arc(a, b, 0.1);
+        arcs.set(key(a, b), arc);
+        const cutOff = parted.has(key(a, b));
+        map.layers.links.append(shape("path", { d: arc.d, class: cutOff ? "gt-cut" : "" }));
+        if (cutOff && a < b) map.layers.links.append(cross(map.arc(a, b, 0).point(0.5), 7));
+      }
+    }
+    for (const { code } of members()) {
+      const [x, y] = map.at(code);
+      const node = shape("g", { transform: `translate(${x} ${y})`, class: code in down ? "gt-down" : "" },
+        symbol(look(code), 9));
+      if (code in down) node.append(cross([0, 0], 8));
+      if (alone.includes(code)) node.append(shape("circle", { r: 15, class: "gt-alone" }));
+      map.layers.points.append(node);
+    }
+    label();
+  }
+
+  function cross([x, y], r) {
+    return shape("path", { class: "gt-cross", d: `M${x - r} ${y - r}L${x + r} ${y + r}M${x - r} ${y + r}L${x + r} ${y - r}` });
+  }
+
+  function label() {
+    if (!map.k) return;
+    labelled = performance.now();
+    const { down = {}, alone = [] } = model.get("places");
+    const names = members().map(({ code, place }, at) => {
+      const waiting = state.waiting?.[code] ?? 0;
+      const what = code in down ? ` – down (${down[code]})` : alone.includes(code) ? " – isolated" : "";
+      return { lines: [place + (at ? "" : " (home)") + what,
+        `${count(state.items?.[code] ?? 0, "item")}${waiting ? `, ${waiting.toLocaleString("en")} on the way` : ""}`],
+        class: "gt-name", around: map.at(code), gap: 14 };
+    });
+    const lags = members().length > 4 ? [] : (state.links ?? []).filter(link => link[3] != null && arcs.has(key(...link))).map(
+      ([a, b, , lag]) => ({ lines: [ms(lag)], on: [0.45, 0.35, 0.55, 0.25, 0.65].map(arcs.get(key(a, b)).point) }));
+    const crosses = (model.get("places").cut ?? []).map(([a, b]) => map.arc(a, b, 0).point(0.5));
+    map.labels([...names, ...lags], [...members().map(({ code }) => map.at(code)), ...crosses]);
+    map.svg.setAttribute("aria-label", "Map of the replicas. " + names.map(each => each.lines.join(": ")).join(". "));
+    if (table.open) tabulate();
+  }
+
+  function tabulate() {
+    rows.replaceChildren(...(state.links ?? []).map(([a, b, waiting, lag, arrived, lost]) => element("tr", {},
+      ...[place(a), place(b), waiting, lag == null ? "" : ms(lag), arrived, lost].map((value, at) => element("td",
+        { class: at > 1 ? "gt-number" : "" }, at > 1 && typeof value === "number" ? value.toLocaleString("en") : value)))));
+  }
+
+  // --- what moves ---
+
+  function start(number, a, b, expected, many = 1) {
+    if (STILL.matches || !arcs.has(key(a, b)) || flights.size >= MOST_DRAWN || document.hidden) return;
+    const dot = shape("g", {}, shape("circle", { r: many > 1 ? Math.min(11, 4 + Math.log2(many)) : 4,
+      fill: look(a).colour, class: "gt-flight" }));
+    if (many > 1) dot.append(shape("text", { class: "gt-many", y: -9, "text-anchor": "middle" }, many.toLocaleString("en")));
+    map.layers.moving.append(dot);
+    flights.set(number, { dot, a, b, gone: 0, takes: expected ?? 400, landed: many > 1 ? "arrived" : null });
+    frame ||= requestAnimationFrame(move);
+  }
+
+  let before = 0;
+  function move(now) {
+    const passed = before ? Math.min(now - before, 100) * speed : 0;
+    before = now;
+    for (const [number, flight] of flights) {
+      flight.gone += passed;
+      const arc = arcs.get(key(flight.a, flight.b));
+      // It waits before its target until Python says that it is there.
+      const part = flight.landed ? Math.min(1, flight.gone / flight.takes) : Math.min(0.9, flight.gone / flight.takes);
+      if (!arc || (part >= 1 && flight.landed)) {
+        flights.delete(number);
+        flight.dot.remove();
+        if (arc) flash(flight.b, flight.landed);
+        continue;
+      }
+      const [x, y] = arc.point(part);
+      flight.dot.setAttribute("transform", `translate(${x} ${y})`);
+    }
+    frame = flights.size ? requestAnimationFrame(move) : 0;
+    if (!frame) before = 0;
+  }
+
+  function land(number, lag, outcome) {
+    const flight = flights.get(number);
+    if (!flight) return;
+    flight.landed = outcome;
+    // At its real time if that is still to come; at once, with a short last stretch, if it is over.
+    if (flight.gone >= lag) {
+      const part = Math.min(0.9, flight.gone / flight.takes);
+      flight.takes = ARRIVING_MS / (1 - part) * Math.max(speed, 0.2);
+      flight.gone = flight.takes * part;
+    } else flight.takes = lag;
+  }
+
+  function flash(code, outcome) {
+    const [x, y] = map.at(code);
+    const lost = outcome === "conflict" || outcome === "older";
+    const mark = lost ? cross([x + 15, y + 13], 6) : shape("circle", { cx: x, cy: y, r: 12, class: "gt-arrived" });
+    map.layers.moving.append(mark);
+    setTimeout(() => mark.remove(), lost ? 1500 : 250);
+  }
+
+  // --- what Python says ---
+
+  function hear(told) {
+    if (!told.flights) return;
+    state = told;
+    for (const [number, a, b, expected] of told.flights) start(number, a, b, expected);
+    for (const [a, b, many, expected] of told.streams) start(`stream ${Math.random()}`, a, b, expected, many);
+    for (const [number, lag, outcome] of told.landed) land(number, lag, outcome);
+    for (const word of told.words) {
+      const time = new Date(word.at * 1000).toLocaleTimeString("en-GB");
+      words.prepend(element("div", { class: word.conflict ? "gt-conflict" : "" }, `${time}  ${word.text}`));
+    }
+    while (words.children.length > 4) words.lastChild.remove();
+    clearTimeout(late);
+    const wait = 400 - (performance.now() - labelled);
+    if (wait <= 0) label();
+    else late = setTimeout(label, wait);
+  }
+
+  function regroup() {
+    for (const flight of flights.values()) flight.dot.remove();
+    flights.clear();
+    state = model.get("state");
+    map.show(model.get("atlas"));
+    draw();
+  }
+
+  function trouble() {
+    problem.textContent = model.get("problem");
+    root.classList.toggle("gt-stopped", Boolean(model.get("problem")));
+  }
+
+  const here = () => model.send({ do: "here", view: id });
+  const beat = setInterval(here, 15_000);
+  here();
+  draw();
+  trouble();
+  model.on("msg:custom", hear);
+  model.on("change:members", regroup);
+  model.on("change:places", draw);
+  model.on("change:problem", trouble);
+  return () => {
+    clearInterval(beat);
+    clearTimeout(late);
+    cancelAnimationFrame(frame);
+    model.off("msg:custom", hear);
+    model.off("change:members", regroup);
+    model.off("change:places", draw);
+    model.off("change:problem", trouble);
+    try { model.send({ do: "gone", view: id }); } catch { /* the kernel is gone too */ }
+    dock.close();
+    map.close();
+    free();
+  };
+}
+
+function count(number, noun) {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+export default { render };
