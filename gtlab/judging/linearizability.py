@@ -16,10 +16,10 @@ UNKNOWN = "unknown"  # the answer of an operation whose caller got none
 
 
 class Operation(NamedTuple):
-    """``what`` somebody asked for and the ``answer`` they got, from when to when (on any one clock).
+    """``what`` was asked and the ``answer``, with the times at which the call began and ended (on any one clock).
 
     An operation whose caller got no answer has ``ended`` math.inf: it took effect at some time after it began, or
-    never. One that is known to have had no effect does not belong in a history.
+    never. Leave out operations that are known to have had no effect.
     """
 
     began: float
@@ -32,10 +32,10 @@ Step = Callable[[Any, Any], tuple[Hashable, Any]]  # (state, what) → (state, a
 
 
 def linearization(history: Iterable[Operation], initial: Hashable, step: Step) -> list[Operation] | None:
-    """The operations in an order in which they could have happened one at a time; None where there is no such order.
+    """The operations in an order in which they could have happened one at a time; None if there is no such order.
 
-    ``step(state, what)`` is the object when it is used by one caller alone: its new state and its answer. States are
-    hashable. Operations that touch in time (one ends when the other begins) may have come in either order.
+    ``step(state, what)`` returns the object's new state and its answer when one caller uses it alone. States are
+    hashable. If one operation ends at the moment at which another begins, either may have happened first.
     """
     operations = sorted(history, key=lambda operation: (operation.began, operation.ended))
     answered = sum(1 << at for at, operation in enumerate(operations) if operation.ended < math.inf)

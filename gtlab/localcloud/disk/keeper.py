@@ -40,7 +40,7 @@ _NEW = Settings(network="realistic", seed=None, legacy_api=HISTORIC)
 
 
 class Keeper:
-    """Writes what changed in a cloud. ``note`` says what a user should know of the start; empty if nothing."""
+    """Writes what changed in a cloud. ``note`` is what a user should know about the start, empty if nothing."""
 
     def __init__(self, make: Callable[..., Cloud], settings: Settings, store: Store | None, note: str = ""):
         self.cloud, self._make, self._store, self.note = make(settings), make, store, note
@@ -50,12 +50,12 @@ class Keeper:
 
     @property
     def in_memory(self) -> bool:
-        """Whether nothing is kept."""
+        """Whether nothing is kept on disk."""
         return self._store is None
 
     def save(self) -> bool:
-        """Write what changed since the last time; whether anything did. Raises sqlite3.Error where the disk does not
-        take it: then nothing was written, and the next call tries again."""
+        """Write what changed since the last call; returns whether anything did. Raises sqlite3.Error if the disk
+        refuses it: then nothing was written, and the next call tries again."""
         cloud, copies, records = self.cloud, self.cloud.replication.unsaved, self.cloud.streams.unsaved
         mine = cloud.unsaved
         mine.settings |= bool(copies.copies)
@@ -82,13 +82,13 @@ class Keeper:
         return True
 
     def tidy(self, *, wait: bool = True) -> None:
-        """What need not be done before an answer; without ``wait`` it only begins. To be called every now and then.
-        Raises sqlite3.Error where the disk does not take it: nothing is lost, and the next call tries again."""
+        """Do the slower part of saving, which no answer waits for; call it every few seconds. Without ``wait`` it is
+        only started. Raises sqlite3.Error if the disk refuses it: nothing is lost, and the next call tries again."""
         if self._store:
             self._store.fold(wait=wait)
 
     def reset(self, now: float) -> None:
-        """Begin anew with an empty cloud; only the journal goes on."""
+        """Start over with an empty cloud. Only the journal continues."""
         world, before = self.cloud.world, self.cloud
         self.cloud = self._make(Settings(world.network, world.seed, before.legacy.face), before.journal)
         self.cloud.journal.reset(now)
@@ -209,7 +209,7 @@ def keep(path: Path | None, network: str | None = None, seed: int | None = None,
         return _keep(path, given, note, make, clock)
     except Damaged as damage:
         aside = set_aside(path)
-        note = f"The kept state could not be read ({damage}). It was set aside as {aside}; this cloud begins empty."
+        note = f"The kept state could not be read ({damage}). It was set aside as {aside}; this cloud is empty."
         log.warning(note)
         return _keep(path, given, note, make, clock)
 

@@ -1,7 +1,7 @@
-"""A file to which entries are appended: each is there whole, or not at all.
+"""A file to which entries are appended. Each entry is there completely, or not at all.
 
-What was appended survives the end of the process at any moment, for the system has it then. Appending is one write to
-the end of a file, which takes some microseconds; SQLite takes twenty times as long to commit as much.
+An appended entry survives the end of the process at any moment, because the operating system has it. Appending is one
+write to the end of a file, which takes some microseconds; a commit of the same size takes SQLite twenty times as long.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _BEFORE = _HEAD.size + _SEAL.size
 
 
 class Broken(Exception):
-    """The file is not as it was written; the text says where."""
+    """The file was changed since it was written. The text says where."""
 
 
 class Log:
-    """One file, made if it is not there. Raises OSError where the disk is in the way."""
+    """One file, created if it does not exist. Raises OSError if the disk refuses it."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -31,7 +31,7 @@ class Log:
         self._end = os.lseek(self._file, 0, os.SEEK_END)
 
     def append(self, number: int, body: bytes) -> None:
-        """Keep an entry. Where that fails the file is as it was."""
+        """Append an entry. If that fails, the file is as it was before."""
         head = _HEAD.pack(number, len(body), zlib.crc32(body))
         entry = head + _SEAL.pack(zlib.crc32(head)) + body
         try:
@@ -44,9 +44,8 @@ class Log:
         self._end += len(entry)
 
     def entries(self) -> Iterator[tuple[int, bytes]]:
-        """Number and body of every entry, in the order in which they were appended. Of the last one the end of the
-        process may have left a part; nobody was told that it was kept, and it is left out. Raises Broken for what is no
-        entry otherwise."""
+        """Number and body of each entry, in the order in which they were appended. An incomplete last entry is left
+        out: nobody was told that it was kept, because the process ended before. Raises Broken for other damage."""
         content, at = self._path.read_bytes(), 0
         while len(content) - at >= _BEFORE:
             head = content[at:at + _HEAD.size]
@@ -62,7 +61,7 @@ class Log:
             at += _BEFORE + length
 
     def empty(self) -> None:
-        """Forget all entries."""
+        """Delete all entries."""
         os.ftruncate(self._file, 0)
         os.lseek(self._file, 0, os.SEEK_SET)
         self._end = 0

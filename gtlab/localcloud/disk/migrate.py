@@ -1,5 +1,6 @@
-"""What older versions of the disk format wrote, made into the present one. Pure: bodies of documents and rows go in,
-and come out translated. Once released, a step is never changed: it reads what was written in the past.
+"""Translates what older versions of the disk format wrote. Pure: bodies of documents and rows go in and come out.
+
+A step is never changed after its release, because it reads what was written in the past.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Rows on disk: one SQLite file that holds what a cloud is, and two logs beside it. It knows rows, and nothing of what
-they mean.
+"""Rows on disk: one SQLite file with the state of a cloud, and two logs beside it. This module does not know what the
+rows mean.
 
-Written by one process, which holds the state folder's lock. Changes that belong together are appended to a log as one
-entry, which is as quick as it can be, and survive the end of the process from then on. A while later they are folded
-into SQLite's tables, many at once, by a thread of its own, because that takes long and waits for the disk; meanwhile
-the other log is written. A log is emptied once all of it is in the tables, which say how far they are.
+One process writes them; it holds the state folder's lock. Changes that belong together are appended to a log as one
+entry, which takes microseconds; from then on they survive the end of the process. Later, a second thread writes many of
+them into SQLite's tables at once (they are "folded"), because that is slow and waits for the disk. Meanwhile, new
+changes go to the other log. A log is emptied when all its entries are in the tables; the tables contain the number of
+the newest entry that they include.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ from gtlab.localcloud.disk.version import APPLICATION, Newer, check
 
 _LOGS = ("-log0", "-log1")
 ENDINGS = ("", "-wal", "-shm", *_LOGS)  # of the names of the files that belong together
-# A change: rows that are written in place of those with the same key; keys of rows that go; the first parts of keys,
-# of which all go; or, for the records of a shard, all that come before one.
+# A change: rows, which replace those with the same key; keys of rows to delete; first parts of keys, all of whose rows
+# are deleted; or keys of records, with all the shard's records before them deleted.
 PUT, DELETE, DELETE_ALL, DELETE_BEFORE = "put", "delete", "delete all", "delete before"
 Change = tuple[str, str, list[tuple]]  # one of these, a table, and rows or keys
 _pack = msgspec.msgpack.Encoder().encode
 
 
 class Damaged(Exception):
-    """The files are none of ours, or are not whole; the text says in what way."""
+    """The files were not written by gtlab, or are damaged. The text says how."""
 
 
 class Store:
-    """Raises Damaged where the files cannot be understood, sqlite3.Error where the disk is in the way. Files that are
-    not there are made."""
+    """Opens the files, or creates them. Raises Damaged if they cannot be read, Newer if a newer gtlab wrote them, and
+    sqlite3.Error if the disk or its permissions are the reason."""
 
     def __init__(self, path: Path):
         self._logs: list[Log] = []                                # the one that is written comes first
@@ -129,7 +130,7 @@ class Store:
         run("PRAGMA journal_mode = WAL")
 
     def _take_up(self) -> None:
-        """Fold what the end of the process left in the logs."""
+        """Fold what the last process left in the logs."""
         self._last, = self._connection.execute("SELECT n FROM folded").fetchone()
         entries = sorted(entry for log in self._logs for entry in log.entries() if entry[0] > self._last)
         if entries:
@@ -141,7 +142,7 @@ class Store:
                 log.empty()
 
     def write(self, changes: list[Change]) -> None:
-        """Keep changes: all of them, or none. Raises sqlite3.Error where the disk does not take them."""
+        """Keep all the changes, or none. Raises sqlite3.Error if the disk refuses them."""
         try:
             self._logs[0].append(self._last + 1, _pack(changes))
         except OSError as error:
@@ -150,8 +151,8 @@ class Store:
         self._unfolded += changes
 
     def fold(self, *, wait: bool = True) -> None:
-        """Bring what was written into the tables; without ``wait`` begin to, unless it is being done. Raises
-        sqlite3.Error where the disk does not take it, or did not the last time: then it stays in its log, and the next
+        """Write what is in the logs into the tables. Without ``wait``, only start, unless it is running already. Raises
+        sqlite3.Error if the disk refuses it now or refused it the last time: then it stays in its log, and the next
         call tries again."""
         if self._fold and (wait or self._fold.done()):
             ended, self._fold = self._fold, None
@@ -204,7 +205,7 @@ class Store:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        """All that is done in the block, or nothing of it."""
+        """Everything in the block is done, or nothing."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -219,7 +220,7 @@ class Store:
         return self._connection.execute(f"SELECT * FROM {table} ORDER BY {', '.join(_key(table))}")
 
     def clear(self) -> None:
-        """Forget everything. Raises sqlite3.Error where the disk does not take it: then nothing is forgotten."""
+        """Delete everything. Raises sqlite3.Error if the disk refuses it: then nothing was deleted."""
         with contextlib.suppress(sqlite3.Error):
             self.fold()
         with self._transaction():
@@ -245,7 +246,7 @@ class Store:
 
 @contextlib.contextmanager
 def _the_disks() -> Iterator[None]:
-    """The disk's errors as SQLite raises its own."""
+    """Raise the operating system's errors as SQLite's, so that callers handle one kind."""
     try:
         yield
     except OSError as error:
@@ -259,7 +260,7 @@ def _as_sqlites(error: OSError) -> sqlite3.OperationalError:
 
 
 def is_the_disks(error: Exception) -> bool:
-    """Whether an error is the disk's, or of the permissions on it: the file itself may be in order."""
+    """Whether the disk or its permissions caused an error; the file itself may be intact."""
     name = getattr(error, "sqlite_errorname", "")
     return name.removeprefix("SQLITE_").split("_")[0] in ("BUSY", "CANTOPEN", "FULL", "IOERR", "PERM", "READONLY")
 
@@ -279,8 +280,8 @@ def _key(table: str) -> list[str]:
 
 
 def _create(table: str) -> str:
-    """The statement that makes a table. A row of a kilobyte or more takes pages of its own where it is filed by its key
-    (WITHOUT ROWID); filed by number, with an index beside, such rows are packed."""
+    """The statement that creates a table. In a table WITHOUT ROWID, each row of a kilobyte or more takes its own pages;
+    in an ordinary table with an index, such rows share pages."""
     columns, key = _columns(table), _key(table)
     if _is_numbered(table):
         return f"CREATE TABLE {table} (n INTEGER PRIMARY KEY, {', '.join(columns[1:])})"
@@ -289,7 +290,7 @@ def _create(table: str) -> str:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a file that cannot be read, with what SQLite keeps beside it; its new name."""
+    """Rename a file that cannot be read, and the files beside it. Returns its new name."""
     aside = path.with_name(f"{path.stem}-damaged-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
     number = 1
     while aside.exists():

@@ -1,4 +1,4 @@
-"""Which version of the disk format a file has, found out without opening it: opening could change it."""
+"""Find the version of a file's disk format without opening the file with SQLite, which could change it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gtlab import __version__
 from gtlab.contract import HOME_VARIABLE
 from gtlab.localcloud.disk.format import VERSION
 
-APPLICATION = 0x67746C62  # "gtlb", SQLite's application_id of a file of gtlab's
+APPLICATION = 0x67746C62  # "gtlb": SQLite's application_id in gtlab's files
 _MAGIC, _HEADER, _VERSION_AT, _APPLICATION_AT = b"SQLite format 3\0", 100, 60, 68  # of SQLite's file format
 
 
@@ -25,7 +25,7 @@ class Newer(Exception):
 
 
 def check(path: Path) -> None:
-    """Raises Newer if a file has a newer format. A file that is not there, or that is no file of gtlab's, passes.
+    """Raise Newer if a file has a newer format. A file that does not exist, or that gtlab did not write, passes.
 
     The version is in the file itself and not only in SQLite's write-ahead log, because it is written before the file
     gets such a log.

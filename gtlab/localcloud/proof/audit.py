@@ -1,6 +1,6 @@
-"""Looks at everything in a simulated cloud that is whole: tables, descriptions, and streams from the first record on.
+"""Checks everything that a simulated cloud shows: tables, descriptions, and streams from their first record.
 
-Raises Violation where something is not as it must be.
+Raises Violation if something is wrong.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ MUSIC, ALBUMS, CHARTS = "Music", "Albums", "Charts"
 
 
 class Auditor:
+    """Checks one simulated cloud, and reads its streams from one audit to the next."""
+
     def __init__(self, cloud: Simulated):
         self._cloud = cloud
         self._readers: dict[str, StreamReader] = {}
@@ -46,7 +48,7 @@ class Auditor:
         self.read_streams()
 
     def items(self, table: TableId) -> Items:
-        """What a table shows, by Scan; a table that is still being created shows nothing, and is looked into."""
+        """A table's items, by Scan. A table that is being created refuses a Scan, so its items come from the engine."""
         if self._cloud.cloud.tables.status(table, self._cloud.clock) == "CREATING":
             return {tuple(key): item for key, item in engine.items(table)}
         shown = self._cloud.call(table.region, "Scan", {"TableName": table.name}).needed()["Items"]
@@ -70,7 +72,7 @@ class Auditor:
                 raise Violation(f"the service's attributes of {key} differ: {kinds}")
 
     def read_streams(self) -> None:
-        """Read on in every stream; its records from the first one rebuild the table's items."""
+        """Read the new records of every stream. All records together must give the table's items."""
         for table in engine.tables():
             arn = self._cloud.cloud.tables.stream(table)
             if arn:
@@ -83,7 +85,7 @@ class Auditor:
 
 
 class StreamReader:
-    """Somebody who reads a stream from its first record on, and keeps a table by it."""
+    """Reads a stream from its first record and applies the records to a copy of the table."""
 
     def __init__(self, arn: str):
         self._arn = arn
@@ -102,7 +104,7 @@ class StreamReader:
         try:
             after = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": last} if last else None
             iterator = ask("GetShardIterator", asked | (after or {"ShardIteratorType": "TRIM_HORIZON"}))
-        except Refusal:  # the last one that was read is gone by now
+        except Refusal:  # the last record that was read has been trimmed
             iterator = ask("GetShardIterator", asked | {"ShardIteratorType": "TRIM_HORIZON"})
         found: list[dict] = []
         following = iterator["ShardIterator"]

@@ -27,7 +27,7 @@ from gtlab.localcloud.proof.simulation import KINDS, Simulation
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m gtlab.localcloud.proof", description=__doc__.split("\n\n")[1])
     parser.add_argument("--hours", type=_hours, default=1000.0, help="simulated time; default: 1000")
-    parser.add_argument("--seed", type=int, help="default: a random one, which is told")
+    parser.add_argument("--seed", type=int, help="default: a random one, which is printed")
     parser.add_argument("--only", choices=KINDS, help="global tables of one kind only; default: all")
     options = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(2**32) if options.seed is None else options.seed
@@ -53,12 +53,12 @@ def main(arguments: list[str] | None = None) -> int:
         finally:
             simulation.close()
         print(report(simulation.cloud, time.monotonic() - began))
-        print(f"All as it must be. Digest {simulation.digest()[:16]}. The same again: {again}")
+        print(f"No violations. Digest {simulation.digest()[:16]}. The same again: {again}")
     return 0
 
 
 def memory() -> str | None:
-    """A folder that is kept in memory, where there is one: waiting for a disk is no part of the simulation."""
+    """A folder in memory, if the system has one: the simulation need not wait for a disk."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
@@ -66,7 +66,7 @@ def report(cloud: Simulated, wall_s: float) -> str:
     """What was done, as a table in plain text."""
     simulated_s = cloud.true - BEGAN
     lines = ["", f"{simulated_s / HOUR:,.1f} simulated hours in {wall_s:.1f} s: {simulated_s / wall_s:,.0f} simulated "
-                 "seconds a second"]
+                 "seconds per second"]
     for title, counts in (("Calls", cloud.calls), ("Refused, by code", cloud.refused),
                           ("What happened", cloud.happened), ("Checks made", cloud.judge.made)):
         lines += ["", f"{title}: {sum(counts.values()):,}", *_rows(counts)]

@@ -16,14 +16,14 @@ class Membership:
         self._schedule, self._cloud, self._chance = schedule, schedule.cloud, schedule.chance
 
     def membership_changes(self) -> Process:
-        """Replicas come and go while something is broken, too."""
+        """Change replicas while something is broken."""
         here = [table.region for table in engine.tables() if table.name == MUSIC]
         for _ in range(self._chance.choice((1, 2, 3)) if here else 0):
             self._change_music(here, self._cloud.judge.members(MUSIC))
         yield from ()
 
     def mrec(self) -> Process:
-        """Version 2019.11.21: replicas come and go, each asked for in whatever Region."""
+        """Version 2019.11.21: add and remove replicas, calling any Region."""
         while True:
             here = [table.region for table in engine.tables() if table.name == MUSIC]
             members = self._cloud.judge.members(MUSIC)

@@ -1,7 +1,7 @@
-"""Judges a simulated cloud by rules of its own: what must be so, whatever was done to it.
+"""Checks a simulated cloud by independent rules: what must be true whatever was done to it.
 
-It is told what happened in each Region (a write, a delivery, a Region that joins or leaves) and keeps its own books;
-of replication's it uses nothing. What is not as it must be raises Violation.
+The judge is told what happened in each Region (a write, a delivery, a Region that joins or leaves) and keeps its own
+records. It uses nothing of :mod:`replication`. It raises Violation for everything that must never happen.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Items = dict[Hashable, dict]
 
 
 class Violation(Exception):
-    """Something that must never be; the text says what."""
+    """Something that must never happen. The text says what."""
 
 
 @dataclass
@@ -35,8 +35,8 @@ class _Group:
 
 
 class Judge:
-    """The books of every table. ``name`` is that of a global table, or of a table that is in none; ``at`` is what the
-    cloud's clock showed, epoch seconds. ``made`` counts the checks that were made, by kind."""
+    """The records of every table. ``name`` names a global table or a regional one; ``at`` is what the cloud's
+    clock showed, in epoch seconds. ``made`` counts the checks by kind."""
 
     def __init__(self) -> None:
         self._groups: dict[Hashable, _Group] = {}

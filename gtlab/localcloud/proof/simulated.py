@@ -1,7 +1,7 @@
-"""A local cloud under a pretend clock, kept on disk, watched and judged: what the simulation and the tests drive.
+"""A local cloud under a simulated clock, kept on disk and checked. The simulation and tests drive it.
 
-It stands where the HTTP face stands: every call is saved before anybody is told. What happened in the Regions is
-told to a :class:`oracle.Judge` once it is saved, so that its books are what survives a crash.
+It takes the place of the HTTP server: every call is saved before its caller gets the answer. A :class:`oracle.Judge`
+learns what happened in the Regions once that is saved, so its records are what must survive a crash.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TABLE = {
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems", "ExecuteStatement")
 _ITEM_CALLS = (*_WRITES, "GetItem", "Query", "Scan")
 _SAVES_UNTIL_TIDY = 300
-# Two moments at which the process may end: before a write is saved; when it is, but what it leads to has not begun.
+# Two moments at which the process may end: before a write is saved, or after it but before what it leads to.
 UNSAVED, UNSETTLED = "unsaved", "unsettled"
 DOWN, CRASHED = "(Region down)", "(crash)"  # instead of an error's code
 
@@ -57,9 +57,10 @@ class Answer(NamedTuple):
 
 
 class Simulated:
-    """One cloud in a folder, from crash to crash. Raises Violation where something is not as it must be.
+    """One cloud in a folder, through crashes and restarts. Raises Violation if something is wrong.
 
-    ``true`` is the time that has really passed, ``clock`` what the computer's clock shows: it may have been set back.
+    ``true`` is the simulated time, in epoch seconds; ``clock`` is what the computer's clock shows, which may have been
+    set back.
     """
 
     def __init__(self, folder: Path, seed: int):
@@ -95,7 +96,7 @@ class Simulated:
     # Time and calls
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, and happen what is due."""
+        """Let time pass and carry out what is due."""
         self.true += seconds
         self._whole(lambda: self.cloud.tick(self.clock), "the passing of time")
         self._saved()
@@ -107,7 +108,7 @@ class Simulated:
         return hold if isinstance(hold, Answer) else self.finish(call, hold)
 
     def begin(self, call: Call) -> Hold | Answer:
-        """What a call waits for before it takes effect; an Answer where it is refused."""
+        """Begin a call; returns what it waits for before it takes effect, or an Answer if it is refused."""
         self.advance(0.0)
         self.calls[call.operation] += 1
         if self.cloud.world.outage(call.region):
@@ -118,7 +119,7 @@ class Simulated:
             return self._refused(call, refusal)
 
     def finish(self, call: Call, hold: Hold) -> Answer:
-        """The call takes effect, and that is on disk before its caller has the answer; what it leads to follows."""
+        """Carry the call out and save it before its caller gets the answer. What the write leads to follows."""
         self.advance(0.0)
         doomed = self.doomed if call.operation in _WRITES else None
         image = self.image() if doomed == UNSAVED else None
@@ -175,7 +176,7 @@ class Simulated:
         return {table: dict(engine.items(table)) for table in engine.tables() if table.region == region}
 
     def _check_told(self, call: Call, before: dict, after: dict, answer: Answer, saw: list[Seen]) -> None:
-        """What a call changed is what replication was told of, and a refused call changes nothing."""
+        """Check that replication was told of exactly what a call changed, and that a refused call changed nothing."""
         changed = {(table, tuple(key)) for table, items in after.items() for key in {*items, *before[table]}
                    if items.get(key) != before[table].get(key)}
         told = {(seen.table, seen.key) for seen in saw if seen.kind == "wrote"}
@@ -186,7 +187,7 @@ class Simulated:
     # What is kept
 
     def _saved(self) -> list[Seen]:
-        """Save, and tell the judge what is now known to have happened; what it is told."""
+        """Save, and tell the judge what has happened since the last time; returns that."""
         self._keeper.save()
         if next(self._saves) % _SAVES_UNTIL_TIDY == 0:
             self._tidy()
@@ -196,7 +197,7 @@ class Simulated:
         return seen
 
     def _tidy(self) -> None:
-        """What the process does every few seconds; a few seconds of the computer's are hours here."""
+        """What the server does every few seconds. Here it depends on the number of saves, not on time."""
         self._keeper.tidy()
 
     def _tell(self, seen: Seen) -> None:
@@ -231,7 +232,7 @@ class Simulated:
             self.judge.begun(table.name, table.region)
 
     def image(self) -> dict:
-        """All that a crash must not change."""
+        """Everything that a crash must not change."""
         replication, current = self.cloud.replication, self.cloud.current
         tables = engine.tables()
         return {
@@ -250,8 +251,8 @@ class Simulated:
         }
 
     def crash(self, image: dict | None = None) -> None:
-        """The process ends at once, and another takes up what is on disk: all that was saved (``image``), and no
-        more. Without an image everything was, and what writes lead to begins anew."""
+        """End the process at once and start another from what is on disk. That must be what was saved (``image``) and
+        nothing else. Without an image, everything was saved, and what writes lead to is done again."""
         left, self._path = self._path, next(self._paths)
         for ending in set(ENDINGS) - {"-shm"}:  # as they are at this moment: nothing is closed or brought in order
             source = left.with_name(left.name + ending)
@@ -316,7 +317,7 @@ class Simulated:
         self._auditor.audit()
 
     def read_streams(self) -> None:
-        """Read on in every stream."""
+        """Read the new records of every stream."""
         self._auditor.read_streams()
 
     def items(self, table: TableId) -> Items:

@@ -23,7 +23,7 @@ class StrongTable:
         self._ever: set[str] = set()                                       # names of all writes
 
     def mrsc(self) -> Process:
-        """Strong global tables are made, used by several at once, taken apart, and their items' histories checked."""
+        """Create a strong global table, let customers use it, take it apart, and check its items' histories."""
         while True:
             home, near, far = self._chance.sample(REGIONS, 3)
             charts, witnessed = {"TableName": CHARTS}, self._chance.random() < 0.3
@@ -62,7 +62,7 @@ class StrongTable:
             self.check_histories()
 
     def customer(self) -> Process:
-        """Somebody who reads and writes a strong table, one call after the other, from wherever they are."""
+        """A customer in some Region who reads and writes a strong table, one call after the other."""
         chance = self._chance
         for _ in range(chance.randint(1, 4)):
             here = [table.region for table in engine.tables() if table.name == CHARTS]
@@ -112,7 +112,7 @@ class StrongTable:
         return calls[kind]
 
     def _note(self, key: tuple, operation: Operation, answer: Answer | None = None) -> None:
-        """Add to an item's history, but for what had no effect."""
+        """Add an operation to an item's history, unless it had no effect."""
         if answer is None:
             self._histories[key].append(operation)
         elif answer.code == "ConditionalCheckFailedException":
@@ -124,7 +124,7 @@ class StrongTable:
             self._histories[key].append(operation._replace(answer=value))
 
     def _check_look(self, answer: Answer) -> None:
-        """An eventually consistent read shows something that was written once."""
+        """Check that an eventually consistent read shows something that was written."""
         item = (answer.data or {}).get("Item")
         if item and item["w"]["S"] not in self._ever:
             raise Violation(f"a read of {CHARTS} shows what nobody wrote: {item}")
@@ -151,7 +151,7 @@ class StrongTable:
 
 
 def step(state: tuple | None, what: tuple) -> tuple[tuple | None, object]:
-    """One item of a strong table, used by one alone: (name of its last write, counter), None where there is none."""
+    """One item of a strong table under one caller: (name of its last write, counter), or None if there is no item."""
     kind, *name = what
     if kind == "read":
         return state, state
