@@ -32,8 +32,9 @@ def measure(source: str, targets: str, samples: int, rate: float, every_ms: floa
     from gtlab.cli import report
 
     try:
-        report.run(source, targets, samples, rate=rate, every_ms=every_ms, out=out, backend=backend,
-                   endpoints=endpoints, table=table or "", profile=profile, yes=yes, say=click.echo, ask=click.confirm)
+        asked = report.Request(source, targets, samples, rate=rate, every_ms=every_ms, out=out, backend=backend,
+                               endpoints=endpoints, table=table or "", profile=profile, yes=yes)
+        report.run(asked, say=click.echo, ask=click.confirm)
     except click.Abort:  # a RuntimeError, too
         raise
     except RuntimeError as error:

@@ -6,6 +6,7 @@ import html
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,34 +29,53 @@ div.wide{overflow-x:auto}
 pre{background:#F5F7FA;padding:1em;white-space:pre-wrap}.from{color:#B00020;font-weight:600}"""
 
 
-def run(source: str, targets: str, samples: int, *, rate: float = 10.0, every_ms: float | None = None,
-        out: Path | None = None, backend: str = "local", endpoints: Iterable[str] = (), table: str = "",
-        profile: str | None = None, yes: bool = False, say: Callable[[str], None] = print,
+@dataclass(frozen=True)
+class Request:
+    """A measurement that a user asks for.
+
+    ``source`` and ``targets`` are Region codes, ``samples``, ``rate`` and ``every_ms`` as in
+    :func:`gtlab.measure.replication_lag`; ``endpoints`` are strings REGION=URL, which replace a backend. Without a
+    ``table``, the course's table on the local cloud is measured, and created if it is missing. ``out`` names a file for
+    the result. With ``yes``, no question is asked before AWS is used.
+    """
+
+    source: str
+    targets: str
+    samples: int
+    rate: float = 10.0
+    every_ms: float | None = None
+    out: Path | None = None
+    backend: str = "local"
+    endpoints: Iterable[str] = ()
+    table: str = ""
+    profile: str | None = None
+    yes: bool = False
+
+
+def run(asked: Request, say: Callable[[str], None] = print,
         ask: Callable[[str], bool] = lambda question: False) -> bool:
-    """Measure, print a table, and write a file if ``out`` names one. False where the user said no.
+    """Measure, print a table, and write a file if one is named. Returns False if the user refused.
 
-    ``source`` and ``targets`` are Region codes, ``rate`` and ``every_ms`` as in :func:`gtlab.measure.replication_lag`;
-    ``endpoints`` are texts REGION=URL, in place of a backend. Without a ``table``, it is the course's on the local
-    cloud, brought there if it is missing. On AWS, what it will cost is said and ``ask`` is asked first, unless ``yes``.
-
-    Raises ValueError for what makes no sense, RuntimeError for what the service refused: a line that says what to do.
+    On AWS, the cost is printed and ``ask`` is called first. Raises ValueError for an invalid request, and RuntimeError
+    for an error of the service; the message is one line that says what to do.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
+    out, samples, table = asked.out, asked.samples, asked.table
     check_out(out)
-    lab = open_lab(source, targets, backend, endpoints, profile)
+    lab = open_lab(asked.source, asked.targets, asked.backend, asked.endpoints, asked.profile)
     if not table and lab.backend != "local":
         raise ValueError("Name the global table to measure: --table NAME. (Only the local cloud has one by itself.)")
     try:
         if not table:
             stages.ensure_global_table(lab)
-        planned = planning.plan(lab, table or stages.TABLE, lab.home, lab.replicas, samples, rate=rate,
-                                every_ms=every_ms)
+        planned = planning.plan(lab, table or stages.TABLE, lab.home, lab.replicas, samples, rate=asked.rate,
+                                every_ms=asked.every_ms)
         say(planning.words(planned) if lab.backend == "aws" else planning.words(planned).partition("\n")[0])
-        if lab.backend == "aws" and not yes and not ask("This is AWS itself, at your cost. Go on?"):
+        if lab.backend == "aws" and not asked.yes and not ask("This is AWS itself, at your cost. Go on?"):
             return False
-        lags = replication_lag(lab, table or stages.TABLE, lab.home, lab.replicas, samples, rate=rate,
-                               every_ms=every_ms)
+        lags = replication_lag(lab, table or stages.TABLE, lab.home, lab.replicas, samples, rate=asked.rate,
+                               every_ms=asked.every_ms)
     except TimeoutError as error:
         raise RuntimeError(str(error)) from None
     except (ClientError, BotoCoreError) as error:
