@@ -108,7 +108,7 @@ def run(account: str, region: str, operation: str, data: dict) -> tuple[int, byt
     except _STUMBLES as error:
         if _is_ours(error.__traceback__):
             raise
-        log.warning("the engine cannot evaluate a %s", operation, exc_info=True)
+        log.warning("the engine cannot evaluate a %s: %s: %s", operation, type(error).__name__, error)
         # Of a BatchGetItem's projection the library says what is wrong with it, as it does itself elsewhere.
         raise CannotEvaluate(str(error) if operation == "BatchGetItem" and type(error) is ValueError else "") from None
     return status, body if isinstance(body, bytes) else body.encode()
