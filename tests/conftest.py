@@ -4,6 +4,7 @@ in it."""
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
@@ -103,8 +104,11 @@ def trio(create):
 
 
 @pytest.fixture
-def pretend() -> Pretend:
-    return Pretend()
+def pretend() -> Iterator[Pretend]:
+    """A local cloud under a pretend clock. The test fails if gtlab itself had an error, which the cloud outlives."""
+    made = Pretend()
+    yield made
+    assert made.cloud.errors.summary()["newest"] == []
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 VALIDATION = "com.amazon.coral.validate#"
 SERVICE = "com.amazon.coral.service#"
@@ -45,8 +45,8 @@ class Change(NamedTuple):
 
     table: TableId
     key: Key
-    old: dict | None
-    new: dict | None
+    old: dict[str, Any] | None
+    new: dict[str, Any] | None
 
 
 class Call(NamedTuple):
@@ -56,7 +56,7 @@ class Call(NamedTuple):
     region: str
     service: str
     operation: str
-    input: dict
+    input: dict[str, Any]
     caller: str | None = None
 
 
@@ -72,11 +72,11 @@ class Refusal(Exception):
     members that some exceptions have (CancellationReasons, Item).
     """
 
-    def __init__(self, code: str, message: str, status: int = 400, details: dict | None = None):
+    def __init__(self, code: str, message: str, status: int = 400, details: dict[str, Any] | None = None):
         super().__init__(message)
         self.code, self.message, self.status, self.details = code, message, status, details or {}
 
-    def body(self) -> dict:
+    def body(self) -> dict[str, Any]:
         return {"__type": wire_type(self.code), "message": self.message, **self.details}
 
 

@@ -149,13 +149,18 @@ class Simulated:
 
     def _whole(self, what: Callable[[], Any], name: object) -> Any:
         try:
-            return what()
+            answer = what()
         except Refusal as refusal:
             if not isinstance(name, Call):
                 raise Violation(f"{name} raised {refusal.code}: {refusal.message}") from refusal
             raise
         except Exception as error:
             raise Violation(f"{name} raised {type(error).__name__}: {error}") from error
+        finally:
+            if self.cloud.errors.count:  # the cloud outlives its own errors, and counts them
+                newest = self.cloud.errors.summary()["newest"][0]
+                raise Violation(f"{name}: {newest['what']}: {newest['error']}")
+        return answer
 
     def _refused(self, call: Call, refusal: Refusal) -> Answer:
         if refusal.status >= 500:

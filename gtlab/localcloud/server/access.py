@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gtlab.contract import CALLER_HEADER, LOOPBACK
 from gtlab.localcloud.model import Refusal
@@ -34,12 +34,12 @@ class Guard:
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):  # another port is "same-site"
             raise _denied("The local cloud takes no requests from web pages of others.")
         if self._token is not None:
-            self._check_token(headers)
+            self._check_token(headers, self._token)
 
-    def _check_token(self, headers: dict[str, str]) -> None:
+    def _check_token(self, headers: dict[str, str], token: bytes) -> None:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         shown = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-amz-security-token", "")
-        if not secrets.compare_digest(shown.encode(), self._token):
+        if not secrets.compare_digest(shown.encode(), token):
             if "x-amz-target" in headers or scheme.startswith("AWS4-"):
                 raise Refusal("UnrecognizedClientException", "The security token included in the request is invalid: "
                               "this local cloud asks for its token, as AWS_SESSION_TOKEN. gtlab env shows it.")
@@ -58,7 +58,7 @@ def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
-def host_of(headers: dict[str, str]) -> str:
+def host_of(headers: Mapping[str, str]) -> str:
     """The name by which a client calls this server, without the port. Raises Refusal where there is none."""
     host = _name(headers.get("host", ""))
     if host is None:

@@ -1,7 +1,17 @@
 """One connection of a client's: how much it may send, how long it may take, and how it is dropped.
 
 uvicorn's own connection has no limits: a client could fill the memory with a header, or keep a connection for ever
-by sending a byte a minute.
+by sending a byte per minute.
+
+This is the one place that relies on uvicorn's internals (with ``_Server`` in :mod:`main`, which overrides
+``shutdown``); pyproject.toml pins the minor release. Of ``HttpToolsProtocol``: the constructor's ``config``,
+``server_state`` and ``app_state``; ``connections``, ``tasks``, ``loop``, ``flow``, ``parser``, ``transport``,
+``pipeline``, ``scope``, ``cycle``, ``headers``, ``url`` and ``expect_100_continue``; that ``connection_made``,
+``connection_lost``, ``shutdown`` and the parser's ``on_…`` callbacks can be extended, that ``on_response_complete``
+is replaced whole, and that ``_start_asgi_task(cycle, app)`` starts each request. Of its request cycle: ``run_asgi``,
+``on_response``, ``scope``, ``body``, ``more_body``, ``disconnected``, ``keep_alive``, ``message_event``,
+``response_started`` and ``response_complete``. Of the server's state: ``connections``, ``default_headers`` and
+``total_requests``. Beside it: ``STATUS_LINE``.
 """
 
 from __future__ import annotations
@@ -12,7 +22,7 @@ import json
 import re
 import socket
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -51,19 +61,21 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *args, limits: Limits, region: str | None = None, **options):
         super().__init__(*args, **options)
-        self.region, self.held_for = region, None
+        self.region = region
+        self.held_for: str | None = None
         self._limits = limits
         self._seconds = {_IDLE: limits.idle_s, _HEAD: limits.head_s, _BODY: limits.body_s}
         self._stage = _IDLE
-        self._timed, self._deadline = None, 0.0  # the stage whose time runs, and its end
+        self._timed: str | None = None  # the stage whose time runs
+        self._deadline = 0.0            # and its end
         self._fed = 0               # bytes of the request that is coming, so far on the wire
         self._piece = 0             # bytes at hand that belong to no earlier request
         self._offers = False        # the request offers to speak another protocol
         self._refusal: Refusal | None = None
         self._deaf = False          # what comes is thrown away
-        self._running = None        # the request that the application has
+        self._running: Any = None   # the request that the application has
         self._short = False         # the request that is coming is given to the application when all of it is there
-        self._held_back = None      # what is given to it then
+        self._held_back: tuple[Any, Any] | None = None  # what is given to it then
         self._timer: asyncio.TimerHandle | None = None
 
     # For the application
@@ -123,7 +135,8 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         self._stop_timer()
         self._disconnect()
-        self.scope = self._held_back = None  # they hold this object: memory would wait for the garbage collector
+        # They hold this object: memory would wait for the garbage collector.
+        self.scope = self._held_back = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -167,7 +180,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {"gtlab": self}
+        self.scope["extensions"] = {"gtlab": self}  # type: ignore[dict-item]  # no dictionary: this object itself
         self._stage = _HEAD
         self._fed = self._piece
 
@@ -293,7 +306,7 @@ class Connection(HttpToolsProtocol):
                 self._too_slow()
 
     def _too_slow(self) -> None:
-        stage, self._timed = self._timed, None
+        stage, self._timed = self._timed or _IDLE, None
         if self.flow.read_paused:  # it is we who keep the client waiting
             self._watch(stage)
         elif stage is _IDLE:
@@ -338,12 +351,12 @@ async def _rest_of(coroutine: Coroutine, awaited: Any) -> Any:
 @types.coroutine
 def _resumed(coroutine: Coroutine, awaited: Any) -> Generator:
     while True:
+        given: Any
+        step: Callable[[Any], Any]
         try:
-            sent = yield awaited
+            given, step = (yield awaited), coroutine.send
         except BaseException as error:
-            step, given = coroutine.throw, error
-        else:
-            step, given = coroutine.send, sent
+            given, step = error, coroutine.throw
         try:
             awaited = step(given)
         except StopIteration as end:

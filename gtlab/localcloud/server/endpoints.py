@@ -35,7 +35,7 @@ class Endpoints:
         self._listeners: dict[str, socket.socket] = {}
         self._servers: dict[str, asyncio.Server] = {}
         self._opening: set[asyncio.Task] = set()
-        self._reserved = {region: _bound(address, ports.get(region, 0)) or _bound(address, 0)
+        self._reserved = {region: _bound(address, ports.get(region, 0)) or _free(address)
                           for region in regions.REGIONS}
         self.ports = {region: kept.getsockname()[1] for region, kept in self._reserved.items()}
         if sys.platform != "linux":
@@ -72,6 +72,8 @@ class Endpoints:
 
     def _open(self, region: str) -> None:
         listener = listen(self._address, self.ports[region]) or listen(self._address, 0)
+        if listener is None:
+            raise OSError(errno.EADDRINUSE, f"no port is free for {region}")
         self.ports[region] = listener.getsockname()[1]
         self._listeners[region] = listener
         # It listens from here on; that connections are taken up may follow a moment later.
@@ -97,13 +99,21 @@ def listen(address: str, port: int) -> socket.socket | None:
     """A listening socket, or None where the port is taken. Raises NoAddress for an address that is not this
     machine's."""
     listener = _bound(address, port)
+    if listener is None:
+        return None
     try:
-        if listener:
-            listener.listen(_BACKLOG)
+        listener.listen(_BACKLOG)
         return listener
     except OSError:
         listener.close()
         return None
+
+
+def _free(address: str) -> socket.socket:
+    bound = _bound(address, 0)
+    if bound is None:
+        raise OSError(errno.EADDRINUSE, f"no port is free at {address}")
+    return bound
 
 
 def _bound(address: str, port: int) -> socket.socket | None:

@@ -125,10 +125,10 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
 
 
 def _prefer_answers() -> None:
-    """Have Python wait for less while somebody waits for an answer."""
-    sys.setswitchinterval(0.0005)  # the thread that writes to disk gives way sooner
-    gc.freeze()                    # what there is from the start stays, and need not be looked at again and again
-    gc.set_threshold(10_000, 20, 50)  # most of what is made is kept (items, records, events), and is no rubbish
+    """Tune garbage collection and thread switching for latency."""
+    sys.setswitchinterval(0.0005)  # seconds: the thread that writes to disk gives way sooner
+    gc.freeze()                    # exclude the objects of the start from every collection: they stay
+    gc.set_threshold(10_000, 20, 50)  # collect more rarely: most new objects are kept (items, records, events)
 
 
 def _before(state: Path) -> _Before:
