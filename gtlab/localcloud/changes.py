@@ -178,7 +178,9 @@ class Changes:
         write of the item came first, that write has its own mark."""
         rooms = self._rooms
         if rooms.replication.version(mark.group, mark.region, mark.key) == mark.version:
-            table = rooms.groups.by_id(mark.group).table(mark.region)
+            group = rooms.groups.by_id(mark.group)
+            assert group is not None  # it has a version of the item
+            table = group.table(mark.region)
             old = engine.item(table, mark.key)
             if old is not None:
                 change = Change(table, mark.key, old, marked(old, mark.version))

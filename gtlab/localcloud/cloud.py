@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from gtlab.contract import HISTORIC
 from gtlab.localcloud import engine
@@ -123,7 +124,7 @@ class Cloud:
         return engine.call(call.account, call.region, call.operation, data)
 
     def _data_plane(self, call: Call, data: dict, now: float) -> bytes:
-        tables, unprocessed = _tables(call, data), {}
+        tables, unprocessed = _tables(call, data), dict[str, Any]()
         self._check_ready(tables, now)
         strong = self.current.replicas.any_strong()
         if strong:
@@ -251,8 +252,9 @@ class Cloud:
             return False
         if self.fis.pauses and self.fis.pauses.stops(delivery):
             return False
-        return (not self.world.throttles()
-                or self.capacity.takes_writes(self.groups.by_id(delivery.group).table(delivery.target), now))
+        group = self.groups.by_id(delivery.group)
+        return (group is None or not self.world.throttles()
+                or self.capacity.takes_writes(group.table(delivery.target), now))
 
     def _may_change_settings(self, call: Call) -> None:
         if call.operation not in _WRITES and not call.operation.startswith(_LOOKS):

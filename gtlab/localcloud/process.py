@@ -23,6 +23,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 from filelock import FileLock, Timeout
@@ -224,8 +225,9 @@ def _start(port: int, network: str | None, seed: int | None, legacy_api: str | N
         command.append("--in-memory")
     before = (_state() or {}).get("instance")
     # A session of its own: Ctrl-C in the terminal, or the end of the kernel, must not reach it.
-    apart = ({"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
-             if sys.platform == "win32" else {"start_new_session": True})
+    apart: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
     with open(folder / LOG_FILE, "ab") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    cwd=folder, env=os.environ | {"PYTHONPATH": _python_path(),

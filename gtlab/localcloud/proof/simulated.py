@@ -159,7 +159,7 @@ class Simulated:
         finally:
             if self.cloud.errors.count:  # the cloud outlives its own errors, and counts them
                 newest = self.cloud.errors.summary()["newest"][0]
-                raise Violation(f"{name}: {newest['what']}: {newest['error']}")
+                raise Violation(f"{name} raised in {newest['what']}: {newest['error']}")
         return answer
 
     def _refused(self, call: Call, refusal: Refusal) -> Answer:

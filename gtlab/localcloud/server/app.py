@@ -164,7 +164,9 @@ class App:
         return answer
 
     def _down(self, region: str | None) -> _Down | None:
-        outage = region and self._keeper.cloud.world.outage(region)
+        if region is None:
+            return None
+        outage = self._keeper.cloud.world.outage(region)
         return _Down(region, outage) if outage else None
 
     def _carry_out(self, call: requests.Call) -> _Answer:

@@ -15,7 +15,7 @@ import sqlite3
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import msgspec
 import uvicorn
@@ -101,7 +101,8 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
     if listener is None:
         return Exit.PORT_IN_USE
     limits = Limits(**{"connections": _room_for(Limits().connections)} | options.limits)
-    endpoints = Endpoints(address, before.endpoints, connections=lambda: server.server_state.connections,
+    endpoints = Endpoints(address, before.endpoints,
+                          connections=lambda: cast(set[Connection], server.server_state.connections),
                           connection=lambda region: Connection(config=config, server_state=server.server_state,
                                                                app_state={}, limits=limits, region=region))
     instance = secrets.token_hex(8)
@@ -110,8 +111,9 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
                   options.network, options.seed, options.legacy_api, most_at_once=MOST_AT_ONCE)
     app = App(keeper, instance, lambda: setattr(server, "should_exit", True), Guard(token), endpoints)
     config = uvicorn.Config(
-        app, http=functools.partial(Connection, limits=limits), ws="none", lifespan="off", log_level="warning",
-        access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=2, backlog=2048)
+        app, http=cast(Any, functools.partial(Connection, limits=limits)), ws="none", lifespan="off",
+        log_level="warning", access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=2,
+        backlog=2048)
     server = _Server(config, endpoints)
     app.turned()
     _prefer_answers()

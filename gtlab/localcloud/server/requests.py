@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import operator
 import re
+import types
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple, NotRequired, Required, TypedDict
 from urllib.parse import parse_qs, unquote
@@ -56,11 +57,10 @@ def parse(headers: dict[str, str], body: bytes, method: str = "POST", target: st
         account, region = _identity(authorization)
         decoder = _decoder(service, operation)
         try:
-            data = decoder.decode(body) if decoder else None
+            if decoder:
+                return Call(account, region, service, operation, decoder.decode(body), caller_of(headers))
         except (ValueError, RecursionError):
-            data = None
-        if data is not None:
-            return Call(account, region, service, operation, data, caller_of(headers))
+            pass  # check_input says what is wrong with it
         data = _json(body)
     check_input(service, operation, data)
     return Call(account, region, service, operation, data, caller_of(headers))
@@ -124,8 +124,8 @@ def _rest(service: str, body: bytes, method: str, target: str) -> tuple[str, dic
     path, _, query = target.partition("?")
     parts = tuple(path.strip("/").split("/"))
     fitting = ((route.operation, _labels(route.path, parts)) for route in _routes(service) if route.method == method)
-    operation, labels = next((found for found in fitting if found[1] is not None), (None, None))
-    if operation is None:
+    operation, labels = next(((name, labels) for name, labels in fitting if labels is not None), ("", {}))
+    if not operation:
         raise Refusal("UnknownOperationException", f"{method} {path} is no operation of {service}.", 404)
     shape = model(service).operation_model(operation).input_shape
     asked, data = parse_qs(query, keep_blank_values=True), _json(body)
@@ -238,11 +238,12 @@ def _type(shape: Shape, depth: int) -> Any:
     if depth == 0 and kind in ("list", "map", "structure"):
         return msgspec.UnsetType  # which no JSON is
     if kind == "list":
-        return list[_type(shape.member, depth - 1)]
+        return types.GenericAlias(list, (_type(shape.member, depth - 1),))
     if kind == "map":
-        return dict[str, _type(shape.value, depth - 1)]
+        return types.GenericAlias(dict, (str, _type(shape.value, depth - 1)))
     if kind == "structure":
-        return TypedDict(shape.name, {name: (Required if name in shape.required_members else NotRequired)[
+        make: Any = TypedDict  # from values: a type checker knows literal ones only
+        return make(shape.name, {name: (Required if name in shape.required_members else NotRequired)[
             _type(member, depth - 1)] for name, member in shape.members.items()})
     return functools.reduce(operator.or_, _KINDS[kind])
 
@@ -259,8 +260,8 @@ _Path = tuple["_Path", str] | None  # the way to a value, from its end: put toge
 
 def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
     """``depth``: of the attribute values around this one."""
-    kind = plan.kind
-    if not isinstance(value, plan.types) or (value is True or value is False) != (kind == "boolean"):
+    kind, fits = plan.kind, isinstance(value, plan.types)
+    if not fits or (value is True or value is False) != (kind == "boolean"):
         told = _told(path)
         raise Refusal("SerializationException", f"{_json_kind(value)} can not be converted to {_wanted(kind)}"
                       + (f" at '{told}'" if told else ""))
@@ -269,13 +270,16 @@ def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
             raise invalid(f"The parameter cannot be converted to a numeric value: {value}")
     elif kind == "structure":
         _check_members(value, plan, path, depth)
-    elif kind in ("list", "map") and plan.inner.is_value and depth > _MOST_LEVELS:
+        return
+    inner = plan.inner
+    if inner is None:
+        return
+    if inner.is_value and depth > _MOST_LEVELS:
         raise invalid("Nesting Levels have exceeded supported limits")
-    elif kind == "list":
+    if kind == "list":
         for at, item in enumerate(value, start=1):
-            _check(item, plan.inner, (path, f"{at}.member"), depth)
-    elif kind == "map":
-        inner = plan.inner
+            _check(item, inner, (path, f"{at}.member"), depth)
+    else:
         for key, item in value.items():
             if not _is_one_text(item, inner):
                 _check(item, inner, (path, f"{key}.member"), depth)
