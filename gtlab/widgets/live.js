@@ -2,6 +2,7 @@
 
 const ARRIVING_MS = 120;
 const MOST_DRAWN = 300;
+const MOST_OF_A_LINK = 40; // so that what waits before a cut link leaves room for the others
 
 function render({ model, el }) {
   const id = crypto.randomUUID?.() ?? String(Math.random());
@@ -102,6 +103,7 @@ function render({ model, el }) {
 
   function start(number, a, b, expected, many = 1) {
     if (STILL.matches || !arcs.has(key(a, b)) || flights.size >= MOST_DRAWN || document.hidden) return;
+    if ([...flights.values()].filter(flight => flight.a === a && flight.b === b).length >= MOST_OF_A_LINK) return;
     const dot = shape("g", {}, shape("circle", { r: many > 1 ? Math.min(11, 4 + Math.log2(many)) : 4,
       fill: look(a).colour, class: "gt-flight" }));
     if (many > 1) dot.append(shape("text", { class: "gt-many", y: -9, "text-anchor": "middle" }, many.toLocaleString("en")));

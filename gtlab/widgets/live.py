@@ -90,7 +90,7 @@ def live(lab: Lab, table: str | None = None) -> LiveView:
     It shows arrivals, writes that lose to newer ones, the number of items in each Region and how many writes are on
     their way there, the median lag of each link's last 21 deliveries (ms), cut links and Regions that are down.
     ``table``: only this one. It follows the journal while its view is seen, and works while a cell runs. Where more
-    than 200 writes a second are on their way, they are drawn as a few points with numbers. Reads are not in the
+    than 200 deliveries per second begin, they are drawn as a few points with numbers. Reads are not in the
     journal, so stale reads are not shown.
 
     Raises ValueError on other backends than the local cloud, which have no journal.

@@ -38,6 +38,7 @@ class Traffic:
         self._arrived: Counter[Link] = Counter()
         self._lost: Counter[Link] = Counter()
         self._next = 0
+        self._drawn: set[int] = set()  # flights that the browser knows
         self._begin_batch()
 
     def _begin_batch(self) -> None:
@@ -137,17 +138,21 @@ class Traffic:
         seconds) are history: they are counted and not drawn.
 
         The state, and ``flights``: number, source, target, expected ms (None: unknown), each on its way or landed
-        since; ``landed``: number, lag in ms, and ``arrived``, ``conflict`` or ``older`` (what was there is newer);
-        ``streams``: source, target, how many, expected ms, where too many started to be drawn each; ``words``.
+        since; ``landed``: of those, number, lag in ms, and ``arrived``, ``conflict`` or ``older`` (what was there is
+        newer); ``streams``: source, target, how many, expected ms, where too many started to be drawn each; ``words``.
         """
         if not self._changed:
             return None
         started = [(number, a, b) for number, a, b, written_at in self._started if written_at >= after]
         flights = started if len(started) <= MOST_FLIGHTS else []
+        self._drawn.update(number for number, *_ in flights)
+        landed = [[number, lag_ms, outcome] for number, (lag_ms, outcome) in self._landed.items()
+                  if number in self._drawn]
+        self._drawn.difference_update(self._landed)
         streams = Counter((a, b) for _, a, b in started) if not flights else Counter()
         told = self.state() | {
             "flights": [[number, a, b, self.lag_ms((a, b))] for number, a, b in flights],
-            "landed": [[number, lag_ms, outcome] for number, (lag_ms, outcome) in self._landed.items()][:500],
+            "landed": landed,
             "streams": [[a, b, count, self.lag_ms((a, b))] for (a, b), count in streams.items()],
             "words": list(self._words)}
         self._begin_batch()
