@@ -1,6 +1,6 @@
-"""Which tables are global tables, and of which version; joining and leaving.
+"""The global tables, their versions and their members; joining and leaving.
 
-The calls that make and change them are in :mod:`v2017` and :mod:`v2019`.
+The calls that create and change global tables are in :mod:`v2017` and :mod:`v2019`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ LEGACY, CURRENT = "2017.11.29", "2019.11.21"
 
 @dataclass
 class Group:
-    """A global table: one name in several Regions of an account. Times are seconds.
+    """A global table: tables of one name in several Regions of an account. Times are epoch seconds.
 
-    ``members`` are the Regions that replicate, newest first.
+    ``members`` are the Regions that replicate, the most recently added first.
     """
 
     id: str
@@ -29,9 +29,9 @@ class Group:
     version: str
     created: float
     members: list[str] = field(default_factory=list)
-    joined: dict[str, float] = field(default_factory=dict)  # when each became a member
-    settled: float = 0.0        # legacy: CREATING, later UPDATING, until then
-    complete: bool = False      # legacy: it has been ACTIVE
+    joined: dict[str, float] = field(default_factory=dict)  # by Region, when it became a member
+    settled: float = 0.0        # legacy: until then the status is CREATING, or UPDATING if ``complete``
+    complete: bool = False      # legacy: the global table has been ACTIVE before
 
     @property
     def arn(self) -> str:
@@ -43,7 +43,7 @@ class Group:
 
 @dataclass
 class Saved:
-    made: int                   # how many there have ever been
+    made: int                   # the number of groups that were ever created
     groups: list[Group]
 
 
@@ -66,15 +66,15 @@ class Groups:
         return self._by_id.get(group_id)
 
     def of(self, table: TableId) -> Group | None:
-        """The global table that a table is a member of."""
+        """The global table that a table is a member of, or None."""
         group = self._groups.get((table.account, table.name))
         return group if group and table.region in group.members else None
 
     def must_have(self, table: TableId) -> Group:
-        """The global table that a table is a member of. Raises LookupError if there is none."""
+        """The global table that a table is a member of. Raises LookupError if the table is not a member of any."""
         group = self.of(table)
         if group is None:
-            raise LookupError(f"{table} is no member of a global table")
+            raise LookupError(f"{table} is not a member of a global table")
         return group
 
     def saved(self) -> Saved:
@@ -92,7 +92,7 @@ class Groups:
         return group
 
     def join(self, group: Group, region: str, now: float) -> None:
-        """A Region's table becomes a member. Items that it has keep no older version than this moment's."""
+        """Make a Region's table a member. The items that it already has get ``now`` as the time of their version."""
         group.members.insert(0, region)
         group.joined[region] = now
         self._replication.join(group.id, region)
@@ -101,16 +101,17 @@ class Groups:
         self._journal.member(group.table(region), joined=True, at=now)
 
     def backfill(self, group: Group, source: str, target: str, now: float) -> None:
-        """Send a new member what there is: see :meth:`Replication.backfill`."""
+        """Send the existing items to a new member: see :meth:`Replication.backfill`."""
         self._replication.backfill(group.id, source, target, lambda region, key: engine.item(group.table(region), key),
                                    now)
 
     def waiting(self, group: Group, region: str) -> int:
-        """How many deliveries are on their way to or from a member."""
+        """The number of deliveries on their way to or from a member."""
         return self._replication.waiting(group.id, region)
 
     def leave(self, group: Group, region: str, now: float) -> None:
-        """A Region's table stops replicating; the table is not touched. The last to leave ends the group."""
+        """Stop the replication of a Region's table; the table itself stays. The group ends when its last member
+        leaves."""
         group.members.remove(region)
         group.joined.pop(region, None)
         self._journal.member(group.table(region), joined=False, at=now)

@@ -1,7 +1,7 @@
-"""Replicas whose replication the fault injection service has paused, and what it writes into resource policies.
+"""Replicas whose replication AWS FIS has paused, and the statements that FIS adds to their resource policies.
 
-What a paused replica lacks and has not sent waits, and follows when the pause ends. The statements are those that
-AWS documents; the local cloud checks no permissions, so they show the pause and do not make it.
+Deliveries to and from a paused replica wait and are applied after the pause ends. The statements are those that AWS
+documents. The local cloud checks no permissions: the statements show the pause but do not cause it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.replication import Delivery
 from gtlab.localcloud.tables.tables import Tables
 
-SID = "DoNotModifyFisDynamoDbPauseReplication"  # and then the experiment's id
-STRONG_MOST_S = 5040 * 60                       # of pauses of one table of a strongly consistent group, in
-STRONG_WINDOW_S = 7 * 24 * 3600                 # seven days
+SID = "DoNotModifyFisDynamoDbPauseReplication"  # a statement's Sid begins with this; the experiment's ID follows
+STRONG_MOST_S = 5040 * 60                       # the longest total pause of a strongly consistent table
+STRONG_WINDOW_S = 7 * 24 * 3600                 # within this window
 _ROLE = "arn:aws:iam::{account}:role/aws-service-role/{service}"
 _REPLICATION = "replication.dynamodb.amazonaws.com/AWSServiceRoleForDynamoDBReplication"
 _SCALING = "dynamodb.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_DynamoDBTable"
@@ -33,7 +33,8 @@ _STREAM_ACTIONS = ("GetRecords", "DescribeStream", "GetShardIterator")
 
 @dataclass
 class Pause:
-    """One experiment's pause of one replica. Times are epoch seconds. ``policies``: the ARNs whose policy it is in."""
+    """The pause of one replica by one experiment. Times are epoch seconds. ``policies``: the ARNs of the resources
+    whose policies contain its statements."""
 
     table: TableId
     experiment: str
@@ -50,15 +51,15 @@ class Pause:
 @dataclass
 class Saved:
     pauses: list[Pause]
-    impaired: list[tuple[TableId, float, float]]  # strongly consistent tables: from when until when
+    impaired: list[tuple[TableId, float, float]]  # past pauses of strongly consistent tables: begin and end
 
 
 class Pauses:
-    """False while nothing is paused."""
+    """All pauses. Falsy while nothing is paused."""
 
     def __init__(self, groups: Groups, replicas: Replicas, tables: Tables, journal: Journal):
         self._groups, self._replicas, self._tables, self._journal = groups, replicas, tables, journal
-        self._pauses: defaultdict[TableId, dict[str, Pause]] = defaultdict(dict)  # by experiment
+        self._pauses: defaultdict[TableId, dict[str, Pause]] = defaultdict(dict)  # by table and experiment
         self._impaired: list[tuple[TableId, float, float]] = []
 
     def __bool__(self) -> bool:
@@ -68,7 +69,7 @@ class Pauses:
         for pauses in self._pauses.values():
             yield from pauses.values()
 
-    # What is kept
+    # Persistence
 
     def saved(self) -> Saved:
         return Saved(list(self), self._impaired)
@@ -78,19 +79,20 @@ class Pauses:
             self._pauses[pause.table][pause.experiment] = pause
         self._impaired = kept.impaired
 
-    # Looking
+    # Queries
 
     def paused(self, table: TableId) -> bool:
         return table in self._pauses
 
     def stops(self, delivery: Delivery) -> bool:
-        """Whether a delivery comes from a paused replica, or goes to one."""
+        """Whether a delivery comes from or goes to a paused replica."""
         group = self._groups.by_id(delivery.group)
         return group is not None and any(self.paused(group.table(region))
                                          for region in (delivery.source, delivery.target))
 
     def check_settings(self, table: TableId) -> None:
-        """Refuse to change the settings of a strongly consistent group while one of its replicas is paused."""
+        """Raise ResourceInUseException for a change of settings while a replica of a strongly consistent group is
+        paused."""
         members = self._replicas.strong_members(table) if self else None
         if members and any(self.paused(table._replace(region=region)) for region in (table.region, *members)):
             raise in_use()
@@ -98,9 +100,9 @@ class Pauses:
     # Pausing
 
     def begin(self, table: TableId, experiment: str, until: float, now: float) -> None:
-        """Pause a replica. Raises Refusal where that cannot be; then nothing was changed."""
+        """Pause a replica until ``until``. Raises Refusal if it cannot be paused; then nothing has changed."""
         if experiment in self._pauses.get(table, ()):
-            raise invalid(f"{table.arn} is paused by another action of this experiment already.")
+            raise invalid(f"{table.arn} is already paused by another action of this experiment.")
         strong = self._replicas.strong_members(table) is not None
         if strong:
             self._check_quota(table, until, now)
@@ -121,7 +123,7 @@ class Pauses:
         self._journal.world("broken", "pause", tuple(table), {"experiment": experiment}, now)
 
     def end(self, table: TableId, experiment: str, now: float) -> None:
-        """End an experiment's pause of a replica, if it is not over yet."""
+        """End an experiment's pause of a replica, if the pause has not ended already."""
         pause = self._pauses.get(table, {}).pop(experiment, None)
         if pause is None:
             return
@@ -133,7 +135,7 @@ class Pauses:
         self._journal.world("mended", "pause", tuple(table), {"experiment": experiment}, now)
 
     def forget_deleted(self, now: float) -> None:
-        """A deleted table ends its pause."""
+        """End the pauses of tables that have been deleted."""
         for pause in [pause for pause in self if not engine.exists(pause.table)]:
             self.end(pause.table, pause.experiment, now)
 
@@ -142,8 +144,8 @@ class Pauses:
         self._impaired = [each for each in self._impaired if each[2] > since]
         used = sum(end - max(begin, since) for paused, begin, end in self._impaired if paused == table)
         if used + until - now > STRONG_MOST_S:
-            raise invalid(f"{table.arn} can be paused for no more than {STRONG_MOST_S // 60} minutes in seven days. It "
-                          f"was paused for {used / 60:.0f} already.")
+            raise invalid(f"{table.arn} can be paused for at most {STRONG_MOST_S // 60} minutes in seven days. It has "
+                          f"already been paused for {used / 60:.0f} minutes.")
 
 
 def _statement(table: TableId, experiment: str, until: float, actions: tuple[str, ...], resource: str = "",
@@ -168,11 +170,11 @@ def _insert(table: TableId, arn: str, statements: list[dict]) -> None:
 
 
 def _remove(table: TableId, experiment: str, arns: list[str]) -> None:
-    """Take an experiment's statements out of policies; one that had no others goes."""
+    """Remove an experiment's statements from policies. A policy that has no other statements is deleted."""
     for arn in arns if engine.exists(table) else ():
         try:
             policy = _policy(table, arn)
-        except Refusal:  # somebody has put something else there
+        except Refusal:  # the policy was replaced with something that is not a policy document
             continue
         rest = [each for each in _statements(policy or {})
                 if not (isinstance(each, dict) and str(each.get("Sid")).startswith(f"{SID}{experiment}"))]
@@ -183,7 +185,7 @@ def _remove(table: TableId, experiment: str, arns: list[str]) -> None:
 
 
 def _policy(table: TableId, arn: str) -> dict | None:
-    """A resource's policy; None where it has none."""
+    """A resource's policy, or None."""
     try:
         policy = json.loads(_ask(table, "GetResourcePolicy", arn)["Policy"])
     except Refusal as refusal:
@@ -193,7 +195,7 @@ def _policy(table: TableId, arn: str) -> dict | None:
     except (ValueError, RecursionError):
         policy = None
     if not isinstance(policy, dict):
-        raise invalid(f"The resource policy of {arn} is not a policy document: nothing can be added to it.")
+        raise invalid(f"The resource policy of {arn} is not a policy document, so no statement can be added to it.")
     return policy
 
 

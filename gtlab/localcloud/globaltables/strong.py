@@ -1,8 +1,8 @@
-"""Strong consistency across Regions (MRSC): reads and writes of a group whose members agree on every write.
+"""Multi-Region strong consistency (MRSC): reads and writes of a global table whose members agree on every write.
 
-A write and a strongly consistent read cost a round trip to the nearest other member, and see the newest version
-that any member has; an eventually consistent read costs nothing and may be old. While a write is on that round
-trip its item cannot be written in another Region.
+A write or a strongly consistent read takes a round trip to the nearest other member and sees the newest version that
+any member has. An eventually consistent read takes no round trip and may be stale. During the round trip of a write,
+its item cannot be written in another Region.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _TRANSACTIONS = ("TransactWriteItems", "TransactGetItems", "ExecuteTransaction")
 
 
 class Hold(NamedTuple):
-    """A call on its round trip to another member: how long that takes, and the items that it has taken meanwhile."""
+    """The round trip of a call to another member: its duration, and the items that the call locks during it."""
 
     seconds: float
-    taken: tuple[tuple[str, Key, str], ...] = ()  # group, key, Region
+    taken: tuple[tuple[str, Key, str], ...] = ()  # the locked items: group, key, Region
 
 
 class Strong:
-    """What the data plane does differently for tables of a strongly consistent group."""
+    """The rules of the data plane that apply only to strongly consistent tables."""
 
     def __init__(self, world: World, replicas: Replicas, groups: Groups, replication: Replication, pauses: Pauses):
         self._world, self._replicas, self._groups, self._replication = world, replicas, groups, replication
@@ -38,16 +38,16 @@ class Strong:
         self._being_written: Counter[tuple[str, Key, str]] = Counter()  # group, key, Region
 
     def check(self, call: Call, tables: list[TableId]) -> None:
-        """Refuse what such a group does not have."""
+        """Refuse transactions: they are not available for strongly consistent tables."""
         if call.operation in _TRANSACTIONS and any(self._members(table) for table in tables):
             raise invalid("Transactions are not supported for global tables with MultiRegionConsistency set to STRONG.")
 
     def begin(self, call: Call, data: dict, tables: list[TableId]) -> Hold:
-        """Send an operation to the other members, where it has to go there; a write takes its items meanwhile.
+        """Begin an operation's round trip to another member, if it needs one; a write locks its items until the end.
 
-        Raises ReplicatedWriteConflictException where another Region has one of them, and InternalServerError (HTTP 500)
-        where no other member can be reached, or the replica is paused: such a Region serves eventually consistent reads
-        only. Every hold is to be given back by :meth:`end`.
+        Raises ReplicatedWriteConflictException if another Region has locked one of the items, and InternalServerError
+        (HTTP 500) if no other member is reachable or the replica is paused: then the Region serves only eventually
+        consistent reads. The caller must release every hold with :meth:`end`.
         """
         others = [member for table in tables for member in self._members(table) or ()]
         if not others or not (_is_write(call) or _is_strong_read(data)):
@@ -69,13 +69,14 @@ class Strong:
         return Hold(self._world.round_trip_s(call.region, nearest), taken)
 
     def end(self, hold: Hold) -> None:
-        """What began is over, whatever became of it."""
+        """Release the operation, whether it succeeded or failed."""
         if hold.taken:
             self._being_written.subtract(hold.taken)
             self._being_written = +self._being_written
 
     def behind(self, call: Call, data: dict, tables: list[TableId]) -> list[Delivery]:
-        """What a Region lacks, of all that an operation is to see, as deliveries that are due now."""
+        """The changes that an operation must see and the called Region does not have yet, as deliveries to apply
+        now."""
         if not (_is_write(call) or _is_strong_read(data)):
             return []
         found = []
@@ -91,8 +92,8 @@ class Strong:
         return found
 
     def _sent_by_who_left(self, group: Group, region: str) -> list[Delivery]:
-        """What is on its way to a Region from members that have left: while a group is taken apart, nobody else has
-        it. Oldest first."""
+        """Deliveries to a Region from members that have left, oldest first. While a group is being removed, no
+        remaining member may have these changes."""
         if not set(self._replicas.of_group(group).replicas) - set(group.members):
             return []
         return sorted((delivery for delivery in self._replication.on_their_way() if delivery.group == group.id
@@ -114,7 +115,7 @@ class Strong:
         return Delivery(group.id, best, region, key, item, known[best], due=0.0)
 
     def _paused(self, region: str, tables: list[TableId]) -> bool:
-        """Whether a Region's replica of one of some tables is paused."""
+        """Whether a Region's replica of any of these tables is paused."""
         return bool(self._pauses) and any(self._pauses.paused(table._replace(region=region)) for table in tables
                                           if self._members(table))
 

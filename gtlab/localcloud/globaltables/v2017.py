@@ -1,10 +1,10 @@
-"""Global tables of version 2017.11.29: the article's calls.
+"""Global tables of version 2017.11.29: the API that the article uses.
 
-AWS refuses CreateGlobalTable since 2026. Two faces are to be had: ``historic``, where it works as it did, and
-``2026``, where it is refused as it is today; groups that are there go on replicating, but no call shows them.
-A table that is still being created is taken as a member, and the global table finishes when it is ready: the
-article never waits. Texts that are not known from the service are ours, in its style; docs/local-cloud.md lists
-them. What this version writes into items is in :mod:`v2017_items`.
+AWS has refused CreateGlobalTable since 2026. The local cloud has two modes: in ``historic`` the call works as it used
+to; in ``2026`` it is refused as AWS refuses it now. In ``2026``, existing groups continue to replicate, but no call
+shows them. A table that is still being created is accepted as a member, and the global table becomes ACTIVE after
+that table is ready, because the article never waits. Error texts that are not known from the service are ours, in its
+style; docs/local-cloud.md lists them. For the attributes that this version adds to items, see :mod:`v2017_items`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gtlab.localcloud.model import Refusal, TableId, invalid, invalid_values
 from gtlab.localcloud.tables.tables import Tables
 from gtlab.localcloud.world import World
 
-# The only Regions that ever had this version, in the order in which the service's refusal lists them.
+# The only Regions that ever supported this version, in the order of the service's error message.
 _EVER = ("eu-west-2", "eu-west-1", "ap-southeast-1", "ap-southeast-2", "ap-northeast-2", "eu-central-1",
          "ap-northeast-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2")
 _NAME = re.compile(r"[a-zA-Z0-9_.-]+")
@@ -51,7 +51,7 @@ class Legacy:
                           f"Global table already exists: Global table with name: '{name}' already exists.")
         self._check_members(account, name, asked, [], now)
         group = self._groups.new(account, name, LEGACY, now)
-        for region in reversed(asked):  # newest first, and these in the order they were asked for
+        for region in reversed(asked):  # members are kept newest first; new members appear in the order of the request
             self._add(group, region, now)
         return {"GlobalTableDescription": self._describe(group, now)}
 
@@ -85,8 +85,8 @@ class Legacy:
         for region in adds:
             self._add(group, region, now)
         for region in removals:
-            self._groups.leave(group, region, now)  # detached: the table and its data stay
-        # The answer shows the group as it was asked to be, under the status it had.
+            self._groups.leave(group, region, now)  # removed from the group: the table and its data stay
+        # The answer shows the requested members with the previous status.
         return {"GlobalTableDescription": self._describe(group, now) | {"GlobalTableStatus": was}}
 
     def describe(self, account: str, data: dict, now: float) -> dict:
@@ -116,11 +116,11 @@ class Legacy:
         return group
 
     def _shows(self, group: Group) -> bool:
-        """The legacy calls never show a table of the current version, and today none at all."""
+        """Whether the legacy calls show a group: never one of the current version, and none at all in ``2026``."""
         return group.version == LEGACY and self.face == HISTORIC
 
     def _check_open(self, here: str) -> None:
-        """Refuse to make or extend a global table as the service does today, by the Region that is called."""
+        """In ``2026``, refuse to create or extend a global table. The message depends on the called Region."""
         if self.face == HISTORIC:
             return
         if here not in _EVER:
@@ -141,7 +141,7 @@ class Legacy:
         group.settled = max(group.settled, ready + takes)
 
     def _check_members(self, account: str, name: str, adds: list[str], members: list[str], now: float) -> None:
-        """The old preconditions: a table of that name in each Region, alike, with streams, empty."""
+        """The preconditions of this version: identical, empty tables of that name with streams in every Region."""
         for region in adds:
             table = TableId(account, region, name)
             if not self._tables.exists(table):
@@ -180,7 +180,7 @@ def _write_capacity(schema: dict) -> tuple:
     return (schema["BillingModeSummary"]["BillingMode"], schema["ProvisionedThroughput"]["WriteCapacityUnits"])
 
 
-# What the members' tables must have in common.
+# The properties that must be identical in all members' tables.
 _ALIKE = {
     "key schema": _key_schema,
     "global secondary indexes": _indexes("GlobalSecondaryIndexes"),

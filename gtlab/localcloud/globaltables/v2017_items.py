@@ -1,9 +1,9 @@
-"""What version 2017.11.29 wrote into its customers' items: the ``aws:rep:`` attributes.
+"""The ``aws:rep:`` attributes that version 2017.11.29 added to its customers' items.
 
-After a customer's put or update the service wrote the item once more, a moment later, with three attributes:
-when it was updated, where, and that it is not being deleted. They are worked out from the item's version, which
-is kept beside it as in the current version, so they are the same in every Region, and decide nothing. What a
-customer writes into them is overwritten.
+Shortly after a customer's put or update, the service wrote the item a second time with three attributes: the time of
+the update, its Region, and whether the item is being deleted. Here the attributes are computed from the item's version,
+which is stored beside the item as in the current version. So they are the same in every Region, and conflict
+resolution does not use them. Values that a customer writes into them are overwritten.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ DELETING, UPDATE_TIME, UPDATE_REGION = "aws:rep:deleting", "aws:rep:updatetime",
 
 
 def marked(item: dict, version: Version, *, deleting: bool = False) -> dict:
-    """An item with the attributes that say when and where it was written last."""
+    """A copy of the item with the attributes that state when and where it was last written."""
     seconds, micros = divmod(version.time_us, 1_000_000)
-    # Epoch seconds, milliseconds, and the 001 that every sample of the service's has.
+    # Epoch seconds, milliseconds, and "001": every published sample from the service ends in 001.
     return item | {DELETING: {"BOOL": deleting}, UPDATE_TIME: {"N": f"{seconds}.{micros // 1000:03d}001"},
                    UPDATE_REGION: {"S": version.region}}
 
 
 def replicated(old: dict | None, delivery: Delivery) -> list[dict | None]:
-    """What a delivery makes of a Region's item, write by write: one for a put, two for the delete of an item."""
+    """The writes by which a delivery is applied, in order: one for a put; two for the delete of an existing item."""
     if delivery.item is not None:
         return [marked(delivery.item, delivery.version)]
     return [marked(old, delivery.version, deleting=True), None] if old is not None else []
@@ -35,7 +35,7 @@ def replicated(old: dict | None, delivery: Delivery) -> list[dict | None]:
 
 @dataclass(frozen=True)
 class Mark:
-    """A second update that is to come, in the Region of the customer's write; ``due`` in seconds."""
+    """A pending second update, in the Region of the customer's write. ``due`` is in epoch seconds."""
 
     group: str
     region: str
@@ -45,7 +45,7 @@ class Mark:
 
 
 class Marks:
-    """The second updates that are still to come, in order."""
+    """The pending second updates, ordered by time."""
 
     def __init__(self) -> None:
         self._queue: list[tuple[float, int, Mark]] = []
@@ -58,7 +58,7 @@ class Marks:
         return self._queue[0][0] if self._queue else None
 
     def due(self, now: float) -> list[Mark]:
-        """What is due by now; it is handed out once."""
+        """Remove and return the marks that are due."""
         found = []
         while self._queue and self._queue[0][0] <= now:
             found.append(heapq.heappop(self._queue)[2])

@@ -1,7 +1,7 @@
 """DescribeGlobalTableSettings and UpdateGlobalTableSettings of version 2017.11.29.
 
-Write capacity is the whole global table's, read capacity each replica's. Nothing else of a member's table was
-kept alike by the service. Texts are ours but for the unknown global table's.
+Write capacity applies to the whole global table, read capacity to each replica. The service kept no other setting of
+the members' tables identical. The error texts are ours, except the one for an unknown global table.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _UNITS = {"Read": "ReadCapacityUnits", "Write": "WriteCapacityUnits"}
 
 @dataclass
 class _Plan:
-    """What an update makes of one member: UpdateTable's input, and scaling settings by index (None: the table
-    itself) and by "Read" or "Write"."""
+    """The changes of one member: the input of UpdateTable, and the scaling settings by index (None: the table itself)
+    and by "Read" or "Write"."""
 
     table: TableId
     changes: dict = field(default_factory=dict)
@@ -43,7 +43,7 @@ class LegacySettings:
                 "ReplicaSettings": [self._replica(group.table(region), now) for region in group.members]}
 
     def update(self, account: str, data: dict, now: float) -> dict:
-        """Check a whole request first, and only then change every member."""
+        """Check the whole request before changing any member, so that a refused request changes nothing."""
         group = self._find(account, data)
         _check(data)
         replicas = _by_name(data.get("ReplicaSettingsUpdate", []), "RegionName")
@@ -64,7 +64,7 @@ class LegacySettings:
     def _find(self, account: str, data: dict) -> Group:
         return self._legacy.find(account, checked_name(data), opening="")
 
-    # Looking
+    # Describing
 
     def _replica(self, table: TableId, now: float) -> dict:
         described = self._tables.describe(table, now)
@@ -82,7 +82,7 @@ class LegacySettings:
     def _index(self, table: TableId, index: dict) -> dict:
         found = {"IndexName": index["IndexName"], "IndexStatus": index.get("IndexStatus", "ACTIVE")}
         for kind, units in _UNITS.items():
-            if index["ProvisionedThroughput"][units]:  # an on-demand table's has none
+            if index["ProvisionedThroughput"][units]:  # an index of an on-demand table has no units
                 found[f"Provisioned{kind}CapacityUnits"] = index["ProvisionedThroughput"][units]
             found[f"Provisioned{kind}CapacityAutoScalingSettings"] = self._scaled(table, index["IndexName"], kind)
         return found
@@ -178,7 +178,7 @@ class LegacySettings:
 
 
 def _capacity(mode: str, has: dict, asked: dict[str, int | None]) -> dict | None:
-    """ProvisionedThroughput as it is to be, None where it stays."""
+    """The new ProvisionedThroughput, or None if it does not change."""
     given = {_UNITS[kind]: units for kind, units in asked.items() if units is not None}
     if mode == "PAY_PER_REQUEST":
         if given:
@@ -194,7 +194,7 @@ def _capacity(mode: str, has: dict, asked: dict[str, int | None]) -> dict | None
 
 
 def _scalable(table: TableId, index: str | None, kind: str) -> dict:
-    """How Application Auto Scaling names a capacity."""
+    """The parameters that identify a capacity in Application Auto Scaling."""
     return {"ServiceNamespace": "dynamodb", "ResourceId": f"table/{table.name}" + (f"/index/{index}" if index else ""),
             "ScalableDimension": f"dynamodb:{'index' if index else 'table'}:{_UNITS[kind]}"}
 
@@ -207,7 +207,7 @@ def _by_name(settings: list[dict], name: str) -> dict[str, dict]:
 
 
 def _check(data: dict) -> None:
-    """Refuse values outside the model's bounds, and an update of nothing."""
+    """Refuse values outside the bounds of the API's model, and a request without any setting."""
     if set(data) <= {"GlobalTableName"}:
         raise invalid_values("At least one setting is required")
     _check_bounds(data, "")

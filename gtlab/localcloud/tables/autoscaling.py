@@ -1,6 +1,6 @@
-"""Application Auto Scaling, as much of it as a global table with provisioned capacity needs.
+"""Application Auto Scaling: the part of its API that global tables with provisioned capacity require.
 
-Targets and policies are kept and shown; nothing is scaled by them.
+Targets and policies are stored and returned, but no capacity is ever scaled.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class AutoScaling:
     def __init__(self) -> None:
         self._targets: dict[tuple[str, str, str, str], _Target] = {}
 
-    # What is kept
+    # Persistence
 
     def saved(self) -> Saved:
         return list(self._targets.items())
@@ -40,10 +40,10 @@ class AutoScaling:
     def restore(self, kept: Saved) -> None:
         self._targets = dict(kept)
 
-    # What the rest of the cloud asks
+    # Queries by the rest of the cloud
 
     def scales_writes(self, table: TableId) -> bool:
-        """Whether a table is on demand, or has a scaling policy for its write capacity."""
+        """Whether a table is on demand or has a scaling policy for its write capacity."""
         return _on_demand(table) or self._has_policy(table, f"table/{table.name}", TABLE_WRITES)
 
     def scales_index_writes(self, table: TableId) -> bool:
@@ -52,7 +52,7 @@ class AutoScaling:
             for index in engine.schema(table)["GlobalSecondaryIndexes"])
 
     def copy(self, source: TableId, there: TableId) -> None:
-        """A replica scales its writes as its source does."""
+        """Give a new replica the write-scaling targets and policies of its source."""
         for (account, region, resource, dimension), target in list(self._targets.items()):
             if ((account, region) == source[:2] and dimension in (TABLE_WRITES, INDEX_WRITES)
                     and resource.split("/")[1] == source.name):

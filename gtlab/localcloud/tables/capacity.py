@@ -1,9 +1,10 @@
-"""Capacity: what requests consume, and the tables that are held to what they have (knob ``throttle`` of :mod:`world`).
+"""Capacity: the units that requests consume, and throttling (knob ``throttle`` of :mod:`world`).
 
-A bucket for reads and one for writes: filled by the table's units each second, never above what ``burst_s`` seconds
-bring, full at first. A request is served while there is anything in it, and may take more than that; then the table
-refuses until the debt is paid. An index has no bucket: reading by it takes from the table's, keeping it up to date is
-free. What a request consumes is worked out here, because the engine's own figures take no account of sizes.
+Throttling uses two token buckets per table, for reads and for writes. A bucket starts full, gains the table's units
+every second, and holds at most ``burst_s`` seconds' worth. A request is served if the bucket holds anything, and may
+take more than it holds; then the table refuses requests until the bucket is above zero again. Indexes have no buckets:
+a read through an index is charged to the table, and updating an index is free. Consumption is computed here because
+the engine's own figures ignore item sizes.
 """
 
 from __future__ import annotations
@@ -21,46 +22,46 @@ from gtlab.localcloud.model import Call, Change, Refusal, TableId
 from gtlab.localcloud.tables.item_size import item_size
 from gtlab.localcloud.world import BURST_S, World
 
-ON_DEMAND_UNITS = {"read": 12_000, "write": 4_000}  # what a fresh on-demand table is warm for, as observed
-READ_BYTES, WRITE_BYTES = 4096, 1024                # of an item, for one unit
-_LEAST = 1e-3                                       # units: less is the clock's rounding
+ON_DEMAND_UNITS = {"read": 12_000, "write": 4_000}  # units per second of a new on-demand table, as observed
+READ_BYTES, WRITE_BYTES = 4096, 1024                # item bytes per unit
+_LEAST = 1e-3                                       # units: a smaller amount is a rounding error of the clock
 _KNOB = {"read": "read_units", "write": "write_units"}
 _PROVISIONED = {"read": "ReadCapacityUnits", "write": "WriteCapacityUnits"}
 _TEXT = ("The level of configured provisioned throughput for the table was exceeded. Consider increasing your "
          "provisioning level with the UpdateTable API.")
 _READS = ("GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems")
 _TRANSACTIONS = ("TransactWriteItems", "TransactGetItems", "ExecuteTransaction")
-# Batches: the answer's member for what was not done, a table's part of the input, and how many a request may have.
+# Batches: the member of the answer that lists unprocessed requests, and the most requests in one batch.
 _UNPROCESSED = {"BatchGetItem": "UnprocessedKeys", "BatchWriteItem": "UnprocessedItems"}
 _MOST = {"BatchGetItem": 100, "BatchWriteItem": 25}
-# Query's and Scan's parameters that choose from what was read: what they leave out was paid for too.
+# Parameters of Query and Scan that filter what was read. Items that they leave out consume capacity, too.
 _CHOOSING = ("FilterExpression", "ProjectionExpression", "Select", "QueryFilter", "ScanFilter", "ConditionalOperator",
              "AttributesToGet", "ExpressionAttributeNames", "ExpressionAttributeValues")
 
 
 @dataclass
 class _Bucket:
-    limits: dict      # the knob's value: a new one begins with a full bucket
-    units: float      # what is in it
-    at: float         # when that was so; seconds
+    limits: dict      # the knob's value: setting the knob again refills the bucket
+    units: float      # units in the bucket at the time ``at``; negative if more was taken
+    at: float         # epoch seconds
 
 
 class Capacity:
-    """The buckets of the tables whose throttle is set."""
+    """The buckets of the tables that are throttled."""
 
     def __init__(self, world: World):
         self._world = world
         self._buckets: dict[tuple[TableId, str], _Bucket] = {}
 
     def metered(self, tables: Iterable[TableId]) -> list[TableId]:
-        """Those of some tables that are held to their capacity."""
+        """The tables among these that are throttled."""
         if not self._world.throttles():
             return []
         return [table for table in tables if self._world.throttle(*table) is not None]
 
     def left(self, table: TableId, kind: str, now: float) -> float:
-        """The units that a table has now, infinite where it is not held to any; ``kind`` is read or write. Negative
-        where more was taken."""
+        """The units in a table's bucket: infinite if the table is not throttled, negative if requests took more than
+        there was. ``kind`` is "read" or "write"."""
         limits = self._world.throttle(*table)
         return math.inf if limits is None else self._bucket(table, kind, limits, now).units
 
@@ -69,14 +70,15 @@ class Capacity:
         return not self._world.throttles() or self.left(table, "write", now) > _LEAST
 
     def charge(self, table: TableId, kind: str, units: float, now: float) -> None:
-        """Take what was consumed."""
+        """Subtract consumed units from a table's bucket, if it is throttled."""
         limits = self._world.throttle(*table)
         if limits is not None:
             self._bucket(table, kind, limits, now).units -= units
 
     def admit(self, call: Call, data: dict, metered: list[TableId], now: float) -> tuple[dict, dict]:
-        """What of a request can be done, as an input, and what of a batch cannot, as its answer tells it. Raises
-        ProvisionedThroughputExceededException, for a transaction TransactionCanceledException, where nothing can."""
+        """Split a request by the capacity that is left: the input to carry out, and the unprocessed part of a batch in
+        the form of its answer. If nothing can be carried out, raises ProvisionedThroughputExceededException, or
+        TransactionCanceledException for a transaction."""
         kind = "read" if call.operation in _READS else "write"
         left = {table.name: self.left(table, kind, now) for table in metered}
         if call.operation in _UNPROCESSED:
@@ -89,7 +91,7 @@ class Capacity:
         return data, {}
 
     def _bucket(self, table: TableId, kind: str, limits: dict, now: float) -> _Bucket:
-        """A bucket as it is now."""
+        """A table's bucket, filled up to the present. It is created at the first use."""
         rate = limits.get(_KNOB[kind], _own_units(table, kind))
         most = rate * max(1.0, limits.get("burst_s", BURST_S))
         bucket = self._buckets.get((table, kind))
@@ -101,17 +103,17 @@ class Capacity:
 
 
 def read_units(size: int, *, consistent: bool) -> float:
-    """The units of reading so many bytes."""
+    """The units consumed by reading ``size`` bytes."""
     return max(1, math.ceil(size / READ_BYTES)) * (1.0 if consistent else 0.5)
 
 
 def write_units(old: dict | None, new: dict | None) -> int:
-    """The units of writing an item in place of another; the larger of the two counts."""
+    """The units consumed by replacing one item with another; the larger of the two counts."""
     return max(1, math.ceil(max(_size(old), _size(new)) / WRITE_BYTES))
 
 
 def consumed_by_read(call: Call, data: dict) -> dict[TableId, float]:
-    """What a read consumes, by table."""
+    """The units that a read consumes, by table."""
     units: defaultdict[TableId, float] = defaultdict(float)
     if call.operation in ("Query", "Scan"):
         size = sum(_size(item) for item in _read(call, data))
@@ -125,11 +127,11 @@ def consumed_by_read(call: Call, data: dict) -> dict[TableId, float]:
 
 
 def consumed_by_write(call: Call, data: dict, changes: list[Change]) -> dict[TableId, float]:
-    """What a write consumed, by table; one that changed nothing costs as much as if it had."""
+    """The units that a write consumed, by table. A write that changed nothing consumes as much as any other."""
     factor = 2 if call.operation in _TRANSACTIONS else 1
     units: defaultdict[TableId, float] = defaultdict(float)
     changed = {(change.table, change.key): change for change in changes}
-    if call.operation in engine.PARTIQL:  # which items a statement meant is known where it changed them
+    if call.operation in engine.PARTIQL:  # the items that a statement addresses are known only if it changed them
         for change in changes:
             units[change.table] += factor * write_units(change.old, change.new)
         for table in engine.partiql_tables(call.account, call.region, data):
@@ -147,7 +149,7 @@ def consumed_by_write(call: Call, data: dict, changes: list[Change]) -> dict[Tab
 
 
 def with_unprocessed(call: Call, body: bytes, unprocessed: dict) -> bytes:
-    """A batch's answer that also tells what was not done."""
+    """A batch's answer with the unprocessed requests added."""
     answer, member = json.loads(body), _UNPROCESSED[call.operation]
     answer[member] = answer.get(member, {}) | unprocessed
     return json.dumps(answer, ensure_ascii=False).encode()
@@ -161,7 +163,8 @@ def _own_units(table: TableId, kind: str) -> float:
 
 
 def _gets(operation: str, data: dict) -> Iterable[tuple[dict, bool, int]]:
-    """The items that a request reads: each as GetItem's input, whether consistently, and how many times the price."""
+    """The items that a request reads: each as GetItem's input, whether the read is consistent, and the factor by which
+    its units are multiplied."""
     if operation == "GetItem":
         yield data, bool(data.get("ConsistentRead")), 1
     elif operation == "BatchGetItem":
@@ -173,9 +176,9 @@ def _gets(operation: str, data: dict) -> Iterable[tuple[dict, bool, int]]:
 
 
 def _read(call: Call, data: dict) -> list[dict]:
-    """All that a Query or Scan read, whatever it then left out."""
+    """All items that a Query or Scan read, including those that its filter left out."""
     asked = {name: value for name, value in data.items() if name not in _CHOOSING}
-    # Placeholders that nothing uses would be refused.
+    # The engine refuses unused placeholders.
     used = set(re.findall(r"[#:]\w+", data.get("KeyConditionExpression", "")))
     for name in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
         kept = {placeholder: value for placeholder, value in data.get(name, {}).items() if placeholder in used}
@@ -184,13 +187,13 @@ def _read(call: Call, data: dict) -> list[dict]:
 
 
 def _admitted(call: Call, data: dict, left: dict[str, float]) -> tuple[dict, dict]:
-    """The requests of a batch that can be served, one by one in their order, and those that cannot."""
+    """Split a batch into the requests that there is capacity for, in their order, and the rest."""
     served: dict = {}
     unprocessed: dict = {}
     reads = call.operation == "BatchGetItem"
     parts = {name: asked["Keys"] if reads else asked for name, asked in data["RequestItems"].items()}
     if sum(map(len, parts.values())) > _MOST[call.operation]:
-        return data, {}  # it is refused for that
+        return data, {}  # too long: the engine refuses it
     for name, requests in parts.items():
         fit = len(requests) if name not in left else _fitting(call, name, requests, left[name], data)
         for into, some in ((served, requests[:fit]), (unprocessed, requests[fit:])):
@@ -202,7 +205,7 @@ def _admitted(call: Call, data: dict, left: dict[str, float]) -> tuple[dict, dic
 
 
 def _fitting(call: Call, name: str, requests: list, left: float, data: dict) -> int:
-    """How many of a table's requests can be served: the last one may take more than there is."""
+    """How many of a table's requests can be served; the last of them may take more units than are left."""
     for number, request in enumerate(requests):
         if left <= _LEAST:
             return number
@@ -212,7 +215,7 @@ def _fitting(call: Call, name: str, requests: list, left: float, data: dict) -> 
             continue
         alone = {"RequestItems": {name: [request]}}
         new = request.get("PutRequest", {}).get("Item")
-        with contextlib.suppress(ValueError):  # no item: the batch is refused for it
+        with contextlib.suppress(ValueError):  # not a valid item: the engine refuses the batch
             left -= sum(write_units(engine.item(table, key), new) for table, key in engine.touched(
                 call.account, call.region, call.operation, alone))
     return len(requests)
@@ -227,7 +230,7 @@ def _exceeded() -> Refusal:
 
 
 def _cancelled(data: dict, dry: set[str]) -> Refusal:
-    """A transaction that meets a table without capacity."""
+    """The refusal of a transaction if one of its tables has no capacity left."""
     parts = data.get("TransactItems") or data["TransactStatements"]
     reasons = [{"Code": "ProvisionedThroughputExceeded", "Message": _TEXT} if _names(part, dry) else {"Code": "None"}
                for part in parts]
@@ -237,7 +240,7 @@ def _cancelled(data: dict, dry: set[str]) -> Refusal:
 
 
 def _names(part: dict, tables: set[str]) -> bool:
-    """Whether one part of a transaction is on one of some tables."""
+    """Whether one part of a transaction addresses any of these tables."""
     if "Statement" in part:
         return any(table in part["Statement"] for table in tables)
     return any(isinstance(action, dict) and action.get("TableName") in tables for action in part.values())
