@@ -3,6 +3,7 @@ in it."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, Pretend, new_accoun
 from gtlab.course.stages import MUSIC
 from gtlab.localcloud import process
 
+# A shell that runs the tests in the background has SIGINT ignored, and so have all processes that they start: tests of
+# Ctrl-C would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 OWN_PROCESS = ("server", "notebooks", "browser")  # markers of tests that start one
 _running: list[pytest.Item] = []  # the test that is being run or set up
 

@@ -129,6 +129,7 @@ class Following:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 def test_the_command_follows_what_happens_over_a_crash_and_ends_quietly(tmp_path, monkeypatch):
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
+    following = None
     try:
         running, _ = process.up(network="instant")
         lab = gtlab.connect()
@@ -148,6 +149,8 @@ def test_the_command_follows_what_happens_over_a_crash_and_ends_quietly(tmp_path
         assert [json.loads(line)["n"] for line in following.lines] == [1, 2, 1]
         assert "Traceback" not in "".join(following.errors)
     finally:
+        if following:
+            following.process.kill()
         process.down()
 
 
