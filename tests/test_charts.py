@@ -276,7 +276,9 @@ def test_map_shows_all_its_regions(home, replicas):
     fig = charts.region_map(regions.frame(home, sorted(replicas) if isinstance(replicas, set) else replicas))
     (west, east), (south, north) = fig.layout.xaxis.range, fig.layout.yaxis.range
     assert 40 < east - west <= 360.01
-    for trace in (*traces(fig, "home"), *traces(fig, "replica")):
+    points = [*traces(fig, "home"), *traces(fig, "replica")]
+    assert sum(len(trace.x) for trace in points) == len(regions.parse(replicas)) + 1
+    for trace in points:
         assert all(west < x < east for x in trace.x) and all(south < y < north for y in trace.y)
 
 

@@ -88,9 +88,12 @@ def test_notebooks_are_committed_clean_and_in_the_courses_form(path):
     assert "widgets" not in notebook.metadata
     assert notebook.cells[0].source.startswith("# ") and "**You will learn**" in notebook.cells[0].source
     assert code[1].metadata.get("tags") == ["parameters"]
-    for name, found in papermill.inspect_notebook(path).items():
+    parameters = papermill.inspect_notebook(path)
+    assert {"home", "replicas"} <= parameters.keys()
+    for name, found in parameters.items():
         assert found["help"] and found["inferred_type_name"] != "None", name
     assert all(len(line) <= 92 for cell in code for line in cell.source.splitlines()), "cut off in JupyterLab"
     assert "## Summary" in notebook.cells[-1].source
     solutions = [cell for cell in code if "solution" in cell.metadata.get("tags", [])]
+    assert len(solutions) == (path.stem != "09_clean_up")
     assert all(cell.metadata["jupyter"]["source_hidden"] and "strict=True" in cell.source for cell in solutions)

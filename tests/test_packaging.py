@@ -91,6 +91,7 @@ def test_lock_is_inside_the_ranges(group):
         **extras,
     }
     versions = locked()
+    assert len(ranges(groups[group])) == len(groups[group]) > 0
     for name, allowed in ranges(groups[group]).items():
         assert name in versions, f"{name} is not locked: make lock"
         assert all(version in allowed for version in versions[name]), f"{name}: make lock"

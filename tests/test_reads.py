@@ -80,8 +80,10 @@ def test_bounds_hold_the_truth_whatever_the_delays(seed):
         for kind, (way, home) in (("any", (there, back)), ("alike", alike)):
             saw = {probe for probe, when in true.items() if sent + way >= when}
             found[kind].append(read(sent, sent + way + home, saw, true.keys() - saw))
-    for probe, seen in reads.seen(found["any"]).items():
+    hard, refined = reads.seen(found["any"]), reads.seen(found["alike"])
+    assert hard.keys() == refined.keys() == true.keys()
+    for probe, seen in hard.items():
         assert seen.hard.low <= true[probe] <= seen.hard.high
-    for probe, seen in reads.seen(found["alike"]).items():
+    for probe, seen in refined.items():
         assert seen.refined.low <= true[probe] <= seen.refined.high
         assert seen.refined.high - seen.refined.low < 0.05 and seen.symmetric

@@ -21,6 +21,7 @@ def test_names_are_those_of_aws():
     assert regions.get("ap-southeast-1").name == "Asia Pacific (Singapore)"
     botocore = pytest.importorskip("botocore.session")
     partition = botocore.get_session().get_data("endpoints")["partitions"][0]["regions"]
+    assert len(partition.keys() & regions.REGIONS) > 25
     for code, region in regions.REGIONS.items():
         # An older botocore may not know the newest Region.
         assert region.name == partition.get(code, {"description": region.name})["description"]

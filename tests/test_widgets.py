@@ -32,8 +32,8 @@ def test_the_map_of_all_regions_has_each_where_it_can_be_clicked_and_reached_by_
             ahead += new
         assert reached == set(spots), f"from {start}"
     for arrow, axis, sign in (("ArrowLeft", 0, -1), ("ArrowRight", 0, 1), ("ArrowUp", 1, -1), ("ArrowDown", 1, 1)):
-        assert all((spots[there[arrow]][axis] - spots[code][axis]) * sign > 0
-                   for code, there in near.items() if arrow in there)
+        steps = [(code, there[arrow]) for code, there in near.items() if arrow in there]
+        assert steps and all((spots[to][axis] - spots[code][axis]) * sign > 0 for code, to in steps)
 
 
 def test_the_outlines_are_path_data_of_a_size_for_a_notebook():
