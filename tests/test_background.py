@@ -128,7 +128,7 @@ def test_every_region_has_an_address_of_its_own(home):
 
 def test_what_the_control_api_refuses_is_told_in_its_words(home):
     running = process.up(network="instant")[0]
-    with pytest.raises(ValueError, match="lag: it takes a number of seconds from 0 to 3600, not -1"):
+    with pytest.raises(ValueError, match="lag: the value must be a number of seconds from 0 to 3600, not -1"):
         process.control(running.port, "world/lag", "PUT", {"value": -1})
     with pytest.raises(ValueError, match="no GET /_gtlab/v1/nothing"):
         process.control(running.port, "nothing")
@@ -231,8 +231,8 @@ def test_a_state_folder_that_cannot_be_made_is_told(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path / "file" / "home"))
     for function in (process.up, process.find, process.down):
-        with pytest.raises(process.CloudError, match=r"file/home cannot be made: .*GTLAB_HOME"):
+        with pytest.raises(process.CloudError, match=r"file/home cannot be created: .*GTLAB_HOME"):
             function()
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path / "file"))
-    with pytest.raises(process.CloudError, match="cannot be made"):
+    with pytest.raises(process.CloudError, match="cannot be created"):
         process.up()

@@ -314,7 +314,7 @@ def test_a_strong_replica_can_be_paused_for_5040_minutes_in_seven_days(pretend, 
 # The calls
 
 @pytest.mark.parametrize(("changes", "text"), [
-    ({"actions": {}}, "from 1 to 20 actions"),
+    ({"actions": {}}, "1 to 20 actions"),
     ({"actions": {"a": {"actionId": "aws:ec2:stop-instances"}}}, f"no action aws:ec2:stop-instances. It has: {PAUSE}"),
     ({"actions": {"a": pausing("PT30S")}}, "PT1M to PT12H.*'PT30S'"),
     ({"actions": {"a": pausing("5 minutes")}}, "PT1M to PT12H"),
@@ -323,7 +323,7 @@ def test_a_strong_replica_can_be_paused_for_5040_minutes_in_seven_days(pretend, 
     ({"actions": {"a": pausing() | {"targets": {"Table": "Replicas"}}}}, "the target key of .* is Tables, not Table"),
     ({"actions": {"a": pausing(target="Others")}}, "there is no target Others"),
     ({"actions": {"a": pausing(startAfter=["b"])}}, "startAfter names b"),
-    ({"actions": {"a": pausing(startAfter=["b"]), "b": pausing(startAfter=["a"])}}, "a, b start after one another"),
+    ({"actions": {"a": pausing(startAfter=["b"]), "b": pausing(startAfter=["a"])}}, "a, b wait for one another"),
     ({"stopConditions": []}, "stopConditions must have an element"),
     ({"stopConditions": [{"source": "aws:cloudwatch:alarm", "value": "arn:aws:cloudwatch:x"}]}, "no alarms"),
     ({"stopConditions": None}, "stopConditions.*must not be null"),

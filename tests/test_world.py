@@ -230,7 +230,7 @@ def test_throttles_of_other_accounts_are_left_alone(lab, port):
     (lambda world: world.slow(IRELAND, VIRGINIA, "fast"), "number of milliseconds"),
     (lambda world: world.lag(10_000), "from 0 to 3600"),
     (lambda world: world.lag(1, IRELAND), "both a source and a target"),
-    (lambda world: world.throttle("Music", write_units=-1), "write_units is a number"),
+    (lambda world: world.throttle("Music", write_units=-1), "write_units must be a number"),
     (lambda world: world.throttle("a/b"), "3 to 255 letters"),
     (lambda world: world.lag(float("nan")), "from 0 to 3600"),
     (lambda world: world.lag(object()), "number of seconds"),

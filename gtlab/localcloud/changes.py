@@ -1,7 +1,7 @@
 """What follows a change of an item: its stream record, its version, its deliveries to the other replicas, the journal.
 
-A client has its answer by then, so nothing here may be lost. A step that fails is retried once; if it fails again it is
-kept, reported by ``gtlab status``, and what comes after it goes on.
+The client already has its answer, so no step may be lost. A step that fails is retried once. If it fails again, it is
+kept and reported by ``gtlab status``, and the next writes are processed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TTL_IDENTITY = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
 
 @dataclass
 class Unsaved:
-    """What changed since it was last cleared, beside what replication and streams report of themselves."""
+    """What has changed since the last :meth:`clear`, in addition to what replication and streams track themselves."""
 
     items: set[tuple[TableId, Key]] = field(default_factory=set)
     tokens: set[tuple[str, str, str]] = field(default_factory=set)  # account, Region, ClientRequestToken
@@ -43,12 +43,12 @@ class Unsaved:
 
 @dataclass
 class Unsettled:
-    """A write that was answered, and what of it is done. ``at`` is when it took effect, epoch seconds."""
+    """A write that was answered, and which of its steps are done. ``at``: when it took effect, in epoch seconds."""
 
     change: Change
     at: float
     by_ttl: bool = False
-    done: set[str] = field(default_factory=set)  # of STREAM and REPLICATION
+    done: set[str] = field(default_factory=set)  # the steps that are done: STREAM, REPLICATION
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ class Changes:
         self.unsettled.append(Unsettled(change, now))
 
     def settle(self) -> None:
-        """Carry out what follows from the writes. A write leaves the queue when that is done, or has failed twice."""
+        """Carry out the consequences of the queued writes. A write leaves the queue when its steps are done, or when a
+        step has failed twice."""
         while self.unsettled:
             write = self.unsettled[0]
             if not self._rooms.errors.attempt(_about_write, self._settle, write):
@@ -94,12 +95,12 @@ class Changes:
             self.unsettled.popleft()
 
     def retry_failed(self) -> None:
-        """After a restart: queue the writes of which a step failed, before those that were not settled at all."""
+        """After a restart: queue the writes whose steps failed, before the writes that were not settled."""
         self.unsettled.extendleft(reversed(self.failed))
         self.failed.clear()
 
     def _settle(self, write: Unsettled) -> None:
-        """Every step, but for those that an earlier attempt has done."""
+        """Carry out the steps that an earlier attempt has not done."""
         change, now = write.change, write.at
         key = engine.key_attributes(change.table, change.key)
         if STREAM not in write.done:
@@ -126,7 +127,8 @@ class Changes:
     # Deliveries
 
     def deliver(self, delivery: Delivery, now: float, looked: float) -> None:
-        """A delivery arrives. One that fails twice is put back, and arrives again after RETRY_S."""
+        """Apply a delivery that has arrived. If that fails twice, the delivery is put back and arrives again after
+        RETRY_S."""
         if not self._rooms.errors.attempt(_about_delivery, self.apply_delivery, delivery, now, looked):
             self._rooms.replication.put_back(delivery, now + RETRY_S)
 
@@ -135,14 +137,14 @@ class Changes:
         that failed half-way can be repeated."""
         rooms = self._rooms
         group = rooms.groups.by_id(delivery.group)
-        assert group is not None  # a group's deliveries go with it
+        assert group is not None  # when a group ends, its deliveries are dropped
         table = group.table(delivery.target)
         key = engine.key_attributes(table, delivery.key)
         if rooms.capacity.metered([table]):
             self._charge_delivery(group, table, delivery, now)
         if not rooms.replication.is_newer(delivery):
             winner = rooms.replication.version(delivery.group, delivery.target, delivery.key)
-            assert winner is not None  # what is not newer lost to something
+            assert winner is not None  # a delivery that is not newer has lost to a stored version
             rooms.journal.discarded(table, key, delivery, winner, now)
             return
         old = engine.item(table, delivery.key)
@@ -154,19 +156,19 @@ class Changes:
         self._publish(group, delivery, now)
 
     def _publish(self, group: Group, delivery: Delivery, now: float) -> None:
-        """The latency that the service publishes: not of strong groups, and not of a backfill."""
+        """Record the ReplicationLatency metric. Like the service, record none for strong groups and for a backfill."""
         written = delivery.version.time_us / 1e6
         if written >= group.joined.get(delivery.target, 0.0) and not self._rooms.replicas.is_strong(group.id):
             self._rooms.metrics.replicated(group.table(delivery.source), delivery.target, (now - written) * 1e3, now)
 
     def _charge_delivery(self, group: Group, table: TableId, delivery: Delivery, now: float) -> None:
-        """A delivery consumes what a write does, even if the stored item is newer. In the legacy version it consumes
-        twice as much for an item that is new or deleted."""
+        """Charge a delivery like a write, even if the stored item is newer. In the legacy version, a delivery that
+        creates or deletes an item consumes twice as much."""
         old = engine.item(table, delivery.key)
         twice = group.version == LEGACY and (old is None or delivery.item is None)
         self._rooms.capacity.charge(table, "write", write_units(old, delivery.item) * (2 if twice else 1), now)
 
-    # What the service writes of its own accord
+    # Writes that the service makes without a request
 
     def mark_due(self, now: float) -> None:
         """Carry out the legacy version's second updates that are due."""
@@ -179,7 +181,7 @@ class Changes:
         rooms = self._rooms
         if rooms.replication.version(mark.group, mark.region, mark.key) == mark.version:
             group = rooms.groups.by_id(mark.group)
-            assert group is not None  # it has a version of the item
+            assert group is not None  # the item has a version, so its group exists
             table = group.table(mark.region)
             old = engine.item(table, mark.key)
             if old is not None:
@@ -189,7 +191,7 @@ class Changes:
                     rooms.capacity.charge(table, "write", write_units(old, change.new), now)
 
     def mark_all(self, now: float) -> None:
-        """After a restart: mark what the legacy version had still to mark in customers' items."""
+        """After a restart: queue the second updates that the legacy version had not made yet."""
         for group in self._rooms.groups:
             for table in map(group.table, group.members if group.version == LEGACY else ()):
                 for key, item in engine.items(table):
@@ -217,8 +219,9 @@ class Changes:
             self.settle()
 
     def _apply(self, change: Change, now: float, key: dict) -> None:
-        """A write of the service's own, of the item with this key as the API writes it; one that changes nothing leaves
-        no trace. The record comes first: a repeated attempt that finds the item changed makes none."""
+        """Apply a write that the service makes itself; ``key`` holds the key attributes. A write that changes nothing
+        is skipped. The stream record is written first: if the item were stored first, a second attempt would find no
+        change and skip the record."""
         if change.old != change.new:
             self._record(change, now, key)
             self._store(change)

@@ -1,6 +1,6 @@
-"""All Regions together: a call and the time go in, its answer comes out.
+"""All Regions of the local cloud: takes calls and the time, returns answers.
 
-No I/O. Everything happens on one thread, so an operation is atomic because nothing else runs meanwhile.
+No I/O. Everything runs on one thread, so each operation is atomic.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from gtlab.localcloud.tables.tables import Tables
 from gtlab.localcloud.world import World
 
 HOUSEKEEPING_S = 1.0
-_LOOKS = ("Describe", "List", "Get", "Query", "Scan", "BatchGet", "TransactGet")  # what changes no setting
+_LOOKS = ("Describe", "List", "Get", "Query", "Scan", "BatchGet", "TransactGet")  # operations that change no setting
 _READS = ("GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems")
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems",
            "ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
@@ -46,15 +46,15 @@ _JUDGED = ("ConditionalCheckFailedException", "TransactionCanceledException")  #
 
 
 class Cloud:
-    """One local cloud. ``world`` says how far and how long; ``now`` in every call is epoch seconds.
+    """One local cloud. ``world`` supplies distances and durations; ``now`` is always in epoch seconds.
 
-    ``legacy_api`` is the face of version 2017.11.29: one of FACES. ``most_at_once``: how many deliveries are
-    carried out before callers get their turn again.
+    ``legacy_api`` is the mode of the version 2017.11.29 API: one of FACES. ``most_at_once``: the most deliveries that
+    one :meth:`tick` carries out, so that callers do not wait for a long backlog.
     """
 
     def __init__(self, world: World, legacy_api: str = HISTORIC, journal: Journal | None = None,
                  most_at_once: float = math.inf):
-        engine.reset()  # the library keeps its tables in the module: one cloud a process
+        engine.reset()  # the library keeps its tables in a module, so a process can have only one cloud
         self.world, self.errors = world, InternalErrors()
         self.streams = Streams()
         self.tables = Tables(world, self.streams)
@@ -78,9 +78,10 @@ class Cloud:
         self._most_at_once, self._behind = most_at_once, 0.0
 
     def begin(self, call: Call) -> Hold:
-        """How long a call is between Regions before it takes effect (strong consistency across Regions).
+        """Begin a call. The result holds how long it travels between Regions before it takes effect (only for
+        multi-Region strong consistency).
 
-        Raises Refusal where it cannot begin. What began is to be ended by :meth:`end`.
+        Raises Refusal if the call cannot begin. Otherwise the caller must release the result with :meth:`end`.
         """
         if not self.current.replicas.any_strong() or (call.operation not in _WRITES and call.operation not in _READS):
             return Hold(0.0)
@@ -92,18 +93,18 @@ class Cloud:
         self.strong.end(hold)
 
     def call(self, call: Call, now: float) -> bytes:
-        """Carry a call out; its answer's JSON. Raises Refusal, and then nothing was changed."""
+        """Carry out a call and return its answer as JSON. If it raises Refusal, nothing has changed."""
         answer = self.answer(call, now)
         self.settle()
         return answer
 
     def settle(self) -> None:
-        """Carry out what follows from the writes of :meth:`answer`: see :mod:`changes`."""
+        """Carry out the consequences of the writes of :meth:`answer`: see :mod:`changes`."""
         self.changes.settle()
 
     def answer(self, call: Call, now: float) -> bytes:
-        """As :meth:`call`, but what a write leads to is left for :meth:`settle`, so that its caller need not wait for
-        it: nobody sees the difference, because everything that happens or is asked begins with that."""
+        """Like :meth:`call`, but leaves the consequences of a write to :meth:`settle`, so that the client need not wait
+        for them. The difference cannot be observed, because every other operation settles first."""
         self.tick(now)
         if call.service == "application-autoscaling":
             self._may_change_settings(call)
@@ -153,7 +154,7 @@ class Cloud:
             self.changes.add(change, now)
         if "ClientRequestToken" in data:
             self.unsaved.tokens.add((call.account, call.region, data["ClientRequestToken"]))
-        if metered:  # the write stands, so its charge must not fail it: the client would send it again
+        if metered:  # the write has taken effect: if an error here failed the call, the client would send it again
             self.errors.attempt(_about_charge, self._charge_write, call, data, changes, now)
         return body
 
@@ -165,11 +166,11 @@ class Cloud:
             self.capacity.charge(table, kind, consumed, now)
 
     def tick(self, now: float) -> None:
-        """Let happen what was due by now; of a backlog, no more than ``most_at_once`` deliveries, and
-        :meth:`next_due` has passed then."""
+        """Carry out everything that is due by ``now``, but at most ``most_at_once`` deliveries. If a backlog is left,
+        :meth:`next_due` is in the past afterwards."""
         self.settle()
         left = self._most_at_once
-        while (due := self._next_event()) <= now:  # in the order in which things happen, however late we look
+        while (due := self._next_event()) <= now:  # in the order of the due times, even if this call comes late
             if self.current.tick(due):
                 self.unsaved.settings = True
                 self.fis.pauses.forget_deleted(due)
@@ -178,7 +179,7 @@ class Cloud:
             for delivery in self.replication.due(due):
                 self.changes.deliver(delivery, max(due, self._behind), now)
                 left -= 1
-                if left <= 0:  # what is left takes effect later than it was due: nobody who looks now sees it
+                if left <= 0:  # the rest takes effect later than it was due: a caller cannot see it yet
                     self._behind = now
                     break
             if left <= 0:
@@ -195,25 +196,25 @@ class Cloud:
             self.fis.abandon(now)
 
     def resume(self, now: float) -> None:
-        """Go on after a restart: carry out what was not settled, and what failed before it."""
+        """After a restart: carry out the writes whose consequences failed or were not settled."""
         self.changes.retry_failed()
         self.settle()
         self.changes.mark_all(now)
 
     def next_due(self) -> float:
-        """When :meth:`tick` has something to do next."""
+        """When :meth:`tick` next has work to do, in epoch seconds."""
         return min(self._next_event(), self._next_housekeeping)
 
     def _next_event(self) -> float:
         first = math.inf
         for due in (self.replication.next_due(), self.current.next_due(), self.changes.marks.next_due(),
                     self.fis.next_due()):
-            if due is not None and due < first:  # asked at every call: min() of a generator takes thrice as long
+            if due is not None and due < first:  # runs for every call: min() of a generator takes three times as long
                 first = due
         return first
 
     def summary(self, now: float) -> dict:
-        """What there is, for ``gtlab status``."""
+        """The settings, tables, waiting deliveries and internal errors, for ``gtlab status``."""
         self.settle()
         return {"network": self.world.network, "seed": self.world.seed, "legacy_api": self.legacy.face,
                 "tables": [{"account": table.account, "region": table.region, "name": table.name,
@@ -224,19 +225,19 @@ class Cloud:
     # The world
 
     def turn(self, knob: str, place: tuple[str, ...], value: object, now: float) -> None:
-        """Break the world, as in KNOBS of :mod:`world`. Raises ValueError for what makes no sense."""
+        """Set a knob (KNOBS of :mod:`world`). Raises ValueError for an invalid knob, place or value."""
         self.tick(now)
         if self.world.turn(knob, place, value):
             self._turned("broken", knob, place, value, now)
 
     def turn_back(self, knob: str, place: tuple[str, ...], now: float) -> None:
-        """Mend one thing. Raises ValueError for a knob or a place that cannot be."""
+        """Clear a knob. Raises ValueError for an invalid knob or place."""
         self.tick(now)
         if self.world.turn_back(knob, place):
             self._turned("mended", knob, place, None, now)
 
     def mend_all(self, now: float) -> None:
-        """Put everything right; experiments that pause replication are stopped."""
+        """Clear all knobs and stop all experiments that pause replication."""
         self.tick(now)
         self.unsaved.settings |= self.fis.stop_all(now)
         for knob, place, _ in self.world.turned():
@@ -268,8 +269,8 @@ class Cloud:
             self.changes.expire(table, key, now)
 
     def _check_ready(self, tables: list[TableId], now: float) -> None:
-        """The data plane does not know a table that is still being created. A member of a legacy global table
-        is excepted: the article never waits, and its commands are to work as they stand."""
+        """Refuse data operations on a table that is still being created, except on a member of a legacy global table:
+        the article never waits, and its commands must work unchanged."""
         for table in tables:
             if self.tables.is_creating(table, now):
                 group = self.groups.of(table)
@@ -300,7 +301,7 @@ def _names(operation: str, data: dict) -> Iterator[str]:
 
 
 def _by_name(call: Call) -> dict:
-    """The input with a table's ARN, where one stands for its name, made a name."""
+    """The input with a table's ARN replaced by its name."""
     name = call.input.get("TableName", "")
     if not name.startswith("arn:"):
         return call.input

@@ -1,7 +1,7 @@
 """The local cloud as a background process: start it, find it, stop it.
 
-It lives on after the notebook or shell that started it, and keeps its state in one folder, the home, which
-the environment variable GTLAB_HOME names. Two homes are two separate clouds.
+The process continues to run after the notebook or shell that started it has ended. It keeps its state in one folder,
+the home, which the environment variable GTLAB_HOME names. Each home has its own separate cloud.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from gtlab.contract import (
     Exit,
 )
 
-_START_S = 30.0      # how long a start may take before it is given up; a busy machine needs some of it
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{8,256}")  # what a Bearer token may have, and no shell heeds
+_START_S = 30.0      # the longest time to wait for a start; long enough for a busy machine
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{8,256}")  # characters of Bearer tokens that need no quoting in a shell
 
 
 class CloudError(Exception):
-    """The local cloud cannot do what was asked; the text says why, and what to do."""
+    """The local cloud cannot carry out a request. The message gives the reason and what to do."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A local cloud that answers. ``address`` is the one that it listens on; ``token`` is what it asks everybody for,
-    None where it is for this machine only. ``endpoints`` are URLs by Region; at ``url`` all of them are together."""
+    """A running local cloud. ``address`` is the IP address that it listens on. ``token`` is required of all requests;
+    None if the cloud accepts only local connections. ``endpoints`` are URLs by Region; ``url`` serves all Regions."""
 
     folder: Path
     port: int
@@ -67,44 +67,45 @@ class Running:
 
     @property
     def url(self) -> str:
-        """Where it is reached from this machine."""
+        """The URL for requests from this machine."""
         return _url(self.address, self.port)
 
 
 def state_folder() -> Path:
-    """The state folder: GTLAB_HOME, or the platform's folder for a user's program state. Made if absent."""
+    """The state folder: GTLAB_HOME, or the platform's folder for a user's program state. Created if absent."""
     named = os.environ.get(HOME_VARIABLE)
     folder = Path(named).expanduser() if named else Path(platformdirs.user_state_dir("gtlab", appauthor=False))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CloudError(f"The state folder {folder} cannot be made: {error.strerror}. "
+        raise CloudError(f"The state folder {folder} cannot be created: {error.strerror}. "
                          "Name another with the environment variable GTLAB_HOME.") from None
     return folder.resolve()
 
 
 def find() -> Running | None:
-    """The local cloud of this home, if one runs and answers. A state file that a dead one left is ignored."""
+    """The local cloud of this home, if it is running and answers; otherwise None. A state file that a dead process
+    left behind is ignored."""
     state = _state()
     if not state:
         return None
     answer = _ask(state["port"], "status", timeout_s=5.0 if _alive() else 0.5)
     if answer is None or answer.get("instance") != state["instance"]:
-        return None  # dead, or its port is somebody else's by now
+        return None  # the process is dead, or another program has its port now
     return Running(state_folder(), state["port"], state["pid"], state["instance"], answer["network"],
                    answer["legacy_api"], state["address"], state["token"], answer["endpoints"], answer["in_memory"])
 
 
 def status(cloud: Running) -> dict:
-    """What the cloud says of itself: instance, pid, started, network, seed, legacy_api, tables,
-    deliveries_waiting, endpoints (by Region), in_memory, note (what a user should know of its start)."""
+    """The cloud's report of its status: instance, pid, started, network, seed, legacy_api, tables,
+    deliveries_waiting, endpoints (by Region), in_memory, note (what a user should know about its start)."""
     return control(cloud.port, "status")
 
 
 def legacy_face(port: int, face: str | None = None) -> str:
     """How a running cloud answers the calls of version 2017.11.29 (one of FACES), set to ``face`` if given.
 
-    Raises ValueError for another face, CloudError where no cloud answers.
+    Raises ValueError for an unknown face, CloudError if no cloud answers.
     """
     if face is not None and face not in FACES:
         raise ValueError(f"There is no legacy API {face!r}. Choose one of: {', '.join(FACES)}.")
@@ -114,16 +115,15 @@ def legacy_face(port: int, face: str | None = None) -> str:
 
 def up(port: int = 0, network: str | None = None, seed: int | None = None, legacy_api: str | None = None,
        in_memory: bool | None = None, listen: str | None = None, token: str | None = None) -> tuple[Running, bool]:
-    """The running cloud of this home, started if there is none; and whether it was started now.
+    """Start the cloud of this home, unless it is already running. Returns the cloud and whether it was started now.
 
-    ``port`` 0 takes the last one again, or any free one. ``network`` is one of NETWORKS, ``legacy_api`` one of
-    FACES; not given, they are as they were last (at first realistic, historic). ``in_memory``: the cloud
-    neither takes up what this home keeps nor keeps anything; not given, one that is started does both. ``listen`` is
-    the IP address to listen on, instead of the loopback one; everybody is asked for ``token`` then (not given: the last
-    one, or one that is made up).
-    Raises CloudError: the port is taken, or a cloud that runs already has another port, network, legacy API, address
-    or token than was asked for, or differs in whether it keeps its state. Raises ValueError for an address or a token
-    that cannot be.
+    ``port`` 0 means the previous port, or any free port. ``network`` is one of NETWORKS, ``legacy_api`` one of FACES;
+    None means the previous setting (at first realistic, historic). ``in_memory``: neither load state from this home
+    nor save any; a cloud that is started with None does both. ``listen``: the IP address to listen on instead of the
+    loopback address; all requests then need ``token`` (None: the previous token, or a random one).
+
+    Raises CloudError if the port is in use, or if the running cloud has another port, network, legacy API, address,
+    token or ``in_memory`` than requested. Raises ValueError for an invalid address or token.
     """
     _check_listen(listen, token)
     with _start_lock():
@@ -139,13 +139,13 @@ def up(port: int = 0, network: str | None = None, seed: int | None = None, legac
                 raise CloudError("A local cloud runs already, with another token. Stop it first (it keeps its tables): "
                                  "gtlab down")
             return running, False
-        if not _wait(lambda: not _alive(), 2.0):  # one that has just been killed holds its lock a moment longer
+        if not _wait(lambda: not _alive(), 2.0):  # a process that was just killed holds its lock a moment longer
             raise CloudError("The local cloud of this home runs but does not answer. Stop it with: gtlab down")
         return _start(port, network, seed, legacy_api, bool(in_memory), listen, token), True
 
 
 def down() -> bool:
-    """Stop the cloud of this home. False where none ran."""
+    """Stop the cloud of this home. Returns False if it was not running."""
     with _start_lock():
         running = find()
         if running:
@@ -162,8 +162,8 @@ def down() -> bool:
 
 
 def reset() -> list[Path]:
-    """Empty the local cloud of this home, running or not. Gives the damaged state files that were set aside in the
-    past: they stay."""
+    """Empty the local cloud of this home, whether it is running or not. Returns the damaged state files that were set
+    aside earlier; they are not deleted."""
     with _start_lock():
         running = find()
         if running:
@@ -171,15 +171,15 @@ def reset() -> list[Path]:
         elif _alive():
             raise CloudError("The local cloud of this home runs but does not answer. Stop it with: gtlab down")
         else:
-            for path in state_folder().glob(f"{STATE_FILE}*"):  # with the logs beside it
+            for path in state_folder().glob(f"{STATE_FILE}*"):  # including its log files
                 path.unlink(missing_ok=True)
         return sorted(state_folder().glob(f"{Path(STATE_FILE).stem}-damaged-*{Path(STATE_FILE).suffix}"))
 
 
 @contextlib.contextmanager
 def throwaway(network: str = "fast", seed: int | None = None, legacy_api: str | None = None) -> Iterator[Running]:
-    """A local cloud of its own in a temporary home, for as long as the block lasts; this process and the ones it
-    starts use it (GTLAB_HOME). It and all that is in it are gone afterwards."""
+    """A separate local cloud in a temporary home for the duration of the ``with`` block. This process and the
+    processes that it starts use it (GTLAB_HOME). The cloud and all its data are removed at the end of the block."""
     before = os.environ.get(HOME_VARIABLE)
     with tempfile.TemporaryDirectory(prefix="gtlab-", ignore_cleanup_errors=True) as folder:
         os.environ[HOME_VARIABLE] = folder
@@ -224,7 +224,7 @@ def _start(port: int, network: str | None, seed: int | None, legacy_api: str | N
     if in_memory:
         command.append("--in-memory")
     before = (_state() or {}).get("instance")
-    # A session of its own: Ctrl-C in the terminal, or the end of the kernel, must not reach it.
+    # Start a new session: Ctrl-C in the terminal, or the end of the kernel, must not stop the cloud.
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
@@ -241,7 +241,7 @@ def _start(port: int, network: str | None, seed: int | None, legacy_api: str | N
     while time.monotonic() < deadline:
         found = started()
         if found:
-            process.returncode = 0  # it is no child to wait for: silence Popen's warning about it
+            process.returncode = 0  # the process is meant to outlive this one: silence Popen's ResourceWarning
             return found
         if process.poll() is not None:
             raise _failed_start(process.returncode, port, listen, folder)
@@ -267,13 +267,13 @@ def _failed_start(code: int, port: int, listen: str | None, folder: Path) -> Clo
 
 
 def _python_path() -> str:
-    """Where this gtlab was imported from, first: the server is the same gtlab as the caller."""
+    """PYTHONPATH with the location of this gtlab first, so that the server runs the same gtlab as the caller."""
     here = str(Path(__file__).resolve().parents[2])
     return os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
 
 
 def _state() -> dict | None:
-    """The state file, or None where it is absent or not ours to read."""
+    """The content of the state file; None if it is absent, unreadable or invalid."""
     try:
         state = json.loads((state_folder() / PROCESS_FILE).read_text())
         usable = 0 < state["port"] < 65536 and state["pid"] > 0 and isinstance(state["instance"], str)
@@ -284,7 +284,7 @@ def _state() -> dict | None:
 
 
 def _alive() -> bool:
-    """Whether a cloud of this home lives, answering or not: it holds its lock as long as it lives."""
+    """Whether the process of this home's cloud exists, even if it does not answer: it holds a lock while it exists."""
     lock = FileLock(state_folder() / LOCK_FILE)
     try:
         with lock.acquire(timeout=0):
@@ -294,15 +294,15 @@ def _alive() -> bool:
 
 
 def _start_lock():
-    """One start or stop at a time: thirty notebooks opened at once start one cloud."""
+    """Allow one start or stop at a time, so that many notebooks opened at once start only one cloud."""
     return FileLock(state_folder() / "start.lock").acquire(timeout=2 * _START_S)
 
 
 def _end_process() -> None:
-    """End a cloud that does not answer. It holds the lock, so the process in its state file is the cloud."""
+    """Kill a cloud that does not answer. The lock is held, so the process ID in the state file is the cloud's."""
     state = _state()
     if state:
-        with contextlib.suppress(ProcessLookupError):  # a hung process does not heed SIGTERM; Windows has no SIGKILL
+        with contextlib.suppress(ProcessLookupError):  # a hung process ignores SIGTERM; Windows has no SIGKILL
             os.kill(state["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
@@ -316,8 +316,8 @@ def _wait(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def control(port: int, what: str, method: str = "GET", body: dict | None = None, *, timeout_s: float = 30.0) -> dict:
-    """The control API's answer (docs/control-api.md). Raises ValueError with its words where it refuses, CloudError
-    where no cloud answers."""
+    """The control API's answer (docs/control-api.md). Raises ValueError with the API's message if it refuses the
+    request, CloudError if no cloud answers."""
     try:
         with request(port, what, method, body, timeout_s=timeout_s) as response:
             return json.load(response)
@@ -332,7 +332,7 @@ def control(port: int, what: str, method: str = "GET", body: dict | None = None,
 
 
 def _ask(port: int, what: str, method: str = "GET", timeout_s: float = 5.0, body: dict | None = None) -> dict | None:
-    """The control API's answer, or None where there is none."""
+    """The control API's answer, or None if it refuses the request or does not answer."""
     try:
         return control(port, what, method, body, timeout_s=timeout_s)
     except (CloudError, ValueError):
@@ -341,7 +341,7 @@ def _ask(port: int, what: str, method: str = "GET", timeout_s: float = 5.0, body
 
 def request(port: int, what: str, method: str = "GET", body: dict | None = None, *, timeout_s: float = 30.0,
             accept: str = "application/json"):
-    """Send a request to the control API; its response, open. Raises OSError, of which urllib's HTTPError is one."""
+    """Send a request to the control API and return the open response. Raises OSError, including urllib's HTTPError."""
     headers = {"Accept": accept} | ({} if body is None else {"Content-Type": "application/json"})
     address, token = _door(port)
     if token:
@@ -353,16 +353,17 @@ def request(port: int, what: str, method: str = "GET", body: dict | None = None,
 
 
 def _plain(value: object) -> object:
-    """What JSON has no word for: numpy's numbers as they are, and the rest as text, for the server to refuse."""
+    """Convert a value that JSON cannot represent: NumPy's numbers to floats, everything else to its ``repr``, which the
+    server refuses."""
     return float(value) if isinstance(value, numbers.Real) else repr(value)
 
 
 def _door(port: int) -> tuple[str, str | None]:
-    """The address that this home's cloud at a port listens on, and its token."""
+    """The address and the token of this home's cloud, if it is the cloud at this port."""
     state = _state()
     return (state["address"], state["token"]) if state and state["port"] == port else (LOOPBACK, None)
 
 
 def _url(address: str, port: int) -> str:
-    reached = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(address, address)  # all addresses: the loopback one among them
+    reached = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(address, address)  # all addresses include the loopback address
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from gtlab.localcloud.model import Key
 
-LOOK_AGAIN_S = 0.2  # between two looks at what does not let deliveries pass
+LOOK_AGAIN_S = 0.2  # seconds between two checks of links that hold deliveries back
 
 Lag = Callable[[str, str], float]
 
@@ -35,7 +35,8 @@ _NEVER = Version(-1, "")  # older than every other
 
 
 class Delivery(NamedTuple):
-    """One item on its way from one Region's copy to another's. ``item`` None is a delete, ``n`` rises with each."""
+    """One change on its way from one Region's copy to another's. ``item`` is None for a delete. ``n`` numbers the
+    deliveries in the order in which they were sent."""
 
     group: str
     source: str
@@ -134,10 +135,10 @@ class Replication:
 
     def backfill(self, group: str, source: str, target: str, item_of: Callable[[str, Key], dict[str, Any] | None],
                  now: float) -> None:
-        """Send a copy that has just joined what there is, under the versions that it has: what the source has, and
-        from each other copy what is newer there, for what is on its way to the source is on its way to nobody else.
-        What Regions sent that have left since is in no copy, and follows too. ``item_of(region, key)`` is an item, None
-        where there is none."""
+        """Send the existing items, with their versions, to a copy that has just joined: the items of the source, and
+        from every other copy the items that are newer there, because deliveries of these to the source do not reach
+        the new copy. Deliveries still on their way from Regions that have left are sent, too, if no copy has their
+        changes. ``item_of(region, key)`` returns an item, or None."""
         known = self._copies[group, source].versions
         for region in self.regions(group):
             for key, version in self._copies[group, region].versions.items() if region != target else ():
@@ -277,7 +278,7 @@ class Replication:
         self._last_due[item_link] = delivery.due
         heapq.heappush(self._queue, (delivery.due, delivery.n, delivery))
 
-    # What is kept
+    # Persistence
 
     def copies(self) -> list[tuple[str, str]]:
         """Every copy: group and Region."""
@@ -297,7 +298,7 @@ class Replication:
 
     def restore(self, copies: Iterable[tuple[str, str]], entries: Iterable[tuple[str, str, Key, Version, bool]],
                 deliveries: Iterable[Delivery]) -> None:
-        """Take over what was kept, before anything else happens."""
+        """Load the saved state. Call this before any other method."""
         self._copies = {copy: _Copy() for copy in copies}
         for group, region, key, version, is_tombstone in entries:
             copy = self._copies[group, region]

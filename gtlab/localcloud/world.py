@@ -1,7 +1,7 @@
-"""The simulated world: distances and durations. Pure; randomness is seeded.
+"""The simulated world: distances and durations. No I/O; randomness is seeded.
 
-Three things that learners confuse are kept apart here: a caller's round trip to a Region, the
-replication lag between two Regions, and how long the control plane takes to carry a change out.
+Three delays that are easily confused are separate here: a caller's round trip to a Region, the
+replication lag between two Regions, and how long the control plane takes to carry out a change.
 All figures are simulated. Times are seconds.
 
 The world can be broken and repaired: see KNOBS. A knob is set to a value at a place, which is a tuple of Regions (for
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from gtlab import regions
 from gtlab.contract import NETWORKS, OUTAGES
 
-FACTORS = dict(zip(NETWORKS, (1.0, 0.1, 0.0), strict=True))  # by which every duration is multiplied
+FACTORS = dict(zip(NETWORKS, (1.0, 0.1, 0.0), strict=True))  # every duration is multiplied by this
 
 # Replication's own processing time: log-normal. Median and sigma are the fit to the raw captures of the
 # service that docs/local-cloud.md describes (us-east-1 ↔ us-east-2, 2026-09-18); that the same holds for distant pairs
@@ -36,21 +36,21 @@ CONTROL_PLANE_S = {
     "strong replica": (15.0, 17.0),         # observed
     "witnessed replica": (59.0, 86.0),      # observed
     "replica update": (31.0, 47.0),         # observed: the source's UPDATING when a replica is removed
-    "replica gone": (121.0, 244.0),         # observed: until its entry is gone
-    "replica table gone": (10.0, 35.0),     # observed: how much longer its own Region answers
+    "replica gone": (121.0, 244.0),         # observed: until the source no longer lists the replica
+    "replica table gone": (10.0, 35.0),     # observed: how much longer the replica's own Region answers
     "delete strong replicas": (55.0, 70.0),  # observed
     "propagate settings": (34.0, 39.0),     # observed: a change of TTL, throughput or table class
     "legacy global table": (3.0, 6.0),      # ours: from "all replicas ready" to GlobalTableStatus ACTIVE
-    "ttl sweep": (60.0, 120.0),             # ours: expired items go within minutes, and within seconds on "fast"
+    "ttl sweep": (60.0, 120.0),             # ours: expired items are deleted within minutes (on "fast": seconds)
 }
 
-# (shortest, longest) seconds until version 2017.11.29 wrote a customer's item once more, to mark it. Ours.
+# (shortest, longest) seconds until version 2017.11.29 wrote a customer's item again, to add its attributes. Ours.
 LEGACY_MARK_S = (0.005, 0.02)
 
 _Z90 = 1.2815515655446004  # the standard normal's 90th percentile
 
 
-MOST_MS, MOST_S, MOST_UNITS = 60_000, 3600, 1_000_000  # the most that knobs take: sixty seconds, an hour, a million
+MOST_MS, MOST_S, MOST_UNITS = 60_000, 3600, 1_000_000  # the largest values of knobs: 60 seconds, an hour, a million
 BURST_S = 300  # a table's unused capacity is kept for five minutes, as AWS documents
 
 
@@ -67,26 +67,26 @@ class Knob(NamedTuple):
 
 def _nothing(value: Any) -> None:
     if value is not None:
-        raise ValueError("it takes no value")
+        raise ValueError("this knob takes no value")
 
 
 def _number(most: float, unit: str) -> Callable[[Any], float]:
     def check(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-            raise ValueError(f"it takes a number of {unit} from 0 to {most}, not {value!r}")
+            raise ValueError(f"the value must be a number of {unit} from 0 to {most}, not {value!r}")
         return value
     return check
 
 
 def _outage(value: Any) -> str:
     if not isinstance(value, str) or value not in OUTAGES:
-        raise ValueError(f"it takes one of {', '.join(OUTAGES)}, not {value!r}")
+        raise ValueError(f"the value must be one of {', '.join(OUTAGES)}, not {value!r}")
     return value
 
 
 def _place(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"it takes the code of a Region, not {value!r}")
+        raise ValueError(f"the value must be the code of a Region, not {value!r}")
     return regions.get(value).code
 
 
@@ -94,11 +94,11 @@ def _throttle(value: Any) -> dict[str, Any]:
     limits = {"read_units": (0, MOST_UNITS), "write_units": (0, MOST_UNITS), "burst_s": (0, MOST_S)}
     value = {} if value is None else value
     if not isinstance(value, dict) or set(value) - set(limits):
-        raise ValueError(f"it takes {', '.join(limits)}, not {value!r}")
+        raise ValueError(f"the value may only have {', '.join(limits)}, not {value!r}")
     for name, given in value.items():
         low, high = limits[name]
         if isinstance(given, bool) or not isinstance(given, int | float) or not low <= given <= high:
-            raise ValueError(f"{name} is a number from {low} to {high}, not {given!r}")
+            raise ValueError(f"{name} must be a number from {low} to {high}, not {given!r}")
     return value
 
 
@@ -233,12 +233,12 @@ def checked_place(knob: str, place: tuple[str, ...]) -> tuple[str, ...]:
     if len(place) not in known.places:
         wanted = " or ".join({0: "no place", 1: "a Region", 2: "two Regions", 3: "an account, a Region and a table"}[
             number] for number in known.places)
-        raise ValueError(f"{knob}: it takes {wanted}, not {len(place)} names.")
+        raise ValueError(f"{knob}: the place must be {wanted}, not {len(place)} names.")
     if knob == "throttle":
         return (place[0], regions.get(place[1]).code, place[2])
     codes = tuple(regions.get(region).code for region in place)
     if len(set(codes)) < len(codes):
-        raise ValueError(f"{knob}: it takes two different Regions, not {codes[0]} twice.")
+        raise ValueError(f"{knob}: the place must be two different Regions, not {codes[0]} twice.")
     return _pair(*codes) if known.pair else codes
 
 

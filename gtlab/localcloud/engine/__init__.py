@@ -1,7 +1,7 @@
 """The engine: one Region's DynamoDB. A call goes in; an answer and a list of changes come out. No I/O and no clock.
 
-It keeps tables and items and evaluates requests and expressions. Streams, TTL, global tables and statuses over time
-are other rooms' business. The requests are carried out by a library, which :mod:`borrowed` alone knows.
+It stores tables and items and evaluates requests and expressions. Streams, TTL, global tables and statuses over time
+are the task of other packages. A library carries out the requests; only :mod:`borrowed` uses it.
 
 May import: :mod:`gtlab.localcloud.model`.
 """

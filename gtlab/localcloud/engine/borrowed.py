@@ -65,7 +65,7 @@ _dynamodb._ddb_canonicalize_number = canonical_number
 
 
 def key_value(attribute: dict | None) -> str | None:
-    """The text under which the library files an item with this key attribute; None without an attribute.
+    """The string by which the library stores an item with this key attribute; None without an attribute.
 
     The library stores a number in its canonical form (1.0 as 1) but looks it up as the client wrote it.
     """
@@ -88,7 +88,7 @@ _dynamodb._extract_key_val = _filed_under
 # These handlers do not change their input: they are called directly, without encoding and decoding it.
 _DIRECT = {"GetItem": _dynamodb._get_item, "PutItem": _dynamodb._put_item, "UpdateItem": _dynamodb._update_item,
            "DeleteItem": _dynamodb._delete_item}
-# What input that the library cannot evaluate makes it raise. Anything else is a defect, or the machine's (MemoryError).
+# The exceptions that the library raises for input that it cannot evaluate. Others are defects, or MemoryError.
 _STUMBLES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, re.error)
 
 
@@ -109,7 +109,7 @@ def run(account: str, region: str, operation: str, data: dict) -> tuple[int, byt
         if _is_ours(error.__traceback__):
             raise
         log.warning("the engine cannot evaluate a %s: %s: %s", operation, type(error).__name__, error)
-        # Of a BatchGetItem's projection the library says what is wrong with it, as it does itself elsewhere.
+        # For an invalid projection of a BatchGetItem, the library's message is the error text for the client.
         raise CannotEvaluate(str(error) if operation == "BatchGetItem" and type(error) is ValueError else "") from None
     return status, body if isinstance(body, bytes) else body.encode()
 

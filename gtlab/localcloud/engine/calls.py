@@ -1,5 +1,4 @@
-"""Carries calls out. Changes are captured by key: a write names the items that it may change, and each is compared
-before and after."""
+"""Carry out calls. To find the changes of a write, the items that its request names are compared before and after."""
 
 from __future__ import annotations
 
@@ -13,9 +12,9 @@ _SHOWS_NO_COUNTS = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "
 
 
 def call(account: str, region: str, operation: str, data: dict) -> bytes:
-    """Carry an operation out in one Region; returns its answer's JSON. An item that is put belongs to the engine
-    afterwards. Raises Refusal: then nothing has changed, except where a write of several items cannot be evaluated;
-    :func:`write` undoes such a write."""
+    """Carry out an operation in one Region and return its answer as JSON. An item in a put must not be changed by the
+    caller afterwards. If it raises Refusal, nothing has changed, except if a write of several items cannot be
+    evaluated; :func:`write` undoes such a write."""
     try:
         return _run(account, region, operation, data)
     except borrowed.CannotEvaluate as stumble:
@@ -23,8 +22,8 @@ def call(account: str, region: str, operation: str, data: dict) -> bytes:
 
 
 def write(account: str, region: str, operation: str, data: dict) -> tuple[bytes, list[Change]]:
-    """Carry a write out; returns its answer's JSON and what it changed. As on the service, a write that leaves an item
-    as it was is no change. Whatever it raises, nothing has changed: Refusal, or an exception that is gtlab's defect."""
+    """Carry out a write; returns its answer as JSON, and its changes. As on the service, a write that leaves an item
+    as it was is not a change. If it raises Refusal, or another exception (a defect of gtlab), nothing has changed."""
     if operation == "TransactWriteItems":
         transactions.check(account, region, data)
     before = [(table, key, storage.item(table, key)) for table, key in touched(account, region, operation, data)]
@@ -45,7 +44,7 @@ def write(account: str, region: str, operation: str, data: dict) -> tuple[bytes,
         for table, key, old in before:
             if storage.item(table, key) is not old:
                 storage.apply(table, key, old)
-        if request is not None and not repeated:  # or the same request, sent again, would be taken for a duplicate
+        if request is not None and not repeated:  # otherwise, a retry of the request would be taken for a duplicate
             borrowed.forget_token(account, region, request)
         if isinstance(error, borrowed.CannotEvaluate):
             raise _not_evaluated(operation, error) from None
@@ -67,7 +66,7 @@ def _run(account: str, region: str, operation: str, data: dict) -> bytes:
 
 def _inserted(account: str, region: str, data: dict,
               before: list[tuple[TableId, Key, dict | None]]) -> list[tuple[TableId, Key, None]]:
-    """The items that PartiQL's INSERT created: no statement names their keys in a form that is read before."""
+    """The items that PartiQL's INSERT created. Their keys are not known before, because statements are not parsed."""
     known = {(table, key) for table, key, _ in before}
     return [(table, key, None) for table in partiql_tables(account, region, data) for key, _ in storage.items(table)
             if (table, key) not in known]

@@ -1,4 +1,4 @@
-"""What the engine holds: tables and their items, and how a state folder keeps and restores them."""
+"""The engine's tables and items, and their saved form."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def unshare(touched: Iterable[TableId]) -> None:
                 row[sort] = copy.deepcopy(stored)
 
 
-# What a state folder keeps
+# Persistence
 
 def saved() -> dict:
     """Every table's description ("tables": TableId, TableDescription) and the other records by kind ("records")."""
@@ -106,8 +106,8 @@ def saved() -> dict:
 
 def restore(kept_tables: Iterable[tuple[tuple[str, str, str], dict]], records: dict[str, list],
             kept_items: Iterable[tuple[TableId, Key, dict]], tokens: Iterable[tuple[str, str, str, dict]]) -> None:
-    """Replace everything that the engine holds with what was kept: both parts of :func:`saved`, items, and tokens with
-    what is remembered of each."""
+    """Replace the engine's whole state with a saved state: both parts of :func:`saved`, the items, and the tokens with
+    the record of each."""
     borrowed.reset()
     for where, described in kept_tables:
         borrowed.put_record(TableId(*where), described)

@@ -1,4 +1,4 @@
-"""Which tables and items a request names, and which it may change."""
+"""The tables and items that a request names, and those that it may change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PARTIQL = ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
 
 
 def named(account: str, region: str, operation: str, data: dict) -> list[tuple[TableId, Key]]:
-    """The items that a request names by their keys, to read or to write them; none where it names tables only."""
+    """The items that a request names by their keys, for reading or writing; empty if it names only tables."""
     if operation == "GetItem":
         return _known([(TableId(account, region, data["TableName"]), data["Key"])])
     if operation == "BatchGetItem":
@@ -62,7 +62,7 @@ def _known(found: list[tuple[TableId, dict]]) -> list[tuple[TableId, Key]]:
 
 
 def partiql_tables(account: str, region: str, data: dict) -> list[TableId]:
-    """The tables that PartiQL writes may mean. Statements that only read are left out."""
+    """The tables whose names occur in PartiQL statements that write. Statements that only read are left out."""
     parts = data.get("Statements", data.get("TransactStatements", [data]))
     statements = [part["Statement"] for part in parts]
     writes = [text for text in statements if text.split(None, 1)[:1] and text.split(None, 1)[0].upper() != "SELECT"]

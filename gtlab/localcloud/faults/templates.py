@@ -1,6 +1,7 @@
-"""What an experiment template of the fault injection service (AWS FIS) may say. Pure.
+"""Validation of experiment templates of AWS FIS. No I/O and no state.
 
-A template is kept as the API describes it. What AWS takes and the local cloud does not have is refused, and said so.
+A template is stored in the API's form. Features of AWS that the local cloud does not have are refused with a message
+that names them.
 """
 
 from __future__ import annotations
@@ -41,19 +42,19 @@ def unknown(what: str, name: str) -> Refusal:
 
 
 def checked(account: str, region: str, asked: dict) -> dict:
-    """The parts of a template that a request gives, as they are kept. Raises Refusal for what makes no sense."""
+    """The stored parts of the template in a request. Raises Refusal for an invalid template."""
     for name, lacking in _ELSEWHERE.items():
         if name in asked:
             raise refused(f"{name}: gtlab's local cloud has {lacking}. Leave it out. Nothing was changed.")
     if not _ROLE.fullmatch(asked["roleArn"]):
         raise refused(f"roleArn is the ARN of a role, such as arn:aws:iam::{account}:role/fis, not "
-                      f"{asked['roleArn']!r}. (Whether there is such a role is not looked at here.)")
+                      f"{asked['roleArn']!r}. (The local cloud does not check whether the role exists.)")
     if not 1 <= len(asked["description"]) <= 512:
-        raise refused("description has 1 to 512 characters.")
+        raise refused("description must have 1 to 512 characters.")
     _check_stop_conditions(asked["stopConditions"])
     targets, actions = asked.get("targets", {}), asked["actions"]
     if not actions or len(actions) > _MOST_NAMED or len(targets) > _MOST_NAMED:
-        raise refused(f"A template has from 1 to {_MOST_NAMED} actions, and as many targets at most.")
+        raise refused(f"A template must have 1 to {_MOST_NAMED} actions and at most {_MOST_NAMED} targets.")
     for name, target in targets.items():
         _check_target(name, target, account, region)
     for name, action in actions.items():
@@ -66,11 +67,11 @@ def checked(account: str, region: str, asked: dict) -> dict:
 
 def check_tags(tags: dict[str, str]) -> None:
     if len(tags) > _MOST_TAGS or any(not 1 <= len(key) <= 128 or len(value) > 256 for key, value in tags.items()):
-        raise refused(f"There are {_MOST_TAGS} tags at most; a key has 1 to 128 characters and a value up to 256.")
+        raise refused(f"At most {_MOST_TAGS} tags are allowed; a key has 1 to 128 characters, a value at most 256.")
 
 
 def seconds(duration: str) -> float:
-    """An ISO 8601 duration. Raises Refusal for one that FIS would not take."""
+    """The seconds of an ISO 8601 duration. Raises Refusal for a duration that FIS does not accept."""
     try:
         found = msgspec.convert(duration, timedelta).total_seconds() if duration.startswith("P") else 0.0
     except msgspec.ValidationError:
@@ -82,13 +83,13 @@ def seconds(duration: str) -> float:
 
 
 def table_of(arn: str) -> TableId | None:
-    """The table with an ARN; None if the ARN is not a table's."""
+    """The table with this ARN; None if it is not the ARN of a table."""
     found = _TABLE.fullmatch(arn)
     return TableId(found[2], found[1], found[3]) if found and found[1] in regions.REGIONS else None
 
 
 def how_many(mode: str, among: int) -> int:
-    """How many of the resources that were found a selection mode takes; parts of one are left out."""
+    """The number of resources that a selection mode selects out of ``among``; fractions are rounded down."""
     choice = _CHOICE.fullmatch(mode)
     if choice is None:
         raise ValueError(f"{mode!r} is not a selection mode")
@@ -164,7 +165,8 @@ def _check_order(actions: dict) -> None:
                     if name not in done and done.issuperset(action.get("startAfter", ()))]:
         done.update(ready)
     if len(done) < len(actions):
-        raise refused(f"The actions {', '.join(sorted(set(actions) - done))} start after one another.")
+        raise refused(f"The actions {', '.join(sorted(set(actions) - done))} wait for one another: startAfter must not "
+                      "form a cycle.")
 
 
 def _check_name(what: str, name: str) -> None:

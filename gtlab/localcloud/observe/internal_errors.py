@@ -1,4 +1,4 @@
-"""Errors of gtlab's own: logged, counted, and shown by ``gtlab status``. A client's mistake is a Refusal instead."""
+"""Defects of gtlab: logged, counted, and shown by ``gtlab status``. For a client's mistake, raise Refusal instead."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RETRY_S = 60.0   # until the next attempt at work that failed twice, in seconds
 
 
 class InternalErrors:
-    """``count`` is how many errors there have been since the start."""
+    """``count``: the number of errors since the start."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -1,6 +1,6 @@
-"""What happened, in order: writes, deliveries, discarded deliveries and what won, what was broken and repaired.
+"""The journal of events: writes, deliveries, discarded deliveries with the winning version, breaks and repairs.
 
-Conflicts, which AWS does not report, can be seen here. Memory is bounded: the newest MOST_EVENTS are kept.
+It shows conflicts, which AWS does not report. Memory is bounded: the newest MOST_EVENTS are kept.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ MOST_EVENTS = 20_000
 
 
 class Event(NamedTuple):
-    """One thing that happened. ``n`` rises by one from event to event; ``at`` is when it took effect in its Region,
-    epoch seconds. What the fields of ``detail`` mean is with the method of :class:`Journal` that makes the kind."""
+    """One event. ``n`` increases by one from event to event. ``at``: when it took effect in its Region, in epoch
+    seconds. The fields of ``detail`` are described at the method of :class:`Journal` that creates the kind."""
 
     n: int
     at: float
@@ -51,7 +51,7 @@ class Journal:
         return list(islice(self._events, skip, None if most is None else skip + most))
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Have a function called after every event, until what this returns is called."""
+        """Call a function after every event. Returns a function that stops this."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 

@@ -1,4 +1,4 @@
-"""CloudWatch, as far as it shows how long replication takes.
+"""The part of CloudWatch that reports how long replication takes.
 
 ``ReplicationLatency``, by table and receiving Region, is published in the Region of the write: as one statistic set per
 minute, so there are no percentiles. A minute can be read as soon as a delivery has arrived in it. Memory is bounded:

@@ -1,5 +1,5 @@
-"""Who may come in. The local cloud is for whoever sits at this machine: no web page, and nobody elsewhere without its
-token, drives it."""
+"""Access control. The local cloud accepts requests from programs on this machine, and from other machines only with its
+token. It refuses requests from web pages of other origins."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from gtlab.localcloud.model import Refusal
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _LOOPBACK = (LOOPBACK, "localhost", "[::1]")
 _ONCE = frozenset(("host", "origin", "sec-fetch-site", "authorization", "x-amz-security-token", "x-amz-target",
-                   "content-type", "content-length", CALLER_HEADER))  # what is read, and decides
+                   "content-type", "content-length", CALLER_HEADER))  # headers that decide how a request is handled
 
 
 class Guard:
-    """``token``: asked of every request. None: requests that name this machine as their host only."""
+    """``token``: required of every request. None: only requests whose Host is the loopback address are accepted."""
 
     def __init__(self, token: str | None = None):
         self._token = token.encode() if token else None
 
     def check(self, headers: dict[str, str]) -> None:
-        """Raise Refusal for who may not come in. Header names in lower case."""
+        """Raise Refusal if a request is not allowed. Header names are in lower case."""
         host = host_of(headers)
         if self._token is None and host not in _LOOPBACK and host.lower() not in _LOOPBACK:
             raise _denied("The local cloud answers to its loopback address only.")
-        # A browser tells where a page that sends a request is from; programs send neither header.
+        # Browsers state the origin of the page that sends a request; other programs send neither header.
         if "origin" in headers and headers["origin"] != f"http://{headers['host']}":
             raise _denied("The local cloud takes no requests from web pages of others.")
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):  # another port is "same-site"
@@ -48,7 +48,7 @@ class Guard:
 
 
 def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """A request's headers, their names in lower case. Raises Refusal where one that decides comes twice."""
+    """A request's headers, with names in lower case. Raises Refusal if a header of ``_ONCE`` occurs twice."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs}
     if len(headers) < len(pairs):
         names = [name.decode("latin-1") for name, _ in pairs]
@@ -59,7 +59,7 @@ def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def host_of(headers: Mapping[str, str]) -> str:
-    """The name by which a client calls this server, without the port. Raises Refusal where there is none."""
+    """The request's Host without the port. Raises Refusal if the header is missing or invalid."""
     host = _name(headers.get("host", ""))
     if host is None:
         raise Refusal("BadRequestException", "The request needs a Host header: the name or address of this server.")

@@ -1,7 +1,7 @@
 """The local cloud's HTTP: the DynamoDB API at ``/``, the lab's own API below ``/_gtlab``.
 
-A request is held for half its caller's round trip before the operation and half after it, so that the
-operation happens when it would.
+A request waits for half of its caller's round trip before the operation and for the other half after it, so that the
+operation takes effect when it would in reality.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ _NOT_SAVED = Refusal("ServiceUnavailable", "gtlab's local cloud cannot write its
                      "with: gtlab up --in-memory", 503)
 _INTERNAL = Refusal("InternalServerError", "Internal server error: a defect of gtlab's local cloud. gtlab status shows "
                     "it, and its log has the details.", 500)
-MOST_AT_ONCE = 50  # deliveries that are carried out before callers get their turn again: some milliseconds' work
-SWEEP_CALLS = 16   # between two looks for garbage among what is new: half a millisecond's work
-OLDER_SWEEPS, ALL_SWEEPS = 512, 512 * 64  # of them, each so-manyth looks at what is older, too, or at all there is
-TIDY_S = 1.0       # from a change to its place among the others on disk: an item that changes often is put there once
-_METHODS = ("POST", "GET", "PATCH", "DELETE")  # what AWS's services are called by
+MOST_AT_ONCE = 50  # deliveries per tick, so that callers wait for a few milliseconds of work at most
+SWEEP_CALLS = 16   # calls between two collections of generation 0, which take about half a millisecond each
+OLDER_SWEEPS, ALL_SWEEPS = 512, 512 * 64  # sweeps between two collections of generation 1, and of generation 2
+TIDY_S = 1.0       # delay before the log is folded into the state, so that an item that changes often is stored once
+_METHODS = ("POST", "GET", "PATCH", "DELETE")  # the methods of the AWS APIs that the local cloud has
 _JSON_TYPES = ("application/x-amz-json-1.0", "application/x-amz-json-1.1", "application/json")
 _DYNAMODB = ("dynamodb", "dynamodbstreams")
 
 
-Client = Connection | Exchange  # whoever waits for an answer
+Client = Connection | Exchange  # the connection on which a client waits for an answer
 
 
 class _Gone(Exception):
-    """The client hung up."""
+    """The client has disconnected."""
 
 
 class _Down(NamedTuple):
-    """The Region that was called is down; ``outage`` is one of world.OUTAGES."""
+    """The called Region is down; ``outage`` is one of OUTAGES."""
 
     region: str
     outage: str
@@ -72,7 +72,7 @@ class App:
 
     def __init__(self, keeper: Keeper, instance: str, stop: Callable[[], None], guard: Guard,
                  endpoints: Endpoints | None = None):
-        """Without ``endpoints``, all Regions are at the server's one port."""
+        """Without ``endpoints``, the server's one port serves all Regions."""
         self._keeper, self._guard, self._endpoints = keeper, guard, endpoints
         process = Process(instance, endpoints.ports if endpoints else {}, stop)
         self._control = ControlApi(keeper, process, self.turned).application()
@@ -86,7 +86,7 @@ class App:
             await self._run(receive, send)
             return
         if scope["type"] != "http":
-            raise ValueError(f"gtlab's local cloud has HTTP only, and no {scope['type']}")
+            raise ValueError(f"gtlab's local cloud supports only HTTP, not {scope['type']}")
         connection = scope.get("extensions", {}).get("gtlab") or Exchange(send)
         try:
             headers = headers_of(scope["headers"])
@@ -111,7 +111,7 @@ class App:
             await _send(connection, self._internal_error(f"{scope['method']} {scope['path']}", error))
 
     async def _run(self, receive: Receive, send: Send) -> None:
-        """ASGI's lifespan: what the process of :mod:`main` does by itself."""
+        """Handle ASGI's lifespan events. (The process of :mod:`main` does the same work without them.)"""
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
@@ -126,7 +126,8 @@ class App:
 
     async def _aws(self, scope: dict, headers: dict[str, str], connection: Client,
                    receive: Receive) -> _Answer | _Down:
-        """The answer to a call of an AWS service. Nothing of it is kept while a Region that is down lets it wait."""
+        """The answer to a call of an AWS service. If the Region is down, returns at once, so that the request is not
+        kept in memory while the client waits for its timeout."""
         method, target = scope["method"], raw_path(scope)
         if target == "/" and method in ("GET", "HEAD") and "authorization" not in headers:
             return self._down(connection.region) or _health(connection.region)
@@ -144,7 +145,7 @@ class App:
         if connection.region not in (None, call.region):
             raise Refusal("InvalidSignatureException", f"Credential should be scoped to a valid Region, not "
                           f"'{call.region}': this is the endpoint of {connection.region}.")
-        cloud = self._keeper.cloud  # a reset may put another in its place
+        cloud = self._keeper.cloud  # a reset may replace it while this call waits
         away = cloud.world.round_trip_s(call.caller, call.region)
         if away:
             await asyncio.sleep(away / 2)
@@ -186,13 +187,14 @@ class App:
         return answer if unsaved is None else _refused(unsaved)
 
     def _internal_error(self, what: str, error: Exception) -> _Answer:
-        """Our own defect: logged, counted in ``gtlab status``, and never passed off as the client's mistake."""
+        """Answer a defect of gtlab: it is logged, counted in ``gtlab status``, and never reported as the client's
+        error."""
         self._keeper.cloud.errors.report(what, error)
         return _refused(_INTERNAL)
 
     def _save(self) -> Refusal | None:
-        """Write what has happened to disk; the refusal to answer with if that fails. No client is told of something
-        that the end of this process would undo."""
+        """Write all changes to disk. Returns the refusal to answer with if that fails: an answer must not confirm a
+        change that would be lost if this process ended."""
         try:
             if self._keeper.save():
                 self._tidy_soon()
@@ -219,14 +221,13 @@ class App:
             self._keeper.cloud.errors.report("Folding the state's log", error)
 
     def turned(self) -> None:
-        """The world may have changed: its endpoints follow."""
+        """Adapt the endpoints to the world's outages, and set the timer. Call this after the world may have changed."""
         if self._endpoints:
             self._endpoints.follow(self._keeper.cloud.world)
         self.wake()
 
     def _wake_soon(self) -> None:
-        """Look what is due once the answer is out, if nothing keeps it: whoever waits for it need not wait for that
-        too."""
+        """Carry out what is due after the answer has been sent, so that the client need not wait for it."""
         if not self._waking:
             self._waking = True
             asyncio.get_running_loop().call_soon(self._look)
@@ -242,15 +243,15 @@ class App:
             self._sweep()
 
     def _sweep(self) -> None:
-        """Look for garbage, a little at a time and while nobody waits for an answer. Left to itself Python looks once
-        the new objects outnumber those that went by thousands: where as many come as go (events, records) that is after
-        a long while, and takes many milliseconds."""
+        """Collect garbage in small steps between answers. Python's automatic collection starts only when allocations
+        exceed deallocations by thousands. As old events and records are freed while new ones are created, that happens
+        rarely and then takes many milliseconds."""
         self._carried = 0
         self._swept += 1
         gc.collect(2 if self._swept % ALL_SWEEPS == 0 else 1 if self._swept % OLDER_SWEEPS == 0 else 0)
 
     def wake(self) -> None:
-        """Have the loop tick the cloud when something is due."""
+        """Set a timer that ticks the cloud when something is due."""
         loop, due = asyncio.get_running_loop(), self._keeper.cloud.next_due()
         at = loop.time() + max(0.0, due - time.time())
         if self._timer is None or self._timer.cancelled() or at < self._timer.when():
@@ -266,18 +267,18 @@ class App:
             self._keeper.cloud.tick(time.time())
         except Exception as error:
             self._keeper.cloud.errors.report("What is due", error)
-        self._save()  # now: the next answer, which may tell of it, would have to wait
+        self._save()  # now, because otherwise the next answer would have to wait for it
         self.turned()
 
 
 def _no_method(methods: tuple[str, ...]) -> _Answer:
     allowed = ", ".join(methods)
-    refused = _refused(Refusal("MethodNotAllowedException", f"Here one sends {allowed}.", 405))
+    refused = _refused(Refusal("MethodNotAllowedException", f"Only {allowed} is allowed here.", 405))
     return refused._replace(headers=((b"allow", allowed.encode()),))
 
 
 def _check_type(headers: dict[str, str], types: tuple[str, ...]) -> None:
-    """A body of another type may be a web page's form, which browsers send without asking anybody."""
+    """Refuse other content types: browsers send the forms of any web page without asking for permission (CORS)."""
     given = headers.get("content-type")
     if given is None:
         empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
@@ -311,7 +312,7 @@ async def _read(connection: Client, receive: Receive) -> bytes:
     parts, more = [], True
     while more:
         message = await receive()
-        if message["type"] == "http.disconnect":  # a part of a request is no request
+        if message["type"] == "http.disconnect":  # never carry out an incomplete request
             raise _Gone
         parts.append(message.get("body", b""))
         more = message.get("more_body", False)

@@ -1,4 +1,4 @@
-"""One connection of a client's: how much it may send, how long it may take, and how it is dropped.
+"""One client connection: its limits of size and time, and how it is dropped.
 
 uvicorn's own connection has no limits: a client could fill the memory with a header, or keep a connection for ever
 by sending a byte per minute.
@@ -32,20 +32,20 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from gtlab.localcloud.model import Refusal
 
 _TARGET = re.compile(rb"/(?:[!-$&-~]|%[0-9A-Fa-f]{2})*")  # a path with its query string, as a client may write it
-_SHORT_BYTES = 16 * 1024  # of a body: far below what uvicorn takes for so much that it stops reading
-_IDLE, _HEAD, _BODY = "idle", "head", "body"  # what is awaited: a request, the end of its headers, of its body
+_SHORT_BYTES = 16 * 1024  # a short body; far below the size at which uvicorn stops reading
+_IDLE, _HEAD, _BODY = "idle", "head", "body"  # waiting for: a request, the end of its headers, the end of its body
 
 
 class Limits(NamedTuple):
-    """What one connection, or all of them together, may do."""
+    """The limits of one connection, and of the number of connections."""
 
     head_bytes: int = 32 * 1024         # request line and headers; an AWS session token alone may have 4 KiB
     headers: int = 100
     body_bytes: int = 16 * 1024 * 1024  # the service's limit for a request
     head_s: float = 10.0                # from a request's first byte to the end of its headers
-    body_s: float = 30.0                # from there to its end
+    body_s: float = 30.0                # from the end of the headers to the end of the body
     idle_s: float = 75.0                # between requests, and before the first
-    linger_s: float = 2.0               # how long what a refused client still sends is thrown away, so that it can read
+    linger_s: float = 2.0               # how long to discard a refused client's data, so that it can read the answer
     connections: int = 4096
 
 
@@ -54,10 +54,10 @@ class _Fault(Exception):
 
 
 class Connection(HttpToolsProtocol):
-    """``region``: the Region whose own port it came in by; None at the port of all. The application finds this object
-    as ``scope["extensions"]["gtlab"]``."""
+    """``region``: the Region whose own port the client connected to; None for the shared port. The application finds
+    this object as ``scope["extensions"]["gtlab"]``."""
 
-    drops = True  # it can end without an answer
+    drops = True  # the connection can be dropped without an answer
 
     def __init__(self, *args, limits: Limits, region: str | None = None, **options):
         super().__init__(*args, **options)
@@ -66,40 +66,40 @@ class Connection(HttpToolsProtocol):
         self._limits = limits
         self._seconds = {_IDLE: limits.idle_s, _HEAD: limits.head_s, _BODY: limits.body_s}
         self._stage = _IDLE
-        self._timed: str | None = None  # the stage whose time runs
-        self._deadline = 0.0            # and its end
-        self._fed = 0               # bytes of the request that is coming, so far on the wire
-        self._piece = 0             # bytes at hand that belong to no earlier request
-        self._offers = False        # the request offers to speak another protocol
+        self._timed: str | None = None  # the stage whose time limit is running
+        self._deadline = 0.0            # when that time limit ends, by the event loop's clock
+        self._fed = 0               # bytes received of the current request
+        self._piece = 0             # bytes of the latest data that belong to no earlier request
+        self._offers = False        # the request offers to switch to another protocol (Upgrade)
         self._refusal: Refusal | None = None
-        self._deaf = False          # what comes is thrown away
-        self._running: Any = None   # the request that the application has
-        self._short = False         # the request that is coming is given to the application when all of it is there
-        self._held_back: tuple[Any, Any] | None = None  # what is given to it then
+        self._deaf = False          # further data is discarded
+        self._running: Any = None   # the request that the application is processing
+        self._short = False         # pass the request to the application only when its body is complete
+        self._held_back: tuple[Any, Any] | None = None  # the cycle and the application to start then
         self._timer: asyncio.TimerHandle | None = None
 
     # For the application
 
     def hold(self, region: str) -> None:
-        """Never answer: the connection stays until the client hangs up or :meth:`abort`, and costs nothing more."""
+        """Never answer: the connection stays open until the client disconnects or :meth:`abort` is called."""
         self.held_for, self._deaf = region, True
 
     def abort(self) -> None:
-        """Drop the connection, whatever was still to be said."""
+        """Drop the connection at once; unsent data is lost."""
         self._deaf = True
         self._disconnect()
-        with contextlib.suppress(OSError):  # the client sees it at once, not only when the event loop comes to it
+        with contextlib.suppress(OSError):  # so that the client notices at once, before the event loop's next turn
             self.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
         self.transport.abort()
 
     def whole_body(self) -> bytes | None:
-        """The body of the request that the application has; None while it is still coming."""
+        """The body of the request that the application is processing; None if it is not complete yet."""
         cycle = self._running
         return None if cycle.more_body or cycle.disconnected else bytes(cycle.body)
 
     async def answer(self, status: int, headers: bytes, body: bytes) -> None:
-        """Send a whole answer to the request that the application has; its headers as lines. ASGI's two messages would
-        be two pieces on the wire, and wake the client twice."""
+        """Send a whole answer to the request that the application is processing. ``headers``: lines, each ended by CR
+        LF. One write is faster than ASGI's two messages, which would wake the client twice."""
         cycle = self._running
         if self.flow.write_paused and not cycle.disconnected:
             await self.flow.drain()
@@ -135,7 +135,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         self._stop_timer()
         self._disconnect()
-        # They hold this object: memory would wait for the garbage collector.
+        # Break the reference cycles, so that memory is freed without waiting for the garbage collector.
         self.scope = self._held_back = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
@@ -162,21 +162,23 @@ class Connection(HttpToolsProtocol):
                 data = self._head_without_offer() + data[upgrade.args[0]:]
 
     def _head_without_offer(self) -> bytes:
-        """An offer to speak something else is declined by silence; the parser takes the body for that something's."""
+        """The request's head without its Upgrade offer. The offer is ignored, but the parser stops at it, because it
+        takes the body for data of the other protocol: so the head is parsed again without the offer."""
         self._offers = False
         kept = [name + b": " + value + b"\r\n" for name, value in self.headers
                 if name not in (b"connection", b"upgrade")]
         return b"".join([self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n", *kept, b"\r\n"])
 
     def _check_fed(self) -> None:
-        """A part of a header line is buffered before the parser tells of it; chunks may come without end."""
+        """Check the size of unfinished requests: the parser buffers an unfinished header line without reporting it, and
+        a chunked body may never end."""
         limits = self._limits
         if self._stage is _HEAD and self._fed > limits.head_bytes:
             self._fault(_too_long_a_head(limits))
         if self._stage is _BODY and self._fed > limits.body_bytes + limits.head_bytes:
             self._fault(_too_large(limits))
 
-    # What the parser tells
+    # The parser's callbacks
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -191,7 +193,7 @@ class Connection(HttpToolsProtocol):
         if self.url != b"/":
             self._check_target()
         fields = dict(self.headers)
-        length = int(fields.get(b"content-length", 0))  # that comes once, or the parser has refused it
+        length = int(fields.get(b"content-length", 0))  # the parser refuses a repeated Content-Length
         if length > self._limits.body_bytes:
             self._fault(_too_large(self._limits))
         if b"upgrade" in fields and b"websocket" in fields[b"upgrade"].lower():
@@ -216,7 +218,7 @@ class Connection(HttpToolsProtocol):
                 self._start_now(*held_back)
 
     def on_response_complete(self) -> None:
-        """As uvicorn has it, but for its timer, which would be another one for each request."""
+        """Like uvicorn's method, but without its timer, because creating a timer for each request takes time."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -229,7 +231,7 @@ class Connection(HttpToolsProtocol):
 
     def _check_head(self) -> None:
         limits, headers = self._limits, self.headers
-        # What came so far, of which the head is a part, is mostly less than that already.
+        # Check the received bytes first: usually they are below the limit, and the sum need not be computed.
         if (self._fed > limits.head_bytes
                 and len(self.url) + sum([len(name) + len(value) + 4 for name, value in headers]) > limits.head_bytes):
             self._fault(_too_long_a_head(limits))
@@ -252,7 +254,7 @@ class Connection(HttpToolsProtocol):
         self._refusal = refusal
         raise _Fault
 
-    # What uvicorn does with it
+    # Starting the application, and time limits
 
     def _start_asgi_task(self, cycle, app) -> None:
         self._running = cycle
@@ -262,9 +264,9 @@ class Connection(HttpToolsProtocol):
             super()._start_asgi_task(cycle, app)
 
     def _start_now(self, cycle, app) -> None:
-        """Run the application as far as it comes without waiting, which mostly is to its end; a task, and another turn
-        of the event loop, would take as long as all that it does. The lab's own API, whose library asks for the task in
-        which it runs, is not called so."""
+        """Run the application until it first waits; usually it finishes without waiting. Creating a task, and another
+        turn of the event loop, would take as long as the request itself. The lab's own API is not started this way,
+        because its library needs the current task."""
         coroutine = cycle.run_asgi(app)
         try:
             awaited = coroutine.send(None)
@@ -275,14 +277,14 @@ class Connection(HttpToolsProtocol):
         self.tasks.add(task)
 
     def _watch(self, stage: str | None) -> None:
-        """Have the time of a stage run; None: of none."""
+        """Start the time limit of a stage, or stop it (None)."""
         if stage is self._timed:
             return
         self._timed = stage
         if stage is None:
             return
         self._deadline = self.loop.time() + self._seconds[stage]
-        # One timer serves many requests: mostly it is due before, and looks then how long it has still to wait.
+        # One timer serves many requests: it usually fires before the deadline, and is then set again.
         if self._timer is None or self._timer.when() > self._deadline:
             self._set_timer(self._deadline)
 
@@ -307,7 +309,7 @@ class Connection(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         stage, self._timed = self._timed or _IDLE, None
-        if self.flow.read_paused:  # it is we who keep the client waiting
+        if self.flow.read_paused:  # the server has stopped reading, so the client is not at fault
             self._watch(stage)
         elif stage is _IDLE:
             self.transport.close()
@@ -316,7 +318,7 @@ class Connection(HttpToolsProtocol):
                                  f"The request's {stage} did not come within {self._seconds[stage]:g} s.", 408))
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer, if an answer can stand here, and close."""
+        """Send the refusal, if no other answer is being sent, and close the connection."""
         running = self._running
         mine = self._stage is _BODY and running is self.cycle
         can_answer = not running.response_started if mine else running is None or running.response_complete
@@ -335,7 +337,7 @@ class Connection(HttpToolsProtocol):
         self._timer = self.loop.call_later(self._limits.linger_s, self.transport.abort)
 
     def _disconnect(self) -> None:
-        """Nobody waits for an answer any more: let the application know, whichever request it has."""
+        """Inform the application that its client no longer waits for an answer."""
         if self._running and not self._running.response_complete:
             self._running.disconnected = True
             self._running.message_event.set()
@@ -343,8 +345,8 @@ class Connection(HttpToolsProtocol):
 
 
 async def _rest_of(coroutine: Coroutine, awaited: Any) -> Any:
-    """What is left of a coroutine that was run until it awaited something. (A task takes no generator from Python 3.12
-    on.)"""
+    """Finish a coroutine that was run until it awaited ``awaited``. (Since Python 3.12, tasks do not accept
+    generators.)"""
     return await _resumed(coroutine, awaited)
 
 

@@ -1,4 +1,4 @@
-"""A port of its own for each Region. At the port that all share, a Region that is down cannot refuse connections."""
+"""A separate port for each Region, so that a Region that is down can refuse connections. The shared port cannot."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _BACKLOG = 2048
 
 
 class NoAddress(Exception):
-    """This machine has no such address."""
+    """The address does not belong to this machine."""
 
 
 class Endpoints:
-    """The Regions' listening sockets at an address. ``ports``: taken if they are free. ``connection`` makes the
-    protocol of a connection to a Region's port; ``connections`` gives all that there are. Nothing is taken up before
-    :meth:`follow` is called in a running event loop. Raises NoAddress."""
+    """The Regions' listening sockets at an address. ``ports``: preferred ports by Region, used if they are free.
+    ``connection`` creates the protocol for a connection to a Region's port; ``connections`` returns all open
+    connections. No connection is accepted before :meth:`follow` is called in a running event loop. Raises NoAddress."""
 
     def __init__(self, address: str, ports: Mapping[str, int], connection: Callable[[str], Connection],
                  connections: Callable[[], Iterable[Connection]]):
@@ -39,12 +39,12 @@ class Endpoints:
                           for region in regions.REGIONS}
         self.ports = {region: kept.getsockname()[1] for region, kept in self._reserved.items()}
         if sys.platform != "linux":
-            # Elsewhere the connection to a port that is bound and does not listen is not refused: it times out.
+            # On other systems, a connection to a bound port that does not listen times out instead of being refused.
             for kept in self._reserved.values():
                 kept.close()
 
     def follow(self, world: World) -> None:
-        """Have the ports, and the connections there are, be as the Regions are: refused, left waiting, or open."""
+        """Adapt the ports and the open connections to the Regions' outages: refuse, leave waiting, or serve."""
         down = world.outages()
         if down == self._followed:
             return
@@ -64,7 +64,7 @@ class Endpoints:
                 self._open(region)
 
     def close(self) -> None:
-        """Take up no more connections."""
+        """Stop accepting connections."""
         for region in list(self._listeners):
             self._close(region)
         for kept in self._reserved.values():
@@ -76,13 +76,13 @@ class Endpoints:
             raise OSError(errno.EADDRINUSE, f"no port is free for {region}")
         self.ports[region] = listener.getsockname()[1]
         self._listeners[region] = listener
-        # It listens from here on; that connections are taken up may follow a moment later.
+        # The socket listens from now on; the event loop accepts its connections a moment later.
         task = asyncio.get_running_loop().create_task(self._take_up(region, listener))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
     async def _take_up(self, region: str, listener: socket.socket) -> None:
-        if self._listeners.get(region) is listener:  # it may have been closed again meanwhile
+        if self._listeners.get(region) is listener:  # it may have been closed in the meantime
             self._servers[region] = await asyncio.get_running_loop().create_server(
                 lambda: self._connection(region), sock=listener, backlog=_BACKLOG)
 
@@ -96,8 +96,8 @@ class Endpoints:
 
 
 def listen(address: str, port: int) -> socket.socket | None:
-    """A listening socket, or None where the port is taken. Raises NoAddress for an address that is not this
-    machine's."""
+    """A listening socket, or None if the port is in use. Raises NoAddress if the address does not belong to this
+    machine."""
     listener = _bound(address, port)
     if listener is None:
         return None
@@ -118,9 +118,9 @@ def _free(address: str) -> socket.socket:
 
 def _bound(address: str, port: int) -> socket.socket | None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    # Named as TCP, or asyncio leaves Nagle's algorithm on: an answer on a kept-open connection would take 40 ms more.
+    # With IPPROTO_TCP, asyncio turns Nagle's algorithm off, which would delay answers on open connections by 40 ms.
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if os.name == "posix":  # elsewhere it would let two programs share a port
+    if os.name == "posix":  # on Windows, this option would let two programs share a port
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((address, port))

@@ -63,18 +63,18 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m gtlab.localcloud")
     parser.add_argument("--home", type=Path, required=True, help="state folder")
-    parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--listen", metavar="ADDRESS", help="of this machine; a token is asked of everybody then")
-    parser.add_argument("--network", choices=NETWORKS, help="default: as it was, at first realistic")
+    parser.add_argument("--port", type=int, default=0, help="0: the previous port, or any free port")
+    parser.add_argument("--listen", metavar="ADDRESS", help="an address of this machine; requests then need a token")
+    parser.add_argument("--network", choices=NETWORKS, help="default: the previous setting, at first realistic")
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--legacy-api", choices=FACES, help="default: as it was, at first historic")
-    parser.add_argument("--in-memory", action="store_true", help="keep nothing")
+    parser.add_argument("--legacy-api", choices=FACES, help="default: the previous setting, at first historic")
+    parser.add_argument("--in-memory", action="store_true", help="keep state in memory only")
     parser.add_argument("--limits", type=json.loads, default={}, help=argparse.SUPPRESS)  # for tests: door.Limits
     return parser.parse_args()
 
 
 class _Before(msgspec.Struct):
-    """What the last cloud of this home left in its state file, as far as the next one goes by it."""
+    """The settings that a new cloud takes over from the state file of the previous cloud of this home."""
 
     port: _Port = 0
     endpoints: dict[str, _Port] = {}
@@ -82,7 +82,7 @@ class _Before(msgspec.Struct):
 
 
 class _Server(uvicorn.Server):
-    """Ends with the Regions' own ports."""
+    """A server that also closes the Regions' own ports when it shuts down."""
 
     def __init__(self, config: uvicorn.Config, endpoints: Endpoints):
         super().__init__(config)
@@ -141,7 +141,8 @@ def _before(state: Path) -> _Before:
 
 
 def _room_for(connections: int) -> int:
-    """How many connections this process may have: each is an open file. Asks the system for more, if need be."""
+    """How many connections this process may have. Each is an open file, so the limit of open files is raised if
+    necessary and possible."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -155,7 +156,7 @@ def _room_for(connections: int) -> int:
 
 
 def _write(path: Path, content: dict) -> None:
-    """Whole or not at all: a reader never sees half a file. For its owner's eyes: it may hold a token."""
+    """Write a file atomically, so that no reader sees half of it. Only its owner may read it: it may hold a token."""
     draft = path.with_suffix(".tmp")
     draft.unlink(missing_ok=True)
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

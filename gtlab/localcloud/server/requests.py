@@ -1,7 +1,7 @@
-"""From an HTTP request to a call: whose, in which Region, which operation, with what input.
+"""Parse an HTTP request into a call: its account, Region, operation and input.
 
-The shapes of inputs are those of botocore's own model of the API, so that a value of the wrong
-type is refused here, in the service's form, and never reaches the engine.
+Inputs are checked against botocore's model of the API, so that a value of the wrong type is refused here,
+with the service's error, and never reaches the engine.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _TARGETS = {"DynamoDB_20120810": "dynamodb", "DynamoDBStreams_20120810": "dynamo
 # Services that are called by method and path (rest-json): their names in the credential scope, and botocore's.
 _REST = ("fis",)
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")  # how large is the engine's matter
-_TYPED_DEPTH = 7  # enough for the attributes of a batch's items; documents in attributes are looked at one by one
-_MOST_LEVELS = 32  # of lists and maps within one another, in an attribute; the engine takes one less
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")  # the engine checks the range
+_TYPED_DEPTH = 7  # enough for the attributes of a batch's items; deeper documents are checked value by value
+_MOST_LEVELS = 32  # nested lists and maps in an attribute; the engine accepts one level less
 
 
 @functools.cache
@@ -44,8 +44,8 @@ def operations(service: str) -> frozenset[str]:
 
 
 def parse(headers: dict[str, str], body: bytes, method: str = "POST", target: str = "/") -> Call:
-    """The call that a request makes; raises Refusal where it makes none. Header names in lower case; ``target`` is
-    the path as it came, with its query string."""
+    """The call that a request makes. Raises Refusal for an invalid request. Header names are in lower case; ``target``
+    is the path as the client sent it, with its query string."""
     authorization = headers.get("authorization", "")
     scope = _CREDENTIAL.search(authorization) if "x-amz-target" not in headers else None
     if scope and scope.group(4) in _REST:
@@ -60,7 +60,7 @@ def parse(headers: dict[str, str], body: bytes, method: str = "POST", target: st
             if decoder:
                 return Call(account, region, service, operation, decoder.decode(body), caller_of(headers))
         except (ValueError, RecursionError):
-            pass  # check_input says what is wrong with it
+            pass  # check_input raises the detailed error
         data = _json(body)
     check_input(service, operation, data)
     return Call(account, region, service, operation, data, caller_of(headers))
@@ -84,8 +84,8 @@ def _targeted(target: str) -> tuple[str, str]:
 
 
 def _identity(authorization: str) -> tuple[str, str]:
-    """Account and Region out of the signature's credential scope. Signatures are not verified."""
-    same = authorization.partition(", SignedHeaders=")[0]  # in a client's requests; a signature of its own has each
+    """Account and Region from the signature's credential scope. Signatures are not verified."""
+    same = authorization.partition(", SignedHeaders=")[0]  # this part is the same in all requests of a client: cache it
     return _identity_of(same if "Credential=" in same else authorization)
 
 
@@ -108,7 +108,7 @@ def _identity_of(authorization: str) -> tuple[str, str]:
 
 class _Route(NamedTuple):
     method: str
-    path: tuple[str, ...]    # its parts; a label as {name}
+    path: tuple[str, ...]    # its parts; labels are written as {name}
     operation: str
 
 
@@ -120,7 +120,7 @@ def _routes(service: str) -> tuple[_Route, ...]:
 
 
 def _rest(service: str, body: bytes, method: str, target: str) -> tuple[str, dict]:
-    """Which operation a method and a path mean, and its input: from the path, the query string and the body."""
+    """The operation for a method and a path, and its input from the path, the query string and the body."""
     path, _, query = target.partition("?")
     parts = tuple(path.strip("/").split("/"))
     fitting = ((route.operation, _labels(route.path, parts)) for route in _routes(service) if route.method == method)
@@ -133,7 +133,7 @@ def _rest(service: str, body: bytes, method: str, target: str) -> tuple[str, dic
         wire_name = member.serialization.get("name", name)
         place = member.serialization.get("location")
         if place is not None:
-            data.pop(name, None)  # what belongs elsewhere is not read from the body
+            data.pop(name, None)  # members of the path and the query string are not read from the body
         if place == "uri":
             data[name] = labels[wire_name]
         elif place == "querystring" and wire_name in asked:
@@ -142,7 +142,7 @@ def _rest(service: str, body: bytes, method: str, target: str) -> tuple[str, dic
 
 
 def _labels(template: tuple[str, ...], parts: tuple[str, ...]) -> dict[str, str] | None:
-    """The values of a path's labels; None where it is another path."""
+    """The values of a path's labels, or None if the path does not match the template."""
     if len(template) != len(parts):
         return None
     found = {}
@@ -166,7 +166,7 @@ def _from_query(name: str, values: list[str], shape: Shape) -> Any:
 
 def _json(body: bytes) -> dict:
     try:
-        data = msgspec.json.decode(body or b"{}")  # stricter than json, and a fraction of its time
+        data = msgspec.json.decode(body or b"{}")  # stricter and much faster than json
     except (ValueError, RecursionError):
         raise Refusal("SerializationException", "The request body is not valid JSON.") from None
     if not isinstance(data, dict):
@@ -174,7 +174,7 @@ def _json(body: bytes) -> dict:
     return data
 
 
-# Python type(s) of each kind of shape, as JSON brings it. bool is an int in Python, hence the care below.
+# The Python types of each kind of shape after decoding JSON. bool is a subclass of int: _check compares it separately.
 _KINDS: dict[str, tuple[type, ...]] = {
     "string": (str,), "blob": (str,), "boolean": (bool,), "integer": (int,), "long": (int,),
     "float": (int, float), "double": (int, float), "timestamp": (int, float),
@@ -184,14 +184,14 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 @dataclass
 class _Plan:
-    """What a shape of the model asks for. Shapes have names, and plans stand for them: a model makes its shapes anew
-    wherever they occur."""
+    """The checks for a shape of the model. Plans are cached by the shape's name, because botocore creates a new object
+    for each occurrence of a shape."""
 
     kind: str
     types: tuple[type, ...]
     required: frozenset[str]
     is_number: bool            # a number that is written as a string
-    is_text: bool              # any string will do
+    is_text: bool              # any string is valid
     is_value: bool             # an attribute's value
     members: dict[str, _Plan] = field(default_factory=dict)  # of a structure
     inner: _Plan | None = None                               # of a list's members, or of a map's values
@@ -209,7 +209,7 @@ def _plan(service: str, shape: Shape) -> _Plan:
         plan = _plans[service, shape.name] = _Plan(kind, _KINDS[kind], required, is_number,
                                                    kind == "string" and not is_number,
                                                    shape.name == "AttributeValue")
-        if kind == "structure":  # after it is known: an attribute's value may hold others
+        if kind == "structure":  # after the plan is in the cache, because AttributeValue contains itself
             plan.members = {name: _plan(service, member) for name, member in shape.members.items()}
         elif kind in ("list", "map"):
             plan.inner = _plan(service, shape.member if kind == "list" else shape.value)
@@ -224,42 +224,42 @@ def _plan_of(service: str, operation: str) -> _Plan | None:
 
 @functools.cache
 def _decoder(service: str, operation: str) -> msgspec.json.Decoder | None:
-    """Decodes an input that is as the model has it, in a fraction of the time that :func:`check_input` takes. It fails
-    at whatever is to be refused, mended or looked at further, which is told then."""
+    """A decoder for valid inputs that is much faster than :func:`check_input`. It fails on every input that must be
+    refused, corrected or checked further; :func:`check_input` then does so."""
     shape = model(service).operation_model(operation).input_shape
     return msgspec.json.Decoder(_type(shape, _TYPED_DEPTH)) if shape else None
 
 
 def _type(shape: Shape, depth: int) -> Any:
-    """A shape as a type of msgspec's, down to a depth: deeper nothing fits."""
+    """A shape as a type for msgspec, down to a depth. Deeper values do not match it."""
     kind = shape.type_name
     if shape.name == "NumberAttributeValue":
         return Annotated[str, msgspec.Meta(pattern=rf"^(?:{_NUMBER.pattern})\Z")]
     if depth == 0 and kind in ("list", "map", "structure"):
-        return msgspec.UnsetType  # which no JSON is
+        return msgspec.UnsetType  # matches no JSON value
     if kind == "list":
         return types.GenericAlias(list, (_type(shape.member, depth - 1),))
     if kind == "map":
         return types.GenericAlias(dict, (str, _type(shape.value, depth - 1)))
     if kind == "structure":
-        make: Any = TypedDict  # from values: a type checker knows literal ones only
+        make: Any = TypedDict  # built at run time: type checkers accept only literal arguments
         return make(shape.name, {name: (Required if name in shape.required_members else NotRequired)[
             _type(member, depth - 1)] for name, member in shape.members.items()})
     return functools.reduce(operator.or_, _KINDS[kind])
 
 
 def check_input(service: str, operation: str, data: dict) -> None:
-    """Refuse what is not of the model's types, and what lacks a required member; drop what the model does not know."""
+    """Refuse values of a wrong type and missing required members; remove members that the model does not have."""
     plan = _plan_of(service, operation)
     if plan is not None:
         _check(data, plan, None, 0)
 
 
-_Path = tuple["_Path", str] | None  # the way to a value, from its end: put together only where it is told
+_Path = tuple["_Path", str] | None  # the path to a value, last part first; joined only for an error message
 
 
 def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
-    """``depth``: of the attribute values around this one."""
+    """``depth``: the number of attribute values that contain this one."""
     kind, fits = plan.kind, isinstance(value, plan.types)
     if not fits or (value is True or value is False) != (kind == "boolean"):
         told = _told(path)
@@ -286,7 +286,7 @@ def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
 
 
 def _is_one_text(value: Any, plan: _Plan) -> bool:
-    """Whether a value is a structure of one member, a text, as most attributes' values are: it needs no more checks."""
+    """Whether a value is a structure with a single string, like most attribute values: it needs no more checks."""
     if plan.kind != "structure" or plan.required or type(value) is not dict or len(value) != 1:
         return False
     (name, given), = value.items()
@@ -297,19 +297,19 @@ def _check_members(value: dict, plan: _Plan, path: _Path, depth: int) -> None:
     members = plan.members
     if None in value.values() or not members.keys() >= value.keys():
         for name in [name for name, given in value.items() if given is None or name not in members]:
-            del value[name]  # to the service, JSON null is an absent member, and one that it does not know is not there
+            del value[name]  # the service treats JSON null as an absent member, and ignores unknown members
     if not plan.required <= value.keys():
         missing = [name for name in members if name in plan.required and name not in value]
         raise invalid(_constraints([f"Value null at '{_told((path, name))}' failed to satisfy constraint: "
                                     "Member must not be null" for name in missing]))
     for name, given in value.items():
         member = members[name]
-        if type(given) is not str or not member.is_text:  # most are
+        if type(given) is not str or not member.is_text:  # most members are strings: skip the call
             _check(given, member, (path, name), depth + plan.is_value)
 
 
 def _told(path: _Path) -> str:
-    """A path as the service writes it: names begin in lower case."""
+    """A path in the service's notation: names begin in lower case."""
     parts = []
     while path is not None:
         path, part = path
