@@ -285,7 +285,7 @@ def test_the_command_line_turns_every_knob(lab):
 
 @pytest.mark.parametrize(("arguments", "code", "told"), [
     (("isolate", "us-east-9"), 1, "Did you mean"), (("slow", IRELAND, VIRGINIA), 2, "MS"),
-    (("slow", IRELAND, VIRGINIA, "x"), 2, "float"), (("lag",), 2, "SECONDS"), (("lag", "x"), 2, "no number"),
+    (("slow", IRELAND, VIRGINIA, "x"), 2, "float"), (("lag",), 2, "SECONDS"), (("lag", "x"), 2, "not a number"),
     (("lag", "1", IRELAND), 2, "SOURCE TARGET"), (("outage", IRELAND, "--how", "x"), 2, "timeout"),
     (("slow", IRELAND, VIRGINIA, "99999999"), 1, "60000"), (("throttle", "a/b"), 1, "3 to 255"),
     (("throttle", "Music", "--account", "me"), 1, "12 digits"), (("isolate", ""), 1, "'' is not a Region"),
