@@ -156,7 +156,7 @@ def play(rounds: int, seed: int) -> None:
     print(f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, crashes.py, seed {seed}")
     print(f"rounds of write, kill -9, restart, compare     {rounds:>8}")
     print(f"acknowledged writes                            {sum(writer.acknowledged for writer in writers):>8}")
-    print(f"  lost                                         {0:>8}")
+    print(f"  lost                                         {len(lost):>8}")
     print(f"writes not answered because of a kill          {unanswered:>8}")
     print(f"from restart to first answer, median ms        {statistics.median(restarts):>8.0f}")
     print(f"from restart to first answer, slowest ms       {max(restarts):>8.0f}")

@@ -592,7 +592,7 @@ def test_the_lab_changes_the_face_for_a_block(cloud, capsys):
             lab.legacy_face("2017"):
         pass
     elsewhere = gtlab.connect(dict.fromkeys(lab.regions, "http://127.0.0.1:1"))
-    with pytest.raises(ValueError, match="a knob of the local cloud; this lab is on other endpoints"), \
+    with pytest.raises(ValueError, match="works on the local cloud only; this lab is on other endpoints"), \
             elsewhere.legacy_face("2026"):
         pass
 
