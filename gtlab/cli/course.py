@@ -112,22 +112,30 @@ def become(command: list[str]) -> NoReturn:
               help="Give notebooks a parameter; may be repeated.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out"), show_default=True,
               help="Where the executed notebooks go.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="DIR",
+              help="Also write an HTML page for each executed notebook and an index.html. The pages work offline.")
 @click.option("--network", type=click.Choice(NETWORKS), default="realistic", show_default=True)
-def tour(notebooks: tuple[str, ...], parameters: tuple[tuple[str, str], ...], out: Path, network: str) -> None:
+def tour(notebooks: tuple[str, ...], parameters: tuple[tuple[str, str], ...], out: Path, html: Path | None,
+         network: str) -> None:
     """Run the course headless: every notebook, or those named. Exits with 1 if any fails.
 
     It runs in a local cloud of its own, which is gone afterwards: your tables are left alone.
     """
     extra.need(extra.COURSE, "tour")
+    from gtlab.course import pages
     from gtlab.course.tour import check_parameters, find_notebooks, run, table
 
     chosen = find_notebooks(notebooks)
     values = check_parameters(chosen, dict(parameters))
+    if html:
+        pages.prepare(html)
     _commands_at_hand()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the cloud is stopped then too
     with process.throwaway(network):
         results = run(chosen, values, out)
     click.echo(table(results))
+    if html:
+        click.echo(f"Pages: {pages.write(results, out, html)}")
     sys.exit(0 if results and all(result.ok for result in results) else 1)
 
 

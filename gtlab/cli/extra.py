@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import click
 
 MEASURING = ("fastparquet", "pandas", "plotly", "scipy")
-COURSE = (*MEASURING, "anywidget", "ipywidgets", "jupyterlab", "papermill")
+COURSE = (*MEASURING, "anywidget", "ipywidgets", "jupyterlab", "nbconvert", "papermill")
 
 
 def need(packages: tuple[str, ...], command: str) -> None:
