@@ -174,7 +174,9 @@ class Cloud:
             if self.current.tick(due):
                 self.unsaved.settings = True
                 self.fis.pauses.forget_deleted(due)
-            self._tick_experiments(due)
+            step = self.fis.next_due()
+            if step is not None and step <= due:
+                self._tick_experiments(due)
             self.changes.mark_due(due)
             for delivery in self.replication.due(due):
                 self.changes.deliver(delivery, max(due, self._behind), now)
