@@ -31,6 +31,7 @@ PROCESS_FILE = "cloud.json"       # the running process: port, pid, address, tok
 LOCK_FILE = "cloud.lock"          # held as long as a local cloud lives
 LOG_FILE = "cloud.log"            # the server's log
 CHOICE_FILE = "choice.json"       # the Regions that were chosen last
+PROGRESS_FILE = "progress.json"   # what the learner has predicted and solved
 
 
 class Exit(enum.IntEnum):
