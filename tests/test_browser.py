@@ -146,4 +146,5 @@ def test_a_notebook_runs_by_hand_and_draws(jupyter, page, notebook, charts):
     assert drawn == charts
     page.locator(".js-plotly-plot .main-svg").first.wait_for(state="attached")
     waits = [text for text in page.locator(".widget-html-content").all_text_contents() if "ACTIVE" in text]
+    assert waits or notebook[:2] not in ("02", "05")
     assert not any("-" in text for text in waits), "Region names are parted at the end of a line"

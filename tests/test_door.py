@@ -274,8 +274,8 @@ def test_a_region_that_never_answers(own, endpoints, world):
                 put(client_at(url, patience_s=0.5), "never")
             put(client_at(own.url, IRELAND))
             waits.say(post())
+            waits.socket.settimeout(0.2)
             with pytest.raises(TimeoutError):
-                waits.socket.settimeout(0.2)
                 waits.more()
             world("outage/us-east-1")
             waits.socket.settimeout(60)
@@ -554,7 +554,8 @@ def test_what_is_answered_how(unharmed, data, status):
         if status == 405:
             assert headers["allow"]
         if status >= 400 and b"/_gtlab/" not in data:
-            assert json.loads(body)["message"] or status == 400
+            said = json.loads(body)
+            assert said["message"] or said["__type"].endswith("UnknownOperationException")
 
 
 def test_a_part_of_a_request_is_not_carried_out(own):
@@ -877,7 +878,7 @@ def statuses(said: bytes) -> list[int]:
 @pytest.mark.slow
 def test_twenty_thousand_malformed_requests(tmp_path):
     """Each is answered below 500 or its connection closed, in time; nothing is logged; memory stays."""
-    log, sent, memory = tmp_path / "cloud.log", 0, []
+    log, sent, answered, memory = tmp_path / "cloud.log", 0, 0, []
     with served(tmp_path, "--seed", "1") as (port, process):
         kept = Raw(port)
 
@@ -907,7 +908,7 @@ def test_twenty_thousand_malformed_requests(tmp_path):
                values=st.lists(st.one_of(VALUES, st.text(max_size=8), st.integers(), st.floats()), min_size=8,
                                max_size=8))
         def run(seed, junk, values):
-            nonlocal sent
+            nonlocal sent, answered
             ready()
             fuzz = Fuzz(seed, junk, values)
             for _ in range(REQUESTS):
@@ -921,7 +922,9 @@ def test_twenty_thousand_malformed_requests(tmp_path):
                         once.say(data)
                         with contextlib.suppress(OSError):  # closed already
                             once.socket.shutdown(socket.SHUT_WR)
-                        assert all(status < 500 for status in statuses(once.rest())), (data, once.kept)
+                        said = statuses(once.rest())
+                        assert all(status < 500 for status in said), (data, once.kept)
+                        answered += len(said)
                 assert log.stat().st_size == 0, (data, log.read_text())
             memory.append(memory_mib(process.pid))
 
@@ -929,7 +932,7 @@ def test_twenty_thousand_malformed_requests(tmp_path):
         ready()
         assert ask(post()) is not None and process.poll() is None
         kept.socket.close()
-    assert sent >= 20_000
+    assert sent >= 20_000 and answered >= 1_000
     assert memory[-1] - memory[len(memory) // 10] < 100
 
 

@@ -173,6 +173,9 @@ def test_a_plan_equals_what_is_sent(lab, sent):
         assert told[place]["requests"] == len(requests), place
         assert told[place]["failed"] == 0
     assert told[VIRGINIA, "read"]["units"] == sum(items for *_, items in counted[VIRGINIA, "read"]) / 2
+    assert set(zip(planned["region"], planned["what"], strict=True)) == {*counted, (SINGAPORE, "delete")}
+    # Three seconds of puts, and a poll every 20 ms; a busy machine polls less often than was planned.
+    assert planned.set_index("what").loc["read", "requests"] >= 3 / 0.02
     for row in planned.itertuples():
         real = told[row.region, row.what]
         assert real["requests"] <= row.requests_most and real["units"] <= row.units_most

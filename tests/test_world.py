@@ -313,7 +313,8 @@ def test_the_control_api_turns_every_knob(lab, port):
             (f"slow/{IRELAND}/{VIRGINIA}", 5), ("lag", 0.5), (f"lag/{IRELAND}/{VIRGINIA}", 1),
             (f"throttle/{IRELAND}/Music", {"write_units": 1}), ("caller", FRANKFURT)):
         code, world = http(port, "PUT", f"world/{what}", None if value is None else {"value": value})
-        assert code == 200 and any(each["value"] == value for each in world["knobs"]), what
+        assert code == 200 and (what.partition("/")[0], value) in [
+            (each["knob"], each["value"]) for each in world["knobs"]], what
     assert len(http(port, "GET", "world")[1]["knobs"]) == 8
     assert http(port, "DELETE", f"world/slow/{VIRGINIA}/{IRELAND}")[0] == 200
     assert len(http(port, "GET", "world")[1]["knobs"]) == 7
