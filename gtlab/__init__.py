@@ -21,6 +21,7 @@ __all__ = ["Lab", "connect"]
 
 # The names that notebooks import from gtlab, and the modules behind them.
 _NAMES = {
+    "basket": "gtlab.course.basket",
     "charts": "gtlab.charts",
     "check": "gtlab.course.check",
     "commands": "gtlab.lab.commands",
@@ -30,6 +31,7 @@ _NAMES = {
     "lab": "gtlab.lab",
     "measure": "gtlab.measure",
     "regions": "gtlab.regions",
+    "router": "gtlab.course.router",
     "stages": "gtlab.course.stages",
     "statistics": "gtlab.measure.statistics",
     "tour": "gtlab.course.tour",

@@ -10,6 +10,7 @@ from typing import Any
 
 from gtlab import regions as catalogue
 from gtlab.contract import STRONG_REGIONS
+from gtlab.course import basket
 from gtlab.lab import DEFAULT_HOME, DEFAULT_REPLICAS, Lab, describe, watch
 
 TABLE = "Music"
@@ -26,6 +27,15 @@ MUSIC: dict[str, Any] = {
     "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
     "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
 }
+
+# Today's tables: who makes them in the course, and the parameters of their CreateTable.
+_MAKES = {TODAY: "as 05_build_it_today does", STRONG: "as 05_build_it_today does", basket.TABLE: "for the application"}
+_ON_DEMAND: dict[str, dict[str, Any]] = {
+    name: {"TableName": name, "BillingMode": "PAY_PER_REQUEST",
+           "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}],
+           "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}]}
+    for name, key in ((TODAY, "Artist"), (STRONG, "Artist"), (basket.TABLE, "Customer"))}
+_ON_DEMAND[basket.TABLE]["StreamSpecification"] = MUSIC["StreamSpecification"]
 
 
 def ensure_tables(lab: Lab, regions: Iterable[str] = ()) -> None:
@@ -116,26 +126,40 @@ def ensure_strong(lab: Lab, *, wait: bool = True) -> tuple[str, ...]:
     return trio
 
 
+def ensure_baskets(lab: Lab, *, wait: bool = True) -> None:
+    """Create table Baskets of the basket application (:mod:`gtlab.course.basket`), a global table of today's version
+    in all the lab's Regions. ``wait`` and errors are those of :func:`ensure_today`."""
+    _ensure_members(lab, basket.TABLE, lab.regions, {}, wait)
+
+
 def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str, str], wait: bool) -> None:
+    """Create the table in the first Region and its replicas in the others. ``kind`` are further parameters of the
+    UpdateTable call: with strong consistency one call creates all replicas, otherwise each needs a call."""
     client, status = lab.client(where[0]), describe.status(lab, table, where[0])
     if status in _GOING:
         watch.tables(lab, table, describe.ABSENT, where[:1])
-        _announce(f"table {table} in {_names(where)}", "as 05_build_it_today does")
-        client.create_table(TableName=table, BillingMode="PAY_PER_REQUEST", KeySchema=MUSIC["KeySchema"][:1],
-                            AttributeDefinitions=MUSIC["AttributeDefinitions"][:1])
+        _announce(f"table {table} in {_names(where)}", _MAKES[table])
+        client.create_table(**_ON_DEMAND[table])
         status = "CREATING"
-    if wait:
-        watch.tables(lab, table, "ACTIVE", where[:1])
-    elif status != "ACTIVE":
-        return
-    listed = [entry["RegionName"] for entry in client.describe_table(TableName=table)["Table"].get("Replicas", [])]
-    missing = [{"Create": {"RegionName": region}} for region in where[1:] if region not in listed]
-    if missing:
+    while wait or status == "ACTIVE":
+        if wait:
+            watch.tables(lab, table, "ACTIVE", where[:1])
+        listed = [entry["RegionName"] for entry in client.describe_table(TableName=table)["Table"].get("Replicas", [])]
+        missing = [region for region in where[1:] if region not in listed]
+        if not missing:
+            break
+        next_ones = missing if kind else missing[:1]
         try:
-            client.update_table(TableName=table, ReplicaUpdates=missing, **kind)
+            client.update_table(TableName=table, **kind, ReplicaUpdates=[
+                {"Create": {"RegionName": region}} for region in next_ones])
         except client.exceptions.ClientError as error:
+            if not wait and error.response["Error"]["Code"] == "ResourceInUseException":
+                return  # the step before is not over
             raise RuntimeError(f"The replicas cannot be created: {error.response['Error']['Message']}\n"
-                               "To start over, run 09_clean_up, which deletes the tables.") from None
+                               "To start over, run the clean-up notebook, which deletes the tables.") from None
+        if not wait:
+            return
+        watch.tables(lab, table, "ACTIVE", [where[0], *listed, *next_ones])
     if wait:
         watch.tables(lab, table, "ACTIVE", where)
 

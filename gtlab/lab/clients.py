@@ -59,17 +59,18 @@ class Clients:
                 self._shared[code, service] = client
             return self._shared[code, service]
 
-    def new(self, region: str, service: str, **config: Any) -> Any:
-        """A new client, whose calls are not remembered; ``config`` are further settings of botocore's Config.
+    def new(self, region: str, service: str, caller: str = "", **config: Any) -> Any:
+        """A new client, whose calls are not remembered; ``config`` are further settings of botocore's Config. On the
+        local cloud it is in the Region ``caller`` (default: that of all clients).
 
         Raises ValueError for an unknown Region, for one without an endpoint, and if AWS is asked for but boto3 is
         configured to call this machine.
         """
         code = regions.get(region).code
         with self._making:
-            return self._make(code, service, **config)
+            return self._make(code, service, caller, **config)
 
-    def _make(self, region: str, service: str, **config: Any) -> Any:
+    def _make(self, region: str, service: str, caller: str = "", **config: Any) -> Any:
         import boto3
         from botocore.config import Config
 
@@ -93,7 +94,7 @@ class Clients:
             raise ValueError(f"You asked for AWS, but AWS_ENDPOINT_URL or your AWS configuration makes boto3 call "
                              f"{url}. Perhaps `gtlab env` set it in this shell: use another shell.")
         if local:
-            client.meta.events.register("before-send.*.*", self._add_caller)
+            client.meta.events.register("before-send.*.*", _add_caller(caller or self._caller))
         return client
 
     def _remember(self, service: str, region: str) -> Callable[..., None]:
@@ -102,8 +103,11 @@ class Clients:
             self.calls.append(Call(service, model.name, copy.deepcopy(params), region))
         return remember
 
-    def _add_caller(self, request: Any, **_: Any) -> None:
-        request.headers[CALLER_HEADER] = self._caller
+
+def _add_caller(caller: str) -> Callable[..., None]:
+    def add(request: Any, **_: Any) -> None:
+        request.headers[CALLER_HEADER] = caller
+    return add
 
 
 def _plain_session() -> Any:

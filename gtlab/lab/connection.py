@@ -117,6 +117,14 @@ class Lab:
         """
         return self._clients.new(region, service, **config)
 
+    def local_client(self, region: str, service: str = "dynamodb", **config: Any) -> Any:
+        """A new boto3 client as a program uses it that runs in this Region: on the local cloud its calls have no
+        distance. On AWS it is :meth:`new_client`, since the distance is that of this machine.
+
+        Raises ValueError as :meth:`client` does.
+        """
+        return self._clients.new(region, service, regions.get(region).code, **config)
+
     def last_command(self) -> commands.Command:
         """The last boto3 call of this lab as the equivalent ``aws`` command. Raises ValueError before the first call.
         """
