@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from gtlab import charts, regions
+from gtlab.charts import colours, looks
+from gtlab.charts.colours import contrast
 
 SIMULATED = "simulated: local cloud, realistic network"
 
@@ -135,7 +137,7 @@ def test_every_chart_is_tested():
         for name, function in inspect.getmembers(charts, inspect.isfunction)
         if function.__module__.startswith(charts.__name__) and not name.startswith("_")
     }
-    assert public == set(CASES)
+    assert public - {"alt_text", "finding", "look", "table"} == set(CASES)
 
 
 @every_chart
@@ -207,6 +209,52 @@ def test_takes_a_frame_with_any_index(name):
     assert words(draw(name, frame)) == words(draw(name))
 
 
+# ---------------------------------------------------------------------------------------- colours and symbols
+
+# The backgrounds of JupyterLab's themes, of Notebook 7's, and of the maps.
+LIGHT = (colours.BACK, colours.SEA, colours.LAND)
+DARK_BACKGROUNDS = ("#212121", *(colours.DARK[colour] for colour in LIGHT))
+
+
+def test_each_region_has_its_own_colour_and_symbol():
+    pairs = {looks.look(code) for code in regions.REGIONS}
+    assert len(pairs) == len(regions.REGIONS) >= 33
+    assert {pair.symbol for pair in pairs} == set(looks.SYMBOLS)
+    assert looks.look("mars-north-1") == looks.look("mars-north-1")
+
+
+@pytest.mark.parametrize("together", [
+    "ap-southeast-1 us-east-1 eu-west-1",                # the default of the course
+    "ap-southeast-1 us-east-1 eu-west-1 us-west-2 ap-northeast-1",
+    "us-east-1 us-east-2 us-west-2",                     # the Regions of strongly consistent tables
+    "eu-west-1 eu-west-2 eu-west-3 eu-central-1",
+    "ap-northeast-1 ap-northeast-2 ap-northeast-3",
+    "us-east-1 eu-central-1 ap-southeast-1",
+    "us-east-1 eu-west-1 ap-southeast-2",
+])
+def test_regions_that_are_used_together_differ_in_colour_and_in_symbol(together):
+    found = [looks.look(code) for code in together.split()]
+    assert len({each.colour for each in found}) == len({each.symbol for each in found}) == len(found)
+
+
+def test_marks_and_text_have_contrast_in_both_themes():
+    fills = {fill for fill, _ in [*colours.STATUS_COLOURS.values(), colours.OTHER_STATUS,
+                                  *colours.LOOP_COLOURS.values()]} - {colours.CLEAR}
+    for colour in {*looks.COLOURS, *fills}:
+        for back in (*LIGHT, *DARK_BACKGROUNDS):
+            assert contrast(colour, back) >= 3, (colour, back)
+    for text in (colours.INK, colours.QUIET):
+        assert all(contrast(text, back) >= 4.5 for back in LIGHT)
+        assert all(contrast(colours.DARK[text], back) >= 4.5 for back in DARK_BACKGROUNDS)
+    for fill, ink in [*colours.STATUS_COLOURS.values(), colours.OTHER_STATUS, *colours.LOOP_COLOURS.values()]:
+        assert fill == colours.CLEAR or contrast(fill, ink) >= 4.5, (fill, ink)
+
+
+def test_the_contrast_is_that_of_the_guidelines():
+    assert contrast("#000000", "#FFFFFF") == pytest.approx(21)
+    assert contrast("#777777", "#FFFFFF") == pytest.approx(4.48, abs=0.01)
+
+
 # ------------------------------------------------------------------------------------------------------ map
 
 
@@ -225,11 +273,12 @@ def test_map_names_every_region_and_round_trip():
     assert "cloudping.co, 2024-25" in text and "not cable routes" in text
 
 
-def test_map_tells_home_from_replicas_by_shape_and_colour():
+def test_map_draws_each_region_with_its_own_look():
     fig = draw("region_map")
     home, replica = traces(fig, "home")[0], traces(fig, "replica")[0]
-    assert (len(home.x), len(replica.x)) == (1, 2)
-    assert home.marker.symbol != replica.marker.symbol and home.marker.color != replica.marker.color
+    drawn = [*zip(home.marker.color, home.marker.symbol, strict=True),
+             *zip(replica.marker.color, replica.marker.symbol, strict=True)]
+    assert drawn == [looks.look(code) for code in ("ap-southeast-1", "us-east-1", "eu-west-1")]
     assert len(traces(fig, "ap-southeast-1 to eu-west-1")) == 1
 
 

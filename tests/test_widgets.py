@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from gtlab import regions, widgets
+from gtlab import charts, regions, widgets
 from gtlab.lab import Choice, chosen, connect, remember
 from gtlab.widgets import atlas
 from gtlab.widgets.picker import Draft
@@ -50,11 +50,12 @@ def test_a_map_of_members_shows_them_all_and_is_cut_at_the_widest_gap():
         atlas.around(["mars-1"])
 
 
-def test_looks_differ_and_home_is_the_diamond():
-    looks = atlas.looks([SINGAPORE, VIRGINIA, IRELAND, PARIS, TOKYO, "us-west-2"])
-    assert [code for code, look in looks.items() if look["symbol"] == "diamond"] == [SINGAPORE]
-    assert len({(look["colour"], look["symbol"]) for look in looks.values()}) == 6
-    assert len({look["colour"] for look in looks.values()}) == 6
+def test_a_region_looks_as_in_the_charts_and_home_is_marked_beside_its_symbol():
+    looks = atlas.looks([SINGAPORE, VIRGINIA, IRELAND])
+    assert {code: (each["colour"], each["symbol"]) for code, each in looks.items()} == {
+        code: tuple(charts.look(code)) for code in looks}
+    assert [code for code, each in looks.items() if each["home"]] == [SINGAPORE]
+    assert atlas.looks([IRELAND, SINGAPORE])[SINGAPORE] == looks[SINGAPORE] | {"home": False}
 
 
 @pytest.mark.parametrize(("draft", "pressed", "then"), [

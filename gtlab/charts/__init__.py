@@ -9,7 +9,12 @@ below the title, so that a simulated figure cannot be mistaken for a measurement
 
 Every function raises ValueError for a frame that lacks a column (the error names it) or has no rows.
 
-The colours are in :mod:`gtlab.charts.colours`, the layout that all charts share in :mod:`gtlab.charts.layout`.
+`finding(fig)` returns what a chart shows, in one sentence made from its data; `alt_text(fig)` the chart in words; and
+`table(fig)` the chart as a data frame. All three are stored in `fig.layout.meta`. A figure is drawn in dark ink on
+white. In a notebook it follows the theme of the page (:mod:`gtlab.charts.theme`).
+
+The colour and the symbol of each Region are in :mod:`gtlab.charts.looks`, all other colours in
+:mod:`gtlab.charts.colours`, the layout that all charts share in :mod:`gtlab.charts.layout`.
 
 May import: :mod:`gtlab.contract`, :mod:`gtlab.regions`.
 """
@@ -22,8 +27,10 @@ from gtlab.charts.failover import failover_timeline
 from gtlab.charts.lag import lag_by_target, lag_distribution
 from gtlab.charts.latency import latency_beside_lag
 from gtlab.charts.layout import NOMINAL_WIDTH
+from gtlab.charts.looks import look
 from gtlab.charts.loop import loop_timing
 from gtlab.charts.map import region_map
+from gtlab.charts.meta import alt_text, finding, table
 from gtlab.charts.spacetime import journal
 from gtlab.charts.states import replica_states
 from gtlab.charts.visibility import t_visibility
@@ -32,14 +39,18 @@ __all__ = [
     "NOMINAL_WIDTH",
     "PALETTE",
     "STATUS_COLOURS",
+    "alt_text",
     "arrivals",
     "failover_timeline",
+    "finding",
     "journal",
     "lag_by_target",
     "lag_distribution",
     "latency_beside_lag",
+    "look",
     "loop_timing",
     "region_map",
     "replica_states",
     "t_visibility",
+    "table",
 ]

@@ -1,67 +1,98 @@
-"""Every colour of the charts, and what is worked out from a colour."""
+"""The colours of the charts that do not belong to a Region, and what is calculated from a colour.
+
+The colours of the Regions are in :mod:`gtlab.charts.looks`.
+
+A figure is drawn in the light theme's colours. In JupyterLab's dark theme, the stylesheet of
+:mod:`gtlab.charts.chart` replaces each key of :data:`DARK` by its value; all other colours stay as they are, because
+their contrast is sufficient in both themes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from itertools import cycle
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TypeVar
 
-# The colours of Okabe and Ito, which colour-blind readers can tell apart. Their yellow is left out: it cannot be read
-# on white.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555")
+from gtlab.charts.looks import COLOURS, GREEN, VERMILLION, look
 
+PALETTE = COLOURS
+BACK = "#FFFFFF"
 INK, QUIET, GRID = "#1F2933", "#5A6572", "#E6E9ED"  # text, less important text, grid lines
-COAST, LAND, SEA = "#C3CAD1", "#E3E7EA", "#F7FAFC"
-HOME, REPLICA = PALETTE[1], PALETTE[0]
-WHITE_EDGE = {"color": "white", "width": 1.5}  # around a marker
-LABEL_BACKGROUND = "rgba(255,255,255,0.75)"    # so that a label over a line can be read
+COAST, LAND, SEA = "#C3CAD1", "#EEF1F3", "#FAFBFC"
+DARK = {BACK: "#111111", INK: "#E4E8EC", QUIET: "#B3BBC4", GRID: "#2E3338", COAST: "#4C545C", LAND: "#1D2226",
+        SEA: "#16191C"}
+EDGE = {"color": BACK, "width": 1.5}         # around a marker
+WHITE_EDGE = EDGE
+LABEL_BACKGROUND = "rgba(255,255,255,0.75)"  # BACK, so that a label over a line can be read
+CLEAR = "rgba(0,0,0,0)"
 
-# Fill and text colour of each table status. The contrast of the text on its fill is at least 4.5.
+# Fill and text colour of each table status. The contrast of the text on its fill is at least 4.5, that of the fill with
+# the background at least 3, in both themes. What is not there has no fill and is drawn as an outline.
+AMBER, SKY, PINK = "#B07F00", "#3F8FCF", "#D45FB0"
+_ON_FILL = "#000000"
 STATUS_COLOURS = {
-    "CREATING": ("#E69F00", "#000000"),
-    "ACTIVE": ("#00704F", "#FFFFFF"),
-    "UPDATING": ("#56B4E9", "#000000"),
-    "DELETING": ("#B84A00", "#FFFFFF"),
-    "absent": ("#DDE1E6", "#333333"),
+    "CREATING": (AMBER, _ON_FILL),
+    "ACTIVE": (GREEN, _ON_FILL),
+    "UPDATING": (SKY, _ON_FILL),
+    "DELETING": (VERMILLION, _ON_FILL),
+    "absent": (CLEAR, INK),
     # The statuses of an item that gtlab.watch reports.
-    "not there": ("#DDE1E6", "#333333"),
-    "older": ("#E69F00", "#000000"),
-    "there": ("#00704F", "#FFFFFF"),
+    "not there": (CLEAR, INK),
+    "older": (AMBER, _ON_FILL),
+    "there": (GREEN, _ON_FILL),
 }
-OTHER_STATUS = ("#CC79A7", "#000000")
+OTHER_STATUS = (PINK, _ON_FILL)
 
 # Fill and text colour of each step of the timing loop.
 LOOP_COLOURS = {
-    "put": (PALETTE[0], "#FFFFFF"),
-    "sleep": ("#DDE1E6", INK),
-    "get": ("#E69F00", "#000000"),
+    "put": (SKY, _ON_FILL),
+    "sleep": (CLEAR, INK),
+    "get": (AMBER, _ON_FILL),
 }
 
 Name = TypeVar("Name", bound=Hashable)
 
 
 def colour_each(names: Iterable[Name]) -> dict[Name, str]:
-    """A colour for each name, in order; after the last colour the palette starts again."""
-    return dict(zip(names, cycle(PALETTE), strict=False))
+    """The colour of each Region."""
+    return {name: look(str(name)).colour for name in names}
 
 
-def dash(number: int) -> str:
-    """The line style of the name at this position (from 0) in :func:`colour_each`: names that share a colour have
-    different line styles."""
-    return ("solid", "dash", "dot")[number // len(PALETTE) % 3]
+def dash_each(colours: Mapping[Name, str]) -> dict[Name, str]:
+    """A line style for each name: names that share a colour have different line styles, up to four of them."""
+    styles = ("solid", "dash", "dot", "dashdot")
+    before: Counter[str] = Counter()
+    found = {}
+    for name, colour in colours.items():
+        found[name] = styles[before[colour] % len(styles)]
+        before[colour] += 1
+    return found
 
 
 def faded(colour: str, opacity: float) -> str:
     """The colour ("#RRGGBB") with an opacity from 0 to 1, as CSS."""
-    return f"rgba({','.join(map(str, _red_green_blue(colour)))},{opacity})"
+    return f"rgba({','.join(map(str, red_green_blue(colour)))},{opacity})"
 
 
 def darker(colour: str) -> str:
     """The same hue ("#RRGGBB"), dark enough to be read as text on white."""
     if colour in (INK, QUIET):
         return colour
-    return "#" + "".join(f"{int(part * 0.68):02X}" for part in _red_green_blue(colour))
+    return "#" + "".join(f"{int(part * 0.68):02X}" for part in red_green_blue(colour))
 
 
-def _red_green_blue(colour: str) -> list[int]:
+def red_green_blue(colour: str) -> list[int]:
+    """Red, green and blue of a colour ("#RRGGBB"), from 0 to 255."""
     return [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colours ("#RRGGBB"), from 1 to 21 (WCAG 2.1)."""
+    dim, bright = sorted(map(_luminance, (one, other)))
+    return (bright + 0.05) / (dim + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [part / 255 for part in red_green_blue(colour)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

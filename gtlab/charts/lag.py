@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from statistics import median
 from typing import TYPE_CHECKING
 
-from gtlab.charts.colours import INK, colour_each, darker, dash, faded
+from gtlab.charts.colours import INK, darker, dash_each, faded
 from gtlab.charts.columns import jitter, known, missing, need, unique
 from gtlab.charts.layout import figure, height_for, region_axis
+from gtlab.charts.looks import look
 from gtlab.charts.text import ms, ms_span, place_name, plain_text
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def lag_by_target(frame: pd.DataFrame) -> go.Figure:
     """
     need(frame, "lag_by_target", *_COLUMNS)
     groups = _by_target(frame)
-    colours = colour_each(groups)
+    colours = {name: look(name.split()[-1]).colour for name in groups}
     fig = figure(
         frame,
         title=_lag_title(frame),
@@ -111,7 +112,8 @@ def lag_distribution(frame: pd.DataFrame) -> go.Figure:
     """
     need(frame, "lag_distribution", *_COLUMNS)
     groups = _by_target(frame)
-    colours = colour_each(groups)
+    colours = {name: look(name.split()[-1]).colour for name in groups}
+    dashes = dash_each(colours)
     last = 1.08 * max(known(frame, "lag_min_ms", "lag_max_ms"), default=1.0)
     fig = figure(
         frame,
@@ -120,7 +122,7 @@ def lag_distribution(frame: pd.DataFrame) -> go.Figure:
         height=420,
         legend=[_plain(name) for name in groups],
     )
-    for number, (name, rows) in enumerate(groups.items()):
+    for name, rows in groups.items():
         colour = colours[name]
         for column, certainty, width, extra in (
             ("lag_min_ms", "possibly", 1.2, {"showlegend": False}),
@@ -131,7 +133,7 @@ def lag_distribution(frame: pd.DataFrame) -> go.Figure:
                 x=x,
                 y=y,
                 mode="lines",
-                line={"color": colour, "width": width, "shape": "hv", "dash": dash(number)},
+                line={"color": colour, "width": width, "shape": "hv", "dash": dashes[name]},
                 name=_plain(name),
                 legendgroup=name,
                 hovertemplate=f"%{{y:.0f}} % {certainty} seen by %{{x:,.0f}} ms<extra>{_plain(name)}</extra>",

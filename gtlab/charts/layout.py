@@ -22,11 +22,11 @@ def figure(
     frame: pd.DataFrame, *, title: str, height: float, note: str = "", legend: Sequence[str] = ()
 ) -> go.Figure:
     """An empty figure in the common style. The note and the frame's backends stand below the title."""
-    import plotly.graph_objects as go
+    from gtlab.charts.chart import Chart
 
     backends = [plain_text(name) for name in unique(frame["backend"])] if "backend" in frame.columns else []
     lines = [line for line in (note, " · ".join(backends)) if line]
-    return go.Figure(
+    return Chart(
         layout={
             "template": {"layout": _TEMPLATE},
             "height": height + 26 * max(0, _legend_rows(legend) - 1),  # a long legend does not shrink the plot

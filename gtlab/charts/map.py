@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gtlab import regions
-from gtlab.charts.colours import COAST, HOME, INK, LAND, REPLICA, SEA, WHITE_EDGE, darker
+from gtlab.charts.colours import COAST, EDGE, INK, LAND, QUIET, SEA
 from gtlab.charts.columns import each_row, need
 from gtlab.charts.labels import Box, Labels
 from gtlab.charts.layout import NOMINAL_WIDTH, figure
+from gtlab.charts.looks import look
 from gtlab.charts.text import ms, place_name, plain_text, text_width
 from gtlab.charts.view import View
 
@@ -56,12 +57,12 @@ def region_map(frame: pd.DataFrame) -> go.Figure:
             x=[view.longitude(x) for x, _ in arc],
             y=[view.latitude(y) for _, y in arc],
             mode="lines",
-            line={"color": REPLICA, "width": 2},
+            line={"color": QUIET, "width": 2},
             name=f"{home.region} to {code}",
             hoverinfo="skip",
         )
-    for rows, colour, symbol, size in ((replicas, REPLICA, "circle", 12), (homes, HOME, "diamond", 15)):
-        fig.add_scatter(**_dots(rows, view, colour, symbol, size))
+    for rows, name in ((replicas, "replica"), (homes, "home")):
+        fig.add_scatter(**_dots(rows, view, name))
     _label_map(fig, frame, spots, arcs, layout)
     axis = {"visible": False, "fixedrange": True}
     fig.update_xaxes(range=[view.west, view.east], **axis)
@@ -93,13 +94,15 @@ def _land(view: View) -> dict[str, Any]:
     }
 
 
-def _dots(rows: pd.DataFrame, view: View, colour: str, symbol: str, size: int) -> dict[str, Any]:
+def _dots(rows: pd.DataFrame, view: View, name: str) -> dict[str, Any]:
+    looks = [look(code) for code in rows["region"]]
     return {
         "x": [view.shift(longitude) for longitude in rows["longitude"]],
         "y": list(rows["latitude"]),
         "mode": "markers",
-        "marker": {"color": colour, "symbol": symbol, "size": size, "line": WHITE_EDGE},
-        "name": "home" if symbol == "diamond" else "replica",
+        "marker": {"color": [each.colour for each in looks], "symbol": [each.symbol for each in looks], "size": 14,
+                   "line": EDGE},
+        "name": name,
         "text": [f"{place_name(row.region)}: {ms(row.rtt_ms)} from home" for row in each_row(rows)],
         "hovertemplate": "%{text}<extra></extra>",
     }
@@ -144,8 +147,7 @@ def _label_map(
         width, height = max(map(text_width, lines)) + 6, 15 * len(lines) + 4
         box = layout.place(_around(spots[row.region], width, height))
         lines[0] = f"<b>{lines[0]}</b>"
-        colour = HOME if row.role == "home" else REPLICA
-        _annotate_pixel(fig, layout, box, "<br>".join(lines), {"color": darker(colour), "size": 12})
+        _annotate_pixel(fig, layout, box, "<br>".join(lines), {"color": INK, "size": 12})
     for row in each_row(frame[frame["role"] != "home"]):
         text, arc = ms(row.rtt_ms), arcs[row.region]
         order = sorted(range(3, len(arc) - 3), key=lambda step: abs(step - len(arc) * 0.5))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING
 
-from gtlab.charts.colours import LABEL_BACKGROUND, QUIET, colour_each, darker, dash, faded
+from gtlab.charts.colours import LABEL_BACKGROUND, QUIET, darker, dash_each, faded
 from gtlab.charts.columns import need, unique
 from gtlab.charts.layout import figure
+from gtlab.charts.looks import look
 from gtlab.charts.text import ms, ms_span, place_name
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
     pairs = unique(zip(frame["source"], frame["target"], strict=True))
     several = frame["source"].nunique() > 1
     names = {pair: " → ".join(pair) if several else place_name(pair[1]) for pair in pairs}
-    colours = colour_each(pairs)
+    colours = {pair: look(pair[1]).colour for pair in pairs}
+    dashes = dash_each(colours)
     curves = {pair: frame[(frame["source"] == pair[0]) & (frame["target"] == pair[1])].sort_values("t_ms")
               for pair in pairs}
     reached = {pair: float(rows["t_ms"][rows["certain"] >= _MARK].min()) for pair, rows in curves.items()}
@@ -72,7 +74,7 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
             y=[None if unknown else round(50 * (sure + maybe), 2) for sure, maybe, unknown in zip(
                 rows["certain"], rows["possible"], given_up, strict=True)],
             mode="lines",
-            line={"color": colour, "width": 2.5, "dash": dash(number)},
+            line={"color": colour, "width": 2.5, "dash": dashes[pair]},
             name=legend[pair],
             legendgroup=name,
             hovertemplate=f"%{{x:,.0f}} ms after the acknowledgement: %{{y:.0f}} %<extra>{name}</extra>",

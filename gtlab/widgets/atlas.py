@@ -8,13 +8,11 @@ from functools import cache
 from typing import Any
 
 from gtlab import regions
-from gtlab.charts.colours import colour_each
+from gtlab.charts.looks import look
 from gtlab.charts.view import View
 
 WIDTH, HEIGHT = 1000, 480
 APART = 23.0  # the shortest distance between two Regions on the map of all: two points that can both be clicked
-# Symbols of the replicas, in their order; home is always a diamond.
-SYMBOLS = ("circle", "square", "triangle", "down", "pentagon", "cross")
 # The inhabited world: without the middle of the Pacific and the polar regions, which would only make it smaller.
 _WORLD = View(-138.0, 162.0, -46.0, 72.0, WIDTH, HEIGHT)
 _FINE = 2  # outlines are whole numbers of this fraction of a map's unit
@@ -41,12 +39,10 @@ def around(codes: Iterable[str]) -> dict[str, Any]:
     return _map(view, _spread(_spots(view, [place.code for place in places]), 2 * APART)) | {"round": 1e6}
 
 
-def looks(members: Iterable[str]) -> dict[str, dict[str, str]]:
-    """The colour and the symbol of each member, home first: the same in every widget for the same choice."""
-    codes = list(members)
-    symbols = ("diamond", *(SYMBOLS[at % len(SYMBOLS)] for at in range(len(codes))))
-    return {code: {"colour": colour, "symbol": symbol}
-            for (code, colour), symbol in zip(colour_each(codes).items(), symbols, strict=False)}
+def looks(members: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The colour and the symbol of each member, as in every chart, and whether it is home: the first member is."""
+    return {code: {"colour": look(code).colour, "symbol": look(code).symbol, "home": not at}
+            for at, code in enumerate(members)}
 
 
 def neighbours(spots: dict[str, Point]) -> dict[str, dict[str, str]]:

@@ -12,19 +12,17 @@ from typing import Any
 
 import anywidget
 
-_HERE = Path(__file__).parent
-SHAPES = {  # SVG path data of each symbol, of radius 1
-    "circle": "M-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0z", "square": "M-.85-.85h1.7v1.7h-1.7z",
-    "triangle": "M0-1.15L1.1.8H-1.1z", "down": "M0 1.15L1.1-.8H-1.1z",
-    "pentagon": "M0-1.1L1.05-.34L.65.9H-.65L-1.05-.34z",
-    "cross": "M-.4-1.1h.8v.7h.7v.8h-.7v.7h-.8v-.7h-.7v-.8h.7z", "diamond": "M0-1.3L1.3 0L0 1.3L-1.3 0z"}
+from gtlab.charts.colours import BACK, COAST, INK, LAND, QUIET, SEA
+from gtlab.charts.looks import HOME_OUTLINE, SYMBOLS
 
+_HERE = Path(__file__).parent
 
 @cache
 def script(*names: str) -> str:
     """The ES modules of these files as one: a widget's module is loaded from memory, where it can import no other
-    file. Only the last one exports. ``SHAPES`` comes before them."""
-    return "\n".join([f"const SHAPES = {json.dumps(SHAPES)};",
+    file. Only the last one exports. ``SHAPES`` and ``HOME_OUTLINE``, as in :mod:`gtlab.charts.looks`, come before
+    them."""
+    return "\n".join([f"const SHAPES = {json.dumps(SYMBOLS)};", f"const HOME_OUTLINE = {json.dumps(HOME_OUTLINE)};",
                       *((_HERE / name).read_text(encoding="utf-8") for name in names)])
 
 
@@ -57,29 +55,32 @@ class Drawn(anywidget.AnyWidget):
         return data | {"text/html": self.still()}, metadata
 
 
-def still_map(atlas: Mapping[str, Any], looks: Mapping[str, Mapping[str, str]], names: Mapping[str, str],
+def still_map(atlas: Mapping[str, Any], looks: Mapping[str, Mapping[str, Any]], names: Mapping[str, str],
               links: Iterable[tuple[str, str, str]], says: str) -> str:
     """A map as HTML: the members with their ``names``, a line with its text for each of the ``links`` (from, to, text),
     and below it a sentence, which is also its text for screen readers."""
-    parts = [f'<path d="{atlas["land"]}" transform="scale({atlas["scale"]})" fill="#E3E7EA" stroke="#C3CAD1"/>']
+    parts = [f'<path d="{atlas["land"]}" transform="scale({atlas["scale"]})" fill="{LAND}" stroke="{COAST}"/>']
     for a, b, text in links:
         (ax, ay), (bx, by), around = atlas["spots"][a], atlas["spots"][b], atlas["round"]
         step = bx - ax - round((bx - ax) / around) * around  # the short way, perhaps over the edge of the map
         for start in {ax, bx - step}:
-            parts.append(f'<path d="M{start:.0f} {ay:.0f}l{step:.0f} {by - ay:.0f}" stroke="#5A6572" fill="none"/>')
+            parts.append(f'<path d="M{start:.0f} {ay:.0f}l{step:.0f} {by - ay:.0f}" stroke="{QUIET}" fill="none"/>')
         parts.append(_text((ax + step / 2), (ay + by) / 2 - 4, text))
     for code, look in looks.items():
         x, y = atlas["spots"][code]
-        parts.append(f'<path d="{SHAPES[look["symbol"]]}" transform="translate({x} {y}) scale(8)" '
-                     f'fill="{look["colour"]}" stroke="#fff" stroke-width=".2"/>')
-        parts.append(_text(x, y - 14, names[code], "bold"))
+        place = f'transform="translate({x} {y}) scale(8)"'
+        parts.append(f'<path d="{SYMBOLS[look["symbol"]]}" {place} fill="{look["colour"]}" stroke="{BACK}" '
+                     'stroke-width=".2"/>')
+        if look["home"]:
+            parts.append(f'<path d="{HOME_OUTLINE}" {place} fill="none" stroke="{INK}" stroke-width=".2"/>')
+        parts.append(_text(x, y - (22 if look["home"] else 14), names[code], "bold"))
     said = html.escape(says)
     return (f'<figure style="margin:0;max-width:{atlas["width"]}px"><svg role="img" aria-label="{said}" '
-            f'viewBox="0 0 {atlas["width"]} {atlas["height"]}" style="width:100%;background:#F7FAFC" '
+            f'viewBox="0 0 {atlas["width"]} {atlas["height"]}" style="width:100%;background:{SEA}" '
             'font-family="system-ui, \'DejaVu Sans\', sans-serif" font-size="15">'
             f'{"".join(parts)}</svg><figcaption>{said}</figcaption></figure>')
 
 
 def _text(x: float, y: float, text: str, weight: str = "normal") -> str:
-    return (f'<text x="{min(max(x, 60), 940):.0f}" y="{max(y, 16):.0f}" text-anchor="middle" fill="#1F2933" '
-            f'stroke="#F7FAFC" stroke-width="4" paint-order="stroke" font-weight="{weight}">{html.escape(text)}</text>')
+    return (f'<text x="{min(max(x, 60), 940):.0f}" y="{max(y, 16):.0f}" text-anchor="middle" fill="{INK}" '
+            f'stroke="{SEA}" stroke-width="4" paint-order="stroke" font-weight="{weight}">{html.escape(text)}</text>')

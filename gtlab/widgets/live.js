@@ -62,7 +62,7 @@ function render({ model, el }) {
     for (const { code } of members()) {
       const [x, y] = map.at(code);
       const node = shape("g", { transform: `translate(${x} ${y})`, class: code in down ? "gt-down" : "" },
-        symbol(look(code), 9));
+        symbol(look(code), 9), look(code).home ? house(9) : null);
       if (code in down) node.append(cross([0, 0], 8));
       if (alone.includes(code)) node.append(shape("circle", { r: 15, class: "gt-alone" }));
       map.layers.points.append(node);

@@ -56,6 +56,11 @@ function dress(path, look, size) {
   }, []);
 }
 
+// The house around the symbol of the home Region. It stands beside the symbol, whose own look does not change.
+function house(size) {
+  return shape("path", { class: "gt-home", d: HOME_OUTLINE, transform: `scale(${size})` });
+}
+
 function ms(value) {
   return value < 9.95 ? `${value.toFixed(1)} ms` : `${Math.round(value).toLocaleString("en")} ms`;
 }

@@ -23,7 +23,8 @@ function render({ model, el }) {
   for (const { code, look } of members) {
     const point = control({ class: "gt-point" }, () => ask("toggle", { knob: "outage", place: [code], value: how.value }));
     point.append(shape("circle", { class: "gt-hit", r: 16 }), shape("circle", { class: "gt-ring", r: 15 }),
-      symbol(look, 9), shape("circle", { class: "gt-alone", r: 15 }), shape("path", { class: "gt-cross" }));
+      symbol(look, 9), shape("circle", { class: "gt-alone", r: 15 }), shape("path", { class: "gt-cross" }),
+      look.home ? house(9) : null);
     points.set(code, point);
     map.layers.points.append(point);
   }

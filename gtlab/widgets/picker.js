@@ -28,7 +28,7 @@ function render({ model, el }) {
       },
       onfocus: () => look(code), onblur: () => look(null),
       onpointerenter: () => look(code), onpointerleave: () => look(null),
-    }, shape("circle", { class: "gt-hit" }), shape("circle", { class: "gt-ring", r: 12 }), symbol(null, 5));
+    }, shape("circle", { class: "gt-hit" }), shape("circle", { class: "gt-ring", r: 12 }), symbol(null, 5), house(8));
     map.layers.points.append(points[code]);
   }
 
@@ -68,6 +68,7 @@ function render({ model, el }) {
       node.querySelector(".gt-hit").setAttribute("r", Math.max(7, 11.5 * map.k));
       // The elements stay: a click on one that is replaced between press and release would be lost.
       dress(node.querySelector(".gt-symbol"), looks[code], size);
+      node.querySelector(".gt-home").setAttribute("visibility", code === home ? "visible" : "hidden");
     }
     map.layers.links.replaceChildren();
     const names = chosen.map(code => ({
@@ -155,7 +156,7 @@ function render({ model, el }) {
       rows[code].setAttribute("aria-label", spoken(code));
       rows[code].querySelector(".gt-mark").replaceChildren(
         shape("svg", { width: 16, height: 16, viewBox: "-8 -8 16 16", "aria-hidden": "true" },
-          symbol(looks[code], what ? 5.5 : 3.5)));
+          symbol(looks[code], what === "home" ? 3.4 : what ? 5.5 : 3.5), what === "home" ? house(3.4) : null));
       rows[code].querySelector(".gt-role").replaceChildren(
         element("b", {}, what), away == null || what === "home" ? "" : ms(away));
       makers[code].setAttribute("aria-pressed", String(what === "home"));

@@ -120,8 +120,7 @@ class RegionPicker(Drawn):
         distances = {code: regions.rtt_ms(draft.home, code) for code in regions.REGIONS} if draft.home else {}
         with self.hold_sync():
             self.home, self.replicas, self.rtt_ms = draft.home, list(draft.replicas), distances
-            self.looks = atlas.looks(draft.regions) if draft.home else dict(
-                zip(draft.replicas, list(atlas.looks(["", *draft.replicas]).values())[1:], strict=True))
+            self.looks = atlas.looks(draft.regions)
             self.message = {"kind": kind, "text": text}
 
     def still(self) -> str:
