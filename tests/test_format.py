@@ -18,6 +18,7 @@ import gtlab
 from gtlab.localcloud import process
 from gtlab.localcloud.disk import convert, format
 from gtlab.localcloud.disk.keeper import keep
+from gtlab.localcloud.disk.store import PUT, Store
 from gtlab.localcloud.disk.version import Newer
 from gtlab.localcloud.globaltables import schedule
 from gtlab.localcloud.model import Call, Refusal
@@ -307,7 +308,11 @@ def test_a_folder_of_the_last_release_is_migrated_once(tmp_path):
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was_and_sets_it_aside(tmp_path):
     path = folder_of("stopped", tmp_path) / "cloud.sqlite3"
-    change(path, "current", lambda old: old["events"][0].__setitem__(1, "_dance"))
+    connection = sqlite3.connect(path, isolation_level=None)
+    body = json.loads(connection.execute("SELECT body FROM documents WHERE name = 'current'").fetchone()[0])
+    body["events"][0][1] = "_dance"
+    connection.execute("UPDATE documents SET body = ? WHERE name = 'current'", (json.dumps(body).encode(),))
+    connection.close()
     opened = Opened(path.parent)
     aside, = path.parent.glob("cloud-damaged-*.sqlite3")
     assert str(aside) in opened.keeper.note and "_dance" in opened.keeper.note
@@ -320,17 +325,17 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was_and_sets_it_aside(tmp_
 
 def change(path: Path, document: str, by) -> None:
     """Change a document of a stopped local cloud."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    body = json.loads(connection.execute("SELECT body FROM documents WHERE name = ?", (document,)).fetchone()[0])
+    store = Store(path)
+    body = json.loads(dict(store.rows("documents"))[document])
     by(body)
-    connection.execute("UPDATE documents SET body = ? WHERE name = ?", (json.dumps(body).encode(), document))
-    connection.close()
+    store.write([(PUT, "documents", [(document, json.dumps(body).encode())])])
+    store.close()
 
 
 def add_document(path: Path) -> None:
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("INSERT INTO documents VALUES ('weather', '{}')")
-    connection.close()
+    store = Store(path)
+    store.write([(PUT, "documents", [("weather", b"{}")])])
+    store.close()
 
 
 @pytest.mark.parametrize(("harm", "named"), [

@@ -6,15 +6,17 @@ import os
 import shutil
 import sqlite3
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
-from support import OHIO, ON_DEMAND, VIRGINIA
+from support import OHIO, ON_DEMAND, SOAK, VIRGINIA, seed
 
 from gtlab.localcloud import engine
+from gtlab.localcloud.disk.format import ROWS
 from gtlab.localcloud.disk.keeper import keep
 from gtlab.localcloud.disk.log import Broken, Log
-from gtlab.localcloud.disk.store import DELETE, DELETE_ALL, DELETE_BEFORE, ENDINGS, PUT, Store
+from gtlab.localcloud.disk.store import DELETE, DELETE_ALL, DELETE_BEFORE, ENDINGS, PUT, Damaged, Store
 from gtlab.localcloud.model import NO_SORT_KEY, Call, Key, TableId
 
 
@@ -224,7 +226,9 @@ def test_a_file_of_version_1_is_taken_up(tmp_path):
     store.write(CHANGES[0])
     store.close()
     old = sqlite3.connect(path, isolation_level=None)
-    old.execute("DROP TABLE folded")
+    old.execute("DROP TABLE logged")
+    for table in ROWS:
+        old.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
     old.execute("DROP TABLE release")
     old.execute("CREATE TABLE changes (n INTEGER PRIMARY KEY, body)")
     for number, change in enumerate(([*CHANGES[1][:1], (PUT, "tokens", answers("t"))],
@@ -239,3 +243,110 @@ def test_a_file_of_version_1_is_taken_up(tmp_path):
     store = Store(path)
     assert contents(store) == WHOLE | {"tokens": []}
     store.close()
+
+
+def everything(path: Path) -> tuple[dict[str, list[tuple]], str]:
+    """All the rows that are found in the files, and what is reported as damaged."""
+    try:
+        store = Store(path)
+    except (Damaged, sqlite3.Error) as error:
+        return {}, f"damaged: {error}"
+    try:
+        return {table: list(store.rows(table)) for table in ROWS}, store.damage
+    except Damaged as error:
+        return {}, f"damaged: {error}"
+    finally:
+        store.close()
+
+
+def filled(path: Path, rounds: int, random: Random) -> Store:
+    """A store with rows in its tables, in SQLite's write-ahead log and in both logs."""
+    store = Store(path)
+    for n in range(rounds):
+        key = ("a", "r", "t", f"{random.randrange(rounds)}", "s")
+        store.write([(PUT, "items", [(*key, random.randbytes(random.randrange(900)))]),
+                     (PUT, "records", [("arn", "shard", f"{n:021}", float(n), random.randbytes(200))]),
+                     (PUT, "deliveries", [(n, "g", "s", "t", "k", "s", None, n, "s", 3.0)]),
+                     (DELETE, "deliveries", [(random.randrange(n + 1),)]),
+                     (PUT, "documents", [("settings", random.randbytes(300))])])
+        if n == rounds // 2:
+            store.fold()
+            store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        elif n > rounds // 2 and n % max(1, rounds // 10) == 0:
+            store.fold(wait=n < rounds * 0.9)
+    return store
+
+
+@pytest.mark.soak
+@pytest.mark.slow
+@pytest.mark.parametrize("left", ["stopped", "killed"])
+def test_whatever_is_damaged_is_never_silent(tmp_path, left):
+    """Bits are flipped and files cut short at random places: everything is as it was, or the damage is reported."""
+    random = Random(seed(11))
+    store = filled(tmp_path / "cloud.sqlite3", 40_000 if SOAK else 1_500, random)
+    if left == "stopped":
+        store.close()
+    path = left_by_a_crash(tmp_path / "cloud.sqlite3", tmp_path / "left")
+    if left == "killed":
+        store.close()
+    whole, damage = everything(left_by_a_crash(path, tmp_path / "whole"))
+    assert damage == "" and len(whole["items"]) > 100
+    files = [each for each in path.parent.iterdir() if each.stat().st_size and not each.name.endswith("-shm")]
+    assert {each.name.removeprefix("cloud.sqlite3") for each in files} >= (
+        {""} if left == "stopped" else {"", "-wal", "-seal"})
+    reported = 0
+    for file in files:
+        for number in range(50):
+            there = tmp_path / f"{file.name}-{number}"
+            harmed = left_by_a_crash(path, there)
+            target = there / file.name
+            content = bytearray(target.read_bytes())
+            place = random.randrange(len(content))
+            if number % 5 == 0:
+                del content[place:]
+            else:
+                content[place] ^= 1 << random.randrange(8)
+            target.write_bytes(content)
+            found, damage = everything(harmed)
+            assert damage or found == whole, f"{file.name}, damaged at byte {place} of {len(content)}"
+            reported += bool(damage)
+            shutil.rmtree(there)
+    assert reported > len(files) * 10
+
+
+@pytest.mark.parametrize("gone", ["-log0", "-log1", "-wal", "-seal"])
+def test_a_file_that_is_gone_is_reported_unless_nothing_is_missing(tmp_path, gone):
+    store = filled(tmp_path / "cloud.sqlite3", 300, Random(5))
+    store.fold()
+    for n in range(3):
+        store.write([(PUT, "items", [("a", "r", "t", f"last {n}", "s", b"{}")])])
+    path = left_by_a_crash(tmp_path / "cloud.sqlite3", tmp_path / "left")
+    store.close()
+    whole, damage = everything(left_by_a_crash(path, tmp_path / "whole"))
+    assert damage == ""
+    path.with_name(path.name + gone).unlink()
+    found, damage = everything(path)
+    assert damage or found == whole
+    if gone == "-seal":
+        assert found == whole and "the seal of the logs is missing" in damage
+    assert everything(path) == (found, "")  # it is reported once
+
+
+def test_after_damage_the_store_has_what_was_there_before_it_and_goes_on(tmp_path):
+    store = Store(tmp_path / "cloud.sqlite3")
+    for n in range(5):
+        store.write([(PUT, "items", [("a", "r", "t", f"{n}", "s", b"{}")])])
+    path = left_by_a_crash(tmp_path / "cloud.sqlite3", tmp_path / "left")
+    store.close()
+    log = path.with_name(path.name + "-log0")
+    whole = log.read_bytes()
+    log.write_bytes(whole[: len(whole) * 3 // 5])  # at the end of an entry, because all have the same length
+    again = Store(path)
+    assert [row[3] for row in again.rows("items")] == ["0", "1", "2"]
+    assert "2 changes are missing" in again.damage
+    aside, = path.parent.glob("cloud-damaged-*.sqlite3-log0")
+    assert aside.read_bytes() == whole[: len(whole) * 3 // 5] and aside.name.removesuffix("-log0") in again.damage
+    again.write([(PUT, "items", [("a", "r", "t", "new", "s", b"{}")])])
+    again.close()
+    found, damage = everything(path)
+    assert [row[3] for row in found["items"]] == ["0", "1", "2", "new"] and damage == ""

@@ -225,10 +225,14 @@ def _keep(path: Path, given: dict, note: str, make: Callable[..., Cloud], clock:
             keeper.cloud.resume(clock())
     except Exception as error:  # a damaged file may lead to any error
         store.close()
-        if is_the_disks(error):
+        if isinstance(error, Damaged) or is_the_disks(error):
             raise
         lacks = f"{error} is missing" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
         raise Damaged(lacks) from error
+    if store.damage:
+        keeper.note = (f"Of the kept state, {store.damage}. This cloud continues with what was there before. "
+                       f"{keeper.note}".rstrip())
+        log.warning(keeper.note)
     keeper.cloud.unsaved.settings = True
     keeper.save()
     return keeper

@@ -45,7 +45,8 @@ class Log:
 
     def entries(self) -> Iterator[tuple[int, bytes]]:
         """Number and body of each entry, in the order in which they were appended. An incomplete last entry is left
-        out: nobody was told that it was kept, because the process ended before. Raises Broken for other damage."""
+        out: whether it was acknowledged is known to :mod:`seal`. Raises Broken for other damage, after the entries
+        before it."""
         content, at = self._path.read_bytes(), 0
         while len(content) - at >= _BEFORE:
             head = content[at:at + _HEAD.size]
