@@ -49,6 +49,14 @@ def seed(fixed: int) -> int:
     return drawn
 
 
+def accept(core, delivery) -> bool:
+    """Record a delivery in a :class:`Replication` as the cloud does, if it is newer than what its target has."""
+    newer = core.is_newer(delivery)
+    if newer:
+        core.applied(delivery)
+    return newer
+
+
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> object:
     """The condition's first true value; fails the test where none comes in time."""
     deadline = time.monotonic() + seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from support import ON_DEMAND, Pretend
 from gtlab.cli.cloud import internal_errors_in_words
 from gtlab.contract import CONTROL_PREFIX
 from gtlab.localcloud.changes import Changes
+from gtlab.localcloud.disk import format
 from gtlab.localcloud.disk.keeper import Keeper, keep
 from gtlab.localcloud.replication import Replication
 from gtlab.localcloud.server.access import Guard
@@ -244,6 +246,37 @@ def test_a_write_that_failed_is_kept_over_a_restart(tmp_path, monkeypatch):
     (event,) = again.keeper.cloud.journal.since(0)
     assert event.kind == "write" and again.control("status")[1]["internal_errors"]["kept"] == 0
     again.keeper.close()
+
+
+def test_failed_writes_are_written_to_disk_once_and_when_there_are_many_no_write_begins(tmp_path, monkeypatch):
+    """Nothing acknowledged is lost, memory and disk are bounded, and a restart carries out what failed."""
+    path = tmp_path / "cloud.sqlite3"
+    client, wrote = Client(keep(path, "instant")), []
+    client.dynamodb("CreateTable", ON_DEMAND)
+    with monkeypatch.context() as patch:
+        patch.setattr("gtlab.localcloud.unsettled.MOST_FAILED", 3)
+        patch.setattr(Changes, "_record", fail(math.inf))
+        patch.setattr("gtlab.localcloud.disk.format.failed_row", lambda n, write, real=format.failed_row:
+                      wrote.append(n) or real(n, write))
+        answers = [client.dynamodb("PutItem", {"TableName": "Music", "Item": {"Artist": {"S": str(n)}}})
+                   for n in range(5)]
+        assert [status for status, _ in answers] == [200, 200, 200, 500, 500]
+        assert "InternalServerError" in answers[3][1]["__type"] and "gtlab status" in answers[3][1]["message"]
+        assert client.dynamodb("Scan", {"TableName": "Music"})[1]["Count"] == 3  # a refused write changed nothing
+        assert client.dynamodb("ExecuteStatement", {"Statement": 'SELECT * FROM "Music"'})[0] == 200
+        errors = client.control("status")[1]["internal_errors"]
+        assert errors["kept"] == 3 and errors["refuses_writes"]
+        assert "new writes are refused" in internal_errors_in_words(errors, Path("cloud.log"))
+        client.keeper.close()
+        assert wrote == [1, 2, 3]
+        again = Client(keep(path))  # the defect is still there: they fail again, and are still kept
+        assert again.control("status")[1]["internal_errors"]["kept"] == 3
+        again.keeper.close()
+    mended = Client(keep(path))
+    assert [event.key["Artist"]["S"] for event in mended.keeper.cloud.journal.since(0)] == ["0", "1", "2"]
+    assert mended.dynamodb("PutItem", {"TableName": "Music", "Item": KEY})[0] == 200
+    mended.keeper.close()
+    assert keep(path).cloud.changes.failed.writes == {}
 
 
 @pytest.mark.parametrize("times", [1, 2, 4])

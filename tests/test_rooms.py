@@ -20,8 +20,8 @@ SHARED = ("gtlab.contract", "gtlab.regions", "gtlab.judging")
 # A room may import the rooms that stand before it, and its own modules. Rooms on one line do not import each other.
 ABOVE = [("contract", "regions", "judging", "failover"), ("lab",), ("measure", "charts"), ("widgets",), ("course",),
          ("cli",)]
-BELOW = [("model",), ("world", "engine"), ("replication",), ("observe",), ("tables",), ("globaltables",), ("faults",),
-         ("changes", "control_plane"), ("cloud",), ("disk",), ("server", "proof")]
+BELOW = [("model",), ("world", "engine"), ("replication", "unsettled"), ("observe",), ("tables",), ("globaltables",),
+         ("faults",), ("changes", "control_plane"), ("cloud",), ("disk",), ("server", "proof")]
 # Modules that are no room: they say how to start a room's program, or give names for notebooks (only when asked).
 DOORS = ("gtlab", "gtlab.__main__", "gtlab.localcloud", "gtlab.localcloud.__main__")
 

@@ -28,6 +28,8 @@ def internal_errors_in_words(errors: dict, log: Path) -> str:
     """``internal_errors`` of the status, in a sentence or two."""
     newest = errors["newest"][-1]
     kept = f" Acknowledged writes that are retried at the next start: {errors['kept']}." if errors["kept"] else ""
+    if errors["refuses_writes"]:
+        kept += " There are so many that new writes are refused. To retry them: gtlab down, then gtlab up."
     return (f"Internal errors of gtlab: {errors['count']}. The newest: {newest['what']} ({newest['error']}).{kept} "
             f"Please report them with the log, {log}.")
 

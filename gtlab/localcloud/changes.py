@@ -13,7 +13,7 @@ from gtlab.localcloud import engine
 from gtlab.localcloud.globaltables.membership import LEGACY, Group, Groups
 from gtlab.localcloud.globaltables.replicas import Replicas
 from gtlab.localcloud.globaltables.v2017_items import Mark, Marks, marked, replicated
-from gtlab.localcloud.model import Change, Key, TableId
+from gtlab.localcloud.model import Change, Key, Refusal, TableId
 from gtlab.localcloud.observe.internal_errors import RETRY_S, InternalErrors
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.observe.metrics import Metrics
@@ -21,9 +21,9 @@ from gtlab.localcloud.replication import Delivery, Replication, Version
 from gtlab.localcloud.tables.capacity import Capacity, write_units
 from gtlab.localcloud.tables.streams import Streams
 from gtlab.localcloud.tables.tables import Tables
+from gtlab.localcloud.unsettled import MOST_FAILED, REPLICATION, STREAM, FailedWrites, Unsettled
 from gtlab.localcloud.world import World
 
-STREAM, REPLICATION = "stream", "replication"  # steps that a restart must not repeat; their names are on disk
 _TTL_IDENTITY = {"Type": "Service", "PrincipalId": "dynamodb.amazonaws.com"}
 
 
@@ -39,16 +39,6 @@ class Unsaved:
         self.items.clear()
         self.tokens.clear()
         self.settings = False
-
-
-@dataclass
-class Unsettled:
-    """A write that was answered, and which of its steps are done. ``at``: when it took effect, in epoch seconds."""
-
-    change: Change
-    at: float
-    by_ttl: bool = False
-    done: set[str] = field(default_factory=set)  # the steps that are done: STREAM, REPLICATION
 
 
 @dataclass(frozen=True)
@@ -69,16 +59,23 @@ class Rooms:
 
 class Changes:
     """``unsettled``: writes whose consequences are still to be carried out; ``failed``: those of which a step failed
-    twice. Both are kept on disk. ``failed`` is tried again when the cloud starts."""
+    twice. Both are kept on disk. ``failed`` is tried again when the cloud starts; while it is full, no write begins."""
 
     def __init__(self, rooms: Rooms):
         self._rooms = rooms
         self.unsaved = Unsaved()
         self.unsettled: deque[Unsettled] = deque()
-        self.failed: list[Unsettled] = []
+        self.failed = FailedWrites()
         self.marks = Marks()
 
     # Writes
+
+    def check_room(self) -> None:
+        """Refuse a write that begins while too many earlier writes have failed: it might have to be kept, too."""
+        if self.failed.is_full:
+            raise Refusal("InternalServerError", f"gtlab's local cloud accepts no more writes: a defect keeps "
+                          f"{MOST_FAILED} acknowledged writes from being replicated. They are not lost. To retry them: "
+                          "gtlab down, then gtlab up. gtlab status shows the defect.", 500)
 
     def add(self, change: Change, now: float) -> None:
         """A client's write took effect; :meth:`settle` carries out what follows from it."""
@@ -91,13 +88,12 @@ class Changes:
         while self.unsettled:
             write = self.unsettled[0]
             if not self._rooms.errors.attempt(_about_write, self._settle, write):
-                self.failed.append(write)
+                self.failed.add(write)
             self.unsettled.popleft()
 
     def retry_failed(self) -> None:
         """After a restart: queue the writes whose steps failed, before the writes that were not settled."""
-        self.unsettled.extendleft(reversed(self.failed))
-        self.failed.clear()
+        self.unsettled.extendleft(reversed(self.failed.take()))
 
     def _settle(self, write: Unsettled) -> None:
         """Carry out the steps that an earlier attempt has not done."""
@@ -105,14 +101,14 @@ class Changes:
         key = engine.key_attributes(change.table, change.key)
         if STREAM not in write.done:
             self._record(change, now, key, _TTL_IDENTITY if write.by_ttl else None)
-            write.done.add(STREAM)
+            write.done += (STREAM,)
         version = None
         group = self._rooms.groups.of(change.table)
         if group and REPLICATION in write.done:
             version = self._rooms.replication.version(group.id, change.table.region, change.key)
         elif group:
             version = self._replicate(group, change, now)
-            write.done.add(REPLICATION)
+            write.done += (REPLICATION,)
         self._rooms.journal.write(change.table, key, deleted=change.new is None,
                                   by="ttl" if write.by_ttl else "customer", version=version, at=now)
 
@@ -151,7 +147,7 @@ class Changes:
         for new in replicated(old, delivery) if group.version == LEGACY else [delivery.item]:
             self._apply(Change(table, delivery.key, old, new), now, key)
             old = new
-        rooms.replication.accept(delivery)
+        rooms.replication.applied(delivery)
         rooms.journal.delivery(table, key, delivery, now, looked)
         self._publish(group, delivery, now)
 
@@ -214,6 +210,8 @@ class Changes:
             return
         version = rooms.replication.version(group.id, table.region, key) if group else None
         if not group or version is None or version.region == table.region or version.region not in group.members:
+            if self.failed.is_full:
+                return  # as for a client's write; the next sweep finds the item again
             self._store(change)
             self.unsettled.append(Unsettled(change, now, by_ttl=True))
             self.settle()

@@ -140,6 +140,8 @@ class Cloud:
             if metered:
                 self._consumed("read", consumed_by_read(call, data), now)
         else:
+            if tables:  # PartiQL that only reads names none
+                self.changes.check_room()
             body = self._write(call, data, bool(metered), now)
         return with_unprocessed(call, body, unprocessed) if unprocessed else body
 
@@ -168,13 +170,13 @@ class Cloud:
     def tick(self, now: float) -> None:
         """Carry out everything that is due by ``now``, but at most ``most_at_once`` deliveries. If a backlog is left,
         :meth:`next_due` is in the past afterwards."""
-        self.settle()
+        self.changes.settle()
         left = self._most_at_once
         while (due := self._next_event()) <= now:  # in the order of the due times, even if this call comes late
             if self.current.tick(due):
                 self.unsaved.settings = True
                 self.fis.pauses.forget_deleted(due)
-            step = self.fis.next_due()
+            step = self.fis.runner.next_due()
             if step is not None and step <= due:
                 self._tick_experiments(due)
             self.changes.mark_due(due)
@@ -209,8 +211,8 @@ class Cloud:
 
     def _next_event(self) -> float:
         first = math.inf
-        for due in (self.replication.next_due(), self.current.next_due(), self.changes.marks.next_due(),
-                    self.fis.next_due()):
+        for due in (self.replication.next_due(), self.current.schedule.next_due(), self.changes.marks.next_due(),
+                    self.fis.runner.next_due()):
             if due is not None and due < first:  # runs for every call: min() of a generator takes three times as long
                 first = due
         return first
@@ -222,7 +224,8 @@ class Cloud:
                 "tables": [{"account": table.account, "region": table.region, "name": table.name,
                             "status": self.tables.status(table, now)} for table in engine.tables()],
                 "deliveries_waiting": self.replication.waiting(),
-                "internal_errors": self.errors.summary() | {"kept": len(self.changes.failed)}}
+                "internal_errors": self.errors.summary() | {"kept": len(self.changes.failed),
+                                                            "refuses_writes": self.changes.failed.is_full}}
 
     # The world
 
@@ -255,9 +258,10 @@ class Cloud:
             return False
         if self.fis.pauses and self.fis.pauses.stops(delivery):
             return False
+        if not self.world.throttles():
+            return True
         group = self.groups.by_id(delivery.group)
-        return (group is None or not self.world.throttles()
-                or self.capacity.takes_writes(group.table(delivery.target), now))
+        return group is None or self.capacity.takes_writes(group.table(delivery.target), now)
 
     def _may_change_settings(self, call: Call) -> None:
         if call.operation not in _WRITES and not call.operation.startswith(_LOOKS):

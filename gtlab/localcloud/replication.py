@@ -197,12 +197,9 @@ class Replication:
         stored = copy.versions.get(delivery.key)
         return stored is None or stored < delivery.version
 
-    def accept(self, delivery: Delivery) -> bool:
-        """Record a delivery's version if it is newer than what its target has; returns whether it is."""
-        if not self.is_newer(delivery):
-            return False
+    def applied(self, delivery: Delivery) -> None:
+        """Record the version of a delivery that was newer, and that its target has now."""
         self._store(delivery.group, delivery.target, delivery.key, delivery.version, delivery.item)
-        return True
 
     def next_due(self) -> float | None:
         if not self._queue:

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.changes import Unsettled
 from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.disk import format
 from gtlab.localcloud.faults import experiments, fis
@@ -19,6 +18,7 @@ from gtlab.localcloud.globaltables import membership, pauses, schedule, v2019
 from gtlab.localcloud.model import Change, Key, TableId
 from gtlab.localcloud.replication import Delivery, Version
 from gtlab.localcloud.tables import autoscaling, streams, tables
+from gtlab.localcloud.unsettled import Unsettled
 
 T = TypeVar("T")
 _EVENTS: dict[str, type[format.Event]] = {
@@ -86,23 +86,16 @@ def _event(kept: format.Event) -> schedule.Event:
                           entry_removed=getattr(kept, "entry_removed", None), settings=getattr(kept, "settings", None))
 
 
-def unsettled(cloud: Cloud) -> list[format.Unsettled]:
-    """The writes that were answered, and of which only the items are kept yet."""
-    return [format.Unsettled(write.change.table, write.change.key, write.change.old, write.at, write.by_ttl,
-                             sorted(write.done)) for write in (*cloud.changes.failed, *cloud.changes.unsettled)]
+def unsettled(write: Unsettled) -> format.Unsettled:
+    """A write that was answered, and of which only the item is kept yet."""
+    table, key, old, _ = write.change
+    return format.Unsettled(table, key, old, write.at, write.by_ttl, list(write.done))
 
 
-def restored_unsettled(kept: list[format.Unsettled]) -> list[Unsettled]:
+def restored_unsettled(kept: format.Unsettled) -> Unsettled:
     """The same, once the engine has its items."""
-    return [Unsettled(Change(TableId(*each.table), Key(*each.key), each.old,
-                             engine.item(TableId(*each.table), Key(*each.key))), each.at, each.by_ttl, set(each.done))
-            for each in kept]
-
-
-def version(group: str, region: str, key: Key, known: tuple[Version, bool]) -> format.Version:
-    """An item's version in a copy, and whether it is a tombstone."""
-    (time_us, written), deleted = known
-    return format.Version(group, region, key, time_us, written, deleted)
+    table, key = TableId(*kept.table), Key(*kept.key)
+    return Unsettled(Change(table, key, kept.old, engine.item(table, key)), kept.at, kept.by_ttl, tuple(kept.done))
 
 
 def restored_version(kept: format.Version) -> tuple[str, str, Key, Version, bool]:

@@ -30,6 +30,7 @@ ROWS = {
     "deliveries": "n . grp source target pk sk item time_us written due",
     "records": "stream shard sequence . at record",
     "tokens": "account region token . answer",
+    "failed": "n . body",
 }
 NO_SORT_KEY = "__no_sort__"
 
@@ -294,7 +295,7 @@ class Faults(_Part):
     impaired: list[tuple[Table, float, float]]  # pauses of strongly consistent tables that are over: from, to
 
 
-# Document: unsettled
+# Document: unsettled. Rows: failed
 
 class Unsettled(_Part):
     """A write that was answered, and of which only the new item is kept yet."""
@@ -382,8 +383,9 @@ def items(rows: Iterable[tuple]) -> Iterator[tuple[TableId, Key, dict]]:
     return ((TableId(*row[:3]), Key(*row[3:5]), decode(row[5])) for row in rows)
 
 
-def version_row(version: Version) -> tuple:
-    return (version.group, version.region, *version.key, version.time_us, version.written, version.deleted)
+def version_row(group: str, region: str, key: Key, time_us: int, written: str, deleted: bool) -> tuple:
+    """The parts of a :class:`Version` as a row. They come one by one, because every write has some."""
+    return (group, region, *key, time_us, written, deleted)
 
 
 def versions(rows: Iterable[tuple]) -> Iterator[Version]:
@@ -399,6 +401,15 @@ def delivery_row(delivery: Delivery) -> tuple:
 def deliveries(rows: Iterable[tuple]) -> Iterator[Delivery]:
     return (Delivery(n, group, source, target, Key(pk, sk), item and decode(item), time_us, written, due)
             for n, group, source, target, pk, sk, item, time_us, written, due in rows)
+
+
+def failed_row(n: int, write: Unsettled) -> tuple:
+    """A write of which a step failed twice; it is tried again at the next start."""
+    return (n, encode(write))
+
+
+def failed(rows: Iterable[tuple]) -> Iterator[tuple[int, Unsettled]]:
+    return ((n, decode(body, type=Unsettled)) for n, body in rows)
 
 
 def token_row(account: str, region: str, token: str, answer: dict) -> tuple:

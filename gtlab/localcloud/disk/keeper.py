@@ -59,8 +59,9 @@ class Keeper:
         cloud, copies, records = self.cloud, self.cloud.replication.unsaved, self.cloud.streams.unsaved
         mine = cloud.unsaved
         mine.settings |= bool(copies.copies)
-        owes = bool(cloud.changes.unsettled or cloud.changes.failed)
-        if not (mine.settings or mine.items or mine.tokens or copies or records.records or records.trimmed):
+        failed, owes = cloud.changes.failed, bool(cloud.changes.unsettled)
+        if not (mine.settings or mine.items or mine.tokens or copies or records.records or records.trimmed
+                or failed.unsaved or failed.gone):
             return False
         if self._store:
             written, incarnations, changes = self._written, self._incarnations, []
@@ -75,10 +76,13 @@ class Keeper:
                 changes += self._streams()
             if owes or self._owes:
                 changes.append(self._unsettled())
+            if failed.unsaved or failed.gone:
+                changes += self._failed()
             self._store.write([change for change in changes if change[2]])
             self._written, self._incarnations, self._owes = written, incarnations, owes
         for part in (mine, copies, records):
             part.clear()
+        failed.saved()
         return True
 
     def tidy(self, *, wait: bool = True) -> None:
@@ -145,7 +149,8 @@ class Keeper:
             if entry is None:
                 forgotten.append((group, region, *key))
             else:
-                known.append(format.version_row(convert.version(group, region, key, entry)))
+                (time_us, written), deleted = entry
+                known.append(format.version_row(group, region, key, time_us, written, deleted))
         return [
             (DELETE_ALL, "versions", list(unsaved.copies)),
             (PUT, "versions", known),
@@ -164,10 +169,15 @@ class Keeper:
                 (DELETE_ALL, "records", [each[:2] for each in begins if each[2] is None])]
 
     def _unsettled(self) -> Change:
-        left = convert.unsettled(self.cloud)
+        left = list(map(convert.unsettled, self.cloud.changes.unsettled))
         if not left:
             return DELETE, "documents", [(_UNSETTLED,)]
         return PUT, "documents", [(_UNSETTLED, format.encode(left))]
+
+    def _failed(self) -> list[Change]:
+        failed = self.cloud.changes.failed
+        rows = [format.failed_row(n, convert.unsettled(write)) for n, write in failed.unsaved.items()]
+        return [(PUT, "failed", rows), (DELETE, "failed", [(n,) for n in failed.gone])]
 
     def _load(self, bodies: dict[str, bytes]) -> None:
         """Restore everything that is on disk. Raises some exception if it is not as the format says."""
@@ -180,7 +190,9 @@ class Keeper:
         cloud.replication.restore(
             kept.copies, map(convert.restored_version, format.versions(store.rows("versions"))),
             map(convert.restored_delivery, format.deliveries(store.rows("deliveries"))))
-        cloud.changes.failed = convert.restored_unsettled(kept.unsettled)
+        cloud.changes.failed.restore((n, convert.restored_unsettled(write))
+                                     for n, write in format.failed(store.rows("failed")))
+        cloud.changes.unsettled.extend(map(convert.restored_unsettled, kept.unsettled))
         self._owes = bodies.pop(_UNSETTLED, None) is not None
         self._written = bodies
         self._incarnations = {table: engine.incarnation(table) for table in engine.tables()}

@@ -82,6 +82,7 @@ class Store:
                 self._rewrite(version, entries, wrong)
             else:
                 self._take_up(entries, wrong)
+            self._connection.execute(_create("failed"))  # the newest table: a file that is opened may lack it
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._seal.set(self._last)
             with _the_disks():
@@ -128,7 +129,7 @@ class Store:
         aside = self._copy_aside() if wrong else None  # as long as the file is as it was
         run("PRAGMA journal_mode = DELETE")  # the new version belongs in the file itself: see version.check
         with self._transaction():
-            for table in ROWS:
+            for table in ROWS.keys() - {"failed"}:
                 run(f"ALTER TABLE {table} ADD COLUMN {_CHECKSUM}")
                 rows = run(f"SELECT {', '.join(_columns(table))} FROM {table}").fetchall()
                 self._write_rows({table: {row: row for row in rows}})
@@ -372,9 +373,9 @@ def _create(table: str) -> str:
     in an ordinary table with an index, such rows share pages."""
     columns, key = [*_columns(table), _CHECKSUM], _key(table)
     if _is_numbered(table):
-        return f"CREATE TABLE {table} (n INTEGER PRIMARY KEY, {', '.join(columns[1:])})"
+        return f"CREATE TABLE IF NOT EXISTS {table} (n INTEGER PRIMARY KEY, {', '.join(columns[1:])})"
     filed = "" if table == "records" else " WITHOUT ROWID"
-    return f"CREATE TABLE {table} ({', '.join(columns)}, PRIMARY KEY ({', '.join(key)})){filed}"
+    return f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)}, PRIMARY KEY ({', '.join(key)})){filed}"
 
 
 def _checksum(row: Sequence[Any]) -> int:

@@ -36,39 +36,37 @@ class Saved:
 
 
 class Fis:
-    """Every account's templates and experiments. ``pauses``: the replicas whose replication is paused now."""
+    """Every account's templates and experiments. ``pauses``: the replicas whose replication is paused now.
+    ``runner`` carries the experiments out."""
 
     def __init__(self, world: World, tables: Tables, groups: Groups, replicas: Replicas, journal: Journal):
         self.pauses = Pauses(groups, replicas, tables, journal)
         self._templates: dict[str, Template] = {}
-        self._runner = Runner(world, groups, self.pauses)
+        self.runner = Runner(world, groups, self.pauses)
 
     # Time
 
-    def next_due(self) -> float | None:
-        return self._runner.next_due()
-
     def tick(self, now: float) -> bool:
         """Carry out all that is due; returns whether there was anything."""
-        return self._runner.tick(now)
+        return self.runner.tick(now)
 
     def abandon(self, now: float) -> None:
         """End the experiments whose next step is due and cannot be carried out."""
-        self._runner.abandon(now)
+        self.runner.abandon(now)
 
     def stop_all(self, now: float) -> bool:
         """End every experiment at once; returns whether there was any."""
-        return self._runner.stop_all(now)
+        return self.runner.stop_all(now)
 
     # What is kept
 
     def saved(self) -> Saved:
-        return Saved(list(self._templates.values()), list(self._runner.experiments.values()), self.pauses.saved())
+        return Saved(list(self._templates.values()), list(self.runner.experiments.values()), self.pauses.saved())
 
     def restore(self, kept: Saved) -> None:
         self._templates = {each.id: each for each in kept.templates}
         for experiment in kept.experiments:
-            self._runner.add(experiment)
+            self.runner.add(experiment)
         self.pauses.restore(kept.pauses)
 
     # The API's operations: (account, region, input, now) → output
@@ -111,7 +109,7 @@ class Fis:
 
     def start(self, account: str, region: str, data: dict, now: float) -> dict:
         _check_token(data["clientToken"])
-        mine = _of(self._runner.experiments.values(), account, region)
+        mine = _of(self.runner.experiments.values(), account, region)
         if same := _by_token(mine, data):
             return {"experiment": same.shown()}
         template = self._template(account, region, data["experimentTemplateId"])
@@ -124,9 +122,9 @@ class Fis:
         actions = {name: _action(action) for name, action in described["actions"].items()}
         made = Experiment(account, region, _id("EXP"), data["clientToken"], data, template.id, described,
                           dict(data.get("tags", {})), now, now + INITIATING_S, actions)
-        self._runner.add(made)
+        self.runner.add(made)
         for old in [each for each in mine if each.status in OVER][:max(0, len(mine) + 1 - _MOST_EXPERIMENTS)]:
-            self._runner.forget(old)
+            self.runner.forget(old)
         return {"experiment": made.shown()}
 
     def get_experiment(self, account: str, region: str, data: dict, now: float) -> dict:
@@ -134,7 +132,7 @@ class Fis:
 
     def list_experiments(self, account: str, region: str, data: dict, now: float) -> dict:
         wanted = data.get("experimentTemplateId")
-        found = [each.summary() for each in _of(self._runner.experiments.values(), account, region)
+        found = [each.summary() for each in _of(self.runner.experiments.values(), account, region)
                  if wanted in (None, each.template)]
         return _page("experiments", found, data)
 
@@ -142,7 +140,7 @@ class Fis:
         experiment = self._experiment(account, region, data["id"])
         if experiment.status in OVER:
             raise refused(f"Experiment {experiment.id} cannot be stopped: it is {experiment.status}.")
-        self._runner.stop(experiment, now)
+        self.runner.stop(experiment, now)
         return {"experiment": experiment.shown()}
 
     def resolved_targets(self, account: str, region: str, data: dict, now: float) -> dict:
@@ -192,13 +190,13 @@ class Fis:
         return found
 
     def _experiment(self, account: str, region: str, experiment_id: str) -> Experiment:
-        found = self._runner.experiments.get(experiment_id)
+        found = self.runner.experiments.get(experiment_id)
         if found is None or (found.account, found.region) != (account, region):
             raise unknown("Experiment", experiment_id)
         return found
 
     def _tagged(self, account: str, region: str, arn: str) -> Template | Experiment:
-        known: list[Template | Experiment] = [*self._templates.values(), *self._runner.experiments.values()]
+        known: list[Template | Experiment] = [*self._templates.values(), *self.runner.experiments.values()]
         for each in known:
             if arn == each.arn and (each.account, each.region) == (account, region):
                 return each

@@ -44,15 +44,15 @@ class Saved:
 
 
 class Current:
-    """The groups of the current version."""
+    """The groups of the current version. ``schedule``: what is still to happen to them."""
 
     def __init__(self, world: World, tables: Tables, groups: Groups, scaling: AutoScaling, errors: InternalErrors):
         self._tables, self._errors = tables, errors
-        self._schedule = Schedule()
+        self.schedule = Schedule()
         self.replicas = Replicas(groups)
         self.check = Checks(tables, groups, self.replicas, scaling)
-        self._lifecycle = Lifecycle(world, tables, groups, self.replicas, scaling, self._schedule)
-        self._settings = SharedSettings(world, tables, groups, self.replicas, self._schedule)
+        self._lifecycle = Lifecycle(world, tables, groups, self.replicas, scaling, self.schedule)
+        self._settings = SharedSettings(world, tables, groups, self.replicas, self.schedule)
         self.handlers: dict[str, Callable[[Event, float], None]] = {
             CREATE_REPLICA: self._lifecycle.create_replica,
             DELETE_REPLICA: self._lifecycle.delete_replica,
@@ -64,28 +64,25 @@ class Current:
 
     # Time
 
-    def next_due(self) -> float | None:
-        return self._schedule.next_due()
-
     def tick(self, now: float) -> bool:
         """Carry out all events that are due; returns whether there were any. An event that fails twice is tried again
         after RETRY_S."""
         happened = False
-        while event := self._schedule.take(now):
+        while event := self.schedule.take(now):
             if not self._errors.attempt(_about, self.handlers[event.name], event, now):
-                self._schedule.add(replace(event, due=now + RETRY_S))
+                self.schedule.add(replace(event, due=now + RETRY_S))
             happened = True
         return happened
 
     # What is kept
 
     def saved(self) -> Saved:
-        return Saved(self.replicas.saved(), self._schedule.saved())
+        return Saved(self.replicas.saved(), self.schedule.saved())
 
     def restore(self, kept: Saved) -> None:
         """Take over what was kept. Raises ValueError for an event that this version does not know."""
         self.replicas.restore(kept.states)
-        self._schedule.restore(kept.events)
+        self.schedule.restore(kept.events)
 
     # Calls. Those that can be refused are to be checked first, by ``check``.
 

@@ -1,0 +1,61 @@
+"""Answered writes whose consequences (stream record, deliveries, journal) are still to be carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gtlab.localcloud.model import Change
+
+STREAM, REPLICATION = "stream", "replication"  # steps that a restart must not repeat; their names are on disk
+MOST_FAILED = 1000  # kept writes; further writes are refused, so that memory and disk are bounded
+
+
+@dataclass(slots=True)
+class Unsettled:
+    """A write that was answered, and which of its steps are done. ``at``: when it took effect, in epoch seconds."""
+
+    change: Change
+    at: float
+    by_ttl: bool = False
+    done: tuple[str, ...] = ()  # the steps that are done: STREAM, REPLICATION
+
+
+class FailedWrites:
+    """Writes of which a step failed twice, by number. Each is written to disk once: ``unsaved`` has those that are
+    not there yet, and ``gone`` the numbers of those that must be deleted there."""
+
+    def __init__(self) -> None:
+        self.writes: dict[int, Unsettled] = {}
+        self.unsaved: dict[int, Unsettled] = {}
+        self.gone: set[int] = set()
+        self._last = 0  # the highest number that was used
+
+    def __len__(self) -> int:
+        return len(self.writes)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.writes) >= MOST_FAILED
+
+    def add(self, write: Unsettled) -> None:
+        self._last += 1
+        self.writes[self._last] = self.unsaved[self._last] = write
+
+    def take(self) -> list[Unsettled]:
+        """Remove and return all writes, oldest first."""
+        taken = list(self.writes.values())
+        self.gone |= self.writes.keys() - self.unsaved.keys()
+        self.writes.clear()
+        self.unsaved.clear()
+        return taken
+
+    def saved(self) -> None:
+        """Everything is on disk."""
+        self.unsaved.clear()
+        self.gone.clear()
+
+    def restore(self, kept: Iterable[tuple[int, Unsettled]]) -> None:
+        """Load the saved writes, by number."""
+        self.writes = dict(kept)
+        self._last = max(self.writes, default=0)
