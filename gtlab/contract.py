@@ -32,6 +32,10 @@ LOCK_FILE = "cloud.lock"          # held as long as a local cloud lives
 LOG_FILE = "cloud.log"            # the server's log
 CHOICE_FILE = "choice.json"       # the Regions that were chosen last
 PROGRESS_FILE = "progress.json"   # what the learner has predicted and solved
+MADE_FILE = "made.json"           # which tables gtlab's clients asked for, noted before each call
+
+# The tag of every table that gtlab's clients create. Its value is the id of the state folder that they belong to.
+RUN_TAG = "gtlab:run"
 
 
 class Exit(enum.IntEnum):

@@ -34,7 +34,7 @@ def test_a_damaged_file_stops_nothing(folder, text):
     assert progress.recorded("solved") == {}
     progress.record("solved", "01")
     assert progress.recorded("solved") == {"01": True}
-    readable = text.startswith('{"records": {"solved"')  # only one entry of it is damaged
+    readable = text.startswith('{"records"')  # only a part of it is damaged
     assert [path.read_text() for path in folder.glob("progress-damaged-*.json")] == ([] if readable else [text])
 
 

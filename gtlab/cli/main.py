@@ -7,7 +7,7 @@ import os
 import click
 
 from gtlab import __version__
-from gtlab.cli import cloud, course, measure, world
+from gtlab.cli import cloud, course, measure, upkeep, world
 from gtlab.localcloud import process
 
 
@@ -30,5 +30,5 @@ def main() -> None:
 
 
 for _command in (cloud.up, cloud.down, cloud.status, cloud.reset, cloud.env, world.world, world.events,
-                 course.lab, course.tour, measure.measure):
+                 course.lab, course.tour, upkeep.clean, measure.measure):
     main.add_command(_command)

@@ -15,6 +15,7 @@ from gtlab.lab import DEFAULT_HOME, DEFAULT_REPLICAS, Lab, describe, watch
 
 TABLE = "Music"
 TODAY, STRONG = "MusicToday", "MusicStrong"  # tables of today's version (2019.11.21)
+TABLES = (TABLE, TODAY, STRONG, basket.TABLE)  # the names of the course's tables
 _GOING = (describe.ABSENT, "DELETING")
 
 # The article's table: its key, its capacity, its stream.
@@ -162,32 +163,6 @@ def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str
         watch.tables(lab, table, "ACTIVE", [where[0], *listed, *next_ones])
     if wait:
         watch.tables(lab, table, "ACTIVE", where)
-
-
-def remove_todays(lab: Lab) -> None:
-    """Delete the tables that :func:`ensure_today` and :func:`ensure_strong` created, their replicas first."""
-    last: dict[str, str] = {}
-    for table in (STRONG, TODAY):
-        where = regions_with_table(lab, table)
-        if not where:
-            continue
-        watch.tables(lab, table, "ACTIVE", where)
-        made_by = (*lab.regions, DEFAULT_HOME, *where)
-        # The Region whose table made the replicas comes last.
-        last[table] = next(region for region in made_by if region in where)
-        replicas = [region for region in where if region != last[table]]
-        print(f"Deleting table {table} in {_names([*replicas, last[table]])}.")
-        if replicas and table == STRONG:  # a single replica cannot be deleted
-            lab.client(last[table]).update_table(TableName=table, ReplicaUpdates=[
-                {"Delete": {"RegionName": region}} for region in replicas])
-        for region in replicas if table != STRONG else ():
-            lab.client(region).delete_table(TableName=table)
-    for table in reversed(last):  # the strongly consistent table takes longest
-        where = regions_with_table(lab, table)
-        watch.tables(lab, table, describe.ABSENT, [region for region in where if region != last[table]])
-        watch.tables(lab, table, "ACTIVE", [last[table]])
-        lab.client(last[table]).delete_table(TableName=table)
-        watch.tables(lab, table, describe.ABSENT, [last[table]])
 
 
 def members_of(lab: Lab, table: str = TABLE, region: str = "") -> list[str]:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from gtlab import regions
 from gtlab.contract import CALLER_HEADER, LOOPBACK
+from gtlab.lab import made
 
 _REMEMBERED_CALLS = 100
 _THIS_MACHINE = (LOOPBACK, "localhost", "::1")
@@ -93,6 +94,8 @@ class Clients:
         if endpoints is None and urlsplit(url).hostname in _THIS_MACHINE:
             raise ValueError(f"You asked for AWS, but AWS_ENDPOINT_URL or your AWS configuration makes boto3 call "
                              f"{url}. Perhaps `gtlab env` set it in this shell: use another shell.")
+        if service == "dynamodb":
+            made.watch(client, self._access.backend, region)
         if local:
             client.meta.events.register("before-send.*.*", _add_caller(caller or self._caller))
         return client

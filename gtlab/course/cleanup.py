@@ -1,0 +1,196 @@
+"""Delete every table that the course made (:mod:`gtlab.course.owned`), in any Region, and nothing else.
+
+The order: replicas first and the table that they were made from last, because for 24 hours DynamoDB refuses to delete a
+table that was the source of a replica which still exists. The members of a group with strong consistency, a witness
+included, leave with one call. Nothing is remembered between two runs: after an interruption, run it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gtlab.course.owned import DEFAULTS, Found, Group, Left, Looker, Options, Place, Survey, at_once, grouped
+from gtlab.lab import Lab, made, watch
+
+__all__ = ["Left", "Options", "Survey", "clean", "survey"]
+
+_LATER = ("ResourceInUseException", "LimitExceededException", "ThrottlingException")  # the same call works later
+_PROTECTED = ("it has deletion protection. To delete it too: gtlab clean --unprotect, or "
+              "update_table(DeletionProtectionEnabled=False) and clean up again")
+
+
+def survey(lab: Lab, options: Options = DEFAULTS) -> Survey:
+    """Look for the course's tables in every Region. Nothing is changed."""
+    return Looker(lab, options).survey()
+
+
+def clean(lab: Lab, options: Options = DEFAULTS, *, timeout_s: float = 1800.0) -> list[Left]:
+    """Delete the course's tables wherever they are, print each step, and show the progress.
+
+    Ends with "Nothing is left", or with a list of what is left and why. Returns that list, with other people's tables
+    that have a name of the course's (``foreign``), which are left alone. After ``timeout_s``
+    seconds, what is not gone yet is listed.
+    """
+    looker = Looker(lab, options)
+    found = looker.survey()
+    ours = [each.place for group in found.groups for each in group.tables]
+    left = list(found.left)
+    if ours:
+        _say(f"The course's tables: {'; '.join(map(str, ours))}.")
+        left += _Deletion(looker, ours).run(timeout_s)
+    still = [Place(each.table, each.region) for each in left]
+    for place in ours:
+        if place not in still:
+            made.forget(lab.backend, place.region, place.table)
+    if lacking := [each for each in left if not each.foreign]:
+        _say(f"Deleted: {sum(place not in still for place in ours)} of the course's {len(ours)} tables. Left:")
+    else:
+        _say("Nothing is left." if ours else "Nothing is left: the course has no tables here.")
+    for each in lacking:
+        _say(f"  {each}")
+    for each in left:
+        if each.foreign:
+            _say(f"Left alone: {each}")
+    return left
+
+
+class _Silent(NamedTuple):
+    """A table whose Region does not answer."""
+
+    place: Place
+    why: str
+
+
+class _Deletion:
+    """Deletes tables: each look at them takes the steps that are possible at this moment."""
+
+    def __init__(self, looker: Looker, places: Collection[Place]):
+        self._looker, self._places, self._unprotects = looker, places, looker.options.unprotect
+        self._refused: dict[Place, tuple[frozenset[str], str]] = {}  # which members were present then, and the reason
+        self._said: set[str] = set()
+        self._given_up: dict[Place, str] = {}
+        self._statuses: dict[str, str] = {}
+
+    def run(self, timeout_s: float) -> list[Left]:
+        """Returns what is left."""
+        try:
+            watch.until(self._look, watch.ABSENT, what="the tables to be deleted", timeout_s=timeout_s,
+                        every_s=0.1 if self._looker.lab.simulated else 5.0)
+        except TimeoutError:
+            late = {place: self._statuses.get(str(place), watch.ABSENT) for place in self._places}
+            self._given_up |= {place: f"after {timeout_s:.0f} s it is still {status}. Clean up again later."
+                               for place, status in late.items() if status != watch.ABSENT}
+        return [Left(*place, why) for place, why in self._given_up.items()]
+
+    def _look(self) -> dict[str, str]:
+        """Take the next steps; the status by table of those that are being deleted."""
+        seen = at_once(self._describe, self._places)
+        there = [each for each in seen if isinstance(each, Found)]
+        groups = grouped(there)
+        for group in groups:
+            self._step(group)
+        self._given_up = {each.place: each.why for each in seen if isinstance(each, _Silent)} | {
+            each.place: why for group in groups for each in group.tables if (why := self._stuck(each, group))}
+        now = {each.place: each.status for each in there}
+        self._statuses = {str(place): now.get(place, watch.ABSENT) for place in self._places
+                          if place not in self._given_up}
+        return dict(self._statuses)
+
+    def _describe(self, place: Place) -> Found | _Silent | None:
+        try:
+            return self._looker.describe(place)
+        except (BotoCoreError, ClientError) as error:
+            return _Silent(place, f"the Region does not answer: {error}")
+
+    def _stuck(self, each: Found, group: Group) -> str:
+        """Why a table cannot be deleted as things are. While a member is changing, nothing is final."""
+        if not all(other.settled for other in group.tables):
+            return ""
+        if each.protected and not self._unprotects:
+            return _PROTECTED
+        if not self._unprotects and group.strong and any(other.protected for other in group.tables):
+            return "its group has strong consistency and leaves as a whole, but one of its members is protected"
+        acts = group.tables[-1] if group.strong else each
+        members, why = self._refused.get(acts.place, (frozenset(), ""))
+        return why if members == group.present else ""
+
+    def _step(self, group: Group) -> None:
+        """Make the calls that a group's deletion can take now."""
+        *leaves, source = group.tables
+        if self._unprotects and (protected := [each for each in group.tables if each.protected]):
+            self._unprotect(protected, group)
+        elif group.strong:
+            if all(each.settled and not each.protected for each in group.tables):
+                self._call(source, group, f"Take the group of {source.place} apart.", lambda client: _take_apart(
+                    client, source))
+        elif not leaves:
+            self._delete(source, group, "Delete")
+        else:
+            for each in leaves:
+                self._delete(each, group, "Delete the replica")
+            if all(self._stuck(each, group) for each in leaves):
+                self._delete(source, group, "Delete")  # perhaps another member was the source
+
+    def _unprotect(self, protected: list[Found], group: Group) -> None:
+        for each in protected:
+            self._call(each, group, f"Switch off deletion protection of {each.place}.", lambda client: (
+                client.update_table(TableName=protected[0].place.table, DeletionProtectionEnabled=False)))
+
+    def _delete(self, each: Found, group: Group, says: str) -> None:
+        if each.status != "ACTIVE" or each.protected:
+            return
+        if len(each.members) == 1 and self._looker.lab.legacy_api:
+            self._leave(each)
+        self._call(each, group, f"{says} {each.place}.", lambda client: client.delete_table(TableName=each.place.table))
+
+    def _leave(self, each: Found) -> None:
+        """Take a table out of its global table of version 2017.11.29, if it is in one."""
+        client = self._looker.clients[each.place.region]
+        try:
+            client.update_global_table(GlobalTableName=each.place.table, ReplicaUpdates=[
+                {"Delete": {"RegionName": each.place.region}}])
+            self._say(f"Take {each.place} out of its global table of version 2017.11.29.")
+        except (BotoCoreError, ClientError):
+            return  # it is in none; if it cannot leave, DeleteTable says so
+
+    def _call(self, each: Found, group: Group, says: str, call: Callable[[Any], object]) -> None:
+        """Make a call, unless it was refused and no member has gone since."""
+        if self._refused.get(each.place, (frozenset(), ""))[0] == group.present:
+            return
+        try:
+            call(self._looker.clients[each.place.region])
+        except (BotoCoreError, ClientError) as error:
+            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+            if code not in (*_LATER, "ResourceNotFoundException"):
+                self._refused[each.place] = group.present, _explained(error)
+        else:
+            self._say(says)
+
+    def _say(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            _say(text)
+
+
+def _take_apart(client: Any, source: Found) -> None:
+    """Remove all other members, and the witness, of a group with strong consistency: they can only leave together."""
+    witness = {"GlobalTableWitnessUpdates": [{"Delete": {"RegionName": source.witness}}]} if source.witness else {}
+    client.update_table(TableName=source.place.table, **witness, ReplicaUpdates=[
+        {"Delete": {"RegionName": region}} for region in sorted(source.members - {source.place.region})])
+
+
+def _explained(error: Exception) -> str:
+    text = error.response["Error"]["Message"] if isinstance(error, ClientError) else str(error)
+    if "last 24 hours" in text:
+        text += (" This is DynamoDB's 24-hour rule: the source of a replica can be deleted after the replica is gone, "
+                 "or 24 hours after it was created. Clean up again then.")
+    return f"the service refuses to delete it: {text}"
+
+
+def _say(text: str) -> None:
+    from tqdm.auto import tqdm
+
+    tqdm.write(text)  # above the progress bar

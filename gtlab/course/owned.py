@@ -1,0 +1,228 @@
+"""Which tables are the course's? Asked of the tables themselves, in every Region, whatever Regions are chosen now.
+
+A table is the course's if it carries the tag ``gtlab:run``, if it is a replica of such a table, or if gtlab noted that
+it was about to create it (:mod:`gtlab.lab.made`). A table of the same name without any of these is somebody else's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gtlab import regions as catalogue
+from gtlab.contract import RUN_TAG
+from gtlab.course.stages import TABLES
+from gtlab.lab import Lab, made
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+R = TypeVar("R")
+_AT_ONCE = 16  # questions that are asked at the same time
+_PATIENCE: dict[str, Any] = {"connect_timeout": 5, "read_timeout": 10,
+                             "retries": {"mode": "standard", "total_max_attempts": 2}}
+
+
+class Place(NamedTuple):
+    """A table in a Region."""
+
+    table: str
+    region: str
+
+    def __str__(self) -> str:
+        return f"{self.table} in {catalogue.label(self.region)}"
+
+
+class Left(NamedTuple):
+    """A table that is not deleted, and why; ``table`` is empty if a whole Region could not be asked. ``foreign``:
+    somebody else's table, which has the name of one of the course's."""
+
+    table: str
+    region: str
+    why: str
+    foreign: bool = False
+
+    def __str__(self) -> str:
+        return f"{Place(self.table, self.region) if self.table else catalogue.label(self.region)}: {self.why}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What DescribeTable and the tags say of a table: ``members`` are the Regions of its global table of version
+    2019.11.21 (only its own if it has none), ``settled`` says that neither the table nor a member of its group is
+    changing, ``run`` is the value of the tag, or None."""
+
+    place: Place
+    status: str
+    settled: bool
+    created: datetime
+    members: frozenset[str]
+    strong: bool
+    witness: str
+    protected: bool
+    run: str | None
+    meant: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tables that are deleted together: a global table of version 2019.11.21, or a single table. ``tables`` are in the
+    order of deletion."""
+
+    tables: tuple[Found, ...]
+
+    @property
+    def strong(self) -> bool:
+        """Whether its members can only leave together."""
+        return self.tables[-1].strong and len(self.present) > 1
+
+    @property
+    def present(self) -> frozenset[str]:
+        """The Regions of all its members, a witness aside."""
+        return frozenset().union(*(each.members for each in self.tables))
+
+
+@dataclass
+class Survey:
+    """The course's tables, and what is left alone: other people's tables that have a name of the course's, and Regions
+    that did not answer."""
+
+    groups: list[Group] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+
+    def regions(self, table: str) -> list[str]:
+        """The Regions of the course's tables of a name, in the order of deletion."""
+        return [each.place.region for group in self.groups for each in group.tables if each.place.table == table]
+
+    def frame(self) -> pd.DataFrame:
+        """A row per table of the course in the order of deletion: ``table``, ``region``, ``status``, ``created``,
+        ``protected``, ``of`` (how many tables its group has)."""
+        import pandas as pd
+
+        return pd.DataFrame([(*each.place, each.status, each.created, each.protected, len(group.tables))
+                             for group in self.groups for each in group.tables],
+                            columns=["table", "region", "status", "created", "protected", "of"])
+
+
+@dataclass(frozen=True)
+class Options:
+    """``also``: names of tables that are treated as the course's wherever they are. ``unprotect``: switch off deletion
+    protection. ``all_runs``: on AWS, take the tables of other state folders too."""
+
+    also: tuple[str, ...] = ()
+    unprotect: bool = False
+    all_runs: bool = False
+
+
+DEFAULTS = Options()
+
+
+class Looker:
+    """Looks for the course's tables with clients of its own, which give up sooner than usual."""
+
+    def __init__(self, lab: Lab, options: Options = DEFAULTS):
+        self.lab, self.options, self._run = lab, options, made.run_id()
+        self.clients: dict[str, Any] = {}
+        for code in catalogue.REGIONS:
+            try:
+                self.clients[code] = lab.new_client(code, **_PATIENCE)
+            except ValueError:
+                continue  # another engine, which has no endpoint for this Region
+
+    def survey(self) -> Survey:
+        """Every table of the course. Nothing is changed."""
+        found, asked = Survey(), list(self.clients)
+        tables: list[Found] = []
+        for region, answer in zip(asked, at_once(self._in_region, asked), strict=True):
+            if isinstance(answer, str):
+                found.left.append(Left("", region, answer))
+            else:
+                tables += answer
+        for group in grouped(tables):
+            if self._ours(group):
+                found.groups.append(group)
+            else:
+                found.left += [Left(*each.place, _why_foreign(each), True) for each in group.tables
+                               if each.place.table in TABLES or each.run]
+        return found
+
+    def _in_region(self, region: str) -> list[Found] | str:
+        """The tables of a Region, or why they are not known."""
+        client = self.clients[region]
+        try:
+            names = [name for page in client.get_paginator("list_tables").paginate() for name in page["TableNames"]]
+            return [found for name in names if (found := self.describe(Place(name, region)))]
+        except (BotoCoreError, ClientError) as error:
+            return f"it was not searched, because it did not answer as it should: {error}"
+
+    def describe(self, place: Place) -> Found | None:
+        """A table as it is now; None if it is gone. Raises botocore's errors."""
+        client = self.clients[place.region]
+        try:
+            table = client.describe_table(TableName=place.table)["Table"]
+            tags = self._tags(client, table) if table["TableStatus"] != "DELETING" else {}
+        except client.exceptions.ResourceNotFoundException:
+            return None
+        replicas, witnesses = table.get("Replicas", ()), table.get("GlobalTableWitnesses", ())
+        statuses = [table["TableStatus"], *(each["ReplicaStatus"] for each in replicas),
+                    *(each["WitnessStatus"] for each in witnesses)]
+        return Found(place, table["TableStatus"], set(statuses) == {"ACTIVE"}, table["CreationDateTime"],
+                     frozenset([place.region, *(each["RegionName"] for each in replicas)]),
+                     table.get("MultiRegionConsistency") == "STRONG",
+                     next((each["RegionName"] for each in witnesses), ""),
+                     table.get("DeletionProtectionEnabled", False), tags.get(RUN_TAG),
+                     made.meant(self.lab.backend, place.region, table))
+
+    def _tags(self, client: Any, table: Mapping[str, Any]) -> dict[str, str]:
+        try:
+            pages = client.get_paginator("list_tags_of_resource").paginate(ResourceArn=table["TableArn"])
+            return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+        except ClientError:
+            now = client.describe_table(TableName=table["TableName"])["Table"]["TableStatus"]
+            if self.lab.backend == "endpoints" or now == "DELETING":
+                return {}  # an engine without tags, or a table that is being deleted, which has none any more
+            raise
+
+    def _ours(self, group: Group) -> bool:
+        def tagged(each: Found) -> bool:
+            # A local cloud belongs to one state folder, an account of AWS may be shared by many learners.
+            return each.run is not None and (self.lab.simulated or self.options.all_runs or each.run == self._run)
+
+        return (any(tagged(each) or each.place.table in self.options.also for each in group.tables)
+                or all(each.meant or (each.status == "DELETING" and each.place.table in TABLES)
+                       for each in group.tables))
+
+
+def grouped(tables: Iterable[Found]) -> list[Group]:
+    """Tables by their global table of version 2019.11.21, the newest table of each first: replicas are created after
+    the table that they are made from."""
+    groups: list[list[Found]] = []
+    for each in sorted(tables, key=lambda found: found.created, reverse=True):
+        group = next((group for group in groups if any(
+            other.place.table == each.place.table and (other.place.region in each.members or
+                                                       each.place.region in other.members) for other in group)), None)
+        if group is None:
+            groups.append([each])
+        else:
+            group.append(each)
+    return [Group(tuple(group)) for group in groups]
+
+
+def _why_foreign(each: Found) -> str:
+    if each.run:
+        return f"another run of gtlab made it (tag {RUN_TAG}: {each.run}). To delete it too: Options(all_runs=True)"
+    if len(each.members) > 1:
+        return f"no table of its global table has the tag {RUN_TAG}: the course did not make it, and leaves it alone"
+    return (f"it has no tag {RUN_TAG}: the course did not make it, and leaves it alone. To delete it too: "
+            f"gtlab clean --also {each.place.table}")
+
+
+def at_once(ask: Callable[[T], R], about: Collection[T]) -> list[R]:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(ask, about))
