@@ -193,6 +193,51 @@ def throwaway(network: str = "fast", seed: int | None = None, legacy_api: str | 
                 os.environ[HOME_VARIABLE] = before
 
 
+@contextlib.contextmanager
+def private(network: str = "instant", seed: int | None = None) -> Iterator[Running]:
+    """A separate local cloud in memory for the duration of the ``with`` block, which nobody else finds: GTLAB_HOME
+    stays as it is. It ends with the block, and with this process, however that ends. Raises CloudError."""
+    with tempfile.TemporaryDirectory(prefix="gtlab-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        command = [sys.executable, "-m", "gtlab.localcloud", "--home", name, "--network", network, "--in-memory",
+                   "--until-input-ends"] + ([] if seed is None else ["--seed", str(seed)])
+        environment = os.environ | {"PYTHONPATH": _python_path(), TOKEN_VARIABLE: ""}
+        with open(folder / LOG_FILE, "ab") as log:
+            server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=folder,
+                                      env=environment, **_apart())
+        try:
+            yield _started(server, folder, network)
+        finally:
+            if server.stdin:
+                server.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(10)
+            server.kill()
+            server.wait()
+
+
+def _started(server: subprocess.Popen, folder: Path, network: str) -> Running:
+    """A server in a folder of its own, as soon as it answers."""
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline and server.poll() is None:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            state = json.loads((folder / PROCESS_FILE).read_text())
+            answer = _ask(state["port"], "status")
+            if answer and answer["instance"] == state["instance"]:
+                return Running(folder, state["port"], state["pid"], state["instance"], network, answer["legacy_api"],
+                               endpoints=answer["endpoints"], in_memory=True)
+        time.sleep(0.01)
+    log = (folder / LOG_FILE).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    raise CloudError("A local cloud of its own for this purpose does not start. " + "".join(log[-1:]))
+
+
+def _apart() -> dict[str, Any]:
+    """Options of Popen with which Ctrl-C in the terminal does not reach the process."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
+    return {"start_new_session": True}
+
+
 def _check_listen(listen: str | None, token: str | None) -> None:
     if listen is not None:
         try:
@@ -224,14 +269,10 @@ def _start(port: int, network: str | None, seed: int | None, legacy_api: str | N
     if in_memory:
         command.append("--in-memory")
     before = (_state() or {}).get("instance")
-    # Start a new session: Ctrl-C in the terminal, or the end of the kernel, must not stop the cloud.
-    apart: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
     with open(folder / LOG_FILE, "ab") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    cwd=folder, env=os.environ | {"PYTHONPATH": _python_path(),
-                                                                 TOKEN_VARIABLE: token or ""}, **apart)
+                                                                 TOKEN_VARIABLE: token or ""}, **_apart())
 
     def started() -> Running | None:
         state = _state()

@@ -13,6 +13,7 @@ import secrets
 import socket
 import sqlite3
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -69,6 +70,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--legacy-api", choices=FACES, help="default: the previous setting, at first historic")
     parser.add_argument("--in-memory", action="store_true", help="keep state in memory only")
+    parser.add_argument("--until-input-ends", action="store_true", help="stop when standard input ends")
     parser.add_argument("--limits", type=json.loads, default={}, help=argparse.SUPPRESS)  # for tests: door.Limits
     return parser.parse_args()
 
@@ -115,6 +117,8 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
         log_level="warning", access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=2,
         backlog=2048)
     server = _Server(config, endpoints)
+    if options.until_input_ends:  # whoever started this holds the other end, and lets go of it however it ends
+        threading.Thread(target=_stop_after_input, args=[server], daemon=True).start()
     app.turned()
     _prefer_answers()
     _write(state, {"instance": instance, "pid": os.getpid(), "port": listener.getsockname()[1],
@@ -124,6 +128,11 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
     finally:
         keeper.close()
     return 0
+
+
+def _stop_after_input(server: uvicorn.Server) -> None:
+    sys.stdin.buffer.read()
+    server.should_exit = True
 
 
 def _prefer_answers() -> None:
