@@ -1,4 +1,4 @@
-"""Build hook: the wheel carries the course's notebooks as ``gtlab/notebooks``.
+"""Build hook: the wheel carries the course's notebooks and the solutions of its exercises as ``gtlab/notebooks``.
 
 An editable install gets no copy, because a forced include would be copied once and then go stale: in a checkout the
 folder ``notebooks/`` is the course.
@@ -17,5 +17,7 @@ class NotebooksHook(BuildHookInterface):
         notebooks = sorted(Path(self.root, "notebooks").glob("[0-9][0-9]_*.ipynb"))
         if not notebooks:
             raise FileNotFoundError(f"{self.root} has no notebooks, so the wheel would have no course.")
-        for path in notebooks:
-            build_data["force_include"][str(path)] = f"gtlab/notebooks/{path.name}"
+        solutions = sorted(Path(self.root, "notebooks", "solutions").glob("*.py"))
+        for path in [*notebooks, *solutions]:
+            place = path.relative_to(Path(self.root, "notebooks")).as_posix()
+            build_data["force_include"][str(path)] = f"gtlab/notebooks/{place}"

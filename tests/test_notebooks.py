@@ -8,6 +8,7 @@ import pytest
 
 import gtlab
 from gtlab import tour
+from gtlab.course import predictions, solutions
 from gtlab.localcloud import process
 
 pytestmark = pytest.mark.notebooks
@@ -24,14 +25,14 @@ def own_cloud():
         yield
 
 
-def run(notebooks, tmp_path, **parameters) -> dict:
-    """The executed notebooks by stem; fails the test where one failed."""
+def run(notebooks, tmp_path, solve=False, **parameters) -> dict:
+    """The executed notebooks by stem; fails the test where one failed. ``solve``: with the exercises' solutions."""
     import nbformat  # these two take seconds
     import papermill
 
     known = {name for path in notebooks for name in papermill.inspect_notebook(path)}
     given = {name: value for name, value in (QUICK | parameters).items() if name in known}
-    results = tour.run(notebooks, tour.check_parameters(notebooks, given), tmp_path, progress=False)
+    results = tour.run(notebooks, tour.check_parameters(notebooks, given), tmp_path, progress=False, solve=solve)
     assert [(result.notebook.stem, result.error) for result in results] == [(path.stem, None) for path in notebooks]
     return {path.stem: nbformat.read(tmp_path / path.name, 4) for path in notebooks}
 
@@ -49,11 +50,12 @@ def shown(notebook) -> str:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("pair", [{}, {"home": "eu-central-1", "replicas": "sa-east-1"}], ids=["three", "two others"])
 def test_the_course_from_a_clean_start_and_again_after_its_clean_up(pair, tmp_path):
-    ran = run(COURSE, tmp_path, **pair)
+    ran = run(COURSE, tmp_path, solve=True, **pair)
     assert "Nothing is left of table Music." in printed(ran["09_clean_up"])
     assert printed(ran["09_clean_up"]).endswith("Nothing is left.\n")
     for stem, notebook in ran.items():
         assert ("✔ Right" in printed(notebook)) == (stem != "09_clean_up"), stem
+        assert "✘ Not yet" not in printed(notebook) or "solution" in str(notebook.cells), stem
     broken = ran["06_break_it"]
     assert "'plays 5'" in shown(broken) and "discarded" in shown(broken)
     assert "Ann has the ticket.\nBen has the ticket." in printed(broken) and "{'S': 'Ben'}" in shown(broken)
@@ -94,6 +96,25 @@ def test_notebooks_are_committed_clean_and_in_the_courses_form(path):
         assert found["help"] and found["inferred_type_name"] != "None", name
     assert all(len(line) <= 92 for cell in code for line in cell.source.splitlines()), "cut off in JupyterLab"
     assert "## Summary" in notebook.cells[-1].source
-    solutions = [cell for cell in code if "solution" in cell.metadata.get("tags", [])]
-    assert len(solutions) == (path.stem != "09_clean_up")
-    assert all(cell.metadata["jupyter"]["source_hidden"] and "strict=True" in cell.source for cell in solutions)
+    hidden = [cell for cell in code if "solution" in cell.metadata.get("tags", [])]
+    stubs = [cell for cell in code if "exercise" in cell.metadata.get("tags", [])]
+    assert len(hidden) + len(stubs) == (path.stem != "09_clean_up")
+    for cell in stubs:
+        id = cell.metadata["exercise"]
+        assert id.startswith(path.stem[:2]) and solutions.path(id).is_file()
+        assert any(f'check.exercise("{id}"' in each.source for each in code), "the check has a cell of its own"
+        assert len(solutions.text(id).splitlines()) <= 30
+    if stubs:  # converted to the form of CONTRIBUTING.md
+        assert len(code) / len(notebook.cells) <= 0.55, "prose is at least 45 % of the cells"
+        assert all(len(cell.source.splitlines()) <= 10 for cell in code), path.stem
+        check_predictions(path.stem[:2], [cell.source for cell in code])
+
+
+def check_predictions(number: str, code: list[str]) -> None:
+    """Each question of a notebook is asked before it is revealed, in a cell of its own."""
+    asked = re.findall(r'check\.predict\("([^"]+)"\)', "\n".join(code))
+    assert asked == [question.id for question in predictions.questions(number)]
+    for id in asked:
+        question, = (at for at, source in enumerate(code) if f'check.predict("{id}")' in source)
+        answer, = (at for at, source in enumerate(code) if f'check.reveal("{id}"' in source)
+        assert question < answer - 1, f"{id}: a cell between the question and the answer shows the truth"

@@ -80,7 +80,7 @@ def course(tmp_path, monkeypatch):
     for name in ("04_time_it", "00_start_here", "09_clean_up", "draft"):
         (folder / f"{name}.ipynb").write_text("{}")
     (folder / "01_notes.md").touch()
-    monkeypatch.setattr(tour, "_course_folder", lambda: folder)
+    monkeypatch.setattr(tour, "course_folder", lambda: folder)
     return folder
 
 

@@ -115,28 +115,57 @@ def become(command: list[str]) -> NoReturn:
 @click.option("--html", type=click.Path(path_type=Path), metavar="DIR",
               help="Also write an HTML page for each executed notebook and an index.html. The pages work offline.")
 @click.option("--network", type=click.Choice(NETWORKS), default="realistic", show_default=True)
+@click.option("--solve", is_flag=True, help="Run the solutions of the exercises in the place of the stubs, and fail "
+              "where one is not right.")
+@click.option("--predict", "predicted", multiple=True, metavar="ID=OPTION",
+              help="Answer a prediction; may be repeated. Default: predictions are left open.")
 def tour(notebooks: tuple[str, ...], parameters: tuple[tuple[str, str], ...], out: Path, html: Path | None,
-         network: str) -> None:
+         network: str, solve: bool, predicted: tuple[str, ...]) -> None:
     """Run the course headless: every notebook, or those named. Exits with 1 if any fails.
 
     It runs in a local cloud of its own, which is gone afterwards: your tables are left alone.
     """
     extra.need(extra.COURSE, "tour")
-    from gtlab.course import pages
+    from gtlab.course import pages, predictions
     from gtlab.course.tour import check_parameters, find_notebooks, run, table
 
     chosen = find_notebooks(notebooks)
     values = check_parameters(chosen, dict(parameters))
+    answers = [_prediction(each) for each in predicted]
     if html:
         pages.prepare(html)
     _commands_at_hand()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the cloud is stopped then too
     with process.throwaway(network):
-        results = run(chosen, values, out)
+        results = run(chosen, values, out, solve=solve, env={predictions.ANSWERS_VARIABLE: ",".join(answers)})
     click.echo(table(results))
     if html:
         click.echo(f"Pages: {pages.write(results, out, html)}")
     sys.exit(0 if results and all(result.ok for result in results) else 1)
+
+
+def _prediction(text: str) -> str:
+    """An answer to a prediction, checked: ID=OPTION."""
+    from gtlab.course import predictions
+
+    id, _, option = text.partition("=")
+    try:
+        return f"{id}={predictions.checked(predictions.find(id), option)}"
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--predict") from None
+
+
+@click.command()
+@click.argument("exercise")
+def solution(exercise: str) -> None:
+    """Print the solution of an exercise, given by its ID or its notebook's number, such as 06."""
+    from gtlab.course import exercises, solutions
+
+    try:
+        found = exercises.find(exercise)
+        click.echo(solutions.text(found.id))
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _commands_at_hand() -> None:

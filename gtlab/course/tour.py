@@ -10,13 +10,17 @@ from __future__ import annotations
 import ast
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
+
+from gtlab.course import solutions
+from gtlab.course.workingcopy import course_folder
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -58,21 +62,14 @@ def find_notebooks(names: Sequence[str] = ()) -> list[Path]:
     """
     course = _course()
     if not names and not course:
-        raise TourError(f"There are no notebooks in {_course_folder()}. Install gtlab again.")
+        raise TourError(f"There are no notebooks in {course_folder()}. Install gtlab again.")
     chosen = list(dict.fromkeys(_find(name, course) for name in names)) if names else course
     _refuse_namesakes(chosen)
     return chosen
 
 
-def _course_folder() -> Path:
-    """Where the notebooks are: in the package as the wheel has it; in a checkout, the folder ``notebooks``."""
-    package = Path(__file__).resolve().parents[1]
-    shipped = package / "notebooks"
-    return shipped if shipped.is_dir() else package.parent / "notebooks"
-
-
 def _course() -> list[Path]:
-    return sorted(_course_folder().glob(COURSE))
+    return sorted(course_folder().glob(COURSE))
 
 
 def _find(name: str, course: Sequence[Path]) -> Path:
@@ -190,6 +187,7 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout_s: float = 600,
     progress: bool = True,
+    solve: bool = False,
 ) -> list[Result]:
     """Run `notebooks` one after another; the executed copies, whole or broken off, are written to `out`.
 
@@ -198,8 +196,16 @@ def run(
     shows a bar, or a line for each notebook when stderr is no terminal. A failure does not stop the
     tour. Ctrl-C does: the notebook at hand counts as failed ("interrupted") and the results so far are
     returned.
-    Raises TourError, before anything runs, for parameters and folders that cannot be used.
+    With `solve`, the solutions of the exercises run in the place of the stubs, and one that is not right fails.
+    Raises TourError, before anything runs, for parameters and folders that cannot be used, and for a stub without a
+    solution.
     """
+    if solve:
+        _prepare(out, notebooks)
+        with tempfile.TemporaryDirectory(prefix="gtlab-") as folder:
+            found = run(_solved(notebooks, Path(folder)), params, out, env={**(env or {}), "GTLAB_STRICT": "1"},
+                        timeout_s=timeout_s, progress=progress)
+        return [replace(result, notebook=path) for result, path in zip(found, notebooks, strict=False)]
     checked = check_parameters(notebooks, params)
     shares = {path: _share(path, checked) for path in notebooks}
     _prepare(out, notebooks)
@@ -214,6 +220,21 @@ def run(
             if interrupted:
                 break
     return results
+
+
+def _solved(notebooks: Sequence[Path], folder: Path) -> list[Path]:
+    """Copies of the notebooks, with the solutions in the place of the stubs."""
+    copies = []
+    for path in notebooks:
+        try:
+            notebook = json.loads(path.read_text(encoding="utf-8"))
+            solutions.solved(notebook)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TourError(f"{path.name} cannot be solved: {_first_line(error)}") from error
+        copy = folder / path.name
+        copy.write_text(json.dumps(notebook), encoding="utf-8")
+        copies.append(copy)
+    return copies
 
 
 def _prepare(out: Path, notebooks: Sequence[Path]) -> None:

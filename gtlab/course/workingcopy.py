@@ -25,6 +25,13 @@ MANIFEST = Path(".gtlab") / "manifest.json"
 RENAMED: Mapping[str, str] = {}
 
 
+def course_folder() -> Path:
+    """Where the notebooks are: in the package as the wheel has it; in a checkout, the folder ``notebooks``."""
+    package = Path(__file__).resolve().parents[1]
+    shipped = package / "notebooks"
+    return shipped if shipped.is_dir() else package.parent / "notebooks"
+
+
 class WorkingCopyError(ValueError):
     """The working copy cannot be made or brought up to date; the text says why and what to do."""
 

@@ -1,0 +1,156 @@
+"""The questions that notebooks ask before a cell shows the answer. One module for each notebook, ``n00`` to ``n11``,
+holds its QUESTIONS; the truth is computed from what a run measured, by a function beside the question.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ANSWERS_VARIABLE = "GTLAB_PREDICTIONS"  # answers for a run without a reader: "03-stale=older,03-strong=no"
+NOTEBOOKS = tuple(f"{number:02}" for number in range(12))
+
+
+class NotMeasured(ValueError):
+    """What was passed to ``reveal`` does not show the answer; the text says what to pass."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One answer. ``wrong`` says why it is wrong when something else was measured."""
+
+    text: str
+    wrong: str
+
+
+@dataclass(frozen=True)
+class Truth:
+    """``option`` is the key of the option that this run has shown to be right; ``measured`` says in one sentence what
+    was measured."""
+
+    option: str
+    measured: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with two to five options.
+
+    ``id`` begins with the notebook's number: ``03-stale``. ``options`` map a short key, which a reader can type, to an
+    Option. ``truth`` takes what the notebook measured and returns a Truth; it raises NotMeasured for a value that shows
+    nothing (an error of type TypeError, KeyError, AttributeError, IndexError or ValueError counts as that).
+    ``because`` explains the truth, whichever option it is; or maps keys of options to explanations.
+    """
+
+    id: str
+    text: str
+    options: Mapping[str, Option]
+    truth: Callable[[Any], Truth]
+    because: str | Mapping[str, str]
+
+    def explanation(self, option: str) -> str:
+        return self.because if isinstance(self.because, str) else self.because.get(option, "")
+
+
+@dataclass(frozen=True)
+class Revealed:
+    """What :func:`compare` found. ``chosen`` is None without a prediction."""
+
+    question: Question
+    chosen: str | None
+    truth: Truth
+    wrong: Mapping[str, str] = field(default_factory=dict)  # option → why it is wrong
+
+    @property
+    def right(self) -> bool:
+        return self.chosen == self.truth.option
+
+
+def questions(notebook: str) -> tuple[Question, ...]:
+    """The questions of a notebook ("03"), in the order in which they are asked; empty if it has none."""
+    module = f"{__name__}.n{notebook}"
+    if importlib.util.find_spec(module) is None:
+        return ()
+    return importlib.import_module(module).QUESTIONS
+
+
+def every() -> dict[str, Question]:
+    """All questions of the course by ID."""
+    return {question.id: question for notebook in NOTEBOOKS for question in questions(notebook)}
+
+
+def find(id: str) -> Question:
+    """A question by its ID. Raises ValueError, which lists the IDs of the notebook (or of all) if there is none."""
+    number = str(id)[:2]
+    known = {question.id: question for question in questions(number)} if number in NOTEBOOKS else {}
+    if id not in known:
+        raise ValueError(f"There is no question {id!r}. There are: {', '.join(known or every())}.")
+    return known[id]
+
+
+def given(id: str) -> str | None:
+    """The option that the environment variable GTLAB_PREDICTIONS gives for a question; None without one.
+
+    Raises ValueError if the variable cannot be read, or names an option that the question does not have.
+    """
+    for part in filter(None, map(str.strip, os.environ.get(ANSWERS_VARIABLE, "").split(","))):
+        name, equals, option = part.partition("=")
+        if not equals:
+            raise ValueError(f"{ANSWERS_VARIABLE} has {part!r}; write ID=OPTION, separated by commas.")
+        if name.strip() == id:
+            return checked(find(id), option.strip())
+    return None
+
+
+def checked(question: Question, option: object) -> str:
+    """The key of an option, given by its key or its text in any case. Raises ValueError, which lists the options."""
+    asked = str(option).strip().casefold()
+    for key, each in question.options.items():
+        if asked in (key.casefold(), each.text.casefold()):
+            return key
+    raise ValueError(f"Question {question.id} has no option {option!r}. Choose one of: {', '.join(question.options)}.")
+
+
+def compare(question: Question, measured: Any, chosen: str | None) -> Revealed:
+    """Compare a prediction with what was measured. Raises NotMeasured."""
+    try:
+        truth = question.truth(measured)
+    except NotMeasured:
+        raise
+    except (TypeError, KeyError, AttributeError, IndexError, ValueError) as error:
+        raise NotMeasured(f"The answer to {question.id} cannot be seen from this {type(measured).__name__} ({error}). "
+                          "Run the cells above again, from the prediction on.") from None
+    wrong = {key: option.wrong for key, option in question.options.items() if key != truth.option}
+    return Revealed(question, chosen, truth, wrong)
+
+
+def asked(question: Question, chosen: str | None) -> str:
+    """The question as text, with how to answer it by a line of code."""
+    lines = [question.text, *(f"  {'●' if key == chosen else '○'} {key}: {option.text}"
+                              for key, option in question.options.items())]
+    example = chosen or next(iter(question.options))
+    lines.append(f'Your prediction: {chosen}.' if chosen else
+                 f'To answer without a mouse or a widget: check.predict("{question.id}", "{example}")')
+    return "\n".join(lines)
+
+
+def told(revealed: Revealed) -> str:
+    """What was revealed, as text: the measurement, the comparison, and why each wrong option is wrong."""
+    question, truth = revealed.question, revealed.truth
+    options = question.options
+    lines = [f"Measured: {truth.measured}"]
+    if revealed.chosen is None:
+        lines.append(f"✔ {options[truth.option].text}\n  (You made no prediction.)")
+    elif revealed.right:
+        lines.append(f"✔ You predicted it: {options[truth.option].text}")
+    else:
+        lines += [f"✘ You predicted: {options[revealed.chosen].text}", f"✔ It was: {options[truth.option].text}"]
+    lines.append(f"  {question.explanation(truth.option)}".rstrip())
+    # The reader's own option comes first.
+    for key in sorted(revealed.wrong, key=lambda each: each != revealed.chosen):
+        lines.append(f"Why not “{options[key].text}”? {revealed.wrong[key]}")
+    return "\n".join(filter(None, lines))

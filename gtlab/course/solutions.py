@@ -1,0 +1,36 @@
+"""The solutions of the exercises: one file each in the folder ``solutions`` beside the course's notebooks. They are not
+copied into a learner's working copy. ``gtlab tour --solve`` runs them in the place of the stubs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gtlab.course.workingcopy import course_folder
+
+TAG = "exercise"  # of the stub's cell, whose metadata name the exercise, too: {"tags": ["exercise"], "exercise": ID}
+
+
+def path(id: str) -> Path:
+    """The file of an exercise's solution; ``id`` is complete. Whether it exists is not checked."""
+    return course_folder() / "solutions" / f"{id.replace('-', '_')}.py"
+
+
+def text(id: str) -> str:
+    """The solution of an exercise: the code of the cell that replaces the stub. Raises ValueError if there is none."""
+    try:
+        return path(id).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise ValueError(f"There is no solution of the exercise {id!r}. Install gtlab again.") from None
+
+
+def solved(notebook: dict) -> int:
+    """Put the solutions in the place of the stubs of a notebook (as JSON, or nbformat's), and return how many there
+    were. Raises ValueError for a stub that names no exercise, or one without a solution."""
+    stubs = [cell for cell in notebook["cells"] if TAG in cell["metadata"].get("tags", ())]
+    for cell in stubs:
+        id = cell["metadata"].get("exercise")
+        if not id:
+            raise ValueError(f"The cell tagged {TAG!r} does not name its exercise in its metadata: "
+                             f"{''.join(cell['source'])[:60]!r}")
+        cell["source"] = text(id)
+    return len(stubs)

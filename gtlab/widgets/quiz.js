@@ -1,0 +1,39 @@
+// A question with options: radio buttons, which the browser itself makes usable by keyboard and screen readers.
+
+let quizzes = 0;
+
+function render({ model, el }) {
+  const name = `gt-quiz-${++quizzes}`;
+  const message = element("div", { class: "gt-hint", role: "status", "aria-live": "polite" });
+  const box = element("fieldset", {}, element("legend", {}, model.get("question")));
+  const inputs = {};
+  for (const [key, text] of model.get("options")) {
+    inputs[key] = element("input", { type: "radio", name, value: key, onchange: () => model.send({ choose: key }) });
+    box.append(element("label", {}, inputs[key], element("span", {}, text)));
+  }
+  const root = element("div", { class: "gt-root gt-quiz" }, box, message);
+  root.addEventListener("keydown", event => {
+    if (event.key === "Escape") leave(root);
+    else if (event.key === "Enter" && event.target.type === "radio") event.target.click();
+  });
+
+  function update() {
+    const chosen = model.get("chosen");
+    for (const [key, input] of Object.entries(inputs)) {
+      input.checked = key === chosen;
+      input.parentElement.classList.toggle("gt-chosen", key === chosen);
+    }
+    message.textContent = model.get("message");
+  }
+
+  el.append(root);
+  const free = guardKeys(root);
+  update();
+  model.on("change:chosen change:message", update);
+  return () => {
+    model.off("change:chosen change:message", update);
+    free();
+  };
+}
+
+export default { render };

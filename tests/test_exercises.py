@@ -1,0 +1,342 @@
+"""The exercises: what is wrong with an answer is named, whatever the answer is; the solutions pass.
+
+Each of WRONG is a plausible wrong answer with the tag that its verdict must have. None passes, and none raises. The
+answers share one temporary local cloud for each network.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import pytest
+from botocore.exceptions import ClientError
+from support import IRELAND, SINGAPORE, VIRGINIA, seed
+
+from gtlab import regions
+from gtlab.course import exercises, progress, solutions, trial
+from gtlab.course.exercises import Setting, Verdict
+from gtlab.lab import Choice, Lab
+from gtlab.lab.clients import Access
+
+pytestmark = pytest.mark.server
+SEED = 7
+FACTS: dict[str, dict[str, Any]] = {
+    "00": {"lab": Lab(Access("local", {}), Choice(SINGAPORE, (VIRGINIA, IRELAND, "us-west-2")))},
+}
+WRONG: dict[str, dict[str, tuple[Any, str]]] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def clouds() -> Iterator[None]:
+    yield
+    trial.end()
+
+
+def verdict(id: str, answer: Any, limit_s: float = 20.0, at: int = SEED) -> Verdict:
+    return exercises.judge(exercises.find(id), answer, Setting(FACTS.get(id, {}), at, limit_s))
+
+
+def wrong(id: str, tag: str, name: str = ""):
+    """A decorator: this function is a wrong answer to an exercise, and its verdict has this tag."""
+    def keep(function):
+        WRONG.setdefault(id, {})[name or function.__name__] = (function, tag)
+        return function
+    return keep
+
+
+def endless(*_: Any) -> None:
+    while True:
+        pass
+
+
+def stubborn(*_: Any) -> None:
+    while True:
+        try:
+            time.sleep(0.01)
+        except BaseException:
+            pass
+
+
+# --- 00 ---
+
+_TRIPS = regions.frame(SINGAPORE, [VIRGINIA, IRELAND]).set_index("region")["rtt_ms"]
+WRONG["00"] = {
+    "nothing": ("", "nothing"), "None": (None, "nothing"), "Ellipsis": (..., "nothing"),
+    "home": (SINGAPORE, "home"), "the milliseconds": (float(_TRIPS[VIRGINIA]), "milliseconds"),
+    "kilometres": (15_540.0, "number"), "metres": (15_540_000, "number"), "True": (True, "wrong-type"),
+    "a name": ("N. Virginia", "name"), "AWS's name": ("US East (N. Virginia)", "name"),
+    "the nearest replica": ("us-west-2", "nearest"), "another replica": (IRELAND, "another"),
+    "no replica": ("eu-central-1", "no-replica"), "no Region": ("virginia-1", "unknown"),
+    "a Series": (_TRIPS, "series"), "a data frame": (regions.frame(SINGAPORE, [VIRGINIA]), "series"),
+    "a list": ([VIRGINIA], "wrong-type"), "a function": (endless, "wrong-type"),
+    "bytes": (b"us-east-1", "wrong-type"), "NaN": (float("nan"), "number"),
+}
+
+
+# --- 01 ---
+
+ITEM_WRONG = {"None": (None, "nothing"), "a number": (3, "no-function"), "a Series": (pd.Series([1]), "no-function"),
+              "the wrong arguments": (lambda client: print(client), "arguments"), "endless": (endless, "endless")}
+WRONG["01"] = dict(ITEM_WRONG)
+
+
+@wrong("01", "not-caught")
+def puts_at_once(client, table, item):
+    client.put_item(TableName=table, Item=item)
+
+
+@wrong("01", "gave-up")
+def catches_and_gives_up(client, table, item):
+    try:
+        client.put_item(TableName=table, Item=item)
+    except client.exceptions.ResourceNotFoundException:
+        print("not ready")
+
+
+@wrong("01", "guess")
+def sleeps_and_hopes(client, table, item):
+    time.sleep(1.5)
+    client.put_item(TableName=table, Item=item)
+
+
+@wrong("01", "busy")
+def asks_without_a_pause(client, table, item):
+    while client.describe_table(TableName=table)["Table"]["TableStatus"] != "ACTIVE":
+        pass
+    client.put_item(TableName=table, Item=item)
+
+
+@wrong("01", "hides-errors")
+def catches_everything_once(client, table, item):
+    for _ in range(20):
+        try:
+            return client.put_item(TableName=table, Item=item)
+        except ClientError:
+            time.sleep(0.1)
+
+
+@wrong("01", "retries-all")
+def retries_everything(client, table, item):
+    while True:
+        try:
+            return client.put_item(TableName=table, Item=item)
+        except Exception:
+            time.sleep(0.1)
+
+
+@wrong("01", "no-put")
+def only_waits(client, table, item):
+    while client.describe_table(TableName=table)["Table"]["TableStatus"] != "ACTIVE":
+        time.sleep(0.1)
+
+
+@wrong("01", "no-call")
+def does_nothing(client, table, item):
+    print("done")
+
+
+def is_the_stub(client, table, item):
+    """Put the item as soon as the table accepts it."""
+    return None
+
+
+WRONG["01"]["the stub"] = (is_the_stub, "nothing")
+
+
+@wrong("01", "raises")
+def waits_for_another_word(client, table, item):
+    while client.describe_table(TableName=table)["TableStatus"] != "ACTIVE":
+        time.sleep(0.1)
+
+
+def waits_as_the_sdk_does(client, table, item):
+    client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1})
+    client.put_item(TableName=table, Item=item)
+
+
+# --- 03 ---
+
+WRONG["03"] = dict(ITEM_WRONG) | {
+    "a key": ({"id": {"S": "me"}}, "no-function"), "stubborn": (stubborn, "endless")}
+
+
+def _elsewhere(clients, home):
+    return next(region for region in clients if region != home)
+
+
+def _read(client, table, item, **more):
+    return client.get_item(TableName=table, Key={"id": item["id"]}, **more).get("Item")
+
+
+@wrong("03", "at-home")
+def put_at_home(clients, home, table, item):
+    clients[home].put_item(TableName=table, Item=item)
+    return _read(clients[home], table, item)
+
+
+@wrong("03", "at-home")
+def put_everywhere(clients, home, table, item):
+    for client in clients.values():
+        client.put_item(TableName=table, Item=item)
+    return _read(clients[home], table, item)
+
+
+@wrong("03", "no-proof")
+def put_in_a_replica_only(clients, home, table, item):
+    clients[_elsewhere(clients, home)].put_item(TableName=table, Item=item)
+
+
+@wrong("03", "read-elsewhere")
+def reads_where_it_wrote(clients, home, table, item):
+    replica = clients[_elsewhere(clients, home)]
+    replica.put_item(TableName=table, Item=item)
+    return _read(replica, table, item)
+
+
+@wrong("03", "not-read")
+def returns_what_it_put(clients, home, table, item):
+    clients[_elsewhere(clients, home)].put_item(TableName=table, Item=item)
+    return item
+
+
+@wrong("03", "older")
+def takes_any_item_for_its_own(clients, home, table, item):
+    clients[_elsewhere(clients, home)].put_item(TableName=table, Item=item)
+    while not _read(clients[home], table, item):
+        time.sleep(0.05)
+    return _read(clients[home], table, item)
+
+
+@wrong("03", "strong-read")
+def reads_strongly(clients, home, table, item):
+    clients[_elsewhere(clients, home)].put_item(TableName=table, Item=item)
+    return _read(clients[home], table, item, ConsistentRead=True)
+
+
+@wrong("03", "older")
+def sleeps_too_little(clients, home, table, item):
+    clients[_elsewhere(clients, home)].put_item(TableName=table, Item=item)
+    time.sleep(0.2)
+    return _read(clients[home], table, item)
+
+
+@wrong("03", "another-key")
+def puts_another_key(clients, home, table, item):
+    clients[_elsewhere(clients, home)].put_item(TableName=table, Item=item | {"id": {"S": "mine"}})
+
+
+@wrong("03", "wrong-type")
+def returns_a_bool(clients, home, table, item):
+    clients[_elsewhere(clients, home)].put_item(TableName=table, Item=item)
+    while _read(clients[home], table, item) != item:
+        time.sleep(0.05)
+    return True
+
+
+@wrong("03", "no-write")
+def writes_nothing(clients, home, table, item):
+    return _read(clients[home], table, item)
+
+
+@wrong("03", "raises")
+def puts_with_a_wrong_name(clients, home, table, item):
+    clients["replica"].put_item(TableName=table, Item=item)
+
+
+CASES = [pytest.param(id, answer, tag, id=f"{id}-{name}") for id, answers in WRONG.items()
+         for name, (answer, tag) in answers.items()]
+
+
+@pytest.mark.parametrize(("id", "answer", "tag"), CASES)
+def test_a_wrong_answer_is_told_what_is_wrong(id, answer, tag):
+    found = verdict(id, answer, limit_s=3.0 if tag == "retries-all" else 1.0 if tag == "endless" else 20.0)
+    assert (found.passed, found.tag) == (False, tag), found
+    assert (len(found.text) > 20 and found.text[-1] in ".?") or found.tag == "raises"
+
+
+def test_each_exercise_has_enough_wrong_answers():
+    for id in exercises.MODULES:
+        tags = {tag for number, answers in WRONG.items() if id.startswith(number) for _, tag in answers.values()}
+        assert len(tags) >= 6, (id, tags)
+
+
+@pytest.mark.parametrize("id", ["01", "03"])
+@pytest.mark.parametrize("at", [seed(1), seed(2)])
+def test_a_solution_passes_with_any_seed(id, at):
+    found = verdict(id, _solution(id), at=at)
+    assert found.passed, found
+
+
+def test_the_farthest_replica_and_the_waiter_pass():
+    assert verdict("00", VIRGINIA).passed
+    assert verdict("01", waits_as_the_sdk_does).passed
+
+
+def _solution(id: str) -> Any:
+    exercise = exercises.find(id)
+    names: dict[str, Any] = {"time": time, "pd": pd}
+    exec(compile(solutions.text(exercise.id), f"solution {id}", "exec"), names)
+    return next(value for name, value in reversed(names.items()) if name == "answer" or name in exercise.wants)
+
+
+def test_each_exercise_is_complete():
+    for id in exercises.MODULES:
+        exercise = exercises.find(id)
+        assert exercise.id == id and len(exercise.hints) == 3 and all(exercise.hints) and exercise.wants
+        compile(solutions.text(id), id, "exec")
+        lines = solutions.text(id).splitlines()
+        assert max(map(len, lines)) <= 92, id
+
+
+def test_a_function_that_cannot_be_stopped_is_left_behind_and_the_world_put_right():
+    def sleeps(clients, home, table, item):
+        time.sleep(8)
+
+    found = verdict("03", sleeps, limit_s=0.5)
+    assert found.tag == "endless"
+    assert verdict("03", returns_what_it_put).tag == "not-read", "a new cloud has taken the place of the old one"
+
+
+def test_an_unknown_exercise_is_an_error():
+    with pytest.raises(ValueError, match="There are: 00-farthest-replica"):
+        exercises.find("77")
+    with pytest.raises(TypeError, match="lab=lab"):
+        exercises.judge(exercises.find("00"), VIRGINIA, Setting())
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
+    monkeypatch.delenv("GTLAB_STRICT", raising=False)
+
+
+def test_checks_print_and_keep_progress(home, capsys, monkeypatch):
+    from gtlab import check
+
+    lab = FACTS["00"]["lab"]
+    check.exercise("00", "", lab=lab)
+    check.exercise("00", IRELAND, lab=lab)
+    check.exercise("00-farthest-replica", VIRGINIA, lab=lab)
+    shown = capsys.readouterr().out
+    assert "✘ Not yet. There is no answer yet." in shown and "check.hint(\"00-farthest-replica\")" in shown
+    assert "✔ Right. N. Virginia (us-east-1) is 219 ms away" in shown
+    assert progress.recorded("solved") == {"00-farthest-replica": 2}
+    monkeypatch.setenv("GTLAB_STRICT", "1")
+    with pytest.raises(check.NotYet, match="not the farthest"):
+        check.exercise("00", IRELAND, lab=lab)
+
+
+def test_hints_come_one_after_another(home, capsys):
+    from gtlab import check
+
+    for number in (1, 2, 3):
+        check.hint("00")
+        shown = capsys.readouterr().out
+        assert shown.startswith(f"Hint {number} of 3") and shown.count("Hint") == 1
+    check.hint("00")
+    assert capsys.readouterr().out.count("Hint") == 3
+    check.solution("00")
+    assert "idxmax()" in capsys.readouterr().out

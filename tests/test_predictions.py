@@ -1,0 +1,114 @@
+"""Predictions: every option of every question can be the truth of a run or is explained, the truth comes from what was
+measured, and what is no measurement is told so."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from gtlab import regions
+from gtlab.course import predictions, progress
+
+HOME, NEAR, FAR = "ap-southeast-1", "us-east-1", "eu-west-1"
+
+
+def distances(**trips: float) -> pd.DataFrame:
+    frame = regions.frame(HOME, [NEAR, FAR])
+    return frame.assign(rtt_ms=[5.0, trips["near"], trips["far"]])
+
+
+# Question → what a run may measure, with the option that this makes right.
+TRUTHS = {
+    "00-light": [(regions.frame(HOME, [NEAR, FAR]), "slower"), (distances(near=155, far=300), "same"),
+                 (distances(near=90, far=300), "faster")],
+    "00-distance": [({HOME: 4.0, NEAR: 27.0, FAR: 20.0}, "longer"), ({HOME: 4.0, FAR: 5.0}, "same")],
+    "03-stale": [({HOME: "there", NEAR: "not there", FAR: "older"}, "home"),
+                 ({HOME: "there", NEAR: "there", FAR: "older"}, "some"), ({HOME: "there", NEAR: "there"}, "all")],
+    "03-strong": [({HOME: "there", NEAR: "not there"}, "no"), ({HOME: "there", NEAR: "there"}, "yes"),
+                  ({HOME: "there", NEAR: "there", FAR: "not there"}, "some")],
+}
+NO_MEASUREMENT = [None, 3, math.nan, "", "there", [], {}, {"mars": 1.0}, {HOME: "there"}, pd.Series([1.0]),
+                  pd.DataFrame(), object()]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
+    monkeypatch.delenv(predictions.ANSWERS_VARIABLE, raising=False)
+
+
+@pytest.mark.parametrize("id", predictions.every())
+def test_the_truth_comes_from_what_was_measured(id):
+    question = predictions.find(id)
+    assert len(TRUTHS[id]) >= 2, "a question whose answer is always the same needs no measurement"
+    for measured, right in TRUTHS[id]:
+        for chosen in [None, *question.options]:
+            found = predictions.compare(question, measured, chosen)
+            assert found.truth.option == right and found.right == (chosen == right)
+            told = predictions.told(found)
+            assert found.truth.measured in told and question.explanation(right), (id, right)
+            for key, option in question.options.items():
+                assert (option.wrong in told) == (key != right)
+
+
+@pytest.mark.parametrize("id", predictions.every())
+def test_questions_are_well_formed(id):
+    question = predictions.find(id)
+    assert id[:2] in predictions.NOTEBOOKS and question in predictions.questions(id[:2])
+    assert 2 <= len(question.options) <= 5 and question.text.endswith("?")
+    for key, option in question.options.items():
+        assert key.isidentifier() and key.islower() and option.text and option.wrong.endswith(".")
+
+
+@pytest.mark.parametrize("id", predictions.every())
+@pytest.mark.parametrize("measured", NO_MEASUREMENT, ids=lambda value: type(value).__name__)
+def test_what_is_no_measurement_is_told_so(id, measured, capsys):
+    from gtlab import check
+
+    check.reveal(id, measured)
+    assert "✔" not in capsys.readouterr().out and not progress.recorded("revealed")
+
+
+def test_a_prediction_is_kept_and_compared(capsys):
+    from gtlab import check
+
+    asked = check.predict("03-stale")
+    assert "○ home: Only home" in repr(asked) and 'check.predict("03-stale", ' in repr(asked)
+    asked.choose("all")
+    assert progress.recorded("predicted") == {"03-stale": "all"} and "saved" in asked.message
+    asked.choose("mars")
+    assert asked.message.startswith("Not saved: Question 03-stale has no option 'mars'") and asked.chosen == "all"
+    check.reveal("03-stale", {HOME: "there", NEAR: "older"})
+    shown = capsys.readouterr().out
+    assert "✘ You predicted: All of them" in shown and "✔ It was: Only home" in shown
+    assert shown.index("Why not “All of them") < shown.index("Why not “Home and")
+    assert progress.recorded("revealed") == {"03-stale": {"predicted": "all", "measured": "home", "right": False}}
+    assert "● all" in repr(check.predict("03-stale")), "another kernel shows it again"
+
+
+def test_a_line_of_code_answers_and_so_does_the_environment(monkeypatch):
+    from gtlab import check
+
+    assert "● home" in repr(check.predict("03-stale", "only HOME"))
+    monkeypatch.setenv(predictions.ANSWERS_VARIABLE, " 00-light=same , 03-strong=no")
+    assert "● no" in repr(check.predict("03-strong"))
+    assert progress.recorded("predicted") == {"03-stale": "home", "03-strong": "no"}
+    with pytest.raises(ValueError, match="Choose one of: all, home, some, error"):
+        check.predict("03-stale", "never")
+    with pytest.raises(ValueError, match=r"no question '03-typo'\. There are: 03-stale, 03-strong"):
+        check.predict("03-typo")
+    monkeypatch.setenv(predictions.ANSWERS_VARIABLE, "no")
+    with pytest.raises(ValueError, match="write ID=OPTION"):
+        check.predict("03-stale")
+
+
+def test_a_click_arrives_from_the_browser_and_the_still_form_can_be_read():
+    from gtlab import check
+
+    asked = check.predict("03-strong")
+    asked._handle_custom_msg({"choose": "no"}, [])
+    assert progress.recorded("predicted") == {"03-strong": "no"}
+    data, _ = asked._repr_mimebundle_()
+    assert data["text/plain"] == repr(asked) and "● No <code>no</code>" in data["text/html"]
