@@ -1,4 +1,4 @@
-"""`gtlab clean`: delete the course's tables."""
+"""`gtlab stage` and `gtlab clean`: create what a notebook starts with, delete what the course made."""
 
 from __future__ import annotations
 
@@ -9,6 +9,35 @@ import click
 from gtlab.cli import extra
 
 _NEEDS = ("pandas", "tqdm")  # to wait with a progress bar
+
+
+@click.command()
+@click.argument("notebook")
+@click.option("--solve", is_flag=True, help="Also create what the notebooks before it leave behind.")
+def stage(notebook: str, solve: bool) -> None:
+    """Bring the local cloud to where a notebook starts, such as 06, in the Regions that you chose.
+
+    It creates what is missing, changes nothing that exists, and can be repeated.
+    """
+    extra.need(_NEEDS, "stage")
+    from gtlab import regions
+    from gtlab.course import start
+    from gtlab.lab import connect
+
+    found, lab = start.find(notebook), connect()
+    click.echo(f"{found.number} {found.title}, in {', '.join(map(regions.label, lab.regions))}.")
+    try:
+        brought = start.bring(lab, found, solve=solve)
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from None
+    for part in brought:
+        for says, pieces in (("Made", part.made), ("There already", part.there)):
+            if pieces:
+                click.echo(f"{says}: {part.what}: {', '.join(pieces)}")
+    if not brought:
+        click.echo("It starts with nothing.")
+    if more := start.beyond(lab, found, solve=solve):
+        click.echo(f"Also there, and left as it is: {', '.join(more)}\nTo start over: gtlab clean")
 
 
 @click.command()

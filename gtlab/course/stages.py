@@ -80,7 +80,7 @@ def ensure_global_table(lab: Lab) -> None:
             client.create_global_table(GlobalTableName=TABLE, ReplicationGroup=group)
     except client.exceptions.ClientError as error:
         raise RuntimeError(f"The existing tables cannot be joined: {error.response['Error']['Message']}\n"
-                           "To start over, run 09_clean_up, which deletes them.") from None
+                           "To delete the course's tables and start over: gtlab clean") from None
     watch.global_table(lab, TABLE)
 
 
@@ -102,7 +102,7 @@ def _ensure_current(lab: Lab) -> None:
             client.update_table(TableName=TABLE, ReplicaUpdates=[{"Create": {"RegionName": region}}])
         except client.exceptions.ClientError as error:
             raise RuntimeError(f"The replica cannot be created: {error.response['Error']['Message']}\n"
-                               "To start over, run 09_clean_up, which deletes the tables.") from None
+                               "To delete the course's tables and start over: gtlab clean") from None
         watch.tables(lab, TABLE, "ACTIVE", [lab.home, region])
 
 
@@ -121,10 +121,15 @@ def ensure_strong(lab: Lab, *, wait: bool = True) -> tuple[str, ...]:
 
     The Regions are the lab's, or the article's if AWS does not offer strong consistency in three of the lab's.
     """
-    found = tuple(region for region in lab.regions if region in STRONG_REGIONS)[:3]
-    trio = found if len(found) == 3 else (DEFAULT_HOME, *DEFAULT_REPLICAS)
+    trio = strong_regions(lab)
     _ensure_members(lab, STRONG, trio, {"MultiRegionConsistency": "STRONG"}, wait)
     return trio
+
+
+def strong_regions(lab: Lab) -> tuple[str, ...]:
+    """The Regions of table MusicStrong: see :func:`ensure_strong`."""
+    found = tuple(region for region in lab.regions if region in STRONG_REGIONS)[:3]
+    return found if len(found) == 3 else (DEFAULT_HOME, *DEFAULT_REPLICAS)
 
 
 def ensure_baskets(lab: Lab, *, wait: bool = True) -> None:
@@ -157,7 +162,7 @@ def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str
             if not wait and error.response["Error"]["Code"] == "ResourceInUseException":
                 return  # the step before is not over
             raise RuntimeError(f"The replicas cannot be created: {error.response['Error']['Message']}\n"
-                               "To start over, run the clean-up notebook, which deletes the tables.") from None
+                               "To delete the course's tables and start over: gtlab clean") from None
         if not wait:
             return
         watch.tables(lab, table, "ACTIVE", [where[0], *listed, *next_ones])

@@ -21,8 +21,9 @@ from gtlab import __version__
 
 DEFAULT_FOLDER = "gtlab-course"
 MANIFEST = Path(".gtlab") / "manifest.json"
-# File name in an earlier release → file name today. A working copy's notebook of the old name is set aside.
-RENAMED: Mapping[str, str] = {}
+# File name in an earlier release → file name today, or its number. A working copy's notebook of the old name is set
+# aside, as soon as the course has the new one.
+RENAMED: Mapping[str, str] = {"07_fail_over.ipynb": "09", "09_clean_up.ipynb": "11"}
 
 
 def course_folder() -> Path:
@@ -79,8 +80,9 @@ def refresh(shipped: Sequence[Path], folder: Path, *, fresh: bool = False,
     try:
         folder.mkdir(parents=True, exist_ok=True)
         copied = _read_manifest(folder)
-        known = {name: sources for name, sources in copied.items() if name not in renamed}
-        for old, new in renamed.items():
+        followed = follow(renamed, [path.name for path in shipped])
+        known = {name: sources for name, sources in copied.items() if name not in followed}
+        for old, new in followed.items():
             if (folder / old).exists():
                 changes.aside[old] = _move(folder / old, aside)
                 changes.renamed[old] = new
@@ -94,6 +96,15 @@ def refresh(shipped: Sequence[Path], folder: Path, *, fresh: bool = False,
         raise WorkingCopyError(f"The course cannot be copied to {folder}: {error.strerror or error}. "
                                "Name another folder: gtlab lab FOLDER") from error
     return changes
+
+
+def follow(renamed: Mapping[str, str], shipped: Sequence[str]) -> dict[str, str]:
+    """Old file name → new file name, of the notebooks that have a new name among the ``shipped`` ones and no longer
+    the old one."""
+    today = [name for name in shipped if name not in renamed]
+    found = {old: next((name for name in today if name == new or name.startswith(f"{new}_")), "")
+             for old, new in renamed.items() if old not in shipped}
+    return {old: new for old, new in found.items() if new}
 
 
 def decide(mine: bytes | None, shipped: bytes, copied: str | None, fresh: bool) -> Action:
