@@ -17,7 +17,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 # Name of the script → its arguments.
-USUAL = {"start": [], "served_rate": [], "replication": [], "course": [], "probe_accuracy": ["2000"]}
+USUAL = {"start": [], "served_rate": [], "replication": [], "course": [], "probe_accuracy": ["2000"],
+         "drill": ["5"], "live_view": []}
 LONG = {"crashes": ["100", "2026"], "soak": ["30"]}
 
 

@@ -1,11 +1,11 @@
 """What the live view costs at 20 and at 500 writes per second: share of a core, and bytes per second to the browser.
 
-    python benchmarks/live_view.py [--seconds 20]
-
 A local cloud in memory, with a global table in three Regions; another process writes (batches of up to 25 items, which
 are journaled as one write each). The kernel's share is this process's, which runs the view and nothing else. The local
 cloud's is the difference between two runs, with the view and without it; on a busy machine it may be below zero. Bytes
 are the JSON of the view's messages; what the browser spends on drawing is not in here.
+
+Usage: python benchmarks/live_view.py [--seconds 20]
 """
 
 from __future__ import annotations

@@ -259,3 +259,13 @@ def test_headings_of_a_page_are_different():
             continue
         headings = sorted(re.findall(r"^#+ (.*)$", without_blocks(read(page)), flags=re.M))
         assert not [heading for heading, after in pairwise(headings) if heading == after], page.name
+
+
+def test_contributing_lists_every_benchmark_and_every_one_is_run():
+    scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} - {"__main__"}
+    listed = re.search(r"^\| Benchmark .*?\n\n", read(CONTRIBUTING), re.M | re.S)
+    assert listed and set(re.findall(r"^\| `(\w+)`", listed[0], re.M)) == scripts
+    runner = ast.parse(read(ROOT / "benchmarks/__main__.py"))
+    run = [ast.literal_eval(node.value) for node in runner.body if isinstance(node, ast.Assign)
+           and node.targets[0].id in ("USUAL", "LONG")]
+    assert set().union(*run) == scripts
