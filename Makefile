@@ -13,7 +13,7 @@ TEST_HOME := $(CURDIR)/out/test-home
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 UV ?= uv
 # Tests at a time. Most of them wait, for a kernel or for a table, so more than there are cores.
-WORKERS ?= 4
+WORKERS ?= 6
 # The quick ones compute.
 QUICK_WORKERS ?= 2
 # Nothing in the real home folder is read or written by a test, whichever folder a program takes from the environment.

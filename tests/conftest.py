@@ -3,6 +3,8 @@ in it."""
 
 from __future__ import annotations
 
+import itertools
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -28,6 +30,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "cloud" in getattr(item, "fixturenames", ()):
             item.add_marker("server")
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        items[:] = _long_first(items, workers)
+
+
+def _long_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Reorder the tests so that each worker begins with its share of the long ones (marker ``long``).
+
+    ``--dist worksteal`` gives each worker an equal part of the list, in order. A worker that has finished its part
+    takes tests from the end of another's, but never the last two: long tests there run one after the other while the
+    other workers are idle. Long browser tests of one file stay with one worker, because they share a JupyterLab.
+    """
+    seconds = {item: mark.args[0] for item in items if (mark := item.get_closest_marker("long"))}
+    together: dict[object, list[pytest.Item]] = {}
+    for item in seconds:
+        together.setdefault(item.path if item.get_closest_marker("browser") else item, []).append(item)
+    parts: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for group in sorted(together.values(), key=lambda group: -sum(map(seconds.__getitem__, group))):
+        min(parts, key=lambda part: sum(map(seconds.__getitem__, part))).extend(group)
+    rest = iter([item for item in items if item not in seconds])
+    for number, part in enumerate(parts):  # fill up to the part that the worker will get
+        size = len(items) // workers + (number >= workers - len(items) % workers)
+        part += itertools.islice(rest, max(0, size - len(part)))
+    return [item for part in parts for item in part] + list(rest)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -38,6 +38,7 @@ def bash(script: str) -> subprocess.CompletedProcess:
     return done
 
 
+@pytest.mark.long(50)
 def test_the_articles_commands_work_as_they_stand():
     blocks = commands()
     assert len(blocks) == 9

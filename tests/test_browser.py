@@ -20,7 +20,7 @@ from gtlab.lab import chosen
 from gtlab.localcloud import process
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [pytest.mark.browser,
+pytestmark = [pytest.mark.browser, pytest.mark.long(35),
               pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (apt-get install chromium)")]
 
 # The page's own objects run all cells and say when the kernel has done with them: no clicking through menus.

@@ -876,6 +876,7 @@ def statuses(said: bytes) -> list[int]:
 
 @pytest.mark.soak
 @pytest.mark.slow
+@pytest.mark.long(20)
 def test_twenty_thousand_malformed_requests(tmp_path):
     """Each is answered below 500 or its connection closed, in time; nothing is logged; memory stays."""
     log, sent, answered, memory = tmp_path / "cloud.log", 0, 0, []

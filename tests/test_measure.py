@@ -131,6 +131,7 @@ def test_every_interval_holds_the_truth(lab):
     assert (found["committed_max_ms"] <= found["put_ms"]).all() and (found["missed_again"] == 0).all()
 
 
+@pytest.mark.long(25)
 def test_on_realistic_distances_the_refined_interval_is_a_fraction_of_the_round_trip():
     with process.throwaway("realistic", seed=6):
         lab = gtlab.connect(home=SINGAPORE, replicas=[VIRGINIA])

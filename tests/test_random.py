@@ -93,6 +93,7 @@ class Crowd:
 
 
 @pytest.mark.soak
+@pytest.mark.long(30)
 @pytest.mark.parametrize("version", ["2017.11.29", "2019.11.21"])
 def test_all_replicas_are_identical_in_the_end(pretend, version):
     # The legacy version does not replicate TTL's deletes: its replicas would differ, as they did.

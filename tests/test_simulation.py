@@ -46,6 +46,7 @@ def folder():
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 @pytest.mark.slow
+@pytest.mark.long(50)
 def test_a_thousand_hours_with_failures(capfd):
     """About forty days of three Regions, in which links, Regions, the process and its clock fail."""
     drawn = str(seed(20261127))
