@@ -1,0 +1,12 @@
+"""A still picture of a chart: an SVG without scripts, drawn from the figure's own data.
+
+It is what a reader sees where plotly's script does not run: in nbconvert's HTML, on GitHub, in a reopened notebook
+without plotly. It draws what the charts of this package use: lines, filled outlines, markers, bars, shapes,
+annotations, linear and logarithmic axes, and a horizontal legend. Buttons, sliders and frames are left out.
+"""
+
+from __future__ import annotations
+
+from gtlab.charts.still.picture import WIDTH, svg, words
+
+__all__ = ["WIDTH", "svg", "words"]
