@@ -89,8 +89,8 @@ def test_watching_an_item_arrive(lab, monkeypatch):
 
 
 def test_waiting_in_vain_says_for_what_and_what_was_seen(lab):
-    with pytest.raises(TimeoutError, match=r"for table Nothing to be ACTIVE; .*'us-east-1': 'absent'.*Run the cell"):
-        watch.tables(lab, "Nothing", timeout_s=0.1)
+    with pytest.raises(TimeoutError, match=r"for table Music to be absent; .*'us-east-1': 'ACTIVE'.*Run the cell"):
+        watch.tables(lab, "Music", "absent", timeout_s=0.1)
     with pytest.raises(TimeoutError, match=r"for the item to arrive.*'not there'"):
         watch.item(lab, "Music", song("never"), timeout_s=0.1)
 

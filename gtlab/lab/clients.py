@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 from gtlab import regions
 from gtlab.contract import CALLER_HEADER, LOOPBACK
 from gtlab.lab import made
+from gtlab.localcloud import process
 
 _REMEMBERED_CALLS = 100
+_STATUS_S = 5.0  # how long the local cloud may take to say that it is there
 _THIS_MACHINE = (LOOPBACK, "localhost", "::1")
 
 
@@ -30,13 +32,14 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True)
 class Access:
-    """How to reach a backend: ``endpoints`` by Region (None: AWS's own), the name of an AWS ``profile``, and the
-    ``token`` of a local cloud that asks for one."""
+    """How to reach a backend: ``endpoints`` by Region (None: AWS's own), the name of an AWS ``profile``, the ``token``
+    of a local cloud that asks for one, and the ``port`` of the local cloud's control API."""
 
     backend: str
     endpoints: Mapping[str, str] | None = None
     profile: str | None = None
     token: str | None = None
+    port: int = 0
 
 
 class Clients:
@@ -98,6 +101,7 @@ class Clients:
             made.watch(client, self._access.backend, region)
         if local:
             client.meta.events.register("before-send.*.*", _add_caller(caller or self._caller))
+            client.meta.events.register_first("needs-retry", self._check_cloud)
         return client
 
     def _remember(self, service: str, region: str) -> Callable[..., None]:
@@ -106,11 +110,34 @@ class Clients:
             self.calls.append(Call(service, model.name, copy.deepcopy(params), region))
         return remember
 
+    def _check_cloud(self, caught_exception: Exception | None = None, **_: Any) -> None:
+        """After each attempt at a call, and before botocore tries again: say so if the whole local cloud is gone. A
+        Region that is down refuses connections too, but then the control API answers."""
+        from botocore import exceptions
+
+        if not isinstance(caught_exception, exceptions.HTTPClientError | exceptions.ConnectionError):
+            return
+        try:
+            process.control(self._access.port, "status", timeout_s=_STATUS_S)
+        except process.CloudError:
+            raise _gone() from None
+
 
 def _add_caller(caller: str) -> Callable[..., None]:
     def add(request: Any, **_: Any) -> None:
         request.headers[CALLER_HEADER] = caller
     return add
+
+
+def _gone() -> Exception:
+    """The error of a call when the local cloud has stopped: one of botocore's, for programs that expect those."""
+    from botocore.exceptions import EndpointConnectionError
+
+    class CloudStopped(EndpointConnectionError):
+        fmt = ("The local cloud has stopped, so no Region answers. Run lab = gtlab.connect() again: it starts the "
+               "local cloud, which still has your tables. (In a terminal: gtlab up)")
+
+    return CloudStopped(endpoint_url="")
 
 
 def _plain_session() -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gtlab import regions
 from gtlab.contract import HISTORIC
-from gtlab.lab import commands
+from gtlab.lab import commands, leftovers
 from gtlab.lab.choice import Choice, checked_choice, chosen
 from gtlab.lab.clients import Access, Clients
 from gtlab.lab.knobs import Knobs
@@ -44,12 +44,14 @@ def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", repli
         return Lab(Access("aws", profile=profile), choice, remembered=remembered)
     if backend == "local":
         running, _ = process.up()
-        return Lab(Access("local", running.endpoints, token=running.token), choice, running, remembered=remembered)
+        access = Access("local", running.endpoints, token=running.token, port=running.port)
+        return Lab(access, choice, running, remembered=remembered)
     raise ValueError(f"There is no backend {backend!r}. Choose 'local', 'aws', or a map of Region to endpoint URL.")
 
 
 class Lab:
-    """The lab that :func:`connect` returns.
+    """The lab that :func:`connect` returns. As text it also says what is broken on the local cloud now, and which
+    tables are there.
 
     ``home``, ``replicas`` and ``regions`` (home first) are Region codes. ``label`` says where figures come from and
     whether they are simulated; measurements have it in their column ``backend``. ``simulated`` is true on the local
@@ -191,6 +193,13 @@ class Lab:
         return process.control(self._port, what, method, body)
 
     def __repr__(self) -> str:
-        older = f"\n{self.older_choice}" if self.older_choice else ""
-        return (f"Lab on {self.label}\n  home      {regions.label(self.home)}\n  replicas  "
-                + "\n            ".join(regions.label(region) for region in self.replicas) + older)
+        rows = {"home": [regions.label(self.home)], "replicas": [regions.label(region) for region in self.replicas]}
+        below = [self.older_choice] if self.older_choice else []
+        if self.backend == "local":
+            try:
+                rows |= leftovers.lines(self._control("world"), self._control("status"), self.regions)
+            except process.CloudError:
+                below.append("The local cloud has stopped. Run gtlab.connect() again: it starts the local cloud.")
+        return "\n".join([f"Lab on {self.label}", *(
+            f"  {heading if number == 0 else '':<10}{line}" for heading, lines in rows.items()
+            for number, line in enumerate(lines)), *below])

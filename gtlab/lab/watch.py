@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gtlab.lab import Lab
+from gtlab import regions as catalogue
+from gtlab.lab import Lab, hopeless
 from gtlab.lab.describe import ABSENT, in_each
 from gtlab.lab.describe import status as table_status
 from gtlab.lab.describe import statuses as table_statuses
+from gtlab.lab.progress import Board, Progress, Row
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ABSENT", "global_table", "item", "look", "own", "table_status", "table_statuses", "tables", "until"]
+__all__ = ["ABSENT", "WaitInVain", "global_table", "item", "look", "own", "table_status", "table_statuses", "tables",
+           "until"]
 
-# Allow line breaks only between Regions.
-_IN_A_PAGE = str.maketrans({"-": "\N{NON-BREAKING HYPHEN}", ",": ",\N{ZERO WIDTH SPACE}"})
+_ASK_AGAIN_S = 3.0  # between two questions whether a wait can end
 _REPLICATION = "aws:rep:"  # how the names of the legacy version's attributes begin
 
 
@@ -26,18 +30,20 @@ def tables(lab: Lab, name: str, status: str = "ACTIVE", regions: Iterable[str] |
     """Wait until a table has a status in every Region (``"absent"``: until it does not exist there any more).
 
     ``regions`` defaults to the lab's Regions. Returns what was seen: a data frame with a row per Region and period,
-    columns ``region``, ``status``, ``start_s``, ``end_s`` (seconds since the waiting began). Raises TimeoutError.
+    columns ``region``, ``status``, ``start_s``, ``end_s`` (seconds since the waiting began). Raises WaitInVain, a
+    TimeoutError, when the time is over, and at once where the wait cannot end.
     """
     where = lab.regions if regions is None else tuple(regions)
-    return until(lambda: table_statuses(lab, name, where), status,
-                 what=f"table {name} to be {status}", timeout_s=timeout_s, every_s=_pause_s(lab))
+    return _watch(lambda: table_statuses(lab, name, where), status, Wait(
+        f"table {name} to be {status}", timeout_s, _pause_s(lab), where, lambda: hopeless.down(lab, where),
+        lambda seen: hopeless.tables(lab, name, seen) if status == "ACTIVE" else ""))
 
 
 def global_table(lab: Lab, name: str, status: str = "ACTIVE", *, timeout_s: float = 900.0) -> pd.DataFrame:
     """Wait until a global table (version 2017.11.29) and the tables in all its Regions have a status.
 
-    Returns a data frame as :func:`tables` does, with "global table" as another ``region``. Raises TimeoutError, and the
-    service's error if there is no such global table.
+    Returns a data frame as :func:`tables` does, with "global table" as another ``region``. Raises WaitInVain as
+    :func:`tables` does, and the service's error if there is no such global table.
     """
     client = lab.client(lab.home)
 
@@ -46,8 +52,10 @@ def global_table(lab: Lab, name: str, status: str = "ACTIVE", *, timeout_s: floa
         members = [member["RegionName"] for member in described["ReplicationGroup"]]
         return table_statuses(lab, name, members) | {"global table": described["GlobalTableStatus"]}
 
-    return until(statuses, status, what=f"global table {name} to be {status}",
-                 timeout_s=timeout_s, every_s=_pause_s(lab))
+    return _watch(statuses, status, Wait(
+        f"global table {name} to be {status}", timeout_s, _pause_s(lab), (*lab.regions, "global table"),
+        lambda: hopeless.down(lab, lab.regions),
+        lambda seen: hopeless.down(lab, seen)))
 
 
 def item(lab: Lab, name: str, key: Mapping[str, Any], regions: Iterable[str] | None = None, *,
@@ -55,10 +63,22 @@ def item(lab: Lab, name: str, key: Mapping[str, Any], regions: Iterable[str] | N
     """Wait until an item can be read in every Region: any version of it, or the version ``equals``.
 
     The statuses are "not there", "older" (another version is there) and "there". Only your own attributes are compared:
-    see :func:`look`. Returns a data frame as :func:`tables` does. Raises TimeoutError.
+    see :func:`look`. Returns a data frame as :func:`tables` does. Raises WaitInVain, a TimeoutError, when the time is
+    over, and at once where the item cannot arrive: replication is cut, or a Region has no replica.
     """
-    return until(lambda: look(lab, name, key, regions, equals=equals), "there",
-                 what="the item to arrive", timeout_s=timeout_s, every_s=0.01)
+    where = lab.regions if regions is None else tuple(regions)
+
+    def seen_now() -> dict[str, str]:
+        try:
+            return look(lab, name, key, where, equals=equals)
+        except lab.client(where[0]).exceptions.ResourceNotFoundException:
+            if reason := hopeless.tables(lab, name, table_statuses(lab, name, where)):
+                raise WaitInVain(reason) from None
+            raise
+
+    return _watch(seen_now, "there", Wait(
+        "the item to arrive", timeout_s, 0.01, where, lambda: hopeless.down(lab, where),
+        lambda seen: hopeless.item(lab, name, key, seen)))
 
 
 def look(lab: Lab, name: str, key: Mapping[str, Any], regions: Iterable[str] | None = None, *,
@@ -86,33 +106,65 @@ def own(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if not name.startswith(_REPLICATION)}
 
 
+class WaitInVain(TimeoutError):
+    """A wait that cannot end, or did not end in time; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What is waited for, as "table Music to be ACTIVE", and for how long. ``names``: whose statuses are expected.
+    ``before`` and ``why`` (given the statuses) say why the wait cannot end, or return an empty string."""
+
+    what: str
+    timeout_s: float
+    every_s: float
+    names: tuple[str, ...] = ()
+    before: Callable[[], str] = str
+    why: Callable[[dict[str, str]], str] = field(default=lambda seen: "")
+
+
 def until(look: Callable[[], dict[str, str]], wanted: str, *, what: str, timeout_s: float,
           every_s: float) -> pd.DataFrame:
-    """Call ``look`` every ``every_s`` seconds, with a progress bar, until every status is ``wanted``.
+    """Call ``look`` every ``every_s`` seconds and show the progress, until every status is ``wanted``.
 
     ``look`` returns statuses by name. Returns a data frame as :func:`tables` does. Raises TimeoutError after
-    ``timeout_s`` seconds; ``what`` is named in the message and beside the bar.
+    ``timeout_s`` seconds; ``what`` is named in the message and beside the progress.
     """
-    import pandas as pd
-    from tqdm.auto import tqdm
+    return _watch(look, wanted, Wait(what, timeout_s, every_s))
 
+
+def _watch(look: Callable[[], dict[str, str]], wanted: str, wait: Wait) -> pd.DataFrame:
+    """:func:`until`, and WaitInVain as soon as it is known that the wait cannot end."""
+    import pandas as pd
+
+    shown = Progress()
+    shown.show(_board(wait, dict.fromkeys(wait.names, "not known yet"), wanted, 0.0))
+    if reason := wait.before():
+        shown.end(_board(wait, dict.fromkeys(wait.names, "not known"), wanted, 0.0, failed=True))
+        raise WaitInVain(reason)
     began, seen = time.monotonic(), look()
     periods: list[tuple[str, str, float, float]] = []
     since = dict.fromkeys(seen, 0.0)
-    with tqdm(total=len(seen), desc=f"Waiting for {what}",
-              bar_format="{desc} {bar} {n_fmt}/{total_fmt} in {elapsed}{postfix}") as bar:
+    # In another thread: the questions must not keep the next look waiting.
+    pool = ThreadPoolExecutor(1)
+    reasons: Future[str] | None = None
+    asked = began
+    try:
         while True:
-            bar.n = sum(status == wanted for status in seen.values())
-            told = ", ".join(f"{name} {status}" for name, status in seen.items())
-            # In a notebook the browser breaks tqdm's line only at hyphens, within the names of Regions.
-            bar.set_postfix_str(told.translate(_IN_A_PAGE) if hasattr(bar, "container") else told)
             now = time.monotonic() - began
-            if bar.n == len(seen):
+            if all(status == wanted for status in seen.values()):
                 break
-            if now > timeout_s:
-                raise TimeoutError(f"Waited {timeout_s:.0f} s for {what}; last seen: {seen}. "
-                                   "Run the cell again to wait longer.")
-            time.sleep(every_s)
+            shown.show(_board(wait, seen, wanted, now))
+            if reasons is not None and reasons.done():
+                if reason := reasons.result():
+                    raise WaitInVain(reason)
+                reasons = None
+            if reasons is None and time.monotonic() >= asked:
+                reasons, asked = pool.submit(wait.why, seen), time.monotonic() + _ASK_AGAIN_S
+            if now > wait.timeout_s:
+                raise WaitInVain(f"Waited {wait.timeout_s:.0f} s for {wait.what}; last seen: {seen}. "
+                                 "Run the cell again to wait longer.")
+            time.sleep(wait.every_s)
             fresh = look()
             at = time.monotonic() - began
             for name, status in fresh.items():
@@ -121,9 +173,21 @@ def until(look: Callable[[], dict[str, str]], wanted: str, *, what: str, timeout
                         periods.append((name, seen[name], since[name], at))
                     since[name] = at
             seen = fresh
+    except BaseException:
+        shown.end(_board(wait, seen, wanted, time.monotonic() - began, failed=True))
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    shown.end(_board(wait, seen, wanted, now))
     periods += [(name, status, since[name], now) for name, status in seen.items()]
     return pd.DataFrame(periods, columns=["region", "status", "start_s", "end_s"]).sort_values(
         "start_s", kind="stable", ignore_index=True)
+
+
+def _board(wait: Wait, seen: Mapping[str, str], wanted: str, seconds: float, *, failed: bool = False) -> Board:
+    rows = [Row(catalogue.label(name) if name in catalogue.REGIONS else name, status, status == wanted)
+            for name, status in seen.items()]
+    return Board(f"Waiting for {wait.what}", sum(row.done for row in rows), len(rows), seconds, rows, failed)
 
 
 def _pause_s(lab: Lab) -> float:

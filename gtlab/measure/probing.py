@@ -6,17 +6,16 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
+from gtlab import regions as catalogue
 from gtlab.lab import Lab
+from gtlab.lab.progress import Board, Progress
 from gtlab.measure.poller import Poller, Polling
 from gtlab.measure.probes import Key, Keys
 from gtlab.measure.sampling import HOME_EVERY_S, WARM_UP_S, Setting
 from gtlab.measure.schedule import Schedule
 from gtlab.measure.transport import Reply, Sender
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 _MOST_PUTS = 64  # without an answer
 _CHECK_S = 0.02  # between two checks for errors and for probes that take too long
@@ -90,9 +89,9 @@ class Probing:
 
     def run(self) -> None:
         """Measure until every probe has been seen everywhere or given up."""
-        from tqdm.auto import tqdm
-
         began = time.perf_counter()
+        shown = Progress()
+        shown.show(self._board(began))
         everybody = [self.home, *self.pollers]
         with ThreadPoolExecutor(len(everybody)) as pool:
             list(pool.map(Poller.warm_up, everybody))
@@ -101,8 +100,8 @@ class Probing:
             poller.schedule.start()
         self._wait_while(lambda: time.perf_counter() - began < WARM_UP_S)
         self._schedule.start()
-        with tqdm(total=self.setting.sampling.samples, desc="Probes", unit="probe") as bar:
-            self._wait_while(self._unfinished, bar)
+        self._wait_while(self._unfinished, lambda: shown.show(self._board(began)))
+        shown.end(self._board(began))
         self.stop(wait=True)
         self.seconds = time.perf_counter() - began
         self._check_arrivals()
@@ -129,9 +128,13 @@ class Probing:
                 raise TimeoutError(message)
             print(message)
 
-    def _wait_while(self, condition: Callable[[], bool], bar: tqdm[Any] | None = None) -> None:
-        """Wait while the condition holds. Raises the first error of a put or a poll that is not transient; with a
-        progress bar, also gives up probes that take too long."""
+    def _board(self, began: float) -> Board:
+        return Board(f"Probes from {catalogue.label(self.setting.source)} that arrived everywhere",
+                     self._awaited.arrived, self.setting.sampling.samples, time.perf_counter() - began)
+
+    def _wait_while(self, condition: Callable[[], bool], show: Callable[[], None] | None = None) -> None:
+        """Wait while the condition holds. Raises the first error of a put or a poll that is not transient; with
+        ``show``, which shows the progress, also gives up probes that take too long."""
         while condition():
             time.sleep(_CHECK_S)
             for poller in (self.home, *self.pollers):
@@ -141,8 +144,8 @@ class Probing:
                 raise self._schedule.error
             if self._failed_put and not self._failed_put.transient:
                 raise self._failed_put.raised("PutItem")
-            if bar is not None:
-                bar.update(self._awaited.arrived - bar.n)
+            if show is not None:
+                show()
                 self._give_up_late()
 
     def _unfinished(self) -> bool:

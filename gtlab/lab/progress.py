@@ -1,0 +1,123 @@
+"""What a wait shows: one output in a notebook, of one height, that is updated in place; elsewhere a line on stderr.
+
+It is plain HTML, not a widget: a notebook that is opened again shows it as it was at the end.
+"""
+
+from __future__ import annotations
+
+import html
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_CHART_PX = 310  # the least height of a chart
+_EVERY_S = 0.2   # between two updates, at least
+_STYLE = """<style>
+.gt-wait { font: 14px/22px var(--jp-ui-font-family, system-ui, sans-serif); color: var(--jp-ui-font-color1, #1F2933);
+  max-width: 1000px; padding: 4px 0; }
+.gt-wait progress { width: 100%; height: 8px; margin: 0; display: block; accent-color: #00704F; }
+.gt-wait p { margin: 0; display: flex; gap: 0 12px; }
+.gt-wait p b { flex: 1; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.gt-wait p span { white-space: nowrap; font-variant-numeric: tabular-nums; }
+.gt-wait ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 0 24px;
+  list-style: none; margin: 4px 0 0; padding: 0; }
+.gt-wait li { display: flex; gap: 8px; margin: 0; white-space: nowrap; line-height: 22px; }
+.gt-wait li span { flex: 1; overflow: hidden; text-overflow: ellipsis; }
+.gt-wait li b { flex: 0 0 96px; }
+</style>"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Something that is waited for: its name, its status, and whether that is the wanted one."""
+
+    name: str
+    status: str
+    done: bool
+
+
+@dataclass(frozen=True)
+class Board:
+    """The state of a wait. ``rows`` may be empty: then ``done`` of ``total`` is all that is known."""
+
+    title: str
+    done: int
+    total: int
+    seconds: float
+    rows: Sequence[Row] = ()
+    failed: bool = False
+
+    def line(self) -> str:
+        said = ", ".join(f"{row.name} {row.status}" for row in self.rows)
+        return f"{self.title}: {self.done} of {self.total} in {self.seconds:.0f} s" + (f" ({said})" if said else "")
+
+    def page(self) -> str:
+        count = f"{self.done} of {self.total} · {self.seconds:.0f} s" + (" · stopped" if self.failed else "")
+        rows = "".join(f"<li>{'✔' if row.done else '…'} <span>{html.escape(row.name)}</span> "
+                       f"<b>{html.escape(row.status)}</b></li>" for row in self.rows)
+        return (f'{_STYLE}<div class="gt-wait" role="group" aria-label="{html.escape(self.line())}">'
+                f"<p><b>{html.escape(self.title)}</b><span>{count}</span></p>"
+                f'<progress max="{self.total or 1}" value="{self.done}" aria-label="Progress"></progress>'
+                + (f"<ul>{rows}</ul>" if rows else "") + "</div>")
+
+
+class Progress:
+    """Shows a :class:`Board` and its later states. Call :meth:`show` as often as you like; :meth:`end` shows the last
+    one."""
+
+    def __init__(self) -> None:
+        self._shell = _notebook()
+        self._output: Any = None
+        self._shown_at, self._last = 0.0, ""
+        # The room of a chart that the same cell draws afterwards is kept free, so that the page does not jump.
+        self._room = _CHART_PX if self._shell and _draws(self._shell) else 0
+
+    def show(self, board: Board) -> None:
+        now = time.monotonic()
+        text = board.line()
+        if text == self._last or (self._last and now - self._shown_at < _EVERY_S):
+            return
+        self._shown_at, self._last = now, text
+        if self._shell:
+            self._display(board)
+        elif sys.stderr.isatty():
+            columns = shutil.get_terminal_size().columns - 1
+            print(f"\r{text[:columns]:<{columns}}", end="", file=sys.stderr, flush=True)
+
+    def end(self, board: Board) -> None:
+        if self._shell:
+            if board.failed:
+                self._room = 0
+            self._display(board)
+        else:
+            print(("\r" if sys.stderr.isatty() else "") + board.line(), file=sys.stderr)
+
+    def _display(self, board: Board) -> None:
+        from IPython.display import display
+
+        room = (f"<style>.jp-OutputArea:has(> .jp-OutputArea-child .gt-wait) {{ min-height: "
+                f"{self._room + 56 + 22 * len(board.rows)}px; }}</style>" if self._room else "")
+        data = {"text/html": room + board.page(), "text/plain": board.line()}
+        if self._output is None:
+            self._output = display(data, raw=True, display_id=True)
+        else:
+            self._output.update(data, raw=True)
+
+
+def _notebook() -> Any:
+    """IPython in a Jupyter kernel; None elsewhere. IPython is imported only where it runs already."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell if hasattr(shell, "kernel") else None
+
+
+def _draws(shell: Any) -> bool:
+    """Whether the cell that runs draws a chart of gtlab."""
+    cells = shell.user_ns.get("In") or [""]
+    return "charts." in cells[-1]

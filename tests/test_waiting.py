@@ -1,0 +1,138 @@
+"""What a wait shows, why it ends early where it cannot succeed, and what a lab says is left over from before."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from support import IRELAND, SINGAPORE, VIRGINIA, song
+
+from gtlab import connect, stages, watch
+from gtlab.course.stages import MUSIC
+from gtlab.lab.progress import Board, Row
+from gtlab.localcloud import process
+
+pytestmark = pytest.mark.server
+
+SAO_PAULO = "sa-east-1"
+LONG_S = 3600.0  # a test that waits for this long has failed by its own timeout
+
+
+@pytest.fixture(scope="module")
+def lab():
+    """A lab in a cloud of its own, with the article's global table."""
+    with process.throwaway("fast", seed=3):
+        lab = connect(home=SINGAPORE, replicas=[VIRGINIA, IRELAND])
+        stages.ensure_global_table(lab)
+        yield lab
+
+
+@pytest.fixture(autouse=True)
+def mended(request):
+    yield
+    if "lab" in request.fixturenames:
+        request.getfixturevalue("lab").world.reset()
+
+
+def put(lab, name: str) -> dict:
+    lab.client(SINGAPORE).put_item(TableName="Music", Item=song(name))
+    return song(name)
+
+
+@pytest.mark.parametrize(("knob", "places"), [
+    ("partition", (IRELAND, SINGAPORE)), ("isolate", (SINGAPORE,)), ("isolate", (IRELAND,))])
+def test_an_item_that_cannot_arrive_is_not_waited_for(lab, knob, places):
+    getattr(lab.world, knob)(*places)
+    with pytest.raises(watch.WaitInVain) as waited:
+        watch.item(lab, "Music", put(lab, f"{knob} {places}"), timeout_s=LONG_S)
+    said = str(waited.value)
+    assert "cannot arrive in" in said and "Ireland (eu-west-1)" in said and f"{knob}: " in said
+    assert "lab.world.reset()" in said and "gtlab world reset" in said
+
+
+def test_a_fault_that_is_not_on_the_way_does_not_end_a_wait(lab):
+    lab.world.partition(VIRGINIA, IRELAND)
+    assert set(watch.item(lab, "Music", put(lab, "another way"), timeout_s=LONG_S)["status"]) >= {"there"}
+
+
+def test_the_wait_knows_which_region_wrote(lab):
+    lab.world.partition(VIRGINIA, IRELAND)
+    lab.client(VIRGINIA).put_item(TableName="Music", Item=song("from Virginia"))
+    with pytest.raises(watch.WaitInVain, match=r"cannot arrive in Ireland \(eu-west-1\) from N. Virginia"):
+        watch.item(lab, "Music", song("from Virginia"), timeout_s=LONG_S)
+
+
+def test_an_item_of_a_table_that_is_elsewhere(lab):
+    other = connect(home=SINGAPORE, replicas=[VIRGINIA, SAO_PAULO])
+    with pytest.raises(watch.WaitInVain, match=r"(?s)Music does not exist in São Paulo .*Ireland \(eu-west-1\) is not "
+                                               "in your choice.*09_clean_up"):
+        watch.item(other, "Music", put(lab, "elsewhere"), timeout_s=LONG_S)
+    lab.client(SAO_PAULO).create_table(**MUSIC)  # a table of the same name, not a replica
+    watch.tables(lab, "Music", regions=[SAO_PAULO])
+    try:
+        with pytest.raises(watch.WaitInVain, match="no replica of table Music"):
+            watch.item(other, "Music", put(lab, "no replica"), timeout_s=LONG_S)
+    finally:
+        lab.client(SAO_PAULO).delete_table(TableName="Music")
+        watch.tables(lab, "Music", "absent", [SAO_PAULO])
+
+
+def test_a_table_that_nobody_creates_is_not_waited_for(lab):
+    with pytest.raises(watch.WaitInVain, match=r"there is no table Nothing in .*Create it first"):
+        watch.tables(lab, "Nothing", timeout_s=LONG_S)
+    with pytest.raises(watch.WaitInVain, match=r"Music does not exist in São Paulo .*nobody is creating it there"):
+        watch.tables(lab, "Music", regions=[SINGAPORE, SAO_PAULO], timeout_s=LONG_S)
+
+
+def test_a_region_that_is_down_is_not_asked(lab):
+    lab.world.outage(VIRGINIA, "timeout")  # botocore would wait for minutes
+    for wait in (lambda: watch.tables(lab, "Music"), lambda: watch.global_table(lab, "Music"),
+                 lambda: watch.item(lab, "Music", song("down"))):
+        with pytest.raises(watch.WaitInVain, match=r"(?s)a Region is down.*N. Virginia \(us-east-1\) is down.*reset"):
+            wait()
+
+
+def test_a_replica_that_is_being_created_is_waited_for(lab):
+    stages.ensure_today(lab, wait=False)
+    stages.ensure_today(lab)
+    assert set(watch.tables(lab, "MusicToday", regions=lab.regions[:2])["status"]) == {"ACTIVE"}
+    stages.remove_todays(lab)
+
+
+def test_members_that_are_not_in_the_choice_are_named(lab, capsys):
+    stages.ensure_global_table(connect(home=SINGAPORE, replicas=[VIRGINIA]))
+    assert "not in your choice" not in capsys.readouterr().out  # nothing is missing: nobody waits for the others
+    stages.ensure_global_table(connect(home=SINGAPORE, replicas=[VIRGINIA, "eu-central-1"]))
+    assert "members that are not in your choice: Ireland (eu-west-1)" in capsys.readouterr().out
+
+
+def test_a_lab_says_what_is_broken_and_left_over(lab):
+    assert "broken" not in repr(lab) and "Music in Singapore, N. Virginia" in repr(lab)
+    lab.world.partition(SINGAPORE, IRELAND)
+    lab.client(SINGAPORE).put_item(TableName="Music", Item=song("held back"))
+    shown = repr(connect(home=SINGAPORE, replicas=[VIRGINIA]))
+    assert "broken    partition: Singapore (ap-southeast-1) ✕ Ireland (eu-west-1)" in shown
+    assert "deliver" in shown and "lab.world.reset()" in shown and "Ireland" in shown.split("not in your choice")[0]
+
+
+def test_a_cloud_that_has_stopped_is_one_sentence():
+    with process.throwaway("fast"):
+        lab = connect(home=SINGAPORE, replicas=[VIRGINIA])
+        client = lab.client(SINGAPORE)
+        with lab.world.outage(SINGAPORE, "refused"):  # the Region is down, the local cloud is not
+            with pytest.raises(EndpointConnectionError, match="Could not connect"):
+                client.list_tables()
+        process.down()
+        for call in (client.list_tables, lab.new_client(VIRGINIA).list_tables):
+            with pytest.raises(EndpointConnectionError, match=r"^The local cloud has stopped.*gtlab.connect\(\)"):
+                call()
+        assert "The local cloud has stopped. Run gtlab.connect() again" in repr(lab)
+        with pytest.raises(process.CloudError, match="gtlab up"):
+            watch.tables(lab, "Music")
+
+
+def test_a_board_is_as_high_at_the_end_as_at_the_beginning():
+    rows = [Row("Singapore (ap-southeast-1)", "not known yet", False), Row("<b>", "ACTIVE", True)]
+    first, last = Board("Waiting for <it>", 0, 2, 0.0, rows), Board("Waiting for <it>", 2, 2, 61.2, rows, failed=True)
+    assert first.page().count("<li>") == last.page().count("<li>") == 2
+    assert "<it>" not in last.page() and "<b></span>" not in last.page() and "stopped" in last.page()
+    assert last.line() == "Waiting for <it>: 2 of 2 in 61 s (Singapore (ap-southeast-1) not known yet, <b> ACTIVE)"
