@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gtlab.charts import still
 from gtlab.course.tour import WIDGET_STATE, Result, TourError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ body.jp-Notebook { overflow: auto; padding: 16px; }
 main { max-width: 1080px; margin: 0 auto; }
 nav, .failure { margin: 0 0 12px; font-size: 14px; }
 .failure { padding: 8px 12px; border-left: 4px solid #B3261E; background: #FCEEED; color: #1F2933; }
+figure { margin: 0; }
 .gt-chart { width: 100%; }
 .gt-row { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 8px; }
 .gt-row progress { width: 160px; }
@@ -231,13 +233,13 @@ class _Still:
 
 
 def chart(figure: Mapping[str, Any]) -> str:
-    """A figure of plotly as HTML: the place where the page's script draws it, and its data."""
-    title = figure.get("layout", {}).get("title", {})
-    said = re.sub(r"<[^>]*>", " ", str(title.get("text", "") if isinstance(title, Mapping) else title))
+    """A figure of plotly as HTML: the place where the page's script draws it, its data, and its finding."""
+    finding, alt = still.words(figure)
     height = figure.get("layout", {}).get("height", 450)
     data = json.dumps(figure).replace("</", "<\\/")  # a "</script>" in a text would end the script element
-    return (f'<div class="gt-chart" role="group" aria-label="{html.escape(" ".join(said.split()) or "Chart")}" '
-            f'style="height:{height}px"></div><script type="application/json">{data}</script>')
+    below = "" if still.shows(figure, finding) else f"<figcaption>{html.escape(finding)}</figcaption>"
+    return (f'<figure><div class="gt-chart" role="group" aria-label="{html.escape(alt)}" '
+            f'style="height:{height}px"></div><script type="application/json">{data}</script>{below}</figure>')
 
 
 def _progress(state: Mapping[str, Any]) -> str:

@@ -31,13 +31,43 @@ def style(*names: str) -> str:
     return "\n".join((_HERE / name).read_text(encoding="utf-8") for name in names)
 
 
+# A notebook keeps the widget and its still picture as two outputs, one below the other; only one of them is seen. The
+# widget is alive where it has drawn its map, or has moved beside the notebook and left a hint.
+_ALIVE = ":has(.gt-map, .gt-away)"
+_ONE_OF_TWO = f"""<style>
+.jp-OutputArea-child{_ALIVE} + .jp-OutputArea-child:has(.gt-still) {{ display: none; }}
+.jp-OutputArea-child:not({_ALIVE}):has(+ .jp-OutputArea-child .gt-still) {{ display: none; }}
+</style>"""
+
+
 class Drawn(anywidget.AnyWidget):
-    """An anywidget whose output also holds :meth:`still`, which is what an executed notebook shows where no kernel and
-    no widget manager is at hand."""
+    """An anywidget whose output in a notebook also holds :meth:`still`. It is seen where the widget is not: in a
+    notebook that is opened again, and in programs that show notebooks without a kernel."""
+
+    _still_shown: Any = None  # the output that holds the still picture
 
     def still(self) -> str:
         """The widget as it is now, as HTML without scripts."""
         raise NotImplementedError
+
+    def keep(self) -> None:
+        """Replace the still picture in the notebook with one of the widget as it is now."""
+        if self._still_shown is not None:
+            self._still_shown.update(self._still_output(), raw=True)
+
+    def _still_output(self) -> dict[str, str]:
+        return {"text/html": f'<div class="gt-still">{_ONE_OF_TWO}{self.still()}</div>', "text/plain": ""}
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        bundle = super()._repr_mimebundle_()
+        if bundle is None:
+            return
+        # The picture is no alternative within the same output: JupyterLab and nbconvert take the widget and show an
+        # error, or nothing, where its model is gone.
+        display(bundle[0] | {"text/plain": ""}, raw=True)
+        self._still_shown = display(self._still_output(), raw=True, display_id=True)
 
     def open(self) -> None:
         """Connect to the browser, so that it is answered while a cell runs."""

@@ -78,6 +78,7 @@ class Panel(Drawn):
         with self.hold_sync():
             self.knobs, self.notes = listed(found), notes(found)
             self.places = broken_places(found, self._codes)
+        self.keep()
 
     def close(self) -> None:
         """End it: its thread, and its view in the browser."""

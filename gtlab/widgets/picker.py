@@ -122,6 +122,7 @@ class RegionPicker(Drawn):
             self.home, self.replicas, self.rtt_ms = draft.home, list(draft.replicas), distances
             self.looks = atlas.looks(draft.regions)
             self.message = {"kind": kind, "text": text}
+        self.keep()
 
     def still(self) -> str:
         home, replicas = self.choice.home, self.choice.replicas

@@ -7,6 +7,6 @@ annotations, linear and logarithmic axes, and a horizontal legend. Buttons, slid
 
 from __future__ import annotations
 
-from gtlab.charts.still.picture import WIDTH, svg, words
+from gtlab.charts.still.picture import WIDTH, shows, svg, words
 
-__all__ = ["WIDTH", "svg", "words"]
+__all__ = ["WIDTH", "shows", "svg", "words"]

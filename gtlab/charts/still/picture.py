@@ -37,6 +37,13 @@ def words(figure: Mapping[str, Any]) -> tuple[str, str]:
     return finding or title, text.plain(str(meta.get("alt") or "")) or finding or title
 
 
+def shows(figure: Mapping[str, Any], finding: str) -> bool:
+    """Whether the finding is written in the chart itself: in its title, its subtitle or an annotation."""
+    layout = figure.get("layout", {})
+    written = [*_title(layout), *(str(each.get("text")) for each in layout.get("annotations") or ())]
+    return any(" ".join(finding.split()) in " ".join(text.plain(each).split()) for each in written)
+
+
 def _title(layout: Mapping[str, Any]) -> tuple[str, str]:
     """The title and the subtitle."""
     title = layout.get("title") or {}
@@ -412,8 +419,7 @@ class _Picture:
 
     def _caption(self) -> tuple[str, float]:
         """The finding below the chart, and the height that it takes; empty if the chart shows it."""
-        shown = [*_title(self.layout), *(str(each.get("text")) for each in self.layout.get("annotations") or ())]
-        if any(self.finding in text.plain(each) for each in shown):
+        if shows({"layout": self.layout}, self.finding):
             return "", 0.0
         said = text.wrap(html.escape(self.finding, quote=False), 14, WIDTH - 24)
         drawn = text.element(12, self.height + 4, said, Style(14, self.ink, valign="top"))
