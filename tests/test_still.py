@@ -94,11 +94,13 @@ def test_the_finding_of_a_chart_is_written_below_it():
 
 def test_marks_are_where_the_values_are():
     fig = draw("replica_states")
-    bars = [node for node in ElementTree.fromstring(fig.still()).iter(f"{SVG}rect") if node.get("fill") == "#E69F00"]
-    creating, = (bar for bar in bars if float(bar.get("height")) > 15)  # the other one is the legend's
-    others = [node for node in ElementTree.fromstring(fig.still()).iter(f"{SVG}rect")
-              if node.get("fill") == "#00704F" and float(node.get("height")) > 15]
-    assert float(creating.get("width")) / float(others[0].get("width")) == pytest.approx(12 / 39, rel=0.02)
+    creating, active = (trace for trace in fig.data if trace.name in ("CREATING", "ACTIVE"))
+
+    def widths(colour: str) -> list[float]:
+        return [float(node.get("width")) for node in ElementTree.fromstring(fig.still()).iter(f"{SVG}rect")
+                if node.get("fill") == colour and float(node.get("height")) > 15]  # lower ones are the legend's
+
+    assert widths(creating.marker.color)[0] / widths(active.marker.color)[0] == pytest.approx(12 / 39, rel=0.02)
 
 
 @pytest.mark.parametrize(("settings", "values", "ticks"), [

@@ -95,7 +95,6 @@ def test_a_replica_that_is_being_created_is_waited_for(lab):
     stages.ensure_today(lab, wait=False)
     stages.ensure_today(lab)
     assert set(watch.tables(lab, "MusicToday", regions=lab.regions[:2])["status"]) == {"ACTIVE"}
-    stages.remove_todays(lab)
 
 
 def test_members_that_are_not_in_the_choice_are_named(lab, capsys):
