@@ -30,5 +30,6 @@ def main() -> None:
 
 
 for _command in (cloud.up, cloud.down, cloud.status, cloud.reset, cloud.env, world.world, world.events,
-                 course.lab, course.tour, course.solution, upkeep.stage, upkeep.clean, measure.measure):
+                 course.lab, course.tour, course.solution, upkeep.progress, upkeep.stage, upkeep.clean,
+                 measure.measure):
     main.add_command(_command)

@@ -1,4 +1,5 @@
-"""`gtlab stage` and `gtlab clean`: create what a notebook starts with, delete what the course made."""
+"""`gtlab progress`, `stage` and `clean`: how far you are, create what a notebook starts with, delete what the course
+made."""
 
 from __future__ import annotations
 
@@ -9,6 +10,25 @@ import click
 from gtlab.cli import extra
 
 _NEEDS = ("pandas", "tqdm")  # to wait with a progress bar
+
+
+@click.command()
+@click.option("--reset", is_flag=True, help="Forget what was predicted and solved.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation, with --reset.")
+def progress(reset: bool, yes: bool) -> None:
+    """Show what you have predicted and solved in each notebook, and what comes next."""
+    from gtlab.course import overview
+    from gtlab.course import progress as records
+
+    if not reset:
+        shown = overview.overview()
+        click.echo(shown)
+        if shown.next:
+            click.echo(f"To open it: gtlab lab --notebook {shown.next.file.split('_')[0]}")
+        return
+    if not yes:
+        click.confirm("This forgets what you have predicted and solved. Go on?", abort=True)
+    click.echo(f"Your progress is forgotten (entries: {records.reset()}).")
 
 
 @click.command()

@@ -1,5 +1,5 @@
 """What a notebook asks, and what it says to an answer: predictions (:func:`predict`, :func:`reveal`), exercises
-(:func:`exercise`), hints (:func:`hint`) and solutions (:func:`solution`).
+(:func:`exercise`), hints (:func:`hint`), solutions (:func:`solution`), and your progress (:func:`progress`).
 
 With GTLAB_STRICT=1 in the environment, a wrong answer to an exercise raises :class:`NotYet`: ``gtlab tour --solve``
 checks the course's solutions in this way. What was predicted and solved is kept: see :mod:`gtlab.course.progress`.
@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gtlab import regions as catalogue
-from gtlab.course import exercises, predictions, progress, solutions, stages, trial
+from gtlab.course import exercises, overview, predictions, solutions, stages, trial
+from gtlab.course import progress as records
 from gtlab.lab import Lab, watch
 from gtlab.localcloud import process
 from gtlab.measure import drill
@@ -44,7 +45,7 @@ def predict(id: str, option: str = "") -> Any:
     from gtlab.widgets.quiz import quiz
 
     return quiz(question.text, {key: each.text for key, each in question.options.items()},
-                lambda key: progress.record("predicted", id, predictions.checked(question, key)),
+                lambda key: records.record("predicted", id, predictions.checked(question, key)),
                 chosen=by_code or _predicted(question) or "",
                 in_words=lambda chosen: predictions.asked(question, chosen or None))
 
@@ -78,10 +79,10 @@ def exercise(id: str, answer: Any, *, seed: int | None = None, limit_s: float | 
     found = exercises.find(id)
     drawn = random.SystemRandom().randrange(10**6) if seed is None else seed
     verdict = exercises.judge(found, answer, exercises.Setting(facts, drawn, limit_s or trial.LIMIT_S))
-    tries = progress.recorded("tried").get(found.id, 0)
+    tries = records.recorded("tried").get(found.id, 0)
     tries = (tries if isinstance(tries, int) else 0) + (verdict.tag != "nothing")
     _record("tried", found.id, tries)
-    if verdict.passed and found.id not in progress.recorded("solved"):
+    if verdict.passed and found.id not in records.recorded("solved"):
         _record("solved", found.id, tries)
     text = _in_words(found, verdict)
     if not verdict.passed and os.environ.get("GTLAB_STRICT") == "1":
@@ -113,7 +114,7 @@ def hint(id: str) -> None:
     """Print the next of the three hints of an exercise; after the third, all of them. Raises ValueError for an unknown
     exercise."""
     found = exercises.find(id)
-    kept = progress.recorded("hinted").get(found.id, 0)
+    kept = records.recorded("hinted").get(found.id, 0)
     number = min(kept if isinstance(kept, int) else 0, len(found.hints) - 1) + 1
     _record("hinted", found.id, number)
     first = 1 if number == len(found.hints) and kept == number else number
@@ -130,16 +131,22 @@ def solution(id: str) -> None:
     print(solutions.text(found.id))
 
 
+def progress() -> overview.Overview:
+    """Your progress: for each notebook, what is predicted, what is solved, and what comes next. A notebook shows it as
+    a table."""
+    return overview.overview()
+
+
 def _predicted(question: predictions.Question) -> str | None:
     """The kept prediction, if it is still one of the options."""
-    kept = progress.recorded("predicted").get(question.id)
+    kept = records.recorded("predicted").get(question.id)
     return kept if kept in question.options else None
 
 
 def _record(kind: str, id: str, value: Any) -> None:
     """Keep progress; a state folder that cannot be written must not stop a notebook."""
     with contextlib.suppress(OSError, process.CloudError):
-        progress.record(kind, id, value)
+        records.record(kind, id, value)
 
 
 def farthest_replica(lab: Lab, given: Any, *, strict: bool | None = None) -> None:
