@@ -20,6 +20,9 @@ from gtlab.course import workingcopy
 from gtlab.course.workingcopy import Changes
 from gtlab.localcloud import process
 
+# Settings of JupyterLab for the servers that `gtlab lab` starts.
+JUPYTER_CONFIG = Path(__file__).parents[1] / "data" / "jupyter"
+
 
 @click.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
@@ -50,6 +53,7 @@ def lab(folder: Path | None, notebook: str, fresh: bool, no_browser: bool, port:
     for line in told(changes, made):
         click.echo(line)
     _commands_at_hand()
+    _no_news_prompt()
     cloud, _ = process.up()
     click.echo(f"The local cloud is up: {cloud.url}, {cloud.network} network. It stays up when JupyterLab ends;\n"
                "stop it with: gtlab down")
@@ -171,6 +175,16 @@ def solution(exercise: str) -> None:
 def _commands_at_hand() -> None:
     """Have `gtlab` and `aws` of this environment found in notebooks and JupyterLab's terminals, activated or not."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+
+def _no_news_prompt() -> None:
+    """Have this JupyterLab not ask whether it may fetch news, by another default of its setting ``fetchNews``.
+
+    The default comes from gtlab's own folder of Jupyter configuration, which is read in addition to the user's. A value
+    that the user has chosen in JupyterLab's settings still wins, and none of the user's files is written.
+    """
+    folders = os.environ.get("JUPYTER_CONFIG_PATH")  # the first of them wins, so the user's own stay first
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join([*([folders] if folders else []), str(JUPYTER_CONFIG)])
 
 
 def _has_browser() -> bool:
