@@ -21,14 +21,16 @@ function fill(node, attributes, children) {
   return node;
 }
 
-// JupyterLab looks at each key before any listener in the page does, and asks only for this attribute. With it no
-// shortcut works, so it is absent while Ctrl, Cmd or Alt is held: Ctrl+S must save the notebook.
+// Notebook 7 looks at each key before any listener below the document does, and asks only for this attribute: first of
+// the element that has the keyboard, whose ancestors count only as far as it does not match a shortcut itself. With
+// the attribute no shortcut works, so it is absent while Ctrl, Cmd or Alt is held: Ctrl+S must save the notebook.
 function guardKeys(root) {
   const mark = event => {
     if (!root.contains(event.target)) return;
     const modified = event.ctrlKey || event.metaKey || event.altKey;
-    if (modified) root.removeAttribute("data-lm-suppress-shortcuts");
-    else root.setAttribute("data-lm-suppress-shortcuts", "true");
+    for (const node of [root, event.target]) {
+      fill(node, { "data-lm-suppress-shortcuts": modified ? null : "true" }, []);
+    }
   };
   const stop = event => {
     if (!(event.ctrlKey || event.metaKey || event.altKey)) event.stopPropagation();
