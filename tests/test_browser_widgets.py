@@ -1,68 +1,46 @@
-"""The widgets in a real browser: the Region picker by mouse and by keyboard.
-
-Set GTLAB_SCREENSHOTS to a folder to keep pictures of them.
-"""
+"""The widgets in a real browser: the Region picker, the live view and the control panel."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
-from test_browser import ALL_RUN, CHROMIUM, errors, jupyter, open_and_run, page  # noqa: F401  (fixtures)
+from browser import (
+    ALL_RUN,
+    LOOKS,
+    RUN_ALL,
+    UNREADABLE,
+    errors,
+    needs_chromium,
+    open_notebook,
+    picture,
+    run_all,
+    settled,
+    violations,
+)
+from support import wait_until
 
 from gtlab.lab import Choice, chosen
-from gtlab.localcloud import process
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (apt-get install chromium)")
+pytestmark = [pytest.mark.browser, pytest.mark.long(20), needs_chromium]
 
 CELLS = """() => window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.type)"""
 FOCUSED = """() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.tagName"""
-# Everything with text in a widget, that is cut off or smaller than 11 px; labels of the map must be within it.
-UNREADABLE = """selector => {
-    const root = document.querySelector(selector);
-    const outer = root.getBoundingClientRect();
-    const bad = [];
-    for (const node of root.querySelectorAll('*')) {
-        const own = [...node.childNodes].some(child => child.nodeType === 3 && child.textContent.trim());
-        if (!own || !node.getClientRects().length) continue;
-        const size = parseFloat(getComputedStyle(node).fontSize);
-        const box = node.getBoundingClientRect();
-        const map = node.closest('svg.gt-map')?.getBoundingClientRect() ?? outer;
-        if (size < 11) bad.push(`${node.textContent}: ${size} px`);
-        if (box.left < map.left - 1 || box.right > map.right + 1) bad.push(`${node.textContent}: outside`);
-        if (node.scrollWidth > node.clientWidth + 1 && getComputedStyle(node).display !== 'inline'
-            && !(node instanceof SVGElement)) bad.push(`${node.textContent}: cut off`);
-    }
-    return bad;
-}"""
 
 
 @pytest.fixture
-def first_notebook(jupyter, page):  # noqa: F811
-    """The first notebook, run; the choice of Regions is the default before and after."""
-    (process.state_folder() / "choice.json").unlink(missing_ok=True)
-    problems = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    open_and_run(page, f"{jupyter}/lab/tree/00_start_here.ipynb?token=course&reset")
+def first_notebook(jupyter, page):
+    """The first notebook, run."""
+    open_notebook(page, jupyter.url("00_start_here.ipynb"))
+    run_all(page)
     page.locator(".gt-picker").scroll_into_view_if_needed()
-    yield page
-    (process.state_folder() / "choice.json").unlink(missing_ok=True)
-    assert problems == []
+    return page
 
 
-def picture(page, name: str) -> None:  # noqa: F811
-    if folder := os.environ.get("GTLAB_SCREENSHOTS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=f"{folder}/{name}.png")
-
-
-def says(page, text: str) -> None:  # noqa: F811
+def says(page, text: str) -> None:
     page.locator(".gt-message", has_text=text).wait_for()
 
 
 def test_the_picker_by_mouse(first_notebook):
-    page = first_notebook  # noqa: F811
+    page = first_notebook
     on_map = page.locator(".gt-map")
     on_map.get_by_label("Paris, France").click()
     says(page, "Saved: Singapore (home), N. Virginia, Ireland, Paris.")
@@ -86,7 +64,7 @@ def test_the_picker_by_mouse(first_notebook):
 
 
 def test_the_picker_by_keyboard_and_no_key_of_its_own_reaches_jupyterlab(first_notebook):
-    page = first_notebook  # noqa: F811
+    page = first_notebook
     cells, press = page.evaluate(CELLS), page.keyboard.press
     page.get_by_label("Filter the Regions").focus()
     page.keyboard.type("fran")
@@ -123,7 +101,7 @@ def test_the_picker_by_keyboard_and_no_key_of_its_own_reaches_jupyterlab(first_n
 
 
 def test_a_cell_that_was_run_with_an_older_choice_says_so_and_runs_with_the_new_one(first_notebook):
-    page = first_notebook  # noqa: F811
+    page = first_notebook
     page.locator(".gt-map").get_by_label("Paris, France").click()
     says(page, "Cells that you ran with Singapore (home), N. Virginia, Ireland need to run again.")
     page.evaluate("""async () => {
@@ -144,41 +122,31 @@ def test_a_cell_that_was_run_with_an_older_choice_says_so_and_runs_with_the_new_
     assert errors(page) == []
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
-@pytest.mark.parametrize("width", [900, 1400])
-def test_the_picker_can_be_read(first_notebook, theme, width):
-    page = first_notebook  # noqa: F811
-    page.set_viewport_size({"width": width, "height": 900})
-    page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
-    page.wait_for_timeout(1000)
-    page.locator(".gt-picker").scroll_into_view_if_needed()
-    assert page.evaluate(UNREADABLE, ".gt-picker") == []
-    picture(page, f"picker-{width}-{theme.split()[1].lower()}")
-    assert violations(page, ".gt-picker") == []
+def test_the_picker_can_be_read(first_notebook, theme):
+    page = first_notebook
+    for width, name in LOOKS:
+        page.set_viewport_size({"width": width, "height": 900})
+        theme(page, name)
+        settled(page)
+        page.locator(".gt-picker").scroll_into_view_if_needed()
+        assert page.evaluate(UNREADABLE, ".gt-picker") == [], (width, name)
+        picture(page, f"picker-{width}-{name.lower()}")
+        assert violations(page, ".gt-picker") == [], (width, name)
 
 
-def violations(page, selector: str) -> list[str]:  # noqa: F811
-    """What axe-core finds wrong in an element."""
-    from axe_playwright_python.base import AXE_FILE_PATH
-
-    page.evaluate(AXE_FILE_PATH.read_text(encoding="utf-8"))
-    found = page.evaluate("selector => axe.run(selector)", selector)["violations"]
-    return [f"{each['id']}: {each['help']}: {each['nodes'][0]['html'][:200]}: {each['nodes'][0]['failureSummary']}"
-            for each in found]
-
-
-BREAK = """import time
+LAB = """import time
 import gtlab
 from gtlab import stages, widgets
 lab = gtlab.connect(home="ap-southeast-1", replicas="us-east-1, eu-west-1")
 lab.world.reset()
 stages.ensure_global_table(lab)"""
-WRITE = """number = 0
-while not done.exists():
-    number += 1
-    lab.client(lab.home).put_item(TableName="Music", Item={
+WRITE_ONE = """    lab.client(lab.home).put_item(TableName="Music", Item={
         "Artist": {"S": f"item {number % 20}"}, "SongTitle": {"S": "live"}, "Number": {"N": str(number)}})
     time.sleep(0.05)"""
+WRITE = f"""number = 0
+while not done.exists():
+    number += 1
+{WRITE_ONE}"""
 # Deliveries from Singapore to a Region, of the live view's table.
 ARRIVED = """place => {
     const row = [...document.querySelectorAll('.gt-live tbody tr')].find(row =>
@@ -188,38 +156,31 @@ ARRIVED = """place => {
 
 
 @pytest.fixture
-def live_notebook(jupyter, page, tmp_path):  # noqa: F811
+def live_notebook(jupyter, page, tmp_path):
     """A notebook with both widgets, whose last cell writes until the test ends."""
-    import nbformat
-
     done = tmp_path / "done"
-    cells = [BREAK, "widgets.live(lab)", "widgets.panel(lab)",
-             f"from pathlib import Path\ndone = Path({str(done)!r})\n{WRITE}"]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata={
-        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
-    problems = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.goto(f"{jupyter}/lab?token=course&reset")
-    page.wait_for_function("() => window.jupyterapp?.serviceManager?.isReady")
-    path = page.evaluate("""async content => {
-        const saved = await window.jupyterapp.serviceManager.contents.save(
-            'widgets.ipynb', {type: 'notebook', format: 'json', content});
-        return saved.path;
-    }""", notebook)
-    page.goto(f"{jupyter}/lab/tree/{path}?token=course&reset")
-    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady")
-    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    name = jupyter.save("widgets.ipynb", LAB, "widgets.live(lab)", "widgets.panel(lab)",
+                        f"from pathlib import Path\ndone = Path({str(done)!r})\n{WRITE}")
+    open_notebook(page, jupyter.url(name))
+    page.evaluate(RUN_ALL)
     page.locator(".gt-panel").wait_for(state="attached")
     page.locator(".gt-live summary").click()
     page.wait_for_function(f"({ARRIVED})('Ireland') > 0")
     yield page
     done.touch()
     page.wait_for_function(ALL_RUN)
-    assert problems == [] and errors(page) == []
+    assert errors(page) == []
+
+
+def arrivals_in_ireland(page) -> int:
+    """While 20 writes arrive in Virginia."""
+    before, virginia = page.evaluate(ARRIVED, "Ireland"), page.evaluate(ARRIVED, "N. Virginia")
+    page.wait_for_function(f"before => ({ARRIVED})('N. Virginia') > before + 20", arg=virginia)
+    return page.evaluate(ARRIVED, "Ireland") - before
 
 
 def test_a_partition_pulled_in_the_panel_stops_arrivals_in_the_live_view_while_a_cell_runs(live_notebook):
-    page = live_notebook  # noqa: F811
+    page = live_notebook
     link = page.get_by_role("button", name="Partition between Singapore and Ireland")
     whole = page.locator(".gt-whole")
     whole.wait_for()
@@ -228,35 +189,31 @@ def test_a_partition_pulled_in_the_panel_stops_arrivals_in_the_live_view_while_a
     page.locator(".gt-done", has_text='lab.world.partition("ap-southeast-1", "eu-west-1")').wait_for()
     page.locator(".gt-done", has_text="gtlab world partition ap-southeast-1 eu-west-1").wait_for()
     page.locator(".gt-live .gt-cut").first.wait_for(state="attached")
-    page.wait_for_timeout(1500)  # what was on its way may still arrive
-    before, virginia = page.evaluate(ARRIVED, "Ireland"), page.evaluate(ARRIVED, "N. Virginia")
-    page.wait_for_function(f"before => ({ARRIVED})('N. Virginia') > before + 20", arg=virginia)
-    assert page.evaluate(ARRIVED, "Ireland") == before
+    wait_until(lambda: not arrivals_in_ireland(page), "what was on its way to have arrived")
+    assert arrivals_in_ireland(page) == 0
     picture(page, "live-cut")
     page.get_by_role("button", name="Put everything right").click()
     whole.wait_for()
-    page.wait_for_function(f"before => ({ARRIVED})('Ireland') > before + 20", arg=before)
+    wait_until(lambda: arrivals_in_ireland(page) >= 20, "arrivals to resume")
 
 
-def test_the_live_view_beside_the_notebook_and_the_panel_can_be_read(live_notebook):
-    page = live_notebook  # noqa: F811
+def test_the_live_view_beside_the_notebook_and_the_panel_can_be_read(live_notebook, theme):
+    page = live_notebook
     page.get_by_role("button", name="Outage of Ireland").click()
     page.locator(".gt-broken", has_text="Ireland (eu-west-1) is down (timeout)").wait_for()
     page.get_by_label("Knob", exact=True).select_option("throttle")
-    for width in (900, 1400):
+    for width, name in LOOKS:
         page.set_viewport_size({"width": width, "height": 900})
-        for theme in ("Light", "Dark"):
-            page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
-                          f"JupyterLab {theme}")
-            page.wait_for_timeout(1000)
-            for widget in (".gt-live", ".gt-panel"):
-                page.locator(widget).scroll_into_view_if_needed()
-                assert page.evaluate(UNREADABLE, widget) == []
-                picture(page, f"{widget[4:]}-{width}-{theme.lower()}")
-                assert violations(page, widget) == []
+        theme(page, name)
+        settled(page)
+        for widget in (".gt-live", ".gt-panel"):
+            page.locator(widget).scroll_into_view_if_needed()
+            assert page.evaluate(UNREADABLE, widget) == [], (width, name)
+            picture(page, f"{widget[4:]}-{width}-{name.lower()}")
+            assert violations(page, widget) == [], (width, name)
     page.locator(".gt-live").get_by_role("button", name="Open beside").click()
     page.locator(".gt-dock .gt-live").wait_for()
-    page.wait_for_timeout(500)
+    settled(page)
     left = page.evaluate("() => document.querySelector('.gt-dock').getBoundingClientRect().left")
     assert page.evaluate("() => document.querySelector('.jp-Notebook').getBoundingClientRect().right") <= left + 1
     assert page.evaluate(UNREADABLE, ".gt-live") == []
@@ -264,3 +221,27 @@ def test_the_live_view_beside_the_notebook_and_the_panel_can_be_read(live_notebo
     page.get_by_role("button", name="Back into the cell").click()
     page.locator(".jp-OutputArea .gt-live").wait_for()
     page.get_by_role("button", name="Put everything right").click()
+
+
+def test_picker_live_view_and_chart_in_notebook_7(jupyter, page):
+    name = jupyter.save("seven.ipynb", LAB, "from gtlab import charts, regions\n"
+                        "charts.region_map(regions.frame(lab.home, lab.replicas))",
+                        "from gtlab.lab import remember\nwidgets.choose_regions(lab.choice, on_choice=remember)",
+                        "widgets.live(lab)", f"for number in range(200):\n{WRITE_ONE}")
+    open_notebook(page, jupyter.url(name, app="notebooks"))
+    run_all(page)
+    assert errors(page) == []
+    page.locator(".js-plotly-plot .main-svg").first.wait_for(state="attached")
+    page.locator(".gt-live summary").click()
+    page.wait_for_function(f"({ARRIVED})('Ireland') > 0 && ({ARRIVED})('N. Virginia') > 0")
+    page.locator(".gt-picker .gt-map").get_by_label("Paris, France").click()
+    says(page, "Saved: Singapore (home), N. Virginia, Ireland, Paris.")
+    cells = page.evaluate(CELLS)
+    for key in ("m", "x", "d", "d", "ArrowDown"):  # shortcuts of Notebook 7 too
+        page.keyboard.press(key)
+    assert page.evaluate(CELLS) == cells
+    for widget in (".gt-picker", ".gt-live"):
+        page.locator(widget).scroll_into_view_if_needed()
+        settled(page)
+        assert page.evaluate(UNREADABLE, widget) == []
+        picture(page, f"notebook-7-{widget[4:]}")

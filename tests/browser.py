@@ -1,0 +1,275 @@
+"""JupyterLab as `gtlab lab` opens it, a browser that uses it, and what a test does and measures in a page.
+
+The fixtures are found through conftest.py. A worker of the tests has one JupyterLab; a module has one browser in it.
+Set GTLAB_SCREENSHOTS to a folder to keep pictures of the pages.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support import wait_until
+
+from gtlab.localcloud import process as local_cloud
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (apt-get install chromium)")
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-gpu",
+             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]  # no other machine can be reached
+LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:")
+SETTINGS = Path(".jupyter", "lab", "user-settings")  # in the home folder: what a user has set in JupyterLab
+OWN_SETTING = Path("@jupyterlab", "fileeditor-extension", "plugin.jupyterlab-settings")
+
+# What each picture must be readable in: the window's width in px, with JupyterLab's sidebar open, and the theme.
+LOOKS = [(width, theme) for width in (900, 1400) for theme in ("Light", "Dark")]
+
+# JupyterLab shows its own objects to a page that is configured so. This is done in the page: the server is as the
+# command starts it.
+EXPOSE = """document.addEventListener('readystatechange', () => {
+    const data = document.getElementById('jupyter-config-data');
+    if (document.readyState !== 'interactive' || !data) return;
+    data.textContent = JSON.stringify({...JSON.parse(data.textContent), exposeAppInBrowser: true});
+});"""
+# Errors that Notebook 7.6 has by itself, on a page of its own and with no notebook of ours open.
+OF_NOTEBOOK_7 = ("Cannot read properties of undefined (reading 'schema')",
+                 "Command 'filebrowser:open-path' not registered.")
+READY = "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady"
+RUN_ALL = "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+ALL_RUN = """() => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    const cells = panel.content.widgets.filter(cell => cell.model.type === 'code');
+    return panel.sessionContext.session?.kernel?.status === 'idle'
+        && cells.every(cell => cell.model.executionCount !== null && cell.model.executionState !== 'running');
+}"""
+# Everything with text in a widget, that is cut off or smaller than 11 px; labels of the map must be within it.
+UNREADABLE = """selector => {
+    const root = document.querySelector(selector);
+    const outer = root.getBoundingClientRect();
+    const bad = [];
+    for (const node of root.querySelectorAll('*')) {
+        const own = [...node.childNodes].some(child => child.nodeType === 3 && child.textContent.trim());
+        if (!own || !node.getClientRects().length) continue;
+        const size = parseFloat(getComputedStyle(node).fontSize);
+        const box = node.getBoundingClientRect();
+        const map = node.closest('svg.gt-map')?.getBoundingClientRect() ?? outer;
+        if (size < 11) bad.push(`${node.textContent}: ${size} px`);
+        if (box.left < map.left - 1 || box.right > map.right + 1) bad.push(`${node.textContent}: outside`);
+        if (node.scrollWidth > node.clientWidth + 1 && getComputedStyle(node).display !== 'inline'
+            && !(node instanceof SVGElement)) bad.push(`${node.textContent}: cut off`);
+    }
+    return bad;
+}"""
+
+
+@dataclass(frozen=True)
+class Jupyter:
+    """A server that `gtlab lab` started. ``printed`` is the address that it told the user to open."""
+
+    printed: str
+    home: Path  # the user's home folder
+    log: Path
+
+    @property
+    def address(self) -> str:
+        return self.printed.partition("/lab")[0]
+
+    @property
+    def token(self) -> str:
+        return self.printed.partition("token=")[2]
+
+    def url(self, path: str, *, app: str = "lab/tree") -> str:
+        """Where a file of the working copy opens, without what earlier tests had open."""
+        return f"{self.address}/{app}/{path}?token={self.token}&reset"
+
+    def ask(self, method: str, path: str, body: object = None) -> object:
+        """A call of the server's REST API."""
+        request = urllib.request.Request(
+            f"{self.address}/api/{path}", method=method, headers={"Authorization": f"token {self.token}"},
+            data=None if body is None else json.dumps(body).encode())
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read() or "null")
+
+    def save(self, name: str, *cells: str) -> str:
+        """A notebook of these code cells in the working copy; gives its name."""
+        import nbformat
+
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+        self.ask("PUT", f"contents/{name}", {"type": "notebook", "format": "json", "content": notebook})
+        return name
+
+    def end_kernels(self) -> None:
+        for session in self.ask("GET", "sessions"):
+            self.ask("DELETE", f"sessions/{session['id']}")
+
+    def settings(self) -> dict[str, str]:
+        """The user's settings: contents by path."""
+        folder = self.home / SETTINGS
+        return {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="session")
+def jupyter(cloud, tmp_path_factory) -> Iterator[Jupyter]:
+    """JupyterLab as `gtlab lab` starts it on a working copy, for a user with a home folder of their own and no Jupyter
+    configuration but one setting."""
+    home = tmp_path_factory.mktemp("jupyter")
+    own = home / SETTINGS / OWN_SETTING
+    own.parent.mkdir(parents=True)
+    own.write_text('{"editorConfig": {"lineNumbers": true}}')
+    log = home / "jupyter.log"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON"))}
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gtlab", "lab", str(home / "course"), "--no-browser", "--port", str(port)],
+            env=environment | {"HOME": str(home)}, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        def printed():
+            return process.poll() is not None or re.search(rf"http://127\.0\.0\.1:{port}\S*token=\w+", log.read_text())
+        found = wait_until(printed, "JupyterLab to print its address", seconds=120)
+        assert process.poll() is None, log.read_text()
+        jupyter = Jupyter(found.group(), home, log)
+        yield jupyter
+        jupyter.end_kernels()
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One for all tests of a module. (Not of a run: while it is open, no other test could run an event loop.)"""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(jupyter, browser):
+    """A page of a browser that has never been used, of a learner who has chosen no Regions yet. A request to another
+    machine or an error in the page fails the test."""
+    choice = local_cloud.state_folder() / "choice.json"
+    choice.unlink(missing_ok=True)
+    try:
+        with watched_page(browser) as page:
+            yield page
+    finally:
+        jupyter.end_kernels()
+        choice.unlink(missing_ok=True)
+
+
+class watched_page:
+    """A context manager: a new page, and at its end an AssertionError if it asked another machine or had an error."""
+
+    def __init__(self, browser):
+        self.problems: list[str] = []
+        self.context = browser.new_context(viewport={"width": 1280, "height": 900})
+        self.context.add_init_script(EXPOSE)
+        self.context.set_default_timeout(120_000)
+        self.context.on("request", lambda request: self._see(request.url))
+        self.context.on("weberror", self._fail)
+
+    def _fail(self, error) -> None:
+        if "/notebooks/" not in error.page.url or not str(error.error).endswith(OF_NOTEBOOK_7):
+            self.problems.append(f"error in the page: {error.error}")
+
+    def _see(self, url: str) -> None:
+        if not url.startswith(LOCAL):
+            self.problems.append(f"request to {url}")
+
+    def __enter__(self):
+        page = self.context.new_page()
+        page.on("websocket", lambda socket: self._see(socket.url))
+        page.on("crash", lambda _: self.problems.append("the page crashed"))
+        return page
+
+    def __exit__(self, kind, error, trace) -> None:
+        self.context.close()
+        if error is None:
+            assert self.problems == []
+
+
+@pytest.fixture
+def theme(jupyter):
+    """``theme(page, "Dark")`` switches JupyterLab's theme; the user's settings are as before at the end."""
+    before = jupyter.settings()
+
+    def switch(page, name: str) -> None:
+        page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
+                      f"JupyterLab {name}")
+        page.wait_for_function("light => document.body.dataset.jpThemeLight === light",
+                               arg="false" if name == "Dark" else "true")
+
+    yield switch
+    for path in jupyter.settings():
+        if path not in before:
+            (jupyter.home / SETTINGS / path).unlink()
+
+
+def open_notebook(page, address: str) -> None:
+    page.goto(address)
+    page.wait_for_function(READY)
+
+
+def run_all(page) -> None:
+    page.evaluate(RUN_ALL)
+    page.wait_for_function(ALL_RUN, timeout=300_000)  # some break things for seconds, on purpose
+
+
+def errors(page) -> list[str]:
+    """The error outputs of all cells, those inside widgets too."""
+    return page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").all_text_contents()
+
+
+def violations(page, selector: str) -> list[str]:
+    """What axe-core finds wrong in an element."""
+    from axe_playwright_python.base import AXE_FILE_PATH
+
+    page.evaluate(AXE_FILE_PATH.read_text(encoding="utf-8"))
+    found = page.evaluate("selector => axe.run(selector)", selector)["violations"]
+    return [f"{each['id']}: {each['help']}: {each['nodes'][0]['html'][:200]}: {each['nodes'][0]['failureSummary']}"
+            for each in found]
+
+
+def settled(page) -> None:
+    """Wait until what reacts to a new size or theme has been drawn: no change of the page for half a second."""
+    page.evaluate("""() => new Promise(done => {
+        let quiet = setTimeout(done, 500);
+        const watch = new MutationObserver(() => { clearTimeout(quiet); quiet = setTimeout(done, 500); });
+        watch.observe(document.body, {subtree: true, childList: true, attributes: true, characterData: true});
+        setTimeout(done, 10_000);  // something may move for ever, such as writes on a map
+    })""")
+
+
+def picture(page, name: str) -> None:
+    """A picture of what is seen, where GTLAB_SCREENSHOTS asks for it."""
+    if folder := os.environ.get("GTLAB_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=f"{folder}/{name}.png")
+
+
+def pictures(page, name: str) -> None:
+    """Pictures of a whole notebook, screen after screen, where GTLAB_SCREENSHOTS asks for them."""
+    if not os.environ.get("GTLAB_SCREENSHOTS"):
+        return
+    cells = page.evaluate("() => window.jupyterapp.shell.currentWidget.content.widgets.length")
+    for cell in range(0, cells, 3):
+        page.evaluate("index => window.jupyterapp.shell.currentWidget.content.scrollToItem(index, 'start')", cell)
+        page.wait_for_timeout(300)
+        picture(page, f"{name}-{cell:02d}")
