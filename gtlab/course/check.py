@@ -97,7 +97,7 @@ def _in_words(found: exercises.Exercise, verdict: exercises.Verdict) -> str:
     if not verdict.passed:
         lines += [f'  A hint: check.hint("{found.id}")']
     if verdict.seed is not None:
-        lines += [f"  Judged on a temporary local cloud. To repeat this trial: seed={verdict.seed}"]
+        lines += [f"  Judged on {found.place}, not in your lab. To repeat this trial: seed={verdict.seed}"]
     return "\n".join(lines)
 
 

@@ -62,7 +62,7 @@ class Trial:
     """One trial. ``lab`` is a lab on the temporary cloud, ``random`` the source of everything that is drawn, ``seed``
     what repeats it. Tables that :meth:`table` creates are new ones, so trials do not disturb each other."""
 
-    def __init__(self, lab: Lab, seed: int, limit_s: float):
+    def __init__(self, lab: Any, seed: int, limit_s: float):
         self.lab, self.seed, self.limit_s = lab, seed, limit_s
         self.random = random.Random(seed)
         self.calls: list[Called] = []
@@ -189,6 +189,11 @@ def trial(seed: int, *, network: str = "instant", limit_s: float = LIMIT_S) -> I
         else:
             with contextlib.suppress(process.CloudError, ValueError):
                 made.lab.world.reset()
+
+
+def offline(seed: int, limit_s: float = LIMIT_S) -> Trial:
+    """A trial without a cloud, for functions that only calculate."""
+    return Trial(None, seed, limit_s)
 
 
 def end() -> None:

@@ -23,7 +23,11 @@ from gtlab.localcloud.process import CloudError
 MODULES = {
     "00-farthest-replica": "farthest_replica",
     "01-put-when-ready": "put_when_ready",
+    "02-joinable-pairs": "joinable_pairs",
     "03-replica-write": "replica_write",
+    "04-safe-sleep": "safe_sleep",
+    "05-four-plans": "four_plans",
+    "06-lost-writes": "lost_writes",
 }
 
 
@@ -65,8 +69,8 @@ class Setting:
 class Exercise:
     """``judge(answer, setting)`` returns the praise of a right answer, and raises Wrong for another. ``wants`` says
     what an answer is, as in "a function lost_writes(records, region)". ``hints`` are three steps, from a question to
-    nearly the answer. ``facts`` are the names that the notebook has to pass. ``tried``: answers are tried out, in a
-    temporary local cloud. ``material(seed)`` returns what is given to the learner, if the exercise has such a thing.
+    nearly the answer. ``facts`` are the names that the notebook has to pass. ``place``: on what an answer is tried out;
+    empty if nothing is random. ``material(seed)`` returns what is given to the learner, if there is such a thing.
     """
 
     id: str
@@ -75,7 +79,7 @@ class Exercise:
     hints: tuple[str, str, str]
     judge: Callable[[Any, Setting], str]
     facts: tuple[str, ...] = ()
-    tried: bool = True
+    place: str = "a temporary local cloud"
     material: Callable[[int], Any] | None = None
 
 
@@ -98,7 +102,7 @@ def judge(exercise: Exercise, answer: Any, setting: Setting) -> Verdict:
                         f"{', '.join(f'{name}={name}' for name in missing)}).")
     if _is_nothing(answer):
         return Verdict(False, "nothing", f"There is no answer yet. Wanted: {exercise.wants}.")
-    seed = setting.seed if exercise.tried else None
+    seed = setting.seed if exercise.place else None
     try:
         praise = exercise.judge(answer, setting)
     except Wrong as wrong:

@@ -77,4 +77,4 @@ EXERCISE = Exercise(
     ("Farthest in what unit? A caller does not notice kilometres. Which column of regions.frame() would it notice?",
      "The column is rtt_ms: the round trip from home. Make `region` the index, so that each time has a name.",
      'distances = regions.frame(lab.home, lab.replicas).set_index("region")["rtt_ms"], and then distances.idxmax().'),
-    _judge, facts=("lab",), tried=False)
+    _judge, facts=("lab",), place="")
