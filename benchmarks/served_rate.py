@@ -9,14 +9,18 @@ cores, each process sleeps while the other works. How long a core takes to wake 
 machine above all) and on how long it has slept, so a small difference between servers becomes larger. On one core
 neither process sleeps, and work that a server does after its answer counts as much as work before it.
 
-Usage: python benchmarks/served_rate.py [--calls N] [--rounds N] [--moto PYTHON]
+Usage: python benchmarks/served_rate.py [--calls N] [--rounds N] [--moto PYTHON] [--against FOLDER]
 (`make bench` passes a Python with moto.)
+
+`--against` compares only with the gtlab of another checkout, for instance of an earlier commit, in which `make setup`
+was run: the two are asked in turns, and the column "of first" has the median of the rounds' ratios.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import platform
 import socket
@@ -100,6 +104,23 @@ def gtlab_cloud() -> Iterator[tuple[str, int]]:
 
 
 @contextlib.contextmanager
+def gtlab_cloud_of(checkout: Path) -> Iterator[tuple[str, int]]:
+    """The local cloud of another checkout, started and stopped by that checkout's own command."""
+    command = [str(checkout.absolute() / ".venv/bin/python"), "-m", "gtlab"]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        def gtlab(*arguments: str) -> str:
+            return subprocess.run([*command, *arguments], check=True, capture_output=True, text=True, cwd=checkout,
+                                  env=os.environ | {"GTLAB_HOME": home}).stdout
+        try:
+            gtlab("up", "--network", "instant", "--seed", "1")
+            running = json.loads(gtlab("status", "--json"))
+            make_table(running["url"])
+            yield running["url"], running["pid"]
+        finally:
+            gtlab("down")
+
+
+@contextlib.contextmanager
 def with_table(server: contextlib.AbstractContextManager[tuple[str, int]]) -> Iterator[tuple[str, int]]:
     with server as (url, pid):
         client(url).create_table(TableName=TABLE, BillingMode="PAY_PER_REQUEST",
@@ -165,12 +186,8 @@ def measured(clients: Sequence, call: Callable, calls: int, first: int) -> tuple
     return len(took) / (time.perf_counter() - began), sorted(took)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--calls", type=int, default=320, help="for each round")
-    parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--moto", type=Path, help="a Python in which moto's server is installed")
-    options = parser.parse_args()
+def compared_servers(moto: Path | None) -> dict[str, contextlib.AbstractContextManager[tuple[str, int]]]:
+    """The servers by name. The first is the upper limit."""
     servers: dict[str, contextlib.AbstractContextManager[tuple[str, int]]] = {
         "a server that answers {} (floor)": served(
             lambda port: [sys.executable, "-c", FLOOR.replace("PORT", str(port))]),
@@ -178,9 +195,23 @@ def main() -> None:
         "ministack's own server": with_table(served(
             lambda port: [sys.executable, "-m", "ministack"], lambda port: {"GATEWAY_PORT": str(port)})),
     }
-    if options.moto:
+    if moto:
         servers["moto's server"] = with_table(served(
-            lambda port: [str(options.moto.absolute()), "-m", "moto.server", "-p", str(port)]))
+            lambda port: [str(moto.absolute()), "-m", "moto.server", "-p", str(port)]))
+    return servers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--calls", type=int, default=320, help="for each round")
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--moto", type=Path, help="a Python in which moto's server is installed")
+    parser.add_argument("--against", type=Path, help="another checkout of gtlab, to compare with it only")
+    options = parser.parse_args()
+    servers = compared_servers(options.moto)
+    if options.against:
+        servers = {"gtlab of the other checkout": gtlab_cloud_of(options.against),
+                   "gtlab of this checkout": gtlab_cloud()}
     rates: dict[tuple[str, str, str], list[tuple[float, list[float]]]] = {}
     with contextlib.ExitStack() as stack:
         started = {name: stack.enter_context(server) for name, server in servers.items()}
@@ -192,21 +223,21 @@ def main() -> None:
             for call in (put, get):
                 for count, place in ways:
                     with placed(pids, place):
-                        for name, of_server in clients.items():
+                        for name, of_server in list(clients.items())[::-1 if number % 2 else 1]:
                             found = measured(of_server[:count], call, options.calls, (number + 1) * options.calls)
                             if number >= 0:  # the first round is for warming up
                                 rates.setdefault((name, call.__name__, f"{count}{place}"), []).append(found)
     print(f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, served_rate.py, "
           f"boto3 {boto3.__version__}, medians of {options.rounds} rounds of {options.calls} calls")
-    print(f"{'':<34}{'call':>5}{'clients':>13}{'per second':>12}{'of floor':>10}{'p50 ms':>8}{'p99 ms':>8}")
-    floor = next(iter(servers))
+    print(f"{'':<34}{'call':>5}{'clients':>13}{'per second':>12}{'of first':>10}{'p50 ms':>8}{'p99 ms':>8}")
+    first = next(iter(servers))
     for (name, call, clients), rounds in sorted(rates.items(), key=lambda each: (int(each[0][2].split(",")[0]),
                                                                                  each[0][2], each[0][1])):
         rate = statistics.median(rate for rate, _ in rounds)
-        floors = rates[floor, call, clients]
-        ratio = statistics.median(mine[0] / its[0] for mine, its in zip(rounds, floors, strict=True))
+        firsts = rates[first, call, clients]
+        ratio = statistics.median(mine[0] / its[0] for mine, its in zip(rounds, firsts, strict=True))
         p50, p99 = (statistics.median(took[int(len(took) * part)] for _, took in rounds) for part in (0.5, 0.99))
-        print(f"{name:<34}{call:>5}{clients:>13}{rate:>12.0f}{ratio:>10.2f}{p50:>8.2f}{p99:>8.2f}")
+        print(f"{name:<34}{call:>5}{clients:>13}{rate:>12.0f}{ratio:>10.3f}{p50:>8.2f}{p99:>8.2f}")
 
 
 if __name__ == "__main__":

@@ -13,10 +13,12 @@ import sys
 import threading
 
 import pytest
+from click.testing import CliRunner
 from support import wait_until
 
-from gtlab import regions
-from gtlab.localcloud import process
+from gtlab import connect, regions
+from gtlab.cli.main import main
+from gtlab.localcloud import process, progress
 
 pytestmark = [pytest.mark.server, pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")]
 
@@ -111,7 +113,7 @@ def test_a_cloud_in_memory_is_told_from_one_that_keeps_its_state(home):
     running = process.up(network="instant", in_memory=True)[0]
     assert running.in_memory and process.status(running)["in_memory"]
     assert process.up() == process.up(in_memory=True) == (running, False)
-    with pytest.raises(process.CloudError, match=r"in memory only.*tables go with it.*gtlab down"):
+    with pytest.raises(process.CloudError, match=r"in memory only.*its tables are lost.*gtlab down"):
         process.up(in_memory=False)
     process.down()
     assert not (home / "cloud.sqlite3").exists()
@@ -199,6 +201,89 @@ def test_a_hung_cloud_is_told_and_down_ends_it(home):
     assert process.down() is True
     gone(hung.pid)
     assert process.up(network="fast")[1]
+
+
+def test_the_state_is_readable_by_its_owner_only(home, monkeypatch):
+    folder = home / "new"
+    monkeypatch.setenv("GTLAB_HOME", str(folder))
+    process.up(network="instant")
+    process.down()
+    kept = folder / "cloud.sqlite3"
+    kept.chmod(0o644)  # as earlier releases left it
+    running = process.up(network="instant")[0]
+    process.control(running.port, "world/outage/us-east-1", "PUT", {"value": "error"})
+    try:
+        modes = {path.name: oct(path.stat().st_mode & 0o777) for path in [folder, *folder.iterdir()]}
+        assert modes.pop("new") == "0o700"
+        assert "cloud.sqlite3-log0" in modes and set(modes.values()) == {"0o600"}, modes
+    finally:
+        process.down()
+
+
+@pytest.fixture
+def stopped(home, monkeypatch):
+    """A cloud whose process is stopped; whoever waits for it gives up soon."""
+    monkeypatch.setattr(progress, "STALLED_S", 1.0)
+    monkeypatch.setattr(process, "_ASK_S", 0.3)
+    monkeypatch.setattr(process, "_ANSWER_S", 0.3)
+    running = process.up(network="fast")[0]
+    os.kill(running.pid, signal.SIGSTOP)
+    yield running
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(running.pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["up"], ["env"], ["world"], ["world", "reset"], ["events"],
+                                       ["reset", "--yes"]])
+def test_a_command_tells_a_cloud_that_does_not_answer_from_none(stopped, arguments):
+    said = CliRunner().invoke(main, arguments)
+    assert said.exit_code == 1 and "No local cloud" not in said.output
+    assert f"(process {stopped.pid}) is running but does not answer" in said.output and "gtlab down" in said.output
+
+
+def test_connect_tells_a_cloud_that_does_not_answer(stopped):
+    with pytest.raises(process.NotAnswering, match=f"kill -CONT {stopped.pid}"):
+        connect()
+
+
+def test_down_ends_a_cloud_that_does_not_answer(stopped):
+    said = CliRunner().invoke(main, ["down"])
+    assert said.exit_code == 0 and "is stopped" in said.output
+    gone(stopped.pid)
+
+
+@pytest.mark.parametrize("ask", [lambda running: process.find().instance, lambda running: process.up()[0].instance,
+                                 lambda running: process.control(running.port, "status")["instance"]])
+def test_a_busy_cloud_is_waited_for_and_the_wait_is_explained(home, monkeypatch, capsys, ask):
+    """It answers late, but makes progress: here, because it is stopped for a while."""
+    running = process.up(network="fast")[0]
+    monkeypatch.setattr(process, "_ASK_S", 0.3)
+    monkeypatch.setattr(process, "_ANSWER_S", 0.3)
+    monkeypatch.setattr(process, "_SAY_S", 0.5)
+    monkeypatch.setattr(progress, "STALLED_S", 600.0)
+    os.kill(running.pid, signal.SIGSTOP)
+    found = []
+    asking = threading.Thread(target=lambda: found.append(ask(running)), daemon=True)
+    asking.start()
+    said = []
+    try:
+        wait_until(lambda: said.append(capsys.readouterr().err) or "waiting for" in "".join(said),
+                   "an explanation of the wait")
+        assert not found and asking.is_alive()
+    finally:
+        os.kill(running.pid, signal.SIGCONT)
+    asking.join(300)
+    assert found == [running.instance] and str(running.pid) in "".join(said)
+
+
+def test_progress_is_processor_time():
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        began = progress.processor_s(busy.pid)
+        wait_until(lambda: progress.processor_s(busy.pid) > began, "processor time")
+    finally:
+        busy.kill()
+        busy.wait()
 
 
 def test_many_at_once_start_one_cloud(home):

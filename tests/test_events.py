@@ -139,7 +139,7 @@ def test_the_command_follows_what_happens_over_a_crash_and_ends_quietly(tmp_path
         lab.world.lag(1.5)
         following.says('"lag"')      # what happens now
         os.kill(running.pid, signal.SIGKILL)
-        following.says("Waiting for it to come back")
+        following.says("Waiting for it to start again")
         process.up()
         gtlab.connect().world.caller(IRELAND)
         following.says('"caller"')   # its number is lower than the last one that was seen

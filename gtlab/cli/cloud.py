@@ -63,7 +63,8 @@ def broken_in_words(cloud: process.Running) -> list[str]:
 def up(port: int | None, network: str | None, seed: int | None, legacy_api: str | None,
        in_memory: bool | None, listen: str | None, token: str | None) -> None:
     """Start the local cloud in the background, unless it runs. Its tables are as you left them."""
-    cloud, started = process.up(port or 0, network, seed, legacy_api, in_memory, listen, token)
+    cloud, started = process.up(port=port, network=network, seed=seed, legacy_api=legacy_api, in_memory=in_memory,
+                                listen=listen, token=token)
     click.echo(f"The local cloud {'is up' if started else 'was up already'}: {cloud.url}, {cloud.network} network"
                + (", in memory only: nothing is kept." if cloud.in_memory else "."))
     if started:

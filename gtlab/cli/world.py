@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -194,9 +195,10 @@ def _come_back() -> process.Running:
     told = False
     while True:
         time.sleep(_AGAIN_S)
-        cloud = process.find()
-        if cloud:
-            return cloud
+        with contextlib.suppress(process.NotAnswering):
+            cloud = process.find()
+            if cloud:
+                return cloud
         if not told:
-            click.echo("The local cloud has ended. Waiting for it to come back; Ctrl-C ends this.", err=True)
+            click.echo("The local cloud has stopped. Waiting for it to start again; Ctrl-C ends this.", err=True)
             told = True

@@ -23,7 +23,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import platformdirs
 from filelock import FileLock, Timeout
@@ -40,13 +40,44 @@ from gtlab.contract import (
     TOKEN_VARIABLE,
     Exit,
 )
+from gtlab.localcloud.progress import MOST_S, Progress
 
-_START_S = 30.0      # the longest time to wait for a start; long enough for a busy machine
+_SAY_S = 3.0         # after which a wait is explained
+_ASK_S = 5.0         # how long to wait for one answer of a cloud that is looked for, before it is asked again
+_ANSWER_S = 30.0     # the same, for a cloud that has been found
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{8,256}")  # characters of Bearer tokens that need no quoting in a shell
 
 
 class CloudError(Exception):
     """The local cloud cannot carry out a request. The message gives the reason and what to do."""
+
+
+class NotAnswering(CloudError):
+    """The process exists, but does not answer and makes no progress."""
+
+    def __init__(self, pid: int | None):
+        named = pid or "unknown"
+        super().__init__(f"The local cloud (process {named}) is running but does not answer, and it makes no progress. "
+                         f"If it was stopped (SIGSTOP), let it continue: kill -CONT {named}. Otherwise end it (it "
+                         "keeps its tables): gtlab down")
+
+
+class Settings(TypedDict, total=False):
+    """How to start a cloud; what is left out is as it was the last time.
+
+    ``port``: any free port if the previous one is taken. ``network`` is one of NETWORKS (at first realistic),
+    ``legacy_api`` one of FACES (at first historic). ``in_memory``: neither load state from this home nor save any; a
+    cloud that is started without it does both. ``listen``: the IP address to listen on instead of the loopback address;
+    all requests then need ``token`` (by default the previous token, or a random one). None is as if left out.
+    """
+
+    port: int | None
+    network: str | None
+    seed: int | None
+    legacy_api: str | None
+    in_memory: bool | None
+    listen: str | None
+    token: str | None
 
 
 @dataclass(frozen=True)
@@ -76,7 +107,7 @@ def state_folder() -> Path:
     named = os.environ.get(HOME_VARIABLE)
     folder = Path(named).expanduser() if named else Path(platformdirs.user_state_dir("gtlab", appauthor=False))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise CloudError(f"The state folder {folder} cannot be created: {error.strerror}. "
                          "Name another with the environment variable GTLAB_HOME.") from None
@@ -84,16 +115,43 @@ def state_folder() -> Path:
 
 
 def find() -> Running | None:
-    """The local cloud of this home, if it is running and answers; otherwise None. A state file that a dead process
-    left behind is ignored."""
-    state = _state()
-    if not state:
-        return None
-    answer = _ask(state["port"], "status", timeout_s=5.0 if _alive() else 0.5)
-    if answer is None or answer.get("instance") != state["instance"]:
-        return None  # the process is dead, or another program has its port now
-    return Running(state_folder(), state["port"], state["pid"], state["instance"], answer["network"],
-                   answer["legacy_api"], state["address"], state["token"], answer["endpoints"], answer["in_memory"])
+    """The local cloud of this home; None if it is not running. A state file that a dead process left behind is ignored.
+
+    Waits for a process that is starting, ending or busy, as long as it makes progress, and says so on stderr. Raises
+    NotAnswering if it makes none.
+    """
+    progress: Progress | None = None
+    explain = _Explanation("The local cloud{process} is running but does not answer yet: waiting for it.")
+    while True:
+        state = _state()
+        if not _alive():
+            return None
+        if state:
+            answer = _ask(state["port"], "status", timeout_s=_ASK_S)
+            if answer is not None and answer.get("instance") == state["instance"]:
+                return Running(state_folder(), state["port"], state["pid"], state["instance"], answer["network"],
+                               answer["legacy_api"], state["address"], state["token"], answer["endpoints"],
+                               answer["in_memory"])
+        pid = state["pid"] if state else 0
+        if progress is None or progress.pid != pid:
+            progress = Progress(pid)
+        if not progress.goes_on():
+            raise NotAnswering(pid or None)
+        explain(progress)
+        time.sleep(0.05)
+
+
+class _Explanation:
+    """Tells the user once, on stderr, what a long wait is for."""
+
+    def __init__(self, text: str):
+        self._text, self._told = text, False
+
+    def __call__(self, progress: Progress) -> None:
+        if not self._told and progress.waited_s > _SAY_S:
+            self._told = True
+            named = f" (process {progress.pid})" if progress.pid else ""
+            print(self._text.format(process=named), file=sys.stderr, flush=True)
 
 
 def status(cloud: Running) -> dict:
@@ -113,51 +171,39 @@ def legacy_face(port: int, face: str | None = None) -> str:
     return answer["face"]
 
 
-def up(port: int = 0, network: str | None = None, seed: int | None = None, legacy_api: str | None = None,
-       in_memory: bool | None = None, listen: str | None = None, token: str | None = None) -> tuple[Running, bool]:
+def up(**settings: Unpack[Settings]) -> tuple[Running, bool]:
     """Start the cloud of this home, unless it is already running. Returns the cloud and whether it was started now.
 
-    ``port`` 0 means the previous port, or any free port. ``network`` is one of NETWORKS, ``legacy_api`` one of FACES;
-    None means the previous setting (at first realistic, historic). ``in_memory``: neither load state from this home
-    nor save any; a cloud that is started with None does both. ``listen``: the IP address to listen on instead of the
-    loopback address; all requests then need ``token`` (None: the previous token, or a random one).
-
-    Raises CloudError if the port is in use, or if the running cloud has another port, network, legacy API, address,
-    token or ``in_memory`` than requested. Raises ValueError for an invalid address or token.
+    Raises CloudError if the port is in use, or if the running cloud has other settings than requested (all but
+    ``seed`` are compared), or does not answer. Raises ValueError for an invalid address or token.
     """
-    _check_listen(listen, token)
+    _check_listen(settings.get("listen"), settings.get("token"))
     with _start_lock():
         running = find()
         if running:
-            _check_same(running, port, network, legacy_api, listen)
-            if in_memory is not None and in_memory != running.in_memory:
-                raise CloudError("A local cloud runs already, and keeps its state "
-                                 + ("in memory only. Stop it first (its tables go with it): gtlab down"
-                                    if running.in_memory else
-                                    "on disk. Stop it first (it keeps its tables): gtlab down"))
-            if token and token != running.token:
-                raise CloudError("A local cloud runs already, with another token. Stop it first (it keeps its tables): "
-                                 "gtlab down")
+            _check_same(running, settings)
             return running, False
-        if not _wait(lambda: not _alive(), 2.0):  # a process that was just killed holds its lock a moment longer
-            raise CloudError("The local cloud of this home runs but does not answer. Stop it with: gtlab down")
-        return _start(port, network, seed, legacy_api, bool(in_memory), listen, token), True
+        return _start(settings), True
 
 
 def down() -> bool:
-    """Stop the cloud of this home. Returns False if it was not running."""
+    """Stop the cloud of this home. Returns False if it was not running. A process that does not end although it makes
+    no progress is killed; what it has acknowledged is on disk."""
     with _start_lock():
-        running = find()
-        if running:
+        with contextlib.suppress(NotAnswering):
+            running = find()
+            if running is None:
+                return False
             _ask(running.port, "stop", method="POST")
-        elif _alive():
+            progress, explain = Progress(running.pid), _Explanation("The local cloud{process} is ending: waiting.")
+            while _alive() and progress.goes_on():
+                explain(progress)
+                time.sleep(0.02)
+        if _alive():
             _end_process()
-        else:
-            return False
-        if not _wait(lambda: not _alive(), 10.0):
-            _end_process()
-            if not _wait(lambda: not _alive(), 10.0):
-                raise CloudError(f"The local cloud (process {(_state() or {}).get('pid')}) does not end.")
+        if not _wait(lambda: not _alive(), 30.0):
+            raise CloudError(f"The local cloud (process {(_state() or {}).get('pid')}) does not end, although it was "
+                             "killed. Restart the machine if it stays.")
         return True
 
 
@@ -168,8 +214,6 @@ def reset() -> list[Path]:
         running = find()
         if running:
             control(running.port, "reset", "POST")
-        elif _alive():
-            raise CloudError("The local cloud of this home runs but does not answer. Stop it with: gtlab down")
         else:
             for path in state_folder().glob(f"{STATE_FILE}*"):  # including its log files
                 path.unlink(missing_ok=True)
@@ -218,8 +262,8 @@ def private(network: str = "instant", seed: int | None = None) -> Iterator[Runni
 
 def _started(server: subprocess.Popen, folder: Path, network: str) -> Running:
     """A server in a folder of its own, as soon as it answers."""
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline and server.poll() is None:
+    progress = Progress(server.pid)
+    while server.poll() is None and progress.goes_on():
         with contextlib.suppress(OSError, ValueError, KeyError):
             state = json.loads((folder / PROCESS_FILE).read_text())
             answer = _ask(state["port"], "status")
@@ -228,7 +272,7 @@ def _started(server: subprocess.Popen, folder: Path, network: str) -> Running:
                                endpoints=answer["endpoints"], in_memory=True)
         time.sleep(0.01)
     log = (folder / LOG_FILE).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    raise CloudError("A local cloud of its own for this purpose does not start. " + "".join(log[-1:]))
+    raise CloudError("A separate local cloud could not be started. " + "".join(log[-1:]))
 
 
 def _apart() -> dict[str, Any]:
@@ -243,68 +287,82 @@ def _check_listen(listen: str | None, token: str | None) -> None:
         try:
             ipaddress.ip_address(listen)
         except ValueError:
-            raise ValueError(f"{listen!r} is no IP address. Give one of this machine's, or 0.0.0.0 for all.") from None
+            raise ValueError(f"{listen!r} is not an IP address. Give an address of this machine, or 0.0.0.0 for all "
+                             "of its addresses.") from None
     if token is not None and listen is None:
-        raise ValueError("A token is asked of those who come from elsewhere: give --listen ADDRESS with it.")
+        raise ValueError("A token is only used for remote connections: give --listen ADDRESS with it.")
     if token is not None and not _TOKEN.fullmatch(token):
         raise ValueError("A token has 8 to 256 characters, of these: letters, digits, . _ ~ + / = -")
 
 
-def _check_same(running: Running, port: int, network: str | None, legacy_api: str | None, listen: str | None) -> None:
-    for what, asked, has in (("port", port, running.port), ("network", network, running.network),
-                             ("legacy API", legacy_api, running.legacy_api), ("address", listen, running.address)):
-        if asked and asked != has:
-            raise CloudError(f"A local cloud runs already, with {what} {has}, not {asked}. "
+def _check_same(running: Running, asked: Settings) -> None:
+    """Raise CloudError if a running cloud has other settings than requested."""
+    for what, wanted, has in (("port", asked.get("port"), running.port),
+                              ("network", asked.get("network"), running.network),
+                              ("legacy API", asked.get("legacy_api"), running.legacy_api),
+                              ("address", asked.get("listen"), running.address)):
+        if wanted and wanted != has:
+            raise CloudError(f"A local cloud runs already, with {what} {has}, not {wanted}. "
                              "Stop it first (it keeps its tables): gtlab down")
+    in_memory, token = asked.get("in_memory"), asked.get("token")
+    if in_memory is not None and in_memory != running.in_memory:
+        raise CloudError("A local cloud runs already, and keeps its state "
+                         + ("in memory only. Stop it first (its tables are lost): gtlab down" if running.in_memory else
+                            "on disk. Stop it first (it keeps its tables): gtlab down"))
+    if token and token != running.token:
+        raise CloudError("A local cloud runs already, with another token. Stop it first (it keeps its tables): "
+                         "gtlab down")
 
 
-def _start(port: int, network: str | None, seed: int | None, legacy_api: str | None, in_memory: bool,
-           listen: str | None, token: str | None) -> Running:
+def _start(settings: Settings) -> Running:
     folder = state_folder()
+    port, listen = settings.get("port") or 0, settings.get("listen")
     command = [sys.executable, "-m", "gtlab.localcloud", "--home", str(folder), "--port", str(port)]
-    for option, value in (("--network", network), ("--seed", seed), ("--legacy-api", legacy_api),
-                          ("--listen", listen)):
+    for option, value in (("--network", settings.get("network")), ("--seed", settings.get("seed")),
+                          ("--legacy-api", settings.get("legacy_api")), ("--listen", listen)):
         if value is not None:
             command += [option, str(value)]
-    if in_memory:
+    if settings.get("in_memory"):
         command.append("--in-memory")
     before = (_state() or {}).get("instance")
-    with open(folder / LOG_FILE, "ab") as log:
+    with open(os.open(folder / LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    cwd=folder, env=os.environ | {"PYTHONPATH": _python_path(),
-                                                                 TOKEN_VARIABLE: token or ""}, **_apart())
-
-    def started() -> Running | None:
+                                                                 TOKEN_VARIABLE: settings.get("token") or ""},
+                                   **_apart())
+    progress, explain = Progress(process.pid), _Explanation("The local cloud{process} is starting: waiting for it.")
+    while progress.goes_on():
         state = _state()
-        return find() if state and state["instance"] != before else None
-
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
-        found = started()
+        found = find() if state and state["instance"] != before else None
         if found:
             process.returncode = 0  # the process is meant to outlive this one: silence Popen's ResourceWarning
             return found
         if process.poll() is not None:
             raise _failed_start(process.returncode, port, listen, folder)
+        explain(progress)
         time.sleep(0.01)
     process.kill()
-    raise CloudError(f"The local cloud did not answer within {_START_S:.0f} s. Its log: {folder / LOG_FILE}")
+    process.wait()
+    raise CloudError(f"The local cloud did not start: after {progress.waited_s:.0f} s it made no progress, and was "
+                     f"killed. Its log: {folder / LOG_FILE}")
 
 
 def _failed_start(code: int, port: int, listen: str | None, folder: Path) -> CloudError:
     if code == Exit.PORT_IN_USE:
-        return CloudError(f"Port {port} is in use by another program. Choose another, or leave --port out to take "
-                          "any free one.")
+        return CloudError(f"Port {port} is in use by another program. Choose another port, or leave --port out to use "
+                          "any free port.")
     if code == Exit.NO_ADDRESS:
-        return CloudError(f"{listen} is no address of this machine. Give one that is, or 0.0.0.0 for all.")
+        return CloudError(f"{listen} is not an address of this machine. Give an address of this machine, or 0.0.0.0 "
+                          "for all of its addresses.")
     if code == Exit.ALREADY_RUNS:
-        return CloudError("Another local cloud of this home is just starting or ending. Try again.")
+        return CloudError("Another local cloud of this home is starting or ending. Try again.")
     if code == Exit.NEWER_STATE:
         return CloudError((folder / LOG_FILE).read_text(encoding="utf-8", errors="replace").splitlines()[-1])
     if code == Exit.DISK:
-        return CloudError(f"The state in {folder} cannot be read or written: is the disk full, or the folder somebody "
-                          f"else's? Its log: {folder / LOG_FILE}. To go on without: gtlab up --in-memory")
-    return CloudError(f"The local cloud ended at its start (exit code {code}). Its log: {folder / LOG_FILE}")
+        return CloudError(f"The state in {folder} cannot be read or written. Check that the disk is not full and that "
+                          f"you own the folder. The log: {folder / LOG_FILE}. To start without the state: gtlab up "
+                          "--in-memory")
+    return CloudError(f"The local cloud ended while it was starting (exit code {code}). Its log: {folder / LOG_FILE}")
 
 
 def _python_path() -> str:
@@ -326,7 +384,7 @@ def _state() -> dict | None:
 
 def _alive() -> bool:
     """Whether the process of this home's cloud exists, even if it does not answer: it holds a lock while it exists."""
-    lock = FileLock(state_folder() / LOCK_FILE)
+    lock = FileLock(state_folder() / LOCK_FILE, mode=0o600)
     try:
         with lock.acquire(timeout=0):
             return False
@@ -334,9 +392,23 @@ def _alive() -> bool:
         return True
 
 
-def _start_lock():
+@contextlib.contextmanager
+def _start_lock() -> Iterator[None]:
     """Allow one start or stop at a time, so that many notebooks opened at once start only one cloud."""
-    return FileLock(state_folder() / "start.lock").acquire(timeout=2 * _START_S)
+    lock = FileLock(state_folder() / "start.lock", mode=0o600)
+    try:
+        lock.acquire(timeout=_SAY_S)
+    except Timeout:
+        print("Another gtlab command starts or stops the local cloud: waiting for it.", file=sys.stderr, flush=True)
+        try:
+            lock.acquire(timeout=MOST_S)
+        except Timeout:
+            raise CloudError("Another gtlab command has been starting or stopping the local cloud for "
+                             f"{MOST_S / 60:.0f} minutes. End that command, then try again.") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _end_process() -> None:
@@ -356,20 +428,38 @@ def _wait(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def control(port: int, what: str, method: str = "GET", body: dict | None = None, *, timeout_s: float = 30.0) -> dict:
+def control(port: int, what: str, method: str = "GET", body: dict | None = None, *,
+            timeout_s: float | None = None) -> dict:
     """The control API's answer (docs/control-api.md). Raises ValueError with the API's message if it refuses the
-    request, CloudError if no cloud answers."""
-    try:
-        with request(port, what, method, body, timeout_s=timeout_s) as response:
-            return json.load(response)
-    except urllib.error.HTTPError as error:
+    request, CloudError if no cloud answers. Without ``timeout_s``, waits for this home's cloud as long as it makes
+    progress."""
+    state = _state()
+    pid = state["pid"] if state and state["port"] == port else 0
+    progress, explain = Progress(pid), _Explanation("The local cloud{process} is busy: waiting for its answer.")
+    while True:
         try:
-            told = json.load(error)["message"]
-        except (ValueError, KeyError, TypeError, OSError):
-            told = f"The local cloud answered {error.code}."
-        raise ValueError(told) from None
-    except (OSError, ValueError, http.client.HTTPException):
-        raise CloudError("The local cloud has stopped answering. Start it again: gtlab up") from None
+            with request(port, what, method, body, timeout_s=timeout_s or _ANSWER_S) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            raise ValueError(_message(error)) from None
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            if not _is_timeout(error) or not pid or not _alive():
+                raise CloudError("The local cloud has stopped answering. Start it again: gtlab up") from None
+            if timeout_s or method == "POST" or not progress.goes_on():  # POST is not safe to send twice
+                raise NotAnswering(pid) from None
+            explain(progress)
+
+
+def _message(error: urllib.error.HTTPError) -> str:
+    try:
+        return json.load(error)["message"]
+    except (ValueError, KeyError, TypeError, OSError):
+        return f"The local cloud answered {error.code}."
+
+
+def _is_timeout(error: Exception) -> bool:
+    return isinstance(error, TimeoutError) or (isinstance(error, urllib.error.URLError)
+                                               and isinstance(error.reason, TimeoutError))
 
 
 def _ask(port: int, what: str, method: str = "GET", timeout_s: float = 5.0, body: dict | None = None) -> dict | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import functools
 import gc
 import json
@@ -45,9 +46,11 @@ _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 def main() -> int:
     options = _options()
     home = options.home
+    _keep_private(home)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        with FileLock(home / LOCK_FILE, timeout=0):  # held as long as this cloud lives
+        # Held as long as this cloud lives. Others try to get the lock for a moment to see whether it is held.
+        with FileLock(home / LOCK_FILE, timeout=2, mode=0o600):
             return asyncio.run(_serve(options, home / PROCESS_FILE))
     except Timeout:
         return Exit.ALREADY_RUNS
@@ -59,6 +62,14 @@ def main() -> int:
     except sqlite3.OperationalError as error:
         logging.getLogger(__name__).error("%s: %s", home / STATE_FILE, error)
         return Exit.DISK
+
+
+def _keep_private(home: Path) -> None:
+    """Let only their owner read the state files: those that are created from now on, and those that are there."""
+    os.umask(0o077)
+    for path in home.glob(f"{Path(STATE_FILE).stem}*"):
+        with contextlib.suppress(OSError):  # another user's: opening it says what is wrong
+            path.chmod(0o600)
 
 
 def _options() -> argparse.Namespace:
