@@ -48,6 +48,13 @@ class Exit(enum.IntEnum):
     NEWER_STATE = 7  # the state was written in a newer disk format; the last line of the log says which gtlab reads it
 
 
+class Checkup(enum.IntEnum):
+    """Exit codes of ``gtlab doctor``; 2 is a wrong option, as of every command."""
+
+    FIT = 0      # perhaps with warnings
+    PROBLEM = 1  # something must be mended first
+
+
 # Names
 DEFAULT_ACCOUNT = "000000000000"  # the account of every access key ID that is not a 12-digit number
 ACCOUNT = re.compile(r"[0-9]{12}")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from gtlab.course import exercises, predictions, progress, start, workingcopy
 
-_CELL = 'style="text-align:left;padding:.25em 1em .25em 0;border-bottom:1px solid #C3CAD1;color:inherit"'
+_CELL = ('style="text-align:left;padding:.25em 1em .25em 0;border-bottom:1px solid #C3CAD1;color:inherit;'
+         'font-weight:inherit"')
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,9 @@ class Overview:
     def _repr_html_(self) -> str:
         """The same as a table, with links to the notebooks; it needs no kernel and no script."""
         rows = "".join(
-            f'<tr{" aria-current=step style=font-weight:bold" if row is self.next else ""}>'
-            f'<th scope="row" {_CELL}><a href="{html.escape(row.file)}">{row.number} {html.escape(row.title)}</a></th>'
+            f'<tr style="font-weight:{"bold" if row is self.next else "normal"}"'
+            f'{" aria-current=step" if row is self.next else ""}><th scope="row" {_CELL}>'
+            f'<a href="{html.escape(row.file)}">{row.number} {html.escape(row.title)}</a></th>'
             f"<td {_CELL}>{_bar(row.predicted, row.questions)}</td><td {_CELL}>{_bar(row.solved, row.exercises)}</td>"
             f"<td {_CELL}>{'next' if row is self.next else ''}</td></tr>" for row in self.rows)
         heads = "".join(f'<th scope="col" {_CELL}>{head}</th>' for head in ("Notebook", "Predicted", "Solved", ""))

@@ -46,8 +46,9 @@ class Clients:
     """Makes boto3 clients and remembers the last 100 calls of the shared ones in ``calls``. Safe to use from several
     threads."""
 
-    def __init__(self, access: Access, caller: str):
-        self._access, self._caller = access, caller
+    def __init__(self, access: Access, caller: str, noted: bool = True):
+        """``noted``: tag and note the tables that are created, so that the clean-up finds them."""
+        self._access, self._caller, self._noted = access, caller, noted
         self._shared: dict[tuple[str, str], Any] = {}
         self._making = threading.Lock()
         self._session: Any = None
@@ -97,7 +98,7 @@ class Clients:
         if endpoints is None and urlsplit(url).hostname in _THIS_MACHINE:
             raise ValueError(f"You asked for AWS, but AWS_ENDPOINT_URL or your AWS configuration makes boto3 call "
                              f"{url}. Perhaps `gtlab env` set it in this shell: use another shell.")
-        if service == "dynamodb":
+        if service == "dynamodb" and self._noted:
             made.watch(client, self._access.backend, region)
         if local:
             client.meta.events.register("before-send.*.*", _add_caller(caller or self._caller))

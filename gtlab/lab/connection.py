@@ -67,7 +67,9 @@ class Lab:
         self.legacy_api = running is not None and running.legacy_api == HISTORIC
         self.current_api = self.backend in ("local", "aws")
         self._remembered, self._warned = remembered, False  # whether the choice is the saved one
-        self._clients = Clients(access, caller=choice.home)
+        # Tables of a cloud that is not this state folder's, such as a temporary one, are nobody's to clean up.
+        noted = running is None or running.folder == process.state_folder()
+        self._clients = Clients(access, caller=choice.home, noted=noted)
 
     @property
     def home(self) -> str:
