@@ -305,7 +305,7 @@ def test_it_survives_whoever_started_it(home):
 
 def test_it_listens_on_the_loopback_address_only(home):
     port = process.up(network="fast")[0].port
-    socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    socket.create_connection(("127.0.0.1", port), timeout=60).close()
     for address in ("127.0.0.2", *{found[4][0] for found in socket.getaddrinfo(socket.gethostname(), None)}):
         if address != "127.0.0.1":
             with pytest.raises(OSError):

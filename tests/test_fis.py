@@ -458,7 +458,7 @@ def test_malformed_requests_are_refused(cloud, account, method, path, body, code
     request = urllib.request.Request(cloud.url + path, body, method=method, headers={
         "content-type": "application/json",
         "authorization": f"AWS4-HMAC-SHA256 Credential={account}/20260101/{VIRGINIA}/fis/aws4_request, Signature=x"})
-    with pytest.raises(urllib.error.HTTPError) as caught, urllib.request.urlopen(request, timeout=10):
+    with pytest.raises(urllib.error.HTTPError) as caught, urllib.request.urlopen(request, timeout=60):
         pass
     assert 400 <= caught.value.code < 500
     assert json.load(caught.value)["__type"].rpartition("#")[2] == code
@@ -494,7 +494,7 @@ def _clients(cloud, account: str):
 
 
 def _world(cloud) -> dict:
-    with urllib.request.urlopen(f"{cloud.url}/_gtlab/v1/world", timeout=10) as answer:
+    with urllib.request.urlopen(f"{cloud.url}/_gtlab/v1/world", timeout=60) as answer:
         return json.load(answer)
 
 

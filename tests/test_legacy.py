@@ -549,14 +549,14 @@ def put_face(cloud: process.Running, body: bytes) -> tuple[int, dict]:
     request = urllib.request.Request(f"{cloud.url}/_gtlab/v1/legacy-api", method="PUT", data=body,
                                      headers={"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
 
 
 def test_the_control_api_changes_the_face(cloud, client):
-    with urllib.request.urlopen(f"{cloud.url}/_gtlab/v1/legacy-api", timeout=10) as answer:
+    with urllib.request.urlopen(f"{cloud.url}/_gtlab/v1/legacy-api", timeout=60) as answer:
         assert json.load(answer) == {"face": "historic", "faces": ["historic", "2026"]}
     for body in (b"", b"{", b"[]", b'"2026"', b"{}", b'{"face": "2017"}', b'{"face": ["2026"]}', b'{"face": 2026}',
                  b"\xff"):

@@ -294,5 +294,5 @@ def _world(cloud, account: str, method: str, value: dict | None = None) -> None:
     request = urllib.request.Request(f"{cloud.url}/_gtlab/v1/world/throttle/{account}/{VIRGINIA}/Music",
                                      None if value is None else json.dumps({"value": value}).encode(), method=method,
                                      headers={"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10):
+    with urllib.request.urlopen(request, timeout=60):
         pass
