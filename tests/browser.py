@@ -139,7 +139,7 @@ def jupyter(cloud, tmp_path_factory) -> Iterator[Jupyter]:
     try:
         def printed():
             return process.poll() is not None or re.search(rf"http://127\.0\.0\.1:{port}\S*token=\w+", log.read_text())
-        found = wait_until(printed, "JupyterLab to print its address", seconds=120)
+        found = wait_until(printed, "JupyterLab to print its address", seconds=300)
         assert process.poll() is None, log.read_text()
         jupyter = Jupyter(found.group(), home, log)
         yield jupyter
