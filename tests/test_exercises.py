@@ -27,7 +27,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "00": {"lab": Lab(Access("local", {}), Choice(SINGAPORE, (VIRGINIA, IRELAND, "us-west-2")))},
 }
 WRONG: dict[str, dict[str, tuple[Any, str]]] = {}
-GIVEN = ("pairs", "plans", "briefs", "tables")  # what notebooks call an exercise's material
+GIVEN = ("pairs", "plans", "briefs", "steps")  # what notebooks call an exercise's material
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -402,6 +402,72 @@ def looks_only_at_equal_first_versions(records, region):
     return [old["Value"]["S"] for old, new in _changes(records)
             if old["WrittenIn"]["S"] == region != new["WrittenIn"]["S"] and new["Version"]["N"] == old["Version"]["N"]
             == "1"]
+
+
+# --- 10 ---
+
+_BRIEFS = _solution("10")
+
+
+def _brief(about: str) -> str:
+    given = exercises.find("10").material(SEED)
+    return given[given["text"].str.startswith(about)]["brief"].iloc[0]
+
+
+WRONG["10"] = {
+    "None": (None, "nothing"), "a string": ("mrec", "no-dict"), "a list": (["mrec"] * 5, "no-dict"),
+    "a number": (5, "no-dict"), "a function": (endless, "no-dict"), "four briefs": ({"A": "mrec"}, "briefs"),
+    "True": (dict.fromkeys("ABCDE", True), "choice"), "another kind": (_BRIEFS | {"B": "strong"}, "choice"),
+    "payments may be lost": (_BRIEFS | {_brief("A ledger"): "mrec"}, "loss"),
+    "a write waits for another continent": (_BRIEFS | {_brief("Likes"): "mrsc"}, "latency"),
+    "three Regions and a witness": (_BRIEFS | {_brief("A ledger"): "witness"}, "number"),
+    "five strong replicas": (_BRIEFS | {_brief("A product"): "mrsc"}, "number"),
+    "a third replica without money": (_BRIEFS | {_brief("Balances"): "mrsc"}, "copies"),
+    "TTL in a strong table": (_BRIEFS | {_brief("Sessions"): "witness"}, "ttl"),
+    "everything strong": (dict.fromkeys("ABCDE", "mrsc"), "*"),
+    "nothing strong": (dict.fromkeys("ABCDE", "mrec"), "loss"),
+    "a Series": (pd.Series(dict.fromkeys("ABCDE", "mrec")), "loss"),
+}
+
+
+def test_each_brief_has_one_choice_that_fits():
+    from gtlab.course.exercises import five_briefs
+
+    for at in range(40):
+        fitting = [[choice for choice in five_briefs.CHOICES if not five_briefs.violations(choice, brief)]
+                   for brief in five_briefs.briefs(at).values()]
+        assert sorted(map(str, fitting)) == sorted(map(str, [["mrec"]] * 3 + [["mrsc"], ["witness"]])), at
+
+
+# --- 11 ---
+
+_ORDER = "".join(_solution("11"))
+
+
+def _step(begins: str) -> str:
+    given = exercises.find("11").material(SEED)
+    return given[given["step"].str.startswith(begins)]["letter"].iloc[0]
+
+
+def _last(begins: str) -> str:
+    return _ORDER.replace(_step(begins), "") + _step(begins)
+
+
+WRONG["11"] = {
+    "None": (None, "nothing"), "an empty string": ("", "nothing"), "a number": (12345678, "no-order"),
+    "numbers": ([1, 2, 3], "no-order"), "a Series of numbers": (pd.Series([1, 2]), "no-order"),
+    "a function": (endless, "no-order"), "a step that is none": ("xyz", "letters"),
+    "a step twice": (_ORDER + _ORDER[0], "repeated"), "one table only": (_ORDER[:2], "left"),
+    "home before its replicas": (_step("MusicToday: delete the table at home") + _ORDER.replace(
+        _step("MusicToday: delete the table at home"), ""), "source-first"),
+    "one replica is forgotten": (_ORDER.replace(_step("MusicToday: delete the table in the second"), ""),
+                                 "source-first"),
+    "one of the strong replicas": (_step("MusicStrong: delete the table in one") + _ORDER, "one-of-strong"),
+    "strong home first": (_step("MusicStrong: delete the table at home") + _ORDER.replace(
+        _step("MusicStrong: delete the table at home"), ""), "one-of-strong"),
+    "detach last": (_last("Music: remove"), "detach-late"),
+    "home is forgotten": (_ORDER.replace(_step("MusicStrong: delete the table at home"), ""), "left"),
+}
 
 
 CASES = [pytest.param(id, answer, tag, id=f"{id}-{name}") for id, answers in WRONG.items()

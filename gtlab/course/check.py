@@ -77,8 +77,9 @@ def exercise(id: str, answer: Any, *, seed: int | None = None, limit_s: float | 
     TypeError if a fact is missing, and CloudError if the temporary local cloud cannot start.
     """
     found = exercises.find(id)
-    drawn = random.SystemRandom().randrange(10**6) if seed is None else seed
-    verdict = exercises.judge(found, answer, exercises.Setting(facts, drawn, limit_s or trial.LIMIT_S))
+    if seed is None:  # what was given to the learner is judged
+        seed = 0 if found.material else random.SystemRandom().randrange(10**6)
+    verdict = exercises.judge(found, answer, exercises.Setting(facts, seed, limit_s or trial.LIMIT_S))
     tries = records.recorded("tried").get(found.id, 0)
     tries = (tries if isinstance(tries, int) else 0) + (verdict.tag != "nothing")
     _record("tried", found.id, tries)
@@ -96,7 +97,7 @@ def _in_words(found: exercises.Exercise, verdict: exercises.Verdict) -> str:
         lines += ["  Evidence: " + verdict.evidence.replace("\n", "\n    ")]
     if not verdict.passed:
         lines += [f'  A hint: check.hint("{found.id}")']
-    if verdict.seed is not None:
+    if verdict.seed is not None and not found.material:
         lines += [f"  Judged on {found.place}, not in your lab. To repeat this trial: seed={verdict.seed}"]
     return "\n".join(lines)
 

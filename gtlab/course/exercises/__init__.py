@@ -28,6 +28,8 @@ MODULES = {
     "04-safe-sleep": "safe_sleep",
     "05-four-plans": "four_plans",
     "06-lost-writes": "lost_writes",
+    "10-five-briefs": "five_briefs",
+    "11-deletion-order": "deletion_order",
 }
 
 
