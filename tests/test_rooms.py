@@ -19,7 +19,8 @@ GATE = ("gtlab.localcloud.process",)
 PROGRESS = ("gtlab.localcloud.progress",)  # the gate's own helper; imports nothing
 SHARED = ("gtlab.contract", "gtlab.regions", "gtlab.judging")
 # A room may import the rooms that stand before it, and its own modules. Rooms on one line do not import each other.
-ABOVE = [("contract", "regions", "judging", "failover"), ("lab",), ("measure", "charts"), ("widgets",), ("course",),
+ABOVE = [("contract", "regions", "intervals", "judging", "failover"), ("lab",), ("measure", "charts"), ("widgets",),
+         ("course",),
          ("cli",)]
 BELOW = [("model", "progress"), ("world", "engine"), ("replication", "unsettled"), ("observe",), ("tables",),
          ("globaltables",), ("faults",), ("changes", "control_plane"), ("cloud",), ("disk",), ("server", "proof")]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gtlab.charts.colours import INK, LABEL_BACKGROUND, WHITE_EDGE, colour_each, darker, faded
-from gtlab.charts.columns import each_row, known, missing, need, unique
-from gtlab.charts.labels import Box, Labels
-from gtlab.charts.layout import NOMINAL_WIDTH, figure, height_for, region_axis
-from gtlab.charts.text import ms_span, plain_text, text_width
+from gtlab.charts.colours import EDGE, INK, LABEL_BACKGROUND, faded
+from gtlab.charts.columns import each_row, finite, known, need, unique
+from gtlab.charts.labels import Labels, boxes
+from gtlab.charts.layout import NARROW, figure, height_for, region_axis
+from gtlab.charts.looks import look
+from gtlab.charts.meta import describe
+from gtlab.charts.text import city, ms, ms_span, plain_text, plural, text_width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,21 +39,23 @@ def arrivals(frame: pd.DataFrame) -> go.Figure:
         raise ValueError(f'arrivals needs a row with role "source" for every write; none for {orphans[0]!r}.')
 
     codes = unique([*sources["region"], *targets["region"]])
-    colours = colour_each(codes)
-    fig = figure(frame, title="From the write to its arrival in each Region", height=height_for(len(codes), 92))
-    times = known(frame, "sent_ms", "seen_min_ms", "seen_max_ms")
+    colours = {code: look(code).colour for code in codes}
+    said = _finding(targets)
+    fig = figure(frame, title="From the write to its arrival in each Region", finding=said,
+                 height=height_for(len(codes), 92))
+    times = finite(known(frame, "sent_ms", "seen_min_ms", "seen_max_ms"))
     begin, end = min(0.0, *times), max(times)
     span = (end - begin) or 1.0
 
     notes = [
-        (row.sent_ms, codes.index(row.region), f"<b>{plain_text(row.write)}</b>", INK)
+        (row.sent_ms, codes.index(row.region), f"<b>{plain_text(row.write)}</b>")
         for row in each_row(sources)
     ]
     lost: list[tuple[int, str]] = []
     for row in each_row(targets):
         start, here = codes.index(origin[row.write]), codes.index(row.region)
         name, colour = f"{plain_text(row.write)} to {row.region}", colours[row.region]
-        if missing(row.seen_min_ms) or missing(row.seen_max_ms):
+        if len(finite([row.seen_min_ms, row.seen_max_ms])) < 2:
             lost.append((here, name))
             line = {"color": colour, "width": 1.5, "dash": "dot"}
             fig.add_scatter(
@@ -64,20 +68,50 @@ def arrivals(frame: pd.DataFrame) -> go.Figure:
         if len(targets) <= 15:
             middle = (row.seen_min_ms + row.seen_max_ms) / 2
             text = ms_span(row.seen_min_ms - row.sent_ms, row.seen_max_ms - row.sent_ms)
-            notes.append((middle, here, text, darker(colour)))
+            notes.append((middle, here, text))
     fig.add_scatter(**_sent(sources, codes, colours))
     if lost:
         fig.add_scatter(**_lost(lost, end + 0.03 * span))
-        notes += [(end + 0.03 * span, here, "not seen", INK) for here in sorted({here for here, _ in lost})]
+        notes += [(end + 0.03 * span, here, "not seen") for here in sorted({here for here, _ in lost})]
 
-    region_axis(fig, codes, colours, lines=True)
+    region_axis(fig, codes, lines=True)
     fig.update_xaxes(
         title_text="milliseconds since the first write was sent",
-        range=[begin - 0.03 * span, end + 0.10 * span],
+        range=[begin - 0.04 * span, end + 0.10 * span],
     )
-    fig.update_layout(showlegend=False, margin={"b": 52, "l": 120, "r": 30})
+    fig.update_layout(showlegend=False, margin={"b": 52, "l": _LEFT, "r": _RIGHT})
     _note_times(fig, notes)
+    describe(fig, said, f"Space-time diagram of {plural(len(origin), 'write')} in {plural(len(codes), 'Region')} over "
+             f"{ms(end - begin)}. {said}", _table(targets, origin))
     return fig
+
+
+_LEFT, _RIGHT = 126, 30  # the margins in pixels
+
+
+def _finding(targets: pd.DataFrame) -> str:
+    seen = [row for row in each_row(targets) if len(finite([row.seen_min_ms, row.seen_max_ms])) == 2]
+    lost = len(targets) - len(seen)
+    missed = f" {plural(lost, 'arrival')} {'was' if lost == 1 else 'were'} not seen." if lost else ""
+    if not seen:
+        return f"No write was seen in another Region.{missed}"
+
+    def took(row: Any) -> str:
+        return (f"{row.write} in {city(row.region) or row.region}, "
+                f"{ms_span(row.seen_min_ms - row.sent_ms, row.seen_max_ms - row.sent_ms)} after it was sent")
+
+    ordered = sorted(seen, key=lambda row: row.seen_max_ms - row.sent_ms)
+    if len(ordered) == 1:
+        return f"The only arrival: {took(ordered[0])}.{missed}"
+    return f"The fastest arrival: {took(ordered[0])}. The slowest: {took(ordered[-1])}.{missed}"
+
+
+def _table(targets: pd.DataFrame, origin: dict[Any, str]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(
+        [(row.write, origin[row.write], row.region, row.seen_min_ms - row.sent_ms, row.seen_max_ms - row.sent_ms)
+         for row in each_row(targets)], columns=["write", "source", "target", "after_min_ms", "after_max_ms"])
 
 
 def _sent(sources: pd.DataFrame, codes: list[str], colours: dict[str, str]) -> dict[str, Any]:
@@ -85,7 +119,8 @@ def _sent(sources: pd.DataFrame, codes: list[str], colours: dict[str, str]) -> d
         "x": list(sources["sent_ms"]),
         "y": [codes.index(code) for code in sources["region"]],
         "mode": "markers",
-        "marker": {"size": 12, "color": [colours[code] for code in sources["region"]], "line": WHITE_EDGE},
+        "marker": {"size": 12, "color": [colours[code] for code in sources["region"]],
+                   "symbol": [look(code).symbol for code in sources["region"]], "line": EDGE},
         "name": "source",
         "text": [plain_text(write) for write in sources["write"]],
         "hovertemplate": "%{text}: sent at %{x:,.0f} ms<extra></extra>",
@@ -130,33 +165,29 @@ def _arrival(row: Any, start: int, here: int, colour: str, name: str) -> Iterato
     }
 
 
-def _note_times(fig: go.Figure, notes: Sequence[tuple[float, int, str, str]]) -> None:
-    """Write each note (time, row, text, colour) above or below its point; leave out a note that would cover another.
-
-    Call this last: it reads the figure's axes, height and margins.
-    """
+def _note_times(fig: go.Figure, notes: Sequence[tuple[float, int, str]]) -> None:
+    """Write each note (time, row, text) above or below its point, moved to a side if it would leave the plot; leave out
+    a note that would cover another. Call this last: it reads the figure's axes, height and margins."""
     (first, last), (below, above), margin = fig.layout.xaxis.range, fig.layout.yaxis.range, fig.layout.margin
-    labels = Labels(NOMINAL_WIDTH - margin.l - margin.r, fig.layout.height - margin.t - margin.b)
-    for time_ms, row, text, colour in notes:
-        x = (time_ms - first) / (last - first) * labels.width
-        y = (row - above) / (below - above) * labels.height
+    tall = fig.layout.height - margin.t - margin.b
+    labels = Labels([(width - _LEFT - _RIGHT, tall) for width in (NARROW, 640, 968, 1300)])
+    for time_ms, row, text in notes:
+        across, y = (time_ms - first) / (last - first), (row - above) / (below - above) * tall
+        anchor = [(across * wide, y) for wide, _ in labels.sizes]
         width = text_width(text.replace("<b>", "").replace("</b>", "")) + 6
-        # A label at the edge of the plot moves inwards, so that it is not cut off.
-        inside = min(max(x, width / 2), labels.width - width / 2)
-        boxes = (Box(inside, y + shift, width, 16) for shift in (-18, 18))
-        free = (box for box in boxes if not any(box.overlap(other) for other in labels.taken))
-        box = next(free, None)
-        if box is None:
+        shifts = [(side * width / 2, down) for side in (0, -0.9, 0.9) for down in (-18, 18)]
+        places = {boxes(anchor, shift, width, 16): shift for shift in shifts}
+        there = labels.place_if_free(places)
+        if there is None:
             continue
-        labels.block(box)
         fig.add_annotation(
             x=time_ms,
             y=row,
             text=text,
             showarrow=False,
-            xshift=inside - x,
-            yshift=y - box.y,
-            font={"color": colour, "size": 12},
+            xshift=places[there][0],
+            yshift=-places[there][1],
+            font={"color": INK, "size": 12},
             bgcolor=LABEL_BACKGROUND,
             borderpad=0,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,6 +40,11 @@ def missing(value: object) -> bool:
 def known(frame: pd.DataFrame, *columns: str) -> list[Any]:
     """All values of these columns, without missing ones."""
     return [value for column in columns for value in frame[column] if not missing(value)]
+
+
+def finite(values: Iterable[Any]) -> list[float]:
+    """The values as numbers, without missing and infinite ones."""
+    return [float(value) for value in values if not missing(value) and math.isfinite(value)]
 
 
 def jitter(number: int) -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gtlab.charts.colours import INK, colour_each, faded
+from gtlab.charts.colours import INK, faded
 from gtlab.charts.columns import each_row, need, unique
 from gtlab.charts.layout import figure, height_for, region_axis
-from gtlab.charts.text import ms, place_name, plain_text
+from gtlab.charts.looks import look
+from gtlab.charts.meta import describe
+from gtlab.charts.text import city, listed, ms_span, place_name, plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,14 +21,14 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
     """The latency of calls and the replication lag side by side: two different quantities.
 
     Columns, as `gtlab.measure.beside_lag` returns them: operation ("put", "get", "replication lag"), region (where the
-    call was served; for the lag, the target), median_ms, p90_ms. One row per operation and Region.
+    call was served; for the lag, the target), median_ms, p90_ms; optionally median_min_ms and p90_min_ms, if the
+    percentiles are intervals whose upper bounds are median_ms and p90_ms. One row per operation and Region.
 
     Traces: "median" (solid bars) and "P90" (pale, striped bars), horizontal, grouped by operation, with one colour per
     Region and the values at the bars. x is in milliseconds; the axis is logarithmic, and its title says so, if one
     value is more than a hundred times another.
     """
     need(frame, "latency_beside_lag", "operation", "region", "median_ms", "p90_ms")
-    colours = colour_each(unique(frame["region"]))
     rows = [
         row for name in unique(frame["operation"]) for row in each_row(frame[frame["operation"] == name])
     ]
@@ -38,29 +40,31 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
             headings.append((at - 0.82, plain_text(row.operation)))
         places.append(at)
         at += 1
+    said = _finding(rows)
     fig = figure(
         frame,
+        finding=said,
         title="A call's latency" + (" and the replication lag" if "replication lag" in set(frame["operation"]) else ""),
         note="Solid: median. Striped: 90th percentile (P90).",
         height=height_for(at, 46),
     )
-    values = [value for row in rows for value in (row.median_ms, row.p90_ms) if value > 0]
+    values = [value for row in rows for value in (row.median_ms, row.p90_ms) if value > 0 and math.isfinite(value)]
     log = bool(values) and max(values) > 100 * min(values)
     for column, shift, name, opacity in (("median_ms", -0.2, "median", 1.0), ("p90_ms", 0.2, "P90", 0.35)):
         fig.add_bar(
             orientation="h",
             y=[place + shift for place in places],
-            x=[getattr(row, column) for row in rows],
+            x=[_drawn(row, column) for row in rows],
             width=0.38,
             marker={
-                "color": [faded(colours[row.region], opacity) for row in rows],
+                "color": [faded(look(row.region).colour, opacity) for row in rows],
                 "pattern": {
                     "shape": "" if opacity == 1 else "/",
-                    "fgcolor": [colours[row.region] for row in rows],
+                    "fgcolor": [look(row.region).colour for row in rows],
                 },
             },
             name=name,
-            text=[ms(getattr(row, column)) for row in rows],
+            text=[_span(row, column) for row in rows],
             textposition="outside",
             textfont={"size": 12, "color": INK},
             cliponaxis=False,
@@ -76,12 +80,14 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
             showarrow=False,
             xanchor="left",
             yanchor="middle",
-            font={"size": 13},
+            font={"size": 13, "color": INK},
         )
-    region_axis(fig, [row.region for row in rows], colours, at=places)
+    region_axis(fig, [row.region for row in rows], at=places)
     top, low = max(values, default=1.0), min(values, default=1.0)
-    # Leave room for the value that is printed beyond the widest bar.
-    scale = [math.log10(low) - 0.4, math.log10(top) + 0.35] if log else [0, top * 1.12]
+    # The value that is printed beyond the widest bar needs 40 % of a narrow plot if it is an interval.
+    room = 0.6 if any("\N{EN DASH}" in _span(row, "p90_ms") for row in rows) else 0.4
+    begin = math.log10(low) - 0.4
+    scale = [begin, begin + (math.log10(top) - begin) * (1 + room)] if log else [0, top * (1 + room)]
     fig.update_xaxes(
         title_text="milliseconds (logarithmic scale)" if log else "milliseconds",
         type="log" if log else "linear",
@@ -90,4 +96,35 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
     )
     fig.update_yaxes(range=[at - 0.4, -0.35])
     fig.update_layout(barmode="overlay", showlegend=False)
+    bounds = [name for name in ("median_min_ms", "median_ms", "p90_min_ms", "p90_ms") if name in frame.columns]
+    describe(fig, said, f"Bars of the median and the P90 of {listed(unique(frame['operation']))}, by Region, in "
+             f"milliseconds. {said}", frame[["operation", "region", *bounds]])
     return fig
+
+
+def _span(row: Any, column: str) -> str:
+    """A percentile of a row as text: an interval if the frame has its lower bound."""
+    high = float(getattr(row, column))
+    return ms_span(float(getattr(row, column.replace("_ms", "_min_ms"), high)), high)
+
+
+def _drawn(row: Any, column: str) -> float:
+    """The end of the bar: the lower bound if there is no upper one."""
+    high = float(getattr(row, column))
+    low = float(getattr(row, column.replace("_ms", "_min_ms"), high))
+    return high if math.isfinite(high) else low if math.isfinite(low) else 0.0
+
+
+def _finding(rows: list[Any]) -> str:
+    known = [row for row in rows if math.isfinite(row.median_ms) and row.median_ms > 0]
+    if not known:
+        return "No median is known."
+    most, least = max(known, key=lambda row: row.median_ms), min(known, key=lambda row: row.median_ms)
+
+    def name(row: Any) -> str:
+        way = "to" if row.operation == "replication lag" else "in"
+        return f"{row.operation} {way} {city(row.region) or row.region}"
+
+    said = f"The largest median is that of {name(most)}, {_span(most, 'median_ms')}"
+    return f"{said}." if most is least else (
+        f"{said}: {most.median_ms / least.median_ms:,.1f} times that of {name(least)}, {_span(least, 'median_ms')}.")

@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gtlab.charts.colours import COAST, GRID, INK, PALETTE, QUIET, darker
+from gtlab.charts.colours import BACK, CLEAR, COAST, GRID, INK, PALETTE, QUIET
 from gtlab.charts.columns import unique
-from gtlab.charts.text import city, plain_text, text_width
+from gtlab.charts.looks import GLYPHS, look
+from gtlab.charts.text import city, plain_text, text_width, wrap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,22 +17,37 @@ if TYPE_CHECKING:
 
 # A notebook's output is about this wide, in pixels. It is used only to decide whether two labels would overlap.
 NOMINAL_WIDTH = 880
+NARROW = 468  # the width in JupyterLab in a window of 900 pixels with the sidebar open: all text fits into it
+_TITLE, _BELOW, _NOTE = 16, 13, 12  # font sizes in pixels
 
 
 def figure(
-    frame: pd.DataFrame, *, title: str, height: float, note: str = "", legend: Sequence[str] = ()
+    frame: pd.DataFrame, *, title: str, height: float, note: str = "", legend: Sequence[str] = (), finding: str = ""
 ) -> go.Figure:
-    """An empty figure in the common style. The note and the frame's backends stand below the title."""
+    """An empty figure in the common style. Below the title stand the finding, the note, and the frame's backends.
+
+    ``height`` is that of a figure with two lines below its title and one line of a legend. More lines add to it, so
+    that they do not shrink the plot. The texts are plain text.
+    """
     from gtlab.charts.chart import Chart
 
-    backends = [plain_text(name) for name in unique(frame["backend"])] if "backend" in frame.columns else []
-    lines = [line for line in (note, " · ".join(backends)) if line]
+    backends = [str(name) for name in unique(frame["backend"])] if "backend" in frame.columns else []
+    room = NARROW - 24
+    above = wrap(plain_text(title), _TITLE, room)
+    found = wrap(plain_text(finding), _BELOW, room) if finding else []
+    notes = [line for text in (note, " · ".join(backends)) if text for line in wrap(plain_text(text), _NOTE, room)]
+    small = f'<span style="color:{QUIET};font-size:{_NOTE}px">'
+    lines = [*found, *(f"{small}{line}</span>" for line in notes)]
+    rows = _legend_rows(legend)
+    top = 46 + 21 * (len(above) - 1) + (17 * max(len(lines), 2) if lines else 0) + 20 * rows + 8 * bool(rows)
     return Chart(
         layout={
             "template": {"layout": _TEMPLATE},
-            "height": height + 26 * max(0, _legend_rows(legend) - 1),  # a long legend does not shrink the plot
-            "title": {"text": title, "subtitle": {"text": "<br>".join(lines)}},
-            "margin": {"t": 62 + 16 * len(lines) + 26 * _legend_rows(legend)},
+            "height": height + top - 80 - 28 * bool(rows),
+            "title": {"text": "<br>".join(above), "subtitle": {"text": "<br>".join(lines)},
+                      # Plotly moves a title of several lines up by this much.
+                      "pad": {"t": 14 if len(above) == 1 else 26}},
+            "margin": {"t": top},
             "showlegend": bool(legend),
         }
     )
@@ -48,8 +64,8 @@ _AXIS = {
 }
 _TEMPLATE: dict[str, Any] = {
     "autosize": True,
-    "paper_bgcolor": "white",
-    "plot_bgcolor": "white",
+    "paper_bgcolor": BACK,
+    "plot_bgcolor": CLEAR,
     "font": {"family": "system-ui, 'Segoe UI', 'DejaVu Sans', Arial, sans-serif", "size": 13, "color": INK},
     "title": {
         "x": 0,
@@ -59,8 +75,8 @@ _TEMPLATE: dict[str, Any] = {
         "yref": "container",
         "yanchor": "top",
         "pad": {"t": 14, "l": 12},
-        "font": {"size": 17},
-        "subtitle": {"font": {"size": 13, "color": QUIET}},
+        "font": {"size": _TITLE},
+        "subtitle": {"font": {"size": _BELOW, "color": INK}},
     },
     "legend": {
         "orientation": "h",
@@ -68,10 +84,12 @@ _TEMPLATE: dict[str, Any] = {
         "xanchor": "left",
         "y": 1,
         "yanchor": "bottom",
-        "font": {"size": 13},
+        "font": {"size": _BELOW},
     },
+    "modebar": {"bgcolor": CLEAR, "color": QUIET, "activecolor": INK,
+                "remove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"]},
     "margin": {"l": 20, "r": 30, "b": 48},
-    "hoverlabel": {"font": {"size": 13}},
+    "hoverlabel": {"font": {"size": 13, "color": INK}, "bgcolor": BACK, "bordercolor": QUIET},
     "xaxis": _AXIS,
     "yaxis": _AXIS,
     "colorway": list(PALETTE),
@@ -81,22 +99,30 @@ _TEMPLATE: dict[str, Any] = {
 def region_axis(
     fig: go.Figure,
     codes: Sequence[str],
-    colours: Mapping[str, str] | None = None,
     *,
     at: Sequence[float] | None = None,
     notes: Mapping[str, str] | None = None,
     lines: bool = False,
 ) -> None:
-    """Label the rows with Regions, the first at the top: the code in its colour, with the city and a note below it."""
+    """Label the rows with Regions, the first at the top: the symbol and the code, with the city and a note below. Of a
+    row "source → target", the symbol is the target's. A row that does not name a Region has no symbol."""
     labels = []
     for code in codes:
-        colour = darker((colours or {}).get(code, INK))
         below = [text for text in (city(code), (notes or {}).get(code)) if text]
         labels.append(
-            f'<span style="color:{colour}"><b>{plain_text(code)}</b></span>'
+            f"{glyph(code)}<b>{plain_text(code)}</b>"
             + "".join(f'<br><span style="color:{QUIET}">{plain_text(text)}</span>' for text in below)
         )
     row_axis(fig, labels, at or range(len(codes)), lines=lines)
+
+
+def glyph(name: str) -> str:
+    """The symbol of the Region that a name ends with, in its colour, as a character; empty if it names none."""
+    code = name.split()[-1] if name.split() else ""
+    if "-" not in code:
+        return ""
+    colour, symbol = look(code)
+    return f'<span style="color:{colour}">{GLYPHS[symbol]}</span> '
 
 
 def row_axis(fig: go.Figure, labels: Sequence[str], at: Sequence[float], *, lines: bool = False) -> None:
@@ -116,8 +142,12 @@ def row_axis(fig: go.Figure, labels: Sequence[str], at: Sequence[float], *, line
 
 
 def _legend_rows(names: Sequence[str]) -> int:
-    """How many lines a legend of these names needs in a narrow notebook (700 pixels)."""
-    return math.ceil(sum(text_width(name) + 48 for name in names) / 640)
+    """How many lines a legend of these names needs in a narrow notebook, beside the labels of rows. Plotly gives each
+    entry the width of the longest one if there are several lines."""
+    room, widths = NARROW - 165, [text_width(name) * _BELOW / 12 + 46 for name in names]
+    if sum(widths) <= room:
+        return int(bool(names))
+    return math.ceil(len(names) / max(1, room // max(widths)))
 
 
 def height_for(rows: float, each: int) -> float:

@@ -28,6 +28,8 @@ SYMBOLS = {
              "L-1.15 -.42L-.42 -.42Z",
     "star": "M0 -1.3L.33 -.42L1.27 -.37L.54 .21L.8 1.13L0 .6L-.8 1.13L-.54 .21L-1.27 -.37L-.33 -.42Z",
 }
+GLYPHS = {"circle": "●", "square": "■", "triangle-up": "▲", "diamond": "◆", "triangle-down": "▼", "cross": "✚",
+          "star": "★"}  # the symbols as characters, for labels
 HOME_OUTLINE = "M0 -2.2L2 -.65L1.6 -.65L1.6 1.65L-1.6 1.65L-1.6 -.65L-2 -.65Z"  # a house around any symbol
 
 

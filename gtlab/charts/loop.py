@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from statistics import median
 from typing import TYPE_CHECKING
 
-from gtlab.charts.colours import LOOP_COLOURS, PALETTE, QUIET, WHITE_EDGE, darker
-from gtlab.charts.columns import missing, need
+from gtlab.charts.colours import BACK, CLEAR, EDGE, INK, LOOP_COLOURS, QUIET
+from gtlab.charts.columns import finite, missing, need
 from gtlab.charts.layout import figure, height_for, row_axis
-from gtlab.charts.text import ms, plain_text
+from gtlab.charts.meta import describe
+from gtlab.charts.text import ms, plain_text, plural
+from gtlab.intervals import percentile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,9 +29,11 @@ def loop_timing(frame: pd.DataFrame) -> go.Figure:
     """
     need(frame, "loop_timing", "item", "put_ms", "sleep_ms", "get_ms", "found")
     count = len(frame)
+    said = _finding(frame)
     fig = figure(
         frame,
         title="The timing loop: put, sleep, get",
+        finding=said,
         note=_loop_note(frame),
         height=height_for(count, 34),
         legend=["put", "sleep", "get", "item has arrived"],
@@ -49,11 +52,11 @@ def loop_timing(frame: pd.DataFrame) -> go.Figure:
             base=starts[name],
             x=lasted,
             width=0.8,
-            marker={"color": colour, "line": {"color": "white", "width": 0.5}},
+            marker={"color": colour, "line": {"color": QUIET if colour == CLEAR else BACK, "width": 1}},
             name=name,
             text=[f"{name} {ms(value)}" for value in lasted],
             textposition="inside",
-            insidetextanchor=_clear_end(frame) if name == "sleep" else "middle",
+            insidetextanchor=_clear_end(frame, name),
             textangle=0,
             insidetextfont={"color": ink, "size": 12},
             hovertemplate="%{text}<extra></extra>",
@@ -70,27 +73,44 @@ def loop_timing(frame: pd.DataFrame) -> go.Figure:
             showarrow=False,
             xanchor="left",
             xshift=6,
-            font={"size": 12, "color": QUIET if found else darker(PALETTE[1])},
+            font={"size": 12, "color": QUIET if found else INK},
         )
     row_axis(fig, [plain_text(item) for item in frame["item"]], rows)
-    fig.update_xaxes(title_text="milliseconds since the iteration began", range=[0, max(ends) * 1.12])
+    fig.update_xaxes(title_text="milliseconds since the iteration began", range=[0, max([*finite(ends), 1.0]) * 1.35])
     fig.update_layout(barmode="overlay", uniformtext={"minsize": 12, "mode": "hide"})
+    columns = ["item", "put_ms", "sleep_ms", "get_ms", "found", *(["lag_max_ms"] if _knows_lag(frame) else [])]
+    describe(fig, said, f"Stacked bars of put, sleep and get for {plural(count, 'iteration')}, in milliseconds. {said}",
+             frame[columns])
     return fig
 
 
+def _finding(frame: pd.DataFrame) -> str:
+    found = int(frame["found"].astype(bool).sum())
+    took = f"A put takes {_median(frame['put_ms'])} and a get {_median(frame['get_ms'])} at the median"
+    return f"{took}; {found} of {plural(len(frame), 'get')} found the item."
+
+
 def _loop_note(frame: pd.DataFrame) -> str:
-    timed = f"Timed: put (median {ms(median(frame['put_ms']))}) and get ({ms(median(frame['get_ms']))})."
-    return f"{timed} Not timed: the replication lag{', which ends by the diamond' if _knows_lag(frame) else ''}."
+    ends = ", which ends by the diamond" if _knows_lag(frame) else ""
+    return f"Timed: put and get. Not timed: the replication lag{ends}."
+
+
+def _median(times: pd.Series) -> str:
+    """The median as :mod:`gtlab.intervals` defines it; the bounds of a timed call are equal."""
+    known = finite(times)
+    return ms(percentile(known, known, 0.5).high) if known else "not known"
 
 
 def _knows_lag(frame: pd.DataFrame) -> bool:
     return "lag_max_ms" in frame.columns and bool(frame["lag_max_ms"].notna().any())
 
 
-def _clear_end(frame: pd.DataFrame) -> str:
-    """Where the text of the sleep is written: at the end of the bar that has no diamonds."""
-    if not _knows_lag(frame):
+def _clear_end(frame: pd.DataFrame, name: str) -> str:
+    """Where the text of a step is written: at the end of the bar that has no diamonds."""
+    if not _knows_lag(frame) or name == "put":
         return "middle"
+    if name == "get":
+        return "end" if (frame["lag_max_ms"] > frame["sleep_ms"]).any() else "middle"
     return "start" if frame["lag_max_ms"].median() > frame["sleep_ms"].median() / 2 else "end"
 
 
@@ -103,7 +123,7 @@ def _mark_arrivals(fig: go.Figure, frame: pd.DataFrame) -> None:
         x=[when for _, when, _ in known],
         y=[row for row, _, _ in known],
         mode="markers",
-        marker={"symbol": "diamond", "size": 12, "color": darker(PALETTE[2]), "line": WHITE_EDGE},
+        marker={"symbol": "diamond", "size": 12, "color": INK, "line": EDGE},
         name="item has arrived",
         text=[ms(lag) for _, _, lag in known],
         hovertemplate="in the other Region at most %{text} after the put<extra></extra>",

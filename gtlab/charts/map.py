@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gtlab import regions
 from gtlab.charts.colours import COAST, EDGE, INK, LAND, QUIET, SEA
 from gtlab.charts.columns import each_row, need
-from gtlab.charts.labels import Box, Labels
-from gtlab.charts.layout import NOMINAL_WIDTH, figure
-from gtlab.charts.looks import look
+from gtlab.charts.labels import Labels, Point, boxes
+from gtlab.charts.layout import NARROW, NOMINAL_WIDTH, figure
+from gtlab.charts.looks import HOME_OUTLINE, look
+from gtlab.charts.meta import describe
 from gtlab.charts.text import ms, place_name, plain_text, text_width
 from gtlab.charts.view import View
 
@@ -25,50 +27,95 @@ def region_map(frame: pd.DataFrame) -> go.Figure:
     Columns, as `gtlab.regions.frame` returns them: region, place, latitude, longitude (degrees), role ("home" or
     "replica"), rtt_ms (median round trip from home). Raises ValueError unless there is exactly one home.
 
-    Traces: "land"; one line per replica (named "home to replica"); "replica" (circles) and "home" (a diamond). The
-    labels are annotations. The map shows the Regions with some room around them, up to the whole world. It is cut at
-    the widest gap between them, so that a line across the Pacific is drawn across the Pacific.
+    Traces: "land"; one line per replica (named "home to replica"); "replica" and "home" (the symbols of the Regions); a
+    shape: the house around the home Region. The labels are annotations. The map shows the Regions with some room around
+    them, up to the whole world. It is cut at the widest gap between them, so that a line across the Pacific is drawn
+    across the Pacific.
     """
     need(frame, "region_map", "region", "place", "latitude", "longitude", "role", "rtt_ms")
     homes, replicas = frame[frame["role"] == "home"], frame[frame["role"] != "home"]
     if len(homes) != 1:
         raise ValueError(f'region_map needs exactly one row with role "home"; this frame has {len(homes)}.')
 
-    height, top, edge = 440, 84, 12
+    edge, tall = 12, 344
     view = View.around(
-        list(frame["longitude"]), list(frame["latitude"]), NOMINAL_WIDTH - 2 * edge, height - top - edge
+        list(frame["longitude"]), list(frame["latitude"]), NOMINAL_WIDTH - 2 * edge, tall
     )
+    home = homes.iloc[0]
     fig = figure(
         frame,
-        title=f"Home Region {place_name(homes['region'].iloc[0])} and its replicas",
+        title=f"Home Region {place_name(home['region'])} and its replicas",
+        finding=_finding(home, replicas),
         note="Round trips: measured medians (cloudping.co, 2024-25). Lines are not cable routes.",
-        height=height,
+        height=tall + 80 + edge,
     )
     fig.add_scatter(**_land(view))
-    home = homes.iloc[0]
+    anchors = {row.region: _anchor(view, view.pixel(row.longitude, row.latitude), edge) for row in each_row(frame)}
+    layout = Labels([(width - 2 * edge, tall) for width in _WIDTHS])
+    for anchor in anchors.values():
+        layout.block(boxes(anchor, (0, 0), 18, 18))
+    layout.block(boxes(anchors[home["region"]], (0, -2), 28, 28))
     spots = {row.region: view.pixel(row.longitude, row.latitude) for row in each_row(frame)}
-    layout = Labels(view.width, view.height)
-    for spot in spots.values():
-        layout.block(Box(*spot, 18, 18))
-    arcs = {row.region: _arc(spots[home.region], spots[row.region], layout) for row in each_row(replicas)}
+    begin = spots[home["region"]]
+    arcs = {row.region: _arc(begin, spots[row.region], view, layout, edge) for row in each_row(replicas)}
     for code, arc in arcs.items():
-        layout.avoid(arc, code)
+        layout.avoid([_anchor(view, point, edge) for point in arc], code)
         fig.add_scatter(
             x=[view.longitude(x) for x, _ in arc],
             y=[view.latitude(y) for _, y in arc],
             mode="lines",
             line={"color": QUIET, "width": 2},
-            name=f"{home.region} to {code}",
+            name=f"{home['region']} to {code}",
             hoverinfo="skip",
         )
     for rows, name in ((replicas, "replica"), (homes, "home")):
         fig.add_scatter(**_dots(rows, view, name))
-    _label_map(fig, frame, spots, arcs, layout)
+    _mark_home(fig, view.shift(home["longitude"]), home["latitude"])
+    _label_map(fig, frame, anchors, view, layout)
+    # A degree is as long in a narrow page as in a wide one: a narrow map shows more to the north and to the south.
     axis = {"visible": False, "fixedrange": True}
-    fig.update_xaxes(range=[view.west, view.east], **axis)
-    fig.update_yaxes(range=[view.south, view.north], **axis)
-    fig.update_layout(plot_bgcolor=SEA, showlegend=False, margin={"l": edge, "r": edge, "t": top, "b": edge})
+    across, down = view.width / (view.east - view.west), view.height / (view.north - view.south)
+    fig.update_xaxes(range=[view.west, view.east], constrain="domain", **axis)
+    fig.update_yaxes(range=[view.south, view.north], constrain="range", scaleanchor="x", scaleratio=down / across,
+                     **axis)
+    fig.update_layout(plot_bgcolor=SEA, showlegend=False, margin={"l": edge, "r": edge, "b": edge})
+    describe(fig, _finding(home, replicas), _alt(home, replicas), frame[
+        ["region", "place", "role", "rtt_ms"]])
     return fig
+
+
+_WIDTHS = (NARROW, 640, NOMINAL_WIDTH)  # a wider map only has more room around it
+
+
+def _anchor(view: View, point: Point, edge: float) -> list[Point]:
+    """Where a point of the view (pixels) is in a map of each of these widths, whose height stays the same."""
+    shares = [(width - 2 * edge) / view.width for width in _WIDTHS]
+    return [(point[0] * share, view.height / 2 + (point[1] - view.height / 2) * share) for share in shares]
+
+
+def _finding(home: pd.Series, replicas: pd.DataFrame) -> str:
+    if replicas.empty:
+        return f"{home['place']} has no replica."
+    ordered = replicas.sort_values("rtt_ms")
+    near, far = ordered.iloc[0], ordered.iloc[-1]
+    start = f"A round trip from {home['place']} takes {ms(near['rtt_ms'])} to {near['place']}"
+    return f"{start}." if len(ordered) == 1 else (
+        f"{start}, the nearest of {len(ordered)} replicas, and {ms(far['rtt_ms'])} to {far['place']}, the farthest.")
+
+
+def _alt(home: pd.Series, replicas: pd.DataFrame) -> str:
+    trips = [f"{place_name(row.region)} {ms(row.rtt_ms)}" for row in each_row(replicas)]
+    more = [f"and {len(trips) - 6} more"] if len(trips) > 6 else []
+    return (f"Map of the home Region {place_name(home['region'])} and its replicas, with round trips: "
+            f"{', '.join([*trips[:6], *more]) or 'none'}. {_finding(home, replicas)}")
+
+
+def _mark_home(fig: go.Figure, longitude: float, latitude: float) -> None:
+    """The house around the symbol of the home Region. In plotly's shapes y grows upwards."""
+    path = re.sub(r"(-?[.\d]+) (-?[.\d]+)", lambda found: f"{7 * float(found[1]):g} {-7 * float(found[2]):g}",
+                  HOME_OUTLINE)
+    fig.add_shape(type="path", path=path, xref="x", yref="y", xsizemode="pixel", ysizemode="pixel", xanchor=longitude,
+                  yanchor=latitude, line={"color": INK, "width": 1.5})
 
 
 def _land(view: View) -> dict[str, Any]:
@@ -108,10 +155,8 @@ def _dots(rows: pd.DataFrame, view: View, name: str) -> dict[str, Any]:
     }
 
 
-def _arc(
-    start: tuple[float, float], end: tuple[float, float], layout: Labels, points: int = 24
-) -> list[tuple[float, float]]:
-    """A slightly bent line, in pixels: of several bends, the one that is farthest from dots and other lines."""
+def _arc(start: Point, end: Point, view: View, layout: Labels, edge: float, points: int = 24) -> list[Point]:
+    """A slightly bent line, in pixels of the view: of several bends, the one that is farthest from dots and lines."""
     (x0, y0), (x1, y1) = start, end
     arcs = []
     for bend in (0.12, -0.12, 0.24, -0.24):
@@ -127,64 +172,41 @@ def _arc(
             for t in steps
         ]
         # The ends lie in the boxes of the dots: they are the same for every bend.
-        inner = [Box(x, y, 6, 6) for x, y in arc[3:-3]]
+        inner = [boxes(_anchor(view, point, edge), (0, 0), 6, 6) for point in arc[3:-3]]
         arcs.append((sum(layout.cost(box) for box in inner) + abs(bend) * 100, arc))
     return min(arcs, key=lambda scored: scored[0])[1]
 
 
-def _label_map(
-    fig: go.Figure,
-    frame: pd.DataFrame,
-    spots: dict[str, tuple[float, float]],
-    arcs: dict[str, list[tuple[float, float]]],
-    layout: Labels,
-) -> None:
-    """Label every dot and line where the label covers least. Among many Regions a line may have no label."""
-    crowded = len(frame) > 9
+def _label_map(fig: go.Figure, frame: pd.DataFrame, anchors: dict[str, list[Point]], view: View,
+               layout: Labels) -> None:
+    """Label every dot where the label covers least: the place, and the round trip from home. Where many Regions are
+    close together, a dot may have no label: the hover text and the table have them all."""
+    crowded = len(frame) > 6
     for row in each_row(frame):
-        mark = " (home)" if row.role == "home" else ""
-        lines = [row.region + mark] if crowded else [plain_text(row.place) + mark, row.region]
+        home = row.role == "home"
+        name, trip = plain_text(row.place) + (" (home)" if home else ""), "" if home else ms(row.rtt_ms)
+        lines = [name, trip] if crowded else [name, f"{row.region}, {trip}" if trip else row.region]
+        lines = [line for line in lines if line]
         width, height = max(map(text_width, lines)) + 6, 15 * len(lines) + 4
-        box = layout.place(_around(spots[row.region], width, height))
-        lines[0] = f"<b>{lines[0]}</b>"
-        _annotate_pixel(fig, layout, box, "<br>".join(lines), {"color": INK, "size": 12})
-    for row in each_row(frame[frame["role"] != "home"]):
-        text, arc = ms(row.rtt_ms), arcs[row.region]
-        order = sorted(range(3, len(arc) - 3), key=lambda step: abs(step - len(arc) * 0.5))
-        size = (text_width(text) + 8, 19)
-        places = [Box(*arc[step], *size) for step in order]
-        spot = layout.place_if_free(places, row.region) if crowded else layout.place(places, row.region)
-        if spot:
-            _annotate_pixel(
-                fig, layout, spot, text, {"color": INK, "size": 13}, bgcolor="white", bordercolor=COAST
-            )
+        anchor = anchors[row.region]
+        places = [boxes(anchor, shift, width, height) for shift in _around(width, height, home)]
+        there = layout.place_if_free(places) if crowded and not home else layout.place(places)
+        if there:
+            text = "<br>".join([f"<b>{lines[0]}</b>", *lines[1:]])
+            shift = (there[0].x - anchor[0][0], there[0].y - anchor[0][1])
+            _annotate(fig, (view.shift(row.longitude), row.latitude), shift, text)
 
 
-def _annotate_pixel(
-    fig: go.Figure, layout: Labels, box: Box, text: str, font: dict[str, Any], **look: Any
-) -> None:
-    # Fractions of the plot, not degrees: labels keep their distance in a notebook that is wider than NOMINAL_WIDTH.
-    fig.add_annotation(
-        xref="paper",
-        yref="paper",
-        x=box.x / layout.width,
-        y=1 - box.y / layout.height,
-        xanchor="center",
-        yanchor="middle",
-        text=text,
-        font=font,
-        showarrow=False,
-        borderpad=1,
-        **look,
-    )
+def _annotate(fig: go.Figure, where: Point, shift: Point, text: str) -> None:
+    """Write a text at a distance (pixels) from a place (degrees)."""
+    fig.add_annotation(x=where[0], y=where[1], xshift=shift[0], yshift=-shift[1], xanchor="center", yanchor="middle",
+                       text=text, font={"color": INK, "size": 12}, showarrow=False, borderpad=1)
 
 
-def _around(spot: tuple[float, float], width: float, height: float) -> Iterator[Box]:
+def _around(width: float, height: float, home: bool) -> Iterator[Point]:
     """Positions for a label near a dot, best first: above, below, at a side, at a corner, then farther away."""
-    x, y = spot
-    for gap in (11, 22, 36):
+    for gap in (16, 24) if home else (10, 18):
         up, side = gap + height / 2, gap + width / 2
-        beside = ((0, -up), (0, up), (side, 0), (-side, 0))
-        corners = [(across * side * 0.8, down * up * 0.8) for down in (-1, 1) for across in (1, -1)]
-        for dx, dy in (*beside, *corners):
-            yield Box(x + dx, y + dy, width, height)
+        yield from ((0, -up), (0, up), (side, 0), (-side, 0))
+        yield from ((across * side * 0.8, down * up * 0.8) for down in (-1, 1) for across in (1, -1))
+        yield from ((across * width * 0.3, down * up) for down in (-1, 1) for across in (1, -1))

@@ -59,7 +59,7 @@ def journal(frame: pd.DataFrame) -> go.Figure:
         if rows:
             make = _dots if name in _WRITES else _paths
             fig.add_scatter(**make(rows, name, codes, colours, seconds), name=name)
-    region_axis(fig, codes, colours, lines=True)
+    region_axis(fig, codes, lines=True)
     span = last or 1.0
     fig.update_xaxes(title_text="seconds", range=[-0.03 * span, last + 0.06 * span])
     fig.update_yaxes(range=[len(codes) - 0.4, -0.6])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gtlab.charts.colours import OTHER_STATUS, STATUS_COLOURS
+from gtlab.charts.colours import BACK, CLEAR, INK, OTHER_STATUS, QUIET, STATUS_COLOURS
 from gtlab.charts.columns import each_row, need, unique
 from gtlab.charts.layout import figure, height_for, region_axis
-from gtlab.charts.text import place_name, plain_text
+from gtlab.charts.meta import describe
+from gtlab.charts.text import city, listed, place_name, plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,9 +26,9 @@ def replica_states(frame: pd.DataFrame) -> go.Figure:
     """
     need(frame, "replica_states", "region", "status", "start_s", "end_s")
     codes, statuses = unique(frame["region"]), unique(frame["status"])
-    fig = figure(
-        frame, title="Status of each replica over time", height=height_for(len(codes), 62), legend=statuses
-    )
+    said = _finding(frame, codes)
+    fig = figure(frame, title="Status of each replica over time", finding=said, height=height_for(len(codes), 62),
+                 legend=statuses)
     for status in statuses:
         rows = frame[frame["status"] == status]
         fill, ink = STATUS_COLOURS.get(status, OTHER_STATUS)
@@ -38,7 +39,7 @@ def replica_states(frame: pd.DataFrame) -> go.Figure:
             base=list(rows["start_s"]),
             x=lasted,
             width=0.62,
-            marker={"color": fill, "line": {"color": "white", "width": 1}},
+            marker={"color": fill, "line": {"color": QUIET if fill == CLEAR else BACK, "width": 1}},
             name=plain_text(status),
             text=[plain_text(status)] * len(rows),
             textposition="inside",
@@ -50,11 +51,29 @@ def replica_states(frame: pd.DataFrame) -> go.Figure:
         )
     region_axis(fig, codes)
     last = float(frame["end_s"].max())
-    fig.update_xaxes(title_text="seconds since the observation began", range=[0, (last or 1.0) * 1.14])
+    fig.update_xaxes(title_text="seconds since the observation began", range=[0, (last or 1.0) * 1.3])
     _note_ends(fig, frame, codes, last)
     # A bar that is too short for its text has none: the legend and the hover text name the status.
     fig.update_layout(barmode="overlay", uniformtext={"minsize": 12, "mode": "hide"})
+    describe(fig, said, f"Bars that show the status of {listed(codes)} over {last:,.1f} seconds. {said}",
+             frame[["region", "status", "start_s", "end_s"]])
     return fig
+
+
+def _finding(frame: pd.DataFrame, codes: list[str]) -> str:
+    """When each replica reached its last status."""
+    ends = {code: frame[frame["region"] == code].sort_values("end_s", kind="stable").iloc[-1] for code in codes}
+    names = {code: city(code) or code for code in codes}
+    if len({end["status"] for end in ends.values()}) > 1:
+        said = [f"{names[code]} is {end['status']}" for code, end in ends.items()]
+        return f"At the end, {listed(said if len(said) <= 4 else [*said[:3], f'{len(said) - 3} more differ'])}."
+    last = max(codes, key=lambda code: ends[code]["start_s"])
+    status, when = ends[last]["status"], f"{ends[last]['start_s']:,.1f} s"
+    if len(codes) == 1:
+        return f"{names[last]} is {status} after {when}."
+    first = min(ends[code]["start_s"] for code in codes)
+    return (f"All {len(codes)} replicas are {status} after {when}: {names[last]} is the last, and the first took "
+            f"{first:,.1f} s.")
 
 
 def _note_ends(fig: go.Figure, frame: pd.DataFrame, codes: list[str], last: float) -> None:
@@ -64,4 +83,4 @@ def _note_ends(fig: go.Figure, frame: pd.DataFrame, codes: list[str], last: floa
         end = frame[frame["region"] == code].sort_values("end_s", kind="stable").iloc[-1]
         if end["end_s"] - end["start_s"] < 0.1 * last or not last:
             fig.add_annotation(x=end["end_s"], y=at, text=f"→ {plain_text(end['status'])}", showarrow=False,
-                               xanchor="left", font={"size": 12})
+                               xanchor="left", font={"size": 12, "color": INK})

@@ -37,6 +37,8 @@ def stylesheet() -> str:
         new = _BACKGROUND if light == BACK else dark
         rules += [f'{_WHERE} .js-plotly-plot [style*="{part}: {rgb}"]{{{part}:{new}!important}}'
                   for part in ("fill", "stroke")]
+        # Plotly copies the colour of a part of a text as it is written in the text.
+        rules.append(f'{_WHERE} .js-plotly-plot tspan[style*="{light}"]{{fill:{new}!important}}')
     # The pattern of a bar is not in the bar's own style.
     rules.append(f"{_WHERE} .js-plotly-plot .modebar-btn path{{fill:{DARK[INK]}!important}}")
     return "".join(rules)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING
 
-from gtlab.charts.colours import LABEL_BACKGROUND, QUIET, darker, dash_each, faded
+from gtlab.charts.colours import EDGE, INK, LABEL_BACKGROUND, dash_each, faded
 from gtlab.charts.columns import need, unique
-from gtlab.charts.layout import figure
+from gtlab.charts.layout import figure, glyph
 from gtlab.charts.looks import look
-from gtlab.charts.text import ms, ms_span, place_name
+from gtlab.charts.meta import describe
+from gtlab.charts.text import city, ms, ms_span, place_name, plural
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+Pair = tuple[str, str]  # source and target
 _MARK = 0.99  # the time at which the chance reaches this share is printed
 _MOST_LABELS = 3  # more labels than this go into the legend
 
@@ -24,8 +26,8 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
 
     Columns, as gtlab.statistics.t_visibility returns them: source, target (Region codes), t_ms, certain and possible
     (shares of the probes, 0 to 1), low and high (the confidence band, 0 to 1), distance_ms (half a round trip from
-    where the measurement ran to the target; printed). Optionally given_up: where it is above 0 the curve ends, because
-    its further course is not known.
+    where the measurement ran to the target; in the note). Optionally given_up: where it is above 0 the curve ends,
+    because its further course is not known.
 
     Traces, up to three for each source and target: the band (filled; named after the target with ", band"); the curve,
     halfway between the shares certain and possible (named after the target); and "99 %", a dot where the certain share
@@ -44,13 +46,17 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
     crowded = len(pairs) > _MOST_LABELS
     legend = {pair: f"{name}: 99 % by {ms(reached[pair])}" if crowded and not isnan(reached[pair]) else name
             for pair, name in names.items()}
+    ways = {pair: float(rows["distance_ms"].iloc[0]) for pair, rows in curves.items()}
+    said = _finding(names, reached)
     fig = figure(
         frame,
+        finding=said,
         title="How likely is a read to see the write?"
         if several
         else f"How likely is a read elsewhere to see a write from {place_name(pairs[0][0])}?",
-        note="Band: confidence interval of the chance. t-visibility, as in Bailis and others (2012).",
-        height=430,
+        note="Band: confidence interval of the chance. t-visibility, as in Bailis and others (2012)."
+        + ("" if several else f" A read that you send is served half a round trip later: {_away(ways)}."),
+        height=410,
         legend=list(legend.values()),
     )
     for number, pair in enumerate(pairs):
@@ -73,34 +79,62 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
             x=times,
             y=[None if unknown else round(50 * (sure + maybe), 2) for sure, maybe, unknown in zip(
                 rows["certain"], rows["possible"], given_up, strict=True)],
-            mode="lines",
+            mode="lines+markers",
             line={"color": colour, "width": 2.5, "dash": dashes[pair]},
             name=legend[pair],
             legendgroup=name,
+            marker={"symbol": look(pair[1]).symbol, "size": _sizes(len(times)), "color": colour, "line": EDGE,
+                    "opacity": 1},
             hovertemplate=f"%{{x:,.0f}} ms after the acknowledgement: %{{y:.0f}} %<extra>{name}</extra>",
         )
         if not isnan(when):
             fig.add_scatter(
-                x=[when], y=[99], mode="markers", marker={"color": colour, "size": 9, "line": {"color": "white",
-                                                                                              "width": 1.5}},
+                x=[when], y=[99], mode="markers", marker={"color": colour, "symbol": "circle", "size": 9,
+                                                              "line": {"color": INK, "width": 1.5}},
                 name="99 %", showlegend=False, hovertemplate=f"99 % by {ms(when)}<extra>{name}</extra>",
             )
             if not crowded:
                 fig.add_annotation(
-                    x=when, y=99, text=f"99 % of these by {ms(when)}", showarrow=False, xanchor="right", yanchor="top",
-                    xshift=-8, yshift=-6 - 18 * number, font={"size": 12, "color": darker(colour)},
+                    x=when, y=99, text=f"{glyph(pair[1])}99 % by {ms(when)}", showarrow=False, xanchor="right",
+                    yanchor="top", xshift=-8, yshift=-6 - 18 * number, font={"size": 12, "color": INK},
                     bgcolor=LABEL_BACKGROUND, borderpad=1,
                 )
-    if not several:
-        ways = {pair[1]: float(rows["distance_ms"].iloc[0]) for pair, rows in curves.items()}
-        away = (ms_span(min(ways.values()), max(ways.values())) if crowded else
-                ", ".join(f"{target} {ms(way)}" for target, way in ways.items()))
-        fig.add_annotation(
-            xref="paper", yref="paper", x=1, y=0.02, xanchor="right", yanchor="bottom", showarrow=False,
-            text=f"A read that you send is served half a round trip later: {away}",
-            font={"size": 12, "color": QUIET}, bgcolor=LABEL_BACKGROUND,
-        )
     fig.update_xaxes(title_text="t: milliseconds from the acknowledgement to the read",
                      range=[0, 1.02 * max(frame["t_ms"])])
     fig.update_yaxes(title_text="chance to see the write", ticksuffix=" %", range=[0, 104], dtick=25)
+    describe(fig, said, f"Curves of the chance that a read sees a write, from 0 to {ms(max(frame['t_ms']))} after the "
+             f"acknowledgement, for {plural(len(pairs), 'target')}. {said}", _table(curves, ways))
     return fig
+
+
+def _finding(names: dict[Pair, str], reached: dict[Pair, float]) -> str:
+    known = sorted((when, names[pair].split(" (")[0]) for pair, when in reached.items() if not isnan(when))
+    if not known:
+        return "99 % of the probes were certainly visible at no target within the time shown."
+    (fast, near), (slow, far) = known[0], known[-1]
+    said = f"99 % of the probes were certainly visible in {near} {ms(fast)} after the acknowledgement"
+    lacking = len(reached) - len(known)
+    rest = f"; {plural(lacking, 'target')} did not reach 99 %" if lacking else ""
+    return f"{said}{rest}." if len(known) == 1 else f"{said}, and in {far} after {ms(slow)}{rest}."
+
+
+def _away(ways: dict[Pair, float]) -> str:
+    if len(ways) > _MOST_LABELS:
+        return ms_span(min(ways.values()), max(ways.values()))
+    return ", ".join(f"{city(target) or target} {ms(way)}" for (_, target), way in ways.items())
+
+
+def _sizes(points: int) -> list[int]:
+    """The sizes of the markers of a curve: a few large ones, evenly spread, so that its symbol is seen."""
+    shown = {round((points - 1) * part) for part in (0.2, 0.4, 0.6, 0.8)}
+    return [9 if at in shown else 0 for at in range(points)]
+
+
+def _table(curves: dict[Pair, pd.DataFrame], ways: dict[Pair, float]) -> pd.DataFrame:
+    """When each share of the probes had certainly become visible, in milliseconds after the acknowledgement."""
+    import pandas as pd
+
+    return pd.DataFrame([
+        {"source": pair[0], "target": pair[1]}
+        | {f"{share}_percent_ms": float(rows["t_ms"][rows["certain"] >= share / 100].min()) for share in (50, 90, 99)}
+        | {"half_round_trip_ms": ways[pair]} for pair, rows in curves.items()])

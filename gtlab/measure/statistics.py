@@ -14,6 +14,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gtlab import intervals
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -34,8 +36,9 @@ def percentiles(lags: pd.DataFrame, at: Iterable[float] = (50, 90, 99), *, level
     ``high_ms``, the bounds of this percentile of the probes; ``ci_low_ms`` and ``ci_high_ms``, the bounds of this
     percentile of all writes, with a confidence of at least ``level``; ``backend``. All bounds are in milliseconds.
 
-    The confidence interval is the binomial one, between order statistics: its lower end comes from the lower ends of
-    the measured intervals, its upper end from their upper ends. ``inf`` in ``ci_high_ms`` means that there are too few
+    ``low_ms`` and ``high_ms`` are those of :func:`gtlab.intervals.percentile`. The confidence interval is the binomial
+    one, between order statistics: its lower end comes from the lower ends of the measured intervals, its upper end from
+    their upper ends. ``inf`` in ``ci_high_ms`` means that there are too few
     probes for an upper bound (the 99th percentile at 95 % needs 299). A bound that depends on a probe that was not seen
     is ``inf``, too.
 
@@ -55,7 +58,7 @@ def percentiles(lags: pd.DataFrame, at: Iterable[float] = (50, 90, 99), *, level
     for pair, lows, highs, backend in _groups(lags, low, high):
         lows, highs = np.sort(lows), np.sort(highs)
         for share in shares:
-            rank = max(0, math.ceil(share * len(lows) - 1e-9) - 1)
+            rank = intervals.rank(len(lows), share)
             # Any: scipy-stubs declares a confidence interval to be a float.
             lower: Any = stats.quantile_test(lows, p=share).confidence_interval(level)
             upper: Any = stats.quantile_test(highs, p=share).confidence_interval(level)

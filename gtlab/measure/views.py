@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from gtlab import regions as catalogue
+from gtlab.intervals import percentile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,17 +16,17 @@ def summary(lags: pd.DataFrame) -> pd.DataFrame:
 
     A row per target: ``target``, ``place``, ``probes``, ``not_seen`` (how many of the probes were not seen there);
     ``median_min_ms`` and ``median_max_ms``, the bounds of the median lag; ``p90_max_ms`` and ``slowest_max_ms``, the
-    upper bounds of the 90th percentile and of the slowest probe. They come from the refined intervals and are rounded
-    to milliseconds. They describe these probes only: for all writes use :func:`gtlab.statistics.percentiles`.
+    upper bounds of the 90th percentile and of the slowest probe. They come from the refined intervals
+    (:func:`gtlab.intervals.percentile`) and are rounded to milliseconds; ``inf`` means that the probe in question was
+    not seen. They describe these probes only: for all writes use :func:`gtlab.statistics.percentiles`.
     """
     import pandas as pd
 
     rows = []
     for target, found in lags.groupby("target", sort=False):
-        high = found["lag_max_ms"].fillna(math.inf)  # not seen: the lag has no upper bound
-        p90 = high.quantile(0.9, interpolation="higher")
+        median, p90, slowest = (percentile(found["lag_min_ms"], found["lag_max_ms"], share) for share in (0.5, 0.9, 1))
         rows.append((target, catalogue.get(str(target)).place, len(found), int(found["lag_max_ms"].isna().sum()),
-                     found["lag_min_ms"].median(), high.median(), p90, high.max()))
+                     median.low, median.high, p90.high, slowest.high))
     return pd.DataFrame(rows, columns=["target", "place", "probes", "not_seen", "median_min_ms", "median_max_ms",
                                        "p90_max_ms", "slowest_max_ms"]).round(0)
 
@@ -76,14 +76,19 @@ def beside_lag(latencies: pd.DataFrame, lags: pd.DataFrame) -> pd.DataFrame:
 
     ``latencies`` is the data frame of :func:`gtlab.measure.latency`, ``lags`` that of
     :func:`gtlab.measure.replication_lag`. Columns: ``operation`` ("put", "get", "replication lag"), ``region``,
-    ``median_ms``, ``p90_ms``, ``backend``. The upper end of the refined interval, ``lag_max_ms``, counts as the lag.
+    ``median_min_ms`` and ``median_ms``, the bounds of the median, ``p90_min_ms`` and ``p90_ms``, those of the 90th
+    percentile (:func:`gtlab.intervals.percentile`), and ``backend``. The bounds of a call's latency are equal. Those of
+    a lag come from the refined intervals.
     """
     import pandas as pd
 
-    columns = ["operation", "region", "ms", "backend"]
-    found = lags.rename(columns={"target": "region", "lag_max_ms": "ms"}).assign(operation="replication lag")
-    # The frames' attrs are dropped on purpose: they differ.
-    everything = pd.DataFrame([*latencies[columns].itertuples(index=False), *found[columns].itertuples(index=False)])
-    grouped = everything.groupby(["operation", "region", "backend"], sort=False)["ms"]
-    agreed = grouped.agg(median_ms="median", p90_ms=lambda ms: ms.quantile(0.9)).reset_index()
-    return agreed[["operation", "region", "median_ms", "p90_ms", "backend"]]
+    calls = latencies.assign(low=latencies["ms"], high=latencies["ms"])
+    seen = lags.rename(columns={"target": "region", "lag_min_ms": "low", "lag_max_ms": "high"}).assign(
+        operation="replication lag")
+    rows = []
+    for times in (calls, seen):
+        for (operation, region, backend), found in times.groupby(["operation", "region", "backend"], sort=False):
+            median, p90 = (percentile(found["low"], found["high"], share) for share in (0.5, 0.9))
+            rows.append((operation, region, median.low, median.high, p90.low, p90.high, backend))
+    return pd.DataFrame(rows, columns=["operation", "region", "median_min_ms", "median_ms", "p90_min_ms", "p90_ms",
+                                       "backend"])
