@@ -13,7 +13,8 @@ from gtlab.course import stages
 from gtlab.course.basket import Stack
 from gtlab.course.router import MODES, Router, stacks
 from gtlab.failover import NoRegionAnswered
-from gtlab.lab import Lab
+from gtlab.lab import Lab, events
+from gtlab.widgets.traffic import Traffic
 
 pytestmark = pytest.mark.server
 ANY, ONE, YOURS = MODES
@@ -160,6 +161,39 @@ def test_fail_back_after_the_queue_loses_nothing(lab, shop, ann):
     assert router.behind(SINGAPORE) == []
     router.send("add", ann, product="milk", request="r2")
     assert settled(shop, ann) == {"tea": 1, "milk": 1}
+
+
+def drawn(lab: Lab, after: int) -> Traffic:
+    """The live view's drawing of table Baskets since an event."""
+    traffic = Traffic(lab.regions, "Baskets")
+    for event in events.pages(lab._control, 0):
+        if event["n"] > after or event["kind"] == "join":
+            traffic.see(event)
+    return traffic
+
+
+@pytest.mark.parametrize(("mode", "sources"), [(ANY, set(TRIO)), (ONE, {IRELAND}), (YOURS, set(TRIO))])
+def test_the_live_view_shows_where_a_mode_writes(lab, shop, mode, sources):
+    homes = {f"{region} {mode}": region for region in TRIO}
+    router, before = Router(shop, homes, mode, writer=IRELAND), int(lab.events()["n"].max())
+    for user in homes:
+        router.send("add", user, product="tea", request="r1", at="")
+    assert {source for _, source, *_ in drawn(lab, before).batch()["flights"]} == sources
+
+
+def test_the_live_view_shows_the_failover_and_the_basket_that_lost(lab, shop, ann):
+    router, before = Router(shop, {ann: SINGAPORE}, YOURS), int(lab.events()["n"].max())
+    router.evacuate(SINGAPORE)
+    with lab.world.isolate(SINGAPORE):
+        there = router.send("add", ann, product="tea", request="r1").region
+        router.fail_back(SINGAPORE, early=True)
+        router.send("add", ann, product="milk", request="r2")
+
+    def lost() -> dict[tuple[str, str], int]:
+        links = drawn(lab, before).state()["links"]
+        return {(source, target): count for source, target, *_, count in links if count}
+    assert wait_until(lost, "the basket that lost") == {(there, SINGAPORE): 1}
+    assert any(SINGAPORE in each["text"] for each in drawn(lab, before).batch()["words"])
 
 
 def test_every_regions_consumer_sends_a_receipt_for_one_order(shop, ann):

@@ -160,6 +160,7 @@ def test_a_renamed_notebook_is_set_aside_under_its_old_name(one, ship, mine, edi
     (["07_write.ipynb", "09_fail_over_and_come_back.ipynb", "11_clean_up.ipynb"],
      {"07_fail_over.ipynb": "09_fail_over_and_come_back.ipynb", "09_clean_up.ipynb": "11_clean_up.ipynb"}),
     (["07_fail_over.ipynb", "09_clean_up.ipynb"], {}),  # the course still has the old ones
+    (["07_fail_over.ipynb", "09_fail_over_and_come_back.ipynb"], {}),
     (["07_write.ipynb", "09_clean_up.ipynb"], {}),  # this 09 is the clean-up
     (["07_write.ipynb"], {}),
 ])
