@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_CHART_PX = 310  # the least height of a chart
 _EVERY_S = 0.2   # between two updates, at least
 _STYLE = """<style>
 .gt-wait { font: 14px/22px var(--jp-ui-font-family, system-ui, sans-serif); color: var(--jp-ui-font-color1, #1F2933);
@@ -23,11 +22,35 @@ _STYLE = """<style>
 .gt-wait p b { flex: 1; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .gt-wait p span { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .gt-wait ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 0 24px;
-  list-style: none; margin: 4px 0 0; padding: 0; }
-.gt-wait li { display: flex; gap: 8px; margin: 0; white-space: nowrap; line-height: 22px; }
+  list-style: none; margin: 4px 0 0 !important; padding: 0 !important; }
+.gt-wait li { display: flex; gap: 8px; margin: 0 !important; white-space: nowrap; line-height: 22px; }
 .gt-wait li span { flex: 1; overflow: hidden; text-overflow: ellipsis; }
 .gt-wait li b { flex: 0 0 96px; }
 </style>"""
+# JupyterLab empties a cell's output when the cell is run again, and the new output comes a little later. Meanwhile the
+# cell keeps its height: otherwise the page would jump up and down.
+_KEEP_HEIGHT = """<script>
+(() => {
+  const me = document.currentScript;
+  requestAnimationFrame(() => {
+    const area = me?.closest('.jp-OutputArea'), cell = me?.closest('.jp-CodeCell');
+    if (!area || !cell || area.gtKeepsHeight) return;
+    area.gtKeepsHeight = true;
+    let height = 0;
+    new ResizeObserver(() => { height = area.offsetHeight; }).observe(area);
+    new MutationObserver(() => {
+      if (area.childElementCount || !height) return;
+      const room = area.parentElement, running = () => cell.querySelector('.jp-InputPrompt')?.textContent.includes('*');
+      room.style.minHeight = `${height}px`;
+      const look = setInterval(() => {
+        if (running()) return;
+        clearInterval(look);
+        setTimeout(() => { room.style.minHeight = ''; }, 500);
+      }, 250);
+    }).observe(area, { childList: true });
+  });
+})();
+</script>"""
 
 
 @dataclass(frozen=True)
@@ -73,7 +96,7 @@ class Progress:
         self._output: Any = None
         self._shown_at, self._last = 0.0, ""
         # The room of a chart that the same cell draws afterwards is kept free, so that the page does not jump.
-        self._room = _CHART_PX if self._shell and _draws(self._shell) else 0
+        self._room = bool(self._shell) and _draws(self._shell)
 
     def show(self, board: Board) -> None:
         now = time.monotonic()
@@ -90,17 +113,19 @@ class Progress:
     def end(self, board: Board) -> None:
         if self._shell:
             if board.failed:
-                self._room = 0
-            self._display(board)
+                self._room = False
+            self._display(board, _KEEP_HEIGHT)
         else:
             print(("\r" if sys.stderr.isatty() else "") + board.line(), file=sys.stderr)
 
-    def _display(self, board: Board) -> None:
+    def _display(self, board: Board, script: str = "") -> None:
         from IPython.display import display
 
-        room = (f"<style>.jp-OutputArea:has(> .jp-OutputArea-child .gt-wait) {{ min-height: "
-                f"{self._room + 56 + 22 * len(board.rows)}px; }}</style>" if self._room else "")
-        data = {"text/html": room + board.page(), "text/plain": board.line()}
+        rows = len(board.rows)
+        height = 44 + 22 * rows + max(300, min(460, 140 + 62 * rows))  # of this and of a chart of so many rows
+        room = (f"<style>.jp-OutputArea:has(> .jp-OutputArea-child .gt-wait) {{ min-height: {height}px; }}</style>"
+                if self._room else "")
+        data = {"text/html": room + board.page() + script, "text/plain": board.line()}
         if self._output is None:
             self._output = display(data, raw=True, display_id=True)
         else:

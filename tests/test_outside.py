@@ -1,0 +1,83 @@
+"""The course outside JupyterLab: run by nbclient as it is, and shown by nbconvert as it is."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+
+import pytest
+
+from gtlab import tour
+from gtlab.localcloud import process
+
+pytestmark = pytest.mark.notebooks
+
+# Those with widgets, waits, a map and other charts; the tour runs all of them with nbclient, too.
+NOTEBOOKS = tour.find_notebooks(["00", "02", "03"])
+SVG = "data:image/svg+xml;base64,"
+MOST_KB = 400  # of an executed notebook: people read it and send it
+
+
+@pytest.fixture(autouse=True)
+def own(tmp_path_factory, monkeypatch):
+    """A cloud that starts out empty, and folders for Jupyter's files."""
+    home = tmp_path_factory.mktemp("jupyter")
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):
+        monkeypatch.setenv(name, str(home / name.lower()))
+    with process.throwaway("fast"):
+        yield
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_plain_nbconvert_runs_a_notebook_and_keeps_its_pictures(path, tmp_path):
+    from bs4 import BeautifulSoup
+
+    copy = tmp_path / path.name
+    copy.write_bytes(path.read_bytes())
+    ran = subprocess.run([sys.executable, "-m", "jupyter", "nbconvert", "--to", "html", "--execute", copy],
+                         capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    page = BeautifulSoup((tmp_path / f"{path.stem}.html").read_text(encoding="utf-8"), "html.parser")
+    source = "".join("".join(cell["source"]) for cell in json.loads(copy.read_text(encoding="utf-8"))["cells"]
+                     if cell["cell_type"] == "code")
+    coded = [image["src"].removeprefix(SVG) for image in page.select(f'img[src^="{SVG}"]')]
+    charts = [BeautifulSoup(base64.b64decode(each), "html.parser").svg for each in coded]
+    assert len(charts) == source.count("charts.")
+    assert all(chart["role"] == "img" and chart.title.text and chart.desc.text for chart in charts)
+    maps = page.select(".gt-still svg[role=img]")
+    assert ("choose_regions" not in source) or any("Home Region Singapore" in each["aria-label"] for each in maps)
+    assert len(page.select(".gt-wait")) >= source.count("watch.")
+
+
+@pytest.mark.timeout(600)
+def test_bare_nbclient_runs_the_first_notebook_and_it_stays_small(tmp_path):
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(NOTEBOOKS[0], as_version=4)
+    NotebookClient(notebook, timeout=300, kernel_name="python3",
+                   resources={"metadata": {"path": str(tmp_path)}}).execute()
+    nbformat.write(notebook, tmp_path / "ran.ipynb")
+    assert (tmp_path / "ran.ipynb").stat().st_size < MOST_KB * 1024
+
+
+@pytest.mark.timeout(300)
+def test_a_wait_is_one_output_that_was_updated_in_place(tmp_path):
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    cells = ["import gtlab\nfrom gtlab import stages, watch\nlab = gtlab.connect()\nstages.ensure_tables(lab)",
+             "_ = watch.tables(lab, 'Music', regions=lab.regions[:2])",
+             "lab.world.outage(lab.home)\nwatch.tables(lab, 'Music')"]
+    notebook = new_notebook(cells=[new_code_cell(source) for source in cells])
+    NotebookClient(notebook, timeout=120, kernel_name="python3", allow_errors=True,
+                   resources={"metadata": {"path": str(tmp_path)}}).execute()
+    printed, waited = notebook.cells[0].outputs
+    assert printed.output_type == "stream" and "2 of 2" in waited.data["text/plain"]
+    (quick,) = notebook.cells[1].outputs
+    assert quick.data["text/html"].count("<li>") == 2 and "widget" not in "".join(quick.data)
+    stopped, error = notebook.cells[2].outputs
+    assert "stopped" in stopped.data["text/html"] and error.ename == "WaitInVain" and "reset" in error.evalue
