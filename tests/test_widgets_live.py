@@ -93,6 +93,20 @@ def test_a_later_delivery_of_an_item_ends_what_was_on_its_way_before(journal, tr
     assert traffic.batch()["waiting"] == {SINGAPORE: 0, VIRGINIA: 2, IRELAND: 0}
 
 
+def test_stale_reads_are_counted_where_they_were_answered(journal, traffic):
+    for stale in (True, True, False):
+        traffic.see(journal.event("read", IRELAND, stale=stale))
+    traffic.see(journal.event("read", SINGAPORE, stale=False))
+    told = traffic.batch()
+    assert told["missed"] == [[IRELAND, 2]] and told["stale"] == {SINGAPORE: 0, VIRGINIA: 0, IRELAND: 2}
+    assert told["words"] == []
+    traffic.see(journal.event("read", IRELAND, stale=False))
+    assert traffic.batch() is None
+    traffic.see(journal.event("read", VIRGINIA, stale=True))
+    told = traffic.batch()
+    assert told["missed"] == [[VIRGINIA, 1]] and told["stale"][IRELAND] == 2
+
+
 def test_deletes_take_items_away(journal, traffic):
     traffic.see(journal.write(SINGAPORE, 1.0))
     traffic.see(journal.write(SINGAPORE, 2.0, kind="delete"))
@@ -112,7 +126,9 @@ def test_many_writes_are_drawn_together_and_none_is_lost(journal, traffic):
 
 def test_history_is_counted_and_not_drawn(journal, traffic):
     traffic.see(journal.write(SINGAPORE, 1000.0))
+    traffic.see(journal.event("read", SINGAPORE, stale=True))
     told = traffic.batch(after=1005.0)
+    assert told["missed"] == [] and told["stale"][SINGAPORE] == 1
     assert told["flights"] == told["streams"] == [] and told["items"][SINGAPORE] == 1
 
 

@@ -160,21 +160,26 @@ def world_reset() -> None:
 @click.command()
 @click.option("--follow", is_flag=True, help="Keep printing new events until Ctrl-C.")
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Only events with a higher number.")
+@click.option("--reads", is_flag=True, help="With --follow: also reads that are not stale.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-def events(follow: bool, after: int, as_json: bool) -> None:
-    """Show what happened: writes, deliveries, conflicts, faults."""
+def events(follow: bool, after: int, reads: bool, as_json: bool) -> None:
+    """Show what happened: writes, deliveries, conflicts, stale reads, faults."""
     from gtlab.lab.events import in_words
 
+    if reads and not follow:
+        raise click.UsageError("--reads needs --follow: the journal has reads that are not stale only while a client "
+                               "follows it and asks for them.")
     try:
-        for event in _happened(after, follow):
+        for event in _happened(after, follow, reads):
             click.echo(json.dumps(event) if as_json else
                        f"{event['n']:>6}  {datetime.fromtimestamp(event['at']):%H:%M:%S.%f}  {in_words(event)}")
     except KeyboardInterrupt:
         pass
 
 
-def _happened(after: int, follow: bool) -> Iterator[dict]:
-    """The journal's events after this number; with ``follow``, also those to come, over stops of the local cloud."""
+def _happened(after: int, follow: bool, all_reads: bool) -> Iterator[dict]:
+    """The journal's events after this number; with ``follow``, also those to come, over stops of the local cloud, with
+    ``all_reads`` among them."""
     from gtlab.lab import events
 
     cloud = running()
@@ -182,7 +187,7 @@ def _happened(after: int, follow: bool) -> Iterator[dict]:
         after = event["n"]
         yield event
     while follow:
-        for event in events.follow(cloud.port, after):
+        for event in events.follow(cloud.port, after, all_reads=all_reads):
             after = event["n"]
             yield event
         before, cloud = cloud, _come_back()

@@ -1,9 +1,10 @@
-"""The local cloud's journal as a data frame: writes, deliveries, discarded deliveries, faults.
+"""The local cloud's journal as a data frame: writes, deliveries, discarded deliveries, stale reads, faults.
 
 Columns (COLUMNS); a column that does not apply to an event is empty:
 
 - ``n``: the event's number, rising by one; ``time``: when it took effect in its Region (UTC); ``kind``: ``write``,
-  ``delete``, ``delivery``, ``discarded``, ``duplicate``, ``join``, ``leave``, ``broken``, ``mended``, ``reset``
+  ``delete``, ``delivery``, ``discarded``, ``duplicate``, ``read``, ``join``, ``leave``, ``broken``, ``mended``,
+  ``reset``
 - ``region``, ``table``, ``key`` (its values, as in "item_1 / Song Value 1"), ``account``: the item
 - ``by``: who wrote or deleted it, ``customer`` or ``ttl``
 - ``source``: the Region that a delivery came from; ``written_at``: when it was written there (UTC); ``lag_ms``:
@@ -12,6 +13,12 @@ Columns (COLUMNS); a column that does not apply to an event is empty:
 - ``lost_to``: the Region whose newer version made a delivery be discarded; ``winner_written_at``: when that was written
   (UTC); ``by_ms``: how much newer it was, in milliseconds; ``conflict``: whether neither of the two writes had seen the
   other
+- ``stale``: whether another Region had a newer version than the one that was read. Reads that are not stale are in the
+  journal only where somebody asked for them (:meth:`gtlab.lab.Lab.all_reads`). ``operation``, such as ``GetItem``;
+  ``consistent``: whether it was a strongly consistent read. ``source`` and ``written_at``: where and when the version
+  that was read was written, empty if there was no item. ``newer_in`` and ``newer_written_at`` (UTC): the version that
+  the read missed; ``behind_ms``: milliseconds from that write to the read. A page of a Query or Scan is one event
+  without a key: ``items`` is the number of items on it, ``stale_items`` how many are stale or have not arrived
 - ``knob``, ``place`` (codes, separated by commas), ``value``: what was broken or mended
 """
 
@@ -29,12 +36,15 @@ from gtlab.localcloud import process
 if TYPE_CHECKING:
     import pandas as pd
 
-KINDS = ("write", "delete", "delivery", "discarded", "duplicate", "join", "leave", "broken", "mended", "reset")
+KINDS = ("write", "delete", "delivery", "discarded", "duplicate", "read", "join", "leave", "broken", "mended",
+         "reset")
 COLUMNS = ("n", "time", "kind", "region", "source", "table", "key", "by", "written_at", "lag_ms", "late_ms", "deleted",
-           "lost_to", "winner_written_at", "by_ms", "conflict", "knob", "place", "value", "account")
-_TIMES = ("time", "written_at", "winner_written_at")
-_TYPES = {"n": "int64", "lag_ms": "float64", "late_ms": "float64", "by_ms": "float64", "deleted": "boolean",
-          "conflict": "boolean"}
+           "lost_to", "winner_written_at", "by_ms", "conflict", "operation", "consistent", "stale", "newer_in",
+           "newer_written_at", "behind_ms", "items", "stale_items", "knob", "place", "value", "account")
+_TIMES = ("time", "written_at", "winner_written_at", "newer_written_at")
+_TYPES = {"n": "int64", "lag_ms": "float64", "late_ms": "float64", "by_ms": "float64", "behind_ms": "float64",
+          "deleted": "boolean", "conflict": "boolean", "consistent": "boolean", "stale": "boolean", "items": "Int64",
+          "stale_items": "Int64"}
 
 
 def frame(ask: Callable[..., dict], after: int = 0, kinds: Iterable[str] | None = None,
@@ -69,14 +79,28 @@ def pages(ask: Callable[..., dict], after: int = 0) -> Iterator[dict]:
             return
 
 
-def follow(port: int, after: int = 0) -> Iterator[dict]:
-    """The events with numbers above ``after`` and new ones as they happen, until the connection ends."""
+def follow(port: int, after: int = 0, *, all_reads: bool = False) -> Iterator[dict]:
+    """The events with numbers above ``after`` and new ones as they happen, until the connection ends. With
+    ``all_reads`` the journal has reads that are not stale, too, as long as this goes on."""
     with contextlib.suppress(OSError, http.client.HTTPException), process.request(
-            port, f"events?after={after}", timeout_s=2 * ALIVE_S, accept="text/event-stream") as response:
+            port, _stream(after, all_reads), timeout_s=2 * ALIVE_S, accept="text/event-stream") as response:
         for line in response:
             name, _, value = line.decode().partition(": ")
             if name == "data":
                 yield json.loads(value)
+
+
+@contextlib.contextmanager
+def all_reads(port: int, after: int) -> Iterator[None]:
+    """For a block of code, have the journal note reads that are not stale, too. ``after``: the newest event's number.
+    It is a connection that nobody reads from: it ends with the block, whatever becomes of this process."""
+    with process.request(port, _stream(after, True), timeout_s=ALIVE_S, accept="text/event-stream") as response:
+        response.readline()  # the first line comes when the journal listens
+        yield
+
+
+def _stream(after: int, all_reads: bool) -> str:
+    return f"events?after={after}" + ("&reads=all" if all_reads else "")
 
 
 def row(event: dict) -> dict:
@@ -102,7 +126,18 @@ def in_words(event: dict) -> str:
         unaware = ", and neither knew of the other (a conflict)" if each["conflict"] else ""
         return (f"{where} {'discarded':<10} {what} from {each['source']}: {each['lost_to']} wrote "
                 f"{each['by_ms']:.0f} ms later{unaware}")
+    if each["kind"] == "read":
+        return f"{where} {'stale read' if each['stale'] else 'read':<10} {_read_in_words(each)}"
     if each["kind"] in ("broken", "mended"):
         value = "" if each["value"] is None else f" {each['value']}"
         return f"{where} {each['kind']:<10} {each['knob']} {each['place']}{value}".rstrip()
     return f"{where} {each['kind']:<10} {each['table'] or ''}".rstrip()
+
+
+def _read_in_words(each: dict) -> str:
+    what = (f"{each['table']} {each['key']}" if each["items"] is None else
+            f"{each['operation']} of {each['table']}: {each['items']} item{'' if each['items'] == 1 else 's'}")
+    if not each["stale"]:
+        return what
+    count = "" if each["stale_items"] is None else f", {each['stale_items']} stale or not there yet"
+    return f"{what}{count}: {each['newer_in']} wrote {each['behind_ms']:.0f} ms before"

@@ -25,6 +25,7 @@ from gtlab.localcloud.model import Call, Change, Refusal, TableId, invalid
 from gtlab.localcloud.observe.internal_errors import InternalErrors
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.observe.metrics import Metrics
+from gtlab.localcloud.reads import Reads
 from gtlab.localcloud.replication import Delivery, Replication
 from gtlab.localcloud.tables.autoscaling import AutoScaling
 from gtlab.localcloud.tables.capacity import (
@@ -73,6 +74,7 @@ class Cloud:
                                            self.legacy_settings).operations
         self.changes = Changes(Rooms(world, self.tables, self.streams, self.groups, self.current.replicas,
                                      self.replication, self.capacity, self.metrics, self.journal, self.errors))
+        self.reads = Reads(self.groups, self.replication, self.journal)
         self.unsaved = self.changes.unsaved
         self._next_housekeeping = 0.0
         self._most_at_once, self._behind = most_at_once, 0.0
@@ -139,6 +141,8 @@ class Cloud:
             body = engine.call(call.account, call.region, call.operation, data)
             if metered:
                 self._consumed("read", consumed_by_read(call, data), now)
+            if self.reads.worth_a_look(tables):
+                self.errors.attempt(_about_read, self.reads.note, call, data, body, now)
         else:
             if tables:  # PartiQL that only reads names none
                 self.changes.check_room()
@@ -319,6 +323,10 @@ def _by_name(call: Call) -> dict:
 
 def _about_charge(call: Call, data: dict, changes: list[Change], now: float) -> str:
     return f"The capacity that a {call.operation} consumes"
+
+
+def _about_read(call: Call, data: dict, body: bytes, now: float) -> str:
+    return f"What the journal says of a {call.operation} in {call.region}"
 
 
 def _about_housekeeping(now: float) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -86,6 +86,7 @@ class Replication:
         self._numbers = itertools.count(1)
         self._last_due: dict[tuple[str, str, str, Key], float] = {}
         self._held: dict[tuple[str, str, str], deque[Delivery]] = {}  # by link: group, source and target
+        self._coming: Counter[tuple[str, str]] = Counter()  # deliveries on their way, by group and target
         self._look_again: float | None = None
         self.unsaved = Unsaved()
 
@@ -119,6 +120,7 @@ class Replication:
         self._held = {link: waiting for link, waiting in held if waiting}
         self._last_due = {link: due for link, due in self._last_due.items()
                           if link[0] != group or not (last or link[2] == region)}
+        self._coming = +self._coming  # forget the copies of which nothing is left
 
     def regions(self, group: str) -> list[str]:
         return [region for of, region in self._copies if of == group]
@@ -180,6 +182,7 @@ class Replication:
         self._look_again = now + LOOK_AGAIN_S if self._held else None
 
     def _no_longer(self, delivery: Delivery) -> None:
+        self._coming[delivery.group, delivery.target] -= 1
         if self.unsaved.sent.pop(delivery.n, None) is None:
             self.unsaved.done.add(delivery.n)
 
@@ -187,6 +190,7 @@ class Replication:
         """A delivery that was handed out could not be applied: it is on its way again, until ``due``."""
         again = self.unsaved.sent[delivery.n] = delivery._replace(due=due)
         self.unsaved.done.discard(delivery.n)
+        self._coming[delivery.group, delivery.target] += 1
         heapq.heappush(self._queue, (due, again.n, again))
 
     def is_newer(self, delivery: Delivery) -> bool:
@@ -218,6 +222,26 @@ class Replication:
         yield from (entry[2] for entry in self._queue)
         for held in self._held.values():
             yield from held
+
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way."""
+        return not (self._queue or self._held)
+
+    def is_behind(self, group: str, region: str) -> bool:
+        """Whether a delivery is on its way to a Region's copy. If none is, no read there is stale."""
+        return self._coming[group, region] > 0
+
+    def missed(self, group: str, region: str, key: Key) -> Version | None:
+        """The newest version of an item in another copy, if it is newer than what a Region's copy has; otherwise None.
+        An item that neither copy has is not missed: a reader cannot see a difference."""
+        mine = self._copies[group, region]
+        newest, where = mine.versions.get(key, _NEVER), mine
+        for (of, _), copy in self._copies.items():
+            if of == group and copy.versions.get(key, _NEVER) > newest:
+                newest, where = copy.versions[key], copy
+        if where is mine or (key in where.tombstones and (key not in mine.versions or key in mine.tombstones)):
+            return None
+        return newest
 
     def version(self, group: str, region: str, key: Key) -> Version | None:
         copy = self._copies.get((group, region))
@@ -273,6 +297,7 @@ class Replication:
 
     def _put(self, delivery: Delivery, item_link: tuple[str, str, str, Key]) -> None:
         self._last_due[item_link] = delivery.due
+        self._coming[delivery.group, delivery.target] += 1
         heapq.heappush(self._queue, (delivery.due, delivery.n, delivery))
 
     # Persistence

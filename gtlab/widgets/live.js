@@ -12,6 +12,7 @@ function render({ model, el }) {
   let state = model.get("state");
   let speed = 1;
   let flights = new Map();
+  const stale = new Map();
   let arcs = new Map();
   let frame = 0;
   let labelled = 0;
@@ -30,8 +31,8 @@ function render({ model, el }) {
   table.addEventListener("toggle", tabulate);
   const dock = dockable(root, el, () => map.fit() && draw());
   const legend = element("div", { class: "gt-hint" },
-    "● a write on its way · ✕ it lost to a newer write · number: many writes at once. Items: as far back as the journal "
-    + "goes. Lag: median of the link's last 21 deliveries, simulated. Reads are not in the journal.");
+    "● a write on its way · ✕ it lost to a newer write · ▲ a stale read: it missed a write that is on its way · number: many "
+    + "at once. Items: as far back as the journal goes. Lag: median of the link's last 21 deliveries, simulated.");
   root.append(element("div", { class: "gt-bar" }, title, element("label", {}, "Speed ", slower), dock.button), problem,
     map.box, words, legend, table);
   el.append(root);
@@ -81,8 +82,10 @@ function render({ model, el }) {
     const names = members().map(({ code, place }, at) => {
       const waiting = state.waiting?.[code] ?? 0;
       const what = code in down ? ` – down (${down[code]})` : alone.includes(code) ? " – isolated" : "";
+      const stale = state.stale?.[code] ?? 0;
       return { lines: [place + (at ? "" : " (home)") + what,
-        `${count(state.items?.[code] ?? 0, "item")}${waiting ? `, ${waiting.toLocaleString("en")} on the way` : ""}`],
+        `${count(state.items?.[code] ?? 0, "item")}${waiting ? `, ${waiting.toLocaleString("en")} on the way` : ""}`,
+        ...(stale ? [count(stale, "stale read")] : [])],
         class: "gt-name", around: map.at(code), gap: 14 };
     });
     const lags = members().length > 4 ? [] : (state.links ?? []).filter(link => link[3] != null && arcs.has(key(...link))).map(
@@ -154,6 +157,31 @@ function render({ model, el }) {
     setTimeout(() => mark.remove(), lost ? 1500 : 250);
   }
 
+  // One mark per Region, which stays while stale reads go on, with their number.
+  function miss(code, many) {
+    if (!map.k || document.hidden || !map.atlas.spots[code]) return;
+    let mark = stale.get(code);
+    if (!mark) {
+      const [x, y] = map.at(code);
+      mark = { node: shape("g", { class: "gt-stale", transform: `translate(${x - 17} ${y + 12})` },
+        shape("path", { d: "M0 -9L9 7H-9z" }), shape("text", { "text-anchor": "middle", y: 5 }, "!")), many: 0 };
+      mark.text = shape("text", { class: "gt-many", "text-anchor": "end", x: -11, y: 5 });
+      mark.node.append(mark.text);
+      map.layers.moving.append(mark.node);
+      stale.set(code, mark);
+    }
+    mark.many += many;
+    mark.text.textContent = mark.many > 1 ? `stale ×${mark.many.toLocaleString("en")}` : "stale";
+    clearTimeout(mark.ends);
+    mark.ends = setTimeout(() => unmark(code), 1500);
+  }
+
+  function unmark(code) {
+    clearTimeout(stale.get(code)?.ends);
+    stale.get(code)?.node.remove();
+    stale.delete(code);
+  }
+
   // --- what Python says ---
 
   function hear(told) {
@@ -162,6 +190,7 @@ function render({ model, el }) {
     for (const [number, a, b, expected] of told.flights) start(number, a, b, expected);
     for (const [a, b, many, expected] of told.streams) start(`stream ${Math.random()}`, a, b, expected, many);
     for (const [number, lag, outcome] of told.landed) land(number, lag, outcome);
+    for (const [code, many] of told.missed) miss(code, many);
     for (const word of told.words) {
       const time = new Date(word.at * 1000).toLocaleTimeString("en-GB");
       words.prepend(element("div", { class: word.conflict ? "gt-conflict" : "" }, `${time}  ${word.text}`));
@@ -176,6 +205,7 @@ function render({ model, el }) {
   function regroup() {
     for (const flight of flights.values()) flight.dot.remove();
     flights.clear();
+    for (const code of [...stale.keys()]) unmark(code);
     state = model.get("state");
     map.show(model.get("atlas"));
     draw();
@@ -198,6 +228,7 @@ function render({ model, el }) {
   return () => {
     clearInterval(beat);
     clearTimeout(late);
+    for (const code of [...stale.keys()]) unmark(code);
     cancelAnimationFrame(frame);
     model.off("msg:custom", hear);
     model.off("change:members", regroup);

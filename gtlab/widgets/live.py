@@ -87,11 +87,11 @@ class LiveView(Drawn):
 def live(lab: Lab, table: str | None = None) -> LiveView:
     """A map on which each write travels to the other Regions for as long as it really takes.
 
-    It shows arrivals, writes that lose to newer ones, the number of items in each Region and how many writes are on
-    their way there, the median lag of each link's last 21 deliveries (ms), cut links and Regions that are down.
+    It shows arrivals, writes that lose to newer ones, stale reads, the number of items in each Region and how many
+    writes are on their way there, the median lag of each link's last 21 deliveries (ms), cut links and Regions that are
+    down.
     ``table``: only this one. It follows the journal while its view is seen, and works while a cell runs. Where more
-    than 200 deliveries per second begin, they are drawn as a few points with numbers. Reads are not in the
-    journal, so stale reads are not shown.
+    than 200 deliveries per second begin, they are drawn as a few points with numbers.
 
     Raises ValueError on other backends than the local cloud, which have no journal.
     """

@@ -37,6 +37,7 @@ class Traffic:
         self._lags: dict[Link, deque[float]] = defaultdict(lambda: deque(maxlen=ROLLING))
         self._arrived: Counter[Link] = Counter()
         self._lost: Counter[Link] = Counter()
+        self._stale: Counter[str] = Counter()                                 # stale reads, by Region
         self._next = 0
         self._drawn: set[int] = set()  # flights that the browser knows
         self._begin_batch()
@@ -44,6 +45,7 @@ class Traffic:
     def _begin_batch(self) -> None:
         self._started: list[tuple[int, str, str, float]] = []
         self._landed: dict[int, tuple[float, str]] = {}
+        self._missed: list[tuple[float, str]] = []  # stale reads: when and where
         self._words: deque[dict[str, Any]] = deque(maxlen=WORDS)
         self._changed = False
 
@@ -67,6 +69,9 @@ class Traffic:
             self._tell(event)
             return
         if self._table not in (None, event["table"]) or event["region"] not in regions.REGIONS:
+            return
+        if kind == "read":
+            self._read(event)
             return
         self._changed = True
         {"write": self._write, "delete": self._write, "delivery": self._arrive, "discarded": self._arrive,
@@ -110,6 +115,13 @@ class Traffic:
             self._lost[link] += 1
             self._tell(event)
 
+    def _read(self, event: Mapping[str, Any]) -> None:
+        """Count a stale read. There are no words for it: a client that reads in a loop would push out the others."""
+        if event["stale"]:
+            self._changed = True
+            self._stale[event["region"]] += 1
+            self._missed.append((event["at"], event["region"]))
+
     def _keep(self, region: str, item: tuple, *, deleted: bool) -> None:
         (self._items[region].discard if deleted else self._items[region].add)(item)
 
@@ -124,22 +136,23 @@ class Traffic:
         return statistics.median(self._lags[link]) if self._lags.get(link) else None
 
     def state(self) -> dict[str, Any]:
-        """What is now: ``items`` and ``waiting`` (on the way there) by Region; ``links``, a list of source, target,
-        waiting, median lag in ms or None, arrived, and lost."""
+        """What is now: ``items``, ``waiting`` (on the way there) and ``stale`` (stale reads so far) by Region;
+        ``links``, a list of source, target, waiting, median lag in ms or None, arrived, and lost."""
         members = self.members
         links = [[a, b, self._waiting[a, b], self.lag_ms((a, b)), self._arrived[a, b], self._lost[a, b]]
                  for a in members for b in members if a != b]
         return {"items": {code: len(self._items[code]) for code in members},
                 "waiting": {code: sum(link[2] for link in links if link[1] == code) for code in members},
-                "links": links}
+                "stale": {code: self._stale[code] for code in members}, "links": links}
 
     def batch(self, after: float = 0.0) -> dict[str, Any] | None:
         """What the browser is to be told since the last batch; None if nothing. Writes from before ``after`` (epoch
-        seconds) are history: they are counted and not drawn.
+        seconds) are history, and so are reads: they are counted and not drawn.
 
         The state, and ``flights``: number, source, target, expected ms (None: unknown), each on its way or landed
         since; ``landed``: of those, number, lag in ms, and ``arrived``, ``conflict`` or ``older`` (what was there is
-        newer); ``streams``: source, target, how many, expected ms, where too many started to be drawn each; ``words``.
+        newer); ``streams``: source, target, how many, expected ms, where too many started to be drawn each;
+        ``missed``: Region and number of stale reads since; ``words``.
         """
         if not self._changed:
             return None
@@ -154,6 +167,8 @@ class Traffic:
             "flights": [[number, a, b, self.lag_ms((a, b))] for number, a, b in flights],
             "landed": landed,
             "streams": [[a, b, count, self.lag_ms((a, b))] for (a, b), count in streams.items()],
+            "missed": [[region, count] for region, count in
+                       Counter(region for at, region in self._missed if at >= after).items()],
             "words": list(self._words)}
         self._begin_batch()
         return told

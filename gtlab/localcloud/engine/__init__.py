@@ -8,7 +8,7 @@ May import: :mod:`gtlab.localcloud.model`.
 
 from __future__ import annotations
 
-from gtlab.localcloud.engine.borrowed import reset
+from gtlab.localcloud.engine.borrowed import key_value, reset
 from gtlab.localcloud.engine.calls import call, write
 from gtlab.localcloud.engine.storage import (
     apply,
@@ -28,5 +28,5 @@ from gtlab.localcloud.engine.storage import (
 from gtlab.localcloud.engine.targets import PARTIQL, named, partiql_tables, touched
 
 __all__ = ["PARTIQL", "apply", "call", "exists", "forget_tokens", "incarnation", "is_empty", "item", "items",
-           "key_attributes", "named", "partiql_tables", "reset", "restore", "saved", "schema", "tables", "token",
-           "touched", "write"]
+           "key_attributes", "key_value", "named", "partiql_tables", "reset", "restore", "saved", "schema", "tables",
+           "token", "touched", "write"]

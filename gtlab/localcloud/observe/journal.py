@@ -1,19 +1,21 @@
-"""The journal of events: writes, deliveries, discarded deliveries with the winning version, breaks and repairs.
+"""The journal of events: writes, deliveries, discarded deliveries with the winning version, reads, breaks and repairs.
 
-It shows conflicts, which AWS does not report. Memory is bounded: the newest MOST_EVENTS are kept.
+It shows conflicts and stale reads, which AWS does not report. Memory is bounded: the newest MOST_READS reads are kept,
+and the newest MOST_EVENTS other events.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from itertools import islice
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from gtlab.localcloud.model import TableId
 from gtlab.localcloud.replication import Delivery, Version
 
 MOST_EVENTS = 20_000
+MOST_READS = 5_000  # apart from the others: a client that reads in a loop must not push the writes out
 
 
 class Event(NamedTuple):
@@ -33,11 +35,27 @@ class Event(NamedTuple):
         return {name: value for name, value in self._asdict().items() if name != "detail"} | self.detail
 
 
+class ReadDetail(NamedTuple):
+    """What a read saw of an item, or of the items on a page. ``version``: the version of the item that was read, None
+    if there was none; ``missed``: a newer version, which another Region has (of a page, the newest of those)."""
+
+    operation: str
+    consistent: bool
+    version: Version | None = None
+    missed: Version | None = None
+    items: int | None = None        # of a page: how many items it has
+    stale_items: int | None = None  # of a page: how many of them, and of those that are not there yet, are stale
+
+
 class Journal:
+    """``all_reads``: somebody listens who asked for reads that are not stale."""
+
     def __init__(self) -> None:
         self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
+        self._reads: deque[Event] = deque(maxlen=MOST_READS)
         self._last = 0
-        self._listeners: set[Callable[[], None]] = set()
+        self._listeners: dict[Callable[[], None], bool] = {}
+        self.all_reads = False
 
     @property
     def last(self) -> int:
@@ -46,14 +64,22 @@ class Journal:
 
     def since(self, n: int, most: int | None = None) -> list[Event]:
         """The events after number ``n``, oldest first; of those that are still kept, the ``most`` oldest."""
-        kept = len(self._events)
-        skip = max(0, kept - (self._last - n))
-        return list(islice(self._events, skip, None if most is None else skip + most))
+        found = _after(self._events, n)
+        if self._reads and self._reads[-1].n > n:
+            found = sorted(found + _after(self._reads, n), key=lambda event: event.n)
+        return found if most is None else found[:most]
 
-    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call a function after every event. Returns a function that stops this."""
-        self._listeners.add(listener)
-        return lambda: self._listeners.discard(listener)
+    def listen(self, listener: Callable[[], None], *, reads: bool = False) -> Callable[[], None]:
+        """Call a function after every event. Returns a function that stops this. ``reads``: until then, reads that are
+        not stale are journaled, too."""
+        self._listeners[listener] = reads
+        self.all_reads = any(self._listeners.values())
+
+        def stop() -> None:
+            self._listeners.pop(listener, None)
+            self.all_reads = any(self._listeners.values())
+
+        return stop
 
     def write(self, table: TableId, key: dict[str, Any], *, deleted: bool, by: str, version: Version | None,
               at: float) -> None:
@@ -81,6 +107,21 @@ class Journal:
             # The winner was written in the target's own Region, before this delivery arrived there.
             "conflict": winner.region == delivery.target})
 
+    def read(self, table: TableId, key: dict[str, Any] | None, read: ReadDetail, at: float) -> None:
+        """``read``: an item was read, or a page of a Query or Scan (then without a ``key``, and with the numbers of
+        ``items`` and ``stale_items``). ``stale``: another Region has a newer version, written in ``newer_in`` at
+        ``newer_written_at``, ``behind_ms`` before the read. ``written_at``: when the version that was read was written,
+        in ``source``; None for an item that is not here."""
+        seen, missed = read.version, read.missed
+        detail: dict[str, Any] = {
+            "operation": read.operation, "consistent": read.consistent, "stale": missed is not None,
+            "source": seen.region if seen else None, "written_at": seen.time_us / 1e6 if seen else None,
+            "newer_in": missed.region if missed else None, "newer_written_at": missed.time_us / 1e6 if missed else None,
+            "behind_ms": (at - missed.time_us / 1e6) * 1e3 if missed else None}
+        if read.items is not None:
+            detail |= {"items": read.items, "stale_items": read.stale_items}
+        self._note(at, "read", table, key, detail)
+
     def member(self, table: TableId, *, joined: bool, at: float) -> None:
         """``join`` or ``leave``: a Region's table became a replica of a global table, or stopped being one."""
         self._note(at, "join" if joined else "leave", table, None, {})
@@ -101,9 +142,14 @@ class Journal:
 
     def _add(self, event: Event) -> None:
         self._last = event.n
-        self._events.append(event)
+        (self._reads if event.kind == "read" else self._events).append(event)
         for listener in self._listeners:
             listener()
+
+
+def _after(events: deque[Event], n: int) -> list[Event]:
+    """The events with numbers above ``n`` of a deque, oldest first."""
+    return list(takewhile(lambda event: event.n > n, reversed(events)))[::-1]
 
 
 def _delivered(delivery: Delivery, at: float) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from gtlab.localcloud.server.exchange import raw_path
 from gtlab.localcloud.world import KNOBS, checked_place
 
 MOST_AT_ONCE = 1000  # events in one answer
+READS = ("stale", "all")  # which reads a follower asks for
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class ControlApi:
             self._route("DELETE", "world/{knob}", self.turn_back),
             self._route("PUT", "world/{knob}/{place:path}", self.turn, "account"),
             self._route("DELETE", "world/{knob}/{place:path}", self.turn_back, "account"),
-            self._route("GET", "events", self.events, "after")], exception_handlers={404: _no_such, 405: _no_such})
+            self._route("GET", "events", self.events, "after", "reads")],
+            exception_handlers={404: _no_such, 405: _no_such})
 
     def _route(self, method: str, path: str, endpoint: Callable[[Request], Awaitable[Response]],
                *parameters: str) -> Route:
@@ -158,22 +160,29 @@ class ControlApi:
         after = request.headers.get("last-event-id", request.query_params.get("after", "0"))
         if not after.isascii() or not after.isdigit() or len(after) > 18:
             return _refused("after (or Last-Event-ID) is the number of an event")
+        reads = request.query_params.get("reads", "stale")
+        streams = "text/event-stream" in request.headers.get("accept", "")
+        if reads not in READS:
+            return _refused(f"reads is one of: {', '.join(READS)}")
+        if reads == "all" and not streams:
+            return _refused("reads=all needs Accept: text/event-stream. The journal has reads that are not stale only "
+                            "while a client follows it and asks for them")
         self._cloud.tick(time.time())
         self._keeper.save()
         journal = self._cloud.journal
-        if "text/event-stream" in request.headers.get("accept", ""):
+        if streams:
             # A number in the future is from before a restart, after which the journal starts at 1 again.
             known = int(after) if int(after) <= journal.last else 0
-            return StreamingResponse(self._stream(known), media_type="text/event-stream",
+            return StreamingResponse(self._stream(known, reads == "all"), media_type="text/event-stream",
                                      headers={"cache-control": "no-store"})
         found = journal.since(int(after), MOST_AT_ONCE)
         return JSONResponse({"events": [event.as_dict() for event in found], "last": journal.last})
 
-    async def _stream(self, after: int) -> AsyncIterator[str]:
+    async def _stream(self, after: int, all_reads: bool) -> AsyncIterator[str]:
         """Events as they happen, as server-sent events. A reader that is too slow misses the oldest events; their
-        numbers show the gap."""
+        numbers show the gap. With ``all_reads`` the journal has all reads while this lasts."""
         journal, more = self._cloud.journal, asyncio.Event()  # a reset keeps the journal
-        hang_up = journal.listen(more.set)
+        hang_up = journal.listen(more.set, reads=all_reads)
         try:
             yield ": the events of gtlab's local cloud\n\n"
             while True:

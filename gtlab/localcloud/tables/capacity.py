@@ -116,11 +116,11 @@ def consumed_by_read(call: Call, data: dict) -> dict[TableId, float]:
     """The units that a read consumes, by table."""
     units: defaultdict[TableId, float] = defaultdict(float)
     if call.operation in ("Query", "Scan"):
-        size = sum(_size(item) for item in _read(call, data))
+        size = sum(_size(item) for item in read_on_page(call, data))
         consistent = bool(data.get("ConsistentRead"))
         units[TableId(call.account, call.region, data["TableName"])] += read_units(size, consistent=consistent)
         return units
-    for part, consistent, factor in _gets(call.operation, data):
+    for part, consistent, factor in gets(call.operation, data):
         for table, key in engine.named(call.account, call.region, "GetItem", part):
             units[table] += factor * read_units(_size(engine.item(table, key)), consistent=consistent)
     return units
@@ -162,7 +162,7 @@ def _own_units(table: TableId, kind: str) -> float:
     return schema["ProvisionedThroughput"][_PROVISIONED[kind]]
 
 
-def _gets(operation: str, data: dict) -> Iterable[tuple[dict, bool, int]]:
+def gets(operation: str, data: dict) -> Iterable[tuple[dict, bool, int]]:
     """The items that a request reads: each as GetItem's input, whether the read is consistent, and the factor by which
     its units are multiplied."""
     if operation == "GetItem":
@@ -175,7 +175,7 @@ def _gets(operation: str, data: dict) -> Iterable[tuple[dict, bool, int]]:
         yield from ((action["Get"], True, 2) for action in data["TransactItems"])
 
 
-def _read(call: Call, data: dict) -> list[dict]:
+def read_on_page(call: Call, data: dict) -> list[dict]:
     """All items that a Query or Scan read, including those that its filter left out."""
     asked = {name: value for name, value in data.items() if name not in _CHOOSING}
     # The engine refuses unused placeholders.

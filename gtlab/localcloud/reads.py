@@ -1,0 +1,98 @@
+"""What a read saw, for the journal: a stale read is one that another Region has a newer version for.
+
+A read costs one look-up per table here, unless something is on its way to its Region's copy, or somebody asked for all
+reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+
+from gtlab.localcloud import engine
+from gtlab.localcloud.globaltables.membership import Group, Groups
+from gtlab.localcloud.model import Call, Key, TableId
+from gtlab.localcloud.observe.journal import Journal, ReadDetail
+from gtlab.localcloud.replication import Replication
+from gtlab.localcloud.tables.capacity import gets, read_on_page
+
+PAGES = ("Query", "Scan")
+MOST_LOOKED_AT = 2_000  # deliveries on their way in which a page's missing items are looked for
+_FILTERS = ("FilterExpression", "QueryFilter", "ScanFilter")
+_ONE_PARTITION = re.compile(r"\s*[#\w.-]+\s*=\s*(:\w+)\s*")  # a key condition that names a partition and no more
+
+
+class Reads:
+    """Notes the stale reads in the journal; if somebody asked for them, the other reads, too."""
+
+    def __init__(self, groups: Groups, replication: Replication, journal: Journal):
+        self._groups, self._replication, self._journal = groups, replication, journal
+
+    def worth_a_look(self, tables: list[TableId]) -> bool:
+        """Whether a read of these tables may be noted. It is called for every read."""
+        if self._replication.is_idle() and not self._journal.all_reads:
+            return False
+        for table in tables:
+            group = self._groups.of(table)
+            if group is not None and (self._journal.all_reads or self._replication.is_behind(group.id, table.region)):
+                return True
+        return False
+
+    def note(self, call: Call, data: dict, body: bytes, now: float) -> None:
+        """Note a read that was carried out; ``body`` is its answer. It is one event per item, or one for a page."""
+        if call.operation in PAGES:
+            self._page(call, data, body, now)
+            return
+        for part, consistent, _ in gets(call.operation, data):
+            for table, key in engine.named(call.account, call.region, "GetItem", part):
+                group = self._groups.of(table)
+                if group is None:
+                    continue
+                missed = self._replication.missed(group.id, table.region, key)
+                if missed or self._journal.all_reads:
+                    known = self._replication.entry(group.id, table.region, key)
+                    version = known[0] if known and not known[1] else None
+                    self._journal.read(table, engine.key_attributes(table, key), ReadDetail(
+                        call.operation, consistent, version, missed), now)
+
+    def _page(self, call: Call, data: dict, body: bytes, now: float) -> None:
+        table = TableId(call.account, call.region, data["TableName"])
+        group = self._groups.of(table)
+        if group is None:
+            return
+        keys = self._keys_on_page(call, data, table)
+        found = [version for key in [*keys, *self._not_there(group, table, keys, data, body)]
+                 if (version := self._replication.missed(group.id, table.region, key))]
+        if found or self._journal.all_reads:
+            self._journal.read(table, None, ReadDetail(
+                call.operation, bool(data.get("ConsistentRead")), None, max(found, default=None),
+                items=len(keys), stale_items=len(found)), now)
+
+    def _keys_on_page(self, call: Call, data: dict, table: TableId) -> set[Key]:
+        """The items that were read, including those that a filter left out: their newer versions may pass it."""
+        keys = set()
+        for item in read_on_page(call, data):
+            for _, key in engine.named(table.account, table.region, "PutItem", {"TableName": table.name, "Item": item}):
+                keys.add(key)
+        return keys
+
+    def _not_there(self, group: Group, table: TableId, keys: set[Key], data: dict, body: bytes) -> Iterator[Key]:
+        """The items on their way here that a page lacks. Only where that is certain: the whole table or one partition
+        was read, on one page, without an index and without a filter."""
+        condition = data.get("KeyConditionExpression")
+        partition = None
+        if condition is not None:
+            found = _ONE_PARTITION.fullmatch(condition)
+            if not found:
+                return
+            partition = engine.key_value(data["ExpressionAttributeValues"][found[1]])
+        if ("KeyConditions" in data or "IndexName" in data or "ExclusiveStartKey" in data or "Segment" in data
+                or any(name in data for name in _FILTERS) or b'"LastEvaluatedKey"' in body):
+            return
+        seen = set(keys)
+        for delivery in islice(self._replication.on_their_way(), MOST_LOOKED_AT):
+            if (delivery.group == group.id and delivery.target == table.region and delivery.key not in seen
+                    and partition in (None, delivery.key.partition)):
+                seen.add(delivery.key)
+                yield delivery.key
