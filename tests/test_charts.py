@@ -110,6 +110,7 @@ CASES = {
     "t_visibility": VISIBILITY,
     "failover_timeline": DRILL,
     "journal": EVENTS,
+    "spacetime": EVENTS,
 }
 every_chart = pytest.mark.parametrize("name", CASES)
 
@@ -228,6 +229,8 @@ FOUND = {  # what each chart finds in its data, in part
     "latency_beside_lag": "replication lag to N. Virginia, 742 ms: 61.8 times that of put in Singapore, 12 ms.",
     "loop_timing": "A put takes 12 ms and a get 222 ms at the median; 1 of 2 gets found the item.",
     "t_visibility": "in Ireland 700 ms after the acknowledgement, and in N. Virginia after 900 ms.",
+    "journal": "1 arrival lost a conflict; 1 arrival came after a newer write.",
+    "spacetime": "3 writes, 3 arrivals in other Regions after 1,600 ms at the median",
     "failover_timeline": "again 1.2 s after the outage began (RTO); 2 acknowledged writes were missing",
 }
 
@@ -655,27 +658,134 @@ def test_a_drill_that_lost_nothing_or_was_stopped_says_no_more():
     assert "RTO" not in words(stopped) and not stopped.layout.shapes
 
 
-# --------------------------------------------------------------------------------------------------- journal
+# ------------------------------------------------------------------------------------------- space-time diagram
 
 
-def test_the_journal_draws_each_write_and_where_it_went():
+def events(*rows, **more):
+    """A frame of the journal: time, kind, region, source, written_at, and other columns by name."""
+    frame = pd.DataFrame(
+        [{"time": time, "kind": kind, "region": region, "source": source, "written_at": written_at, "key": KEY} | extra
+         for time, kind, region, source, written_at, extra in rows],
+        columns=[*EVENTS.columns, "stale", "operation", "items", "stale_items", "newer_in", "newer_written_at",
+                 "behind_ms"]).assign(**more)
+    for name in ("time", "written_at", "newer_written_at"):
+        frame[name] = pd.to_datetime(frame[name].astype("float64"), unit="s", utc=True)
+    return frame
+
+
+SINGAPORE, VIRGINIA = "ap-southeast-1", "us-east-1"
+
+
+def many(count):
+    """Writes every 20 ms, each delivered after 300 ms; every tenth is overwritten and loses."""
+    rows = []
+    for number in range(count):
+        at = number / 50
+        rows.append((at, "write", SINGAPORE, None, at, {}))
+        rows.append((at + 0.3, *(("discarded", VIRGINIA, SINGAPORE, at, {
+            "lag_ms": 300.0, "lost_to": VIRGINIA, "by_ms": 10.0, "conflict": True}) if number % 10 == 0 else (
+                "delivery", VIRGINIA, SINGAPORE, at, {"lag_ms": 300.0}))))
+        rows.append((at + 0.2, "read", VIRGINIA, None, None, {
+            "stale": True, "operation": "GetItem", "newer_in": SINGAPORE, "newer_written_at": at, "behind_ms": 200.0}))
+    return events(*sorted(rows, key=lambda row: row[0]))
+
+
+def test_the_diagram_draws_each_write_and_where_it_went():
     fig = draw("journal")
     by_name = {trace.name: trace for trace in fig.data}
-    assert list(by_name) == ["delivery", "overtaken", "conflict", "write", "delete"]
+    assert list(by_name) == ["delivery", "overtaken", "loses a conflict", "wins a conflict", "write", "delete",
+                             "labels", "not yet"]
     assert list(by_name["write"].x) == [0.0, 1.5] and list(by_name["delete"].y) == [1]
     assert list(by_name["delivery"].x) == [0.0, 0.5, None] and list(by_name["delivery"].y) == [0, 1, None]
-    assert list(by_name["conflict"].x) == [1.5, 3.1, None] and list(by_name["overtaken"].x) == [0.1, 3.2, None]
+    lost = by_name["loses a conflict"]
+    assert list(lost.x) == [1.5, 3.1, None] and list(by_name["overtaken"].x) == [0.1, 3.2, None]
+    assert lost.y[0] == 0 and 0.5 < lost.y[1] < 1  # it does not reach the Region's row
+    assert list(by_name["wins a conflict"].x) == [2.0] and list(by_name["wins a conflict"].y) == [1]
 
 
-def test_the_journal_says_who_lost_and_by_how_much():
+def test_the_diagram_says_who_lost_and_by_how_much():
     fig = draw("journal")
-    assert "lost to N. Virginia (us-east-1) by 500 ms" in words(fig)
-    (conflict,) = traces(fig, "conflict")
-    assert conflict.text[1] == ("&lt;b&gt;Me&lt;/b&gt; / 1 from ap-southeast-1, 1,600 ms after it was written: "
-                                "lost to us-east-1 by 500 ms")
+    assert "lost to N. Virginia (us-east-1) by 500 ms" in words(fig) and "| wins" in words(fig)
+    (conflict,) = traces(fig, "loses a conflict")
+    lines = conflict.text[1].split("<br>")
+    assert lines[0] == "&lt;b&gt;Me&lt;/b&gt; / 1" and lines[1].startswith(
+        "arrival from ap-southeast-1, lost a conflict in us-east-1, 3.100 s")
+    assert lines[2] == "version: 00:00:01.500 UTC in ap-southeast-1"
+    assert lines[3] == "lost by 500 ms to the version 00:00:02.000 UTC in us-east-1"
+    assert lines[4] == "1,600 ms after it was written"
 
 
-def test_the_journal_shades_what_was_broken_while_it_was():
+def test_winners_losers_and_replacements_differ_in_shape_and_in_words():
+    frame = events((0.0, "write", SINGAPORE, None, 0.0, {}),
+                   (0.4, "delivery", VIRGINIA, SINGAPORE, 0.0, {"lag_ms": 400.0}),
+                   (1.0, "write", SINGAPORE, None, 1.0, {}),
+                   (1.4, "delivery", VIRGINIA, SINGAPORE, 1.0, {"lag_ms": 400.0}))
+    fig = draw("spacetime", frame)
+    first, again = traces(fig, "delivery")[0], traces(fig, "delivery, replaces")[0]
+    assert first.marker.symbol != again.marker.symbol
+    assert "replaced the version 00:00:00.000 UTC in ap-southeast-1" in again.text[1]
+    assert "replaced the version 00:00:00.000 UTC in ap-southeast-1" in traces(fig, "write")[0].text[1]
+    lost = draw("journal")
+    symbols = {str(trace.marker.symbol) for trace in lost.data if trace.marker.symbol}
+    assert len(symbols) == len([trace for trace in lost.data if trace.marker.symbol])
+
+
+def test_stale_reads_are_marked_below_the_row_of_their_region():
+    frame = events(
+        (0.0, "write", SINGAPORE, None, 0.0, {}),
+        (0.1, "read", VIRGINIA, None, None, {"stale": True, "operation": "GetItem", "newer_in": SINGAPORE,
+                                             "newer_written_at": 0.0, "behind_ms": 100.0}),
+        (0.2, "read", VIRGINIA, None, None, {"stale": True, "operation": "Scan", "newer_in": SINGAPORE, "key": None,
+                                             "newer_written_at": 0.0, "behind_ms": 200.0, "items": 3,
+                                             "stale_items": 1}),
+        (0.3, "delivery", VIRGINIA, SINGAPORE, 0.0, {"lag_ms": 300.0}),
+        (0.4, "read", VIRGINIA, SINGAPORE, 0.0, {"stale": False, "operation": "GetItem"}))
+    fig = draw("spacetime", frame)
+    (stale,), (fresh,) = traces(fig, "stale read"), traces(fig, "read")
+    assert list(stale.x) == [0.1, 0.2] and 1 < stale.y[0] < 1.5 and list(fresh.x) == [0.4]
+    assert stale.marker.symbol != fresh.marker.symbol
+    assert "version read: none, the item was not there" in stale.text[0]
+    assert "missed the version 00:00:00.000 UTC in ap-southeast-1, 100 ms old" in stale.text[0]
+    assert stale.text[1].startswith("page of a Scan, 3 items, 1 stale or not there<br>stale read in us-east-1")
+    assert charts.finding(fig) == ("1 write, 1 arrival in other Regions after 300 ms at the median; none lost a "
+                                   "conflict; 2 of 3 reads were stale.")
+
+
+@pytest.mark.parametrize(("count", "drawn_each"), [(5, True), (170, False)])
+def test_many_events_are_drawn_together_and_none_is_lost(count, drawn_each):
+    frame = many(count)
+    fig = draw("spacetime", frame)
+    arrivals = sum(len(trace.x) // 3 for name in ("delivery", "delivery, replaces") for trace in traces(fig, name))
+    assert (arrivals == list(frame["kind"]).count("delivery")) is drawn_each
+    assert bool(traces(fig, "ap-southeast-1, together")) is not drawn_each
+    assert ("Drawn together" in words(fig)) is not drawn_each
+    if not drawn_each:
+        said = " ".join(words(fig).split())  # the subtitle is wrapped
+        assert "152 deliveries that replace as " in said and "170 writes as " in said
+        assert sum(len(trace.x or ()) for trace in fig.data) < 900 and len(fig.to_json()) < 150_000
+        assert sum(int(text.split()[0]) for text in traces(fig, "write")[0].text) == 170
+        assert "at the median" in traces(fig, "delivery, replaces")[0].text[1]
+        assert len(traces(fig, "loses a conflict")[0].x) == 3 * 17  # losers are few enough to be drawn each
+    assert len(charts.table(fig)) == min(200, 3 * count)
+
+
+def test_what_is_not_drawn_is_said():
+    assert "Not drawn: 1 join." in words(draw("journal"))
+
+
+def test_the_button_draws_the_diagram_over_time_at_a_small_cost():
+    fig = draw("spacetime", many(170))
+    curtain = len(fig.data) - 1
+    assert all(list(frame.traces) == [curtain] for frame in fig.frames)
+    edges = [frame.data[0].x[0] for frame in fig.frames]
+    assert edges == sorted(edges) and edges[0] == 0 and edges[-1] == fig.layout.xaxis.range[1] == fig.data[curtain].x[0]
+    frames = [frame.to_plotly_json() for frame in fig.frames]
+    assert len(json.dumps([frames, fig.layout.sliders[0].to_plotly_json()])) < 20_000
+    assert [button.label for button in fig.layout.updatemenus[0].buttons] == ["▶ Play", "Pause"]
+    assert len(fig.layout.annotations) == 0  # the curtain could not hide them
+
+
+def test_the_diagram_shades_what_was_broken_while_it_was():
     def shaded(frame):
         return [(shape.x0, shape.x1, shape.y0, shape.y1) for shape in draw("journal", frame).layout.shapes]
 
@@ -688,6 +798,6 @@ def test_the_journal_shades_what_was_broken_while_it_was():
     assert shaded(everywhere) == [(1.0, 3.0, 0, 1)]
 
 
-def test_a_journal_without_writes_has_nothing_to_draw():
-    with pytest.raises(ValueError, match="these events contain no write and no arrival"):
+def test_events_without_writes_have_nothing_to_draw():
+    with pytest.raises(ValueError, match="these events contain no write, no arrival and no read"):
         draw("journal", EVENTS[EVENTS["kind"] == "broken"])

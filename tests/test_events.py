@@ -99,7 +99,8 @@ def test_the_journal_is_drawn(lab, last):
         put(lab, IRELAND, "drawn", "i")
     wait_until(lambda: len(lab.events(last, kinds="discarded")), "the conflict")
     figure = charts.journal(lab.events(last).assign(backend=lab.label))
-    assert {"write", "delivery", "conflict"} <= {trace.name for trace in figure.data} and len(figure.layout.shapes) == 1
+    assert {"write", "delivery", "loses a conflict", "wins a conflict"} <= {trace.name for trace in figure.data}
+    assert len(figure.layout.shapes) == 1
 
 
 def test_kinds_that_there_are_not_are_told(lab):

@@ -23,7 +23,8 @@ ABOVE = [("contract", "regions", "intervals", "judging", "failover"), ("lab",), 
          ("course",),
          ("cli",)]
 BELOW = [("model", "progress"), ("world", "engine"), ("replication", "unsettled"), ("observe",), ("tables",),
-         ("globaltables",), ("faults",), ("changes", "reads", "control_plane"), ("cloud",), ("disk",), ("server", "proof")]
+         ("globaltables",), ("faults",), ("changes", "reads", "control_plane"), ("cloud",), ("disk",),
+         ("server", "proof")]
 # Modules that are no room: they say how to start a room's program, or give names for notebooks (only when asked).
 DOORS = ("gtlab", "gtlab.__main__", "gtlab.localcloud", "gtlab.localcloud.__main__")
 

@@ -31,7 +31,7 @@ from gtlab.charts.looks import look
 from gtlab.charts.loop import loop_timing
 from gtlab.charts.map import region_map
 from gtlab.charts.meta import alt_text, finding, table
-from gtlab.charts.spacetime import journal
+from gtlab.charts.spacetime import journal, spacetime
 from gtlab.charts.states import replica_states
 from gtlab.charts.visibility import t_visibility
 
@@ -51,6 +51,7 @@ __all__ = [
     "loop_timing",
     "region_map",
     "replica_states",
+    "spacetime",
     "t_visibility",
     "table",
 ]

@@ -1,14 +1,32 @@
-"""The journal as a diagram: every write and its deliveries, the discarded ones, and the faults during that time."""
+"""The space-time diagram: what happened in each Region, and how it reached the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+import html
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import log2
+from statistics import median
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gtlab.charts.colours import INK, QUIET, WHITE_EDGE, colour_each, faded
-from gtlab.charts.columns import each_row, need, unique
+from gtlab.charts.colours import AMBER, BACK, EDGE, INK, QUIET, faded
+from gtlab.charts.columns import each_row, missing, need, unique
+from gtlab.charts.history import (
+    ARRIVALS,
+    READS,
+    WRITES,
+    Happening,
+    happenings,
+    together,
+    told,
+    winners,
+)
 from gtlab.charts.layout import figure, height_for, region_axis
-from gtlab.charts.text import ms, place_name, plain_text
+from gtlab.charts.looks import look
+from gtlab.charts.meta import describe
+from gtlab.charts.play import over_time
+from gtlab.charts.text import listed, ms, place_name, plain_text, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,136 +34,314 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("time", "kind", "region", "source", "key", "written_at", "lag_ms", "lost_to", "by_ms", "conflict", "knob",
             "place")
-Seconds = Callable[[Any], float]  # a timestamp as seconds since the first event
-_WRITES, _ARRIVALS = ("write", "delete"), ("delivery", "discarded")
+_DRAWN = ("write", "delete", "delivery", "discarded", "read")
+MOST_EACH = 40   # events of a kind that are drawn each; more are drawn together
+MOST_LABELS = 4  # of a kind: of more labels, none could be read
+_LEGEND = {      # what is drawn first lies below
+    "delivery": "delivery", "replaces": "delivery, replaces", "overtaken": "overtaken", "conflict": "loses a conflict",
+    "wins": "wins a conflict", "write": "write", "delete": "delete", "read": "read", "stale read": "stale read"}
+_SHORT = 0.13        # rows: how far before a Region's line a delivery ends that loses
+_READS_BELOW = 0.22  # rows: how far below its Region's line a read is drawn
+Groups = list[list[Happening]]
 
 
 def journal(frame: pd.DataFrame) -> go.Figure:
-    """Space-time diagram of the local cloud's journal: one line per Region, time to the right.
+    """The space-time diagram of the local cloud's journal: see :func:`spacetime`."""
+    need(frame, "journal", *_COLUMNS)
+    return spacetime(frame)
+
+
+def spacetime(frame: pd.DataFrame) -> go.Figure:
+    """Space-time diagram of the local cloud's journal: one row per Region, time to the right, with a button that draws
+    it over time.
 
     Columns, as `lab.events` returns them: time and written_at (timestamps), kind, region, source, key, lag_ms, lost_to,
-    by_ms, conflict, knob, place (codes, separated by commas). Events of kinds that are not named below are left out.
-    Raises ValueError if the events contain neither a write nor an arrival.
+    by_ms, conflict, knob, place (codes, separated by commas). Used if they are there: table, account, deleted,
+    winner_written_at, and of reads stale, operation, items, stale_items, newer_in, newer_written_at, behind_ms. Events
+    of other kinds are left out, which the subtitle says. Raises ValueError if the events contain neither a write nor an
+    arrival nor a read.
 
-    Traces: "write" and "delete" (dots), "delivery" (an arrow from each write to the place and time at which it took
-    effect), "overtaken" (a dotted line to a cross: a newer write was already there), and "conflict" (the same, if
-    neither of the two writes had seen the other). Shapes: each fault from "broken" to "mended", over the rows of its
-    Regions. x is in seconds since the first event.
+    Traces, as far as there are such events: "write" and "delete" (the Region's symbol, filled or open); "delivery" (a
+    line with an open arrowhead from each write to the place and time at which it took effect), "delivery, replaces"
+    (the arrowhead is filled: the Region had another version of the item in these events); "overtaken" and "loses a
+    conflict" (a dotted line that ends before the row, in a thin or bold cross: a newer write was there; in a conflict,
+    neither of the two had seen the other), "wins a conflict" (a ring around the write); "read" and "stale read" (a
+    stroke or an hourglass below the row); "labels". Of more than MOST_EACH events of a kind, those that are alike and
+    close in time are drawn together, which the subtitle says: deliveries as bands (traces "SOURCE, together"), others
+    as larger marks. The last trace, "not yet", is what the button moves. Shapes: each fault from "broken" to "mended",
+    over the rows of its Regions. x is in seconds since the first event.
     """
-    need(frame, "journal", *_COLUMNS)
-    shown = frame[frame["kind"].isin(_WRITES + _ARRIVALS)]
+    need(frame, "spacetime", *_COLUMNS)
+    shown = frame[frame["kind"].isin(_DRAWN)]
     if shown.empty:
-        raise ValueError("journal has nothing to draw: these events contain no write and no arrival.")
-    drawn = frame[frame["kind"].isin(_WRITES + _ARRIVALS + ("broken", "mended"))]
-    begin = min(drawn["time"].min(), shown["written_at"].min())
-
-    def seconds(when: Any) -> float:
-        return float((when - begin).total_seconds())
-
-    wrote = shown[shown["kind"].isin(_WRITES)]
-    codes = unique([*wrote["region"], *shown["source"], *shown["region"]])
-    colours = colour_each(codes)
-    groups = {name: [row for row in each_row(shown) if _what(row) == name] for name in _LEGEND}
+        raise ValueError("spacetime has nothing to draw: these events contain no write, no arrival and no read.")
+    drawn = frame[frame["kind"].isin((*_DRAWN, "broken", "mended"))]
+    written = shown.loc[shown["kind"] != "read", "written_at"]
+    begin = min(time for time in (drawn["time"].min(), written.min()) if not missing(time))
+    events = happenings(shown, begin, plain_text)
+    codes = unique([*(event.region for event in events if event.what in WRITES),
+                    *(event.source for event in events if event.source), *(event.region for event in events)])
+    last = max(float((drawn["time"].max() - begin).total_seconds()), 0.001)
+    groups = _groups(events, last)
+    said = _finding(events)
     fig = figure(
         frame,
         title="What happened: writes, and where they went",
-        height=height_for(len(codes), 100),
-        legend=[name for name, rows in groups.items() if rows],
+        finding=said,
+        note=_left_out(frame, groups),
+        height=height_for(len(codes), 86),
+        legend=[_LEGEND[what] for what in groups],
     )
-    last = max(map(seconds, drawn["time"]))
-    for region_rows, x0, x1, text in _broken(frame, codes, seconds, last):
-        _shade(fig, region_rows, x0, x1, text)
-    for name, rows in groups.items():
-        if rows:
-            make = _dots if name in _WRITES else _paths
-            fig.add_scatter(**make(rows, name, codes, colours, seconds), name=name)
+    faults = list(_broken(frame, codes, begin, last))
+    for fault in faults:
+        _shade(fig, fault)
+    _draw(fig, groups, codes)
+    _label(fig, groups, faults, codes, last)
     region_axis(fig, codes, lines=True)
-    span = last or 1.0
-    fig.update_xaxes(title_text="seconds", range=[-0.03 * span, last + 0.06 * span])
-    fig.update_yaxes(range=[len(codes) - 0.4, -0.6])
-    _label_conflicts(fig, groups["conflict"], codes, seconds, last)
+    fig.update_xaxes(title_text="seconds since the first event", range=[-0.03 * last, 1.06 * last], showgrid=False)
+    fig.update_yaxes(range=[len(codes) - 0.45, -0.6])
+    fig.update_layout(legend_itemsizing="constant")
+    over_time(fig, 0.0, last, "s")
+    describe(fig, said, f"{_alt(codes, last, frame)} {said}", _table(events))
     return fig
 
 
-_LEGEND = ("delivery", "overtaken", "conflict", "write", "delete")  # dots are drawn over lines
+def _groups(events: list[Happening], span: float) -> dict[str, Groups]:
+    """What is drawn as one, by the keys of _LEGEND, in its order; without those of which there are no events."""
+    by_kind = {what: [event for event in events if event.what == what] for what in _LEGEND}
+    by_kind["wins"] = winners(events)
+    return {what: list(together(found, MOST_EACH, span)) for what, found in by_kind.items() if found}
 
 
-def _what(row: Any) -> str:
-    """An event's name in the legend."""
-    if row.kind != "discarded":
-        return str(row.kind)
-    return "conflict" if row.conflict else "overtaken"
+def _left_out(frame: pd.DataFrame, groups: dict[str, Groups]) -> str:
+    """What of the events is not drawn, or not each by itself."""
+    joined = {what: (sum(map(len, found)), len(found)) for what, found in groups.items()
+              if what != "wins" and len(found) < sum(map(len, found))}
+    lines = []
+    if joined:
+        lines.append("Drawn together where they are close: " + ", ".join(
+            f"{count:,} {_many(what)} as {marks}" for what, (count, marks) in joined.items()) + ".")
+    other = Counter(frame.loc[~frame["kind"].isin((*_DRAWN, "broken", "mended")), "kind"])
+    if other:
+        lines.append("Not drawn: " + ", ".join(f"{count} {kind}" for kind, count in sorted(other.items())) + ".")
+    return " ".join(lines)
 
 
-def _dots(rows: list[Any], name: str, codes: list[str], colours: dict[str, str], seconds: Seconds) -> dict[str, Any]:
+def _many(what: str) -> str:
+    return {"delivery": "deliveries", "replaces": "deliveries that replace", "overtaken": "overtaken deliveries",
+            "conflict": "lost conflicts"}.get(what, f"{what}s")
+
+
+# Marks
+
+def _draw(fig: go.Figure, groups: dict[str, Groups], codes: list[str]) -> None:
+    for what in ARRIVALS:
+        for source in codes:
+            bands = [group for group in groups.get(what, []) if len(group) > 1 and group[0].source == source]
+            if bands:
+                fig.add_scatter(**_bands(bands, codes, source), legendgroup=what)
+    for what, found in groups.items():
+        fig.add_scatter(**(_paths(what, found, codes) if what in ARRIVALS else _marks(what, found, codes)),
+                        name=_LEGEND[what], legendgroup=what)
+
+
+def _middle(values: list[float]) -> float:
+    return round(sum(values) / len(values), 4)
+
+
+def _size(group: list[Happening], alone: float) -> float:
+    """The size of a mark in pixels: that of a single event, and more for several."""
+    return round(alone if len(group) == 1 else min(26.0, alone + 2.2 * log2(len(group))), 1)
+
+
+def _marks(what: str, groups: Groups, codes: list[str]) -> dict[str, Any]:
+    """Writes, rings around the winners, and reads."""
+    read = what in READS
+    symbols: list[str] | str = {"read": "line-ns-open", "stale read": "hourglass", "wins": "circle-open"}.get(what, "")
+    alone = {"read": 8, "stale read": 12, "wins": 20 if len(groups) <= MOST_LABELS else 15}.get(what, 11)
+    colour: list[str] | str = {"read": QUIET, "stale read": AMBER, "wins": INK}.get(what, "")
+    if what in WRITES:
+        looks = [look(group[0].region) for group in groups]
+        colour = [each.colour for each in looks]
+        symbols = [each.symbol + ("-open" if what == "delete" else "") for each in looks]
+    edge = {"width": 2} if what in ("wins", "delete", "read") else {**EDGE, "width": 1}
     return {
-        "x": [seconds(row.time) for row in rows],
-        "y": [codes.index(row.region) for row in rows],
+        "x": [_middle([event.x for event in group]) for group in groups],
+        "y": [codes.index(group[0].region) + (_READS_BELOW if read else 0) for group in groups],
         "mode": "markers",
-        "marker": {"size": 11, "symbol": "circle" if name == "write" else "square-open",
-                   "color": [colours[row.region] for row in rows], "line": WHITE_EDGE if name == "write" else None},
-        "text": [f"{name} of {plain_text(row.key)}" for row in rows],
-        "hovertemplate": "%{text} at %{x:.2f} s<extra></extra>",
-    }
-
-
-def _paths(rows: list[Any], name: str, codes: list[str], colours: dict[str, str], seconds: Seconds) -> dict[str, Any]:
-    """A line from each write to its arrival, with a mark for the result."""
-    symbol, size = {"delivery": ("arrow", 11), "overtaken": ("x-thin", 9), "conflict": ("x", 11)}[name]
-    ink = INK if name == "conflict" else QUIET
-    return {
-        "x": [x for row in rows for x in (seconds(row.written_at), seconds(row.time), None)],
-        "y": [y for row in rows for y in (codes.index(row.source), codes.index(row.region), None)],
-        "mode": "lines+markers",
-        "line": {"color": faded(ink, 0.8), "width": 1.5, "dash": "solid" if name == "delivery" else "dot"},
-        # No mark at the beginning of a line: the write has a dot there.
-        "marker": {"symbol": symbol, "angleref": "previous" if name == "delivery" else "up",
-                   "size": [0, size, 0] * len(rows), "opacity": 1,
-                   "color": [colours[row.source] if name == "delivery" else ink for row in rows for _ in range(3)],
-                   "line": {"width": 2 if name == "overtaken" else 0.5,
-                            "color": ink if name == "overtaken" else "white"}},
-        "text": [text for row in rows for text in ("", _arrived(row), "")],
+        "marker": {"size": [_size(group, alone) for group in groups], "symbol": symbols, "color": colour, "opacity": 1,
+                   "line": edge},
+        "text": [told(group) for group in groups],
         "hovertemplate": "%{text}<extra></extra>",
     }
 
 
-def _arrived(row: Any) -> str:
-    text = f"{plain_text(row.key)} from {row.source}, {ms(row.lag_ms)} after it was written"
-    return text if row.kind == "delivery" else f"{text}: lost to {row.lost_to} by {ms(row.by_ms)}"
+_EDGES = {"delivery": {"width": 1.5}, "replaces": {"width": 0.5, "color": BACK},
+          "overtaken": {"width": 2, "color": QUIET}, "conflict": {"width": 0.5, "color": BACK}}
 
 
-def _broken(frame: pd.DataFrame, codes: list[str], seconds: Seconds,
-            last: float) -> Iterator[tuple[list[int], float, float, str]]:
-    """Rows, beginning, end (seconds) and name of each fault. A fault that was not mended lasts to the end of the
-    diagram; one from before the first event begins at 0."""
+def _paths(what: str, groups: Groups, codes: list[str]) -> dict[str, Any]:
+    """A line from each write to its arrival, with a mark for the result. Of a group, only the mark: its line is the
+    band."""
+    symbol, size = {"delivery": ("triangle-up-open", 9), "replaces": ("triangle-up", 10), "overtaken": ("x-thin", 9),
+                    "conflict": ("x", 12)}[what]
+    loses = what in ("overtaken", "conflict")
+    ink = INK if what == "conflict" else QUIET
+    colours = [ink if loses else look(group[0].source).colour for group in groups]
+    starts = [_middle([event.from_x for event in group if event.from_x is not None]) for group in groups]
+    ends = [_middle([event.x for event in group]) for group in groups]
+    rows = [(codes.index(group[0].source), float(codes.index(group[0].region))) for group in groups]
+    if loses:  # what loses does not get in
+        rows = [(a, b + _SHORT if a > b else b - _SHORT) for a, b in rows]
+    each = len(groups) <= MOST_EACH // 2
+    crowded = any(len(group) > 1 for group in groups)
+    sizes = [0 if crowded and not loses and len(group) == 1 else _size(group, size) for group in groups]
+    return {
+        "x": [x for start, end in zip(starts, ends, strict=True) for x in (start, end, None)],
+        "y": [y for a, b in rows for y in (a, b, None)],
+        "mode": "lines+markers",
+        "line": {"color": faded(ink, 0.8 if each or loses else 0.35), "width": 1.5 if each or loses else 1,
+                 "dash": "dot" if loses else "solid"},
+        # No mark at the beginning of a line: the write has one there.
+        "marker": {"symbol": symbol, "angleref": "up" if loses else "previous",
+                   "size": [px for size in sizes for px in (0, size, 0)], "opacity": 1,
+                   "color": [colour for colour in colours for _ in range(3)],
+                   "line": _EDGES[what]},
+        "text": [text for group in groups for text in ("", told(group), "")],
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+
+
+def _bands(groups: Groups, codes: list[str], source: str) -> dict[str, Any]:
+    """Deliveries that are drawn together: from the first and the last write to the first and the last arrival."""
+    x: list[float | None] = []
+    y: list[int | None] = []
+    for group in groups:
+        starts = [event.from_x for event in group if event.from_x is not None]
+        ends = [event.x for event in group]
+        a, b = codes.index(source), codes.index(group[0].region)
+        corners = [(min(starts), a), (max(starts), a), (max(ends), b), (min(ends), b)]
+        x += [*(round(corner[0], 4) for corner in [*corners, corners[0]]), None]
+        y += [*(corner[1] for corner in [*corners, corners[0]]), None]
+    return {"x": x, "y": y, "mode": "lines", "line": {"width": 0.5, "color": faded(look(source).colour, 0.5)},
+            "fill": "toself", "fillcolor": faded(look(source).colour, 0.18), "name": f"{source}, together",
+            "showlegend": False, "hoverinfo": "skip"}
+
+
+# Labels
+
+def _label(fig: go.Figure, groups: dict[str, Groups], faults: list[_Fault], codes: list[str],
+           last: float) -> None:
+    """Words beside what matters most, if they are few enough to be read."""
+    lost, won = groups.get("conflict", []), groups.get("wins", [])
+    labels = [_Label(f"<b>{plain_text(fault.knob)}</b>", (fault.x0 + fault.x1) / 2, fault.top - 0.1, "top center")
+              for fault in faults]
+    for (event, *more) in lost if len(lost) <= MOST_LABELS else []:
+        count = f"{len(more) + 1} × " if more else ""
+        winner = place_name(event.old.region) if event.old else ""
+        row, from_above = codes.index(event.region), codes.index(event.source) < codes.index(event.region)
+        side = "left" if event.x > last / 2 else "right"
+        labels.append(_Label(f"{count}lost to {winner} by {ms(event.by_ms or 0.0)}", event.x,
+                             row + (-1.6 if from_above else 1.6) * _SHORT,
+                             f"top {side}" if from_above else f"bottom {side}"))
+    for (event, *more) in won if len(won) <= MOST_LABELS else []:
+        labels.append(_Label(f"{len(more) + 1} win" if more else "wins", event.x, codes.index(event.region) + 0.12,
+                             "bottom center"))
+    if labels:
+        fig.add_scatter(
+            x=[round(label.x, 4) for label in labels], y=[label.y for label in labels], mode="text",
+            text=[label.text for label in labels], textposition=[label.position for label in labels],
+            textfont={"size": 12, "color": INK}, name="labels", showlegend=False, hoverinfo="skip", cliponaxis=False)
+
+
+class _Label(NamedTuple):
+    text: str
+    x: float
+    y: float
+    position: str  # as plotly's textposition
+
+
+# Faults
+
+@dataclass(frozen=True)
+class _Fault:
+    """What was broken: the rows of its Regions, beginning and end in seconds, and its knob."""
+
+    rows: list[int]
+    x0: float
+    x1: float
+    knob: str
+
+    @property
+    def top(self) -> float:
+        return min(self.rows) if len(self.rows) > 1 else self.rows[0] - 0.3
+
+    @property
+    def bottom(self) -> float:
+        return max(self.rows) if len(self.rows) > 1 else self.rows[0] + 0.3
+
+
+def _broken(frame: pd.DataFrame, codes: list[str], begin: Any, last: float) -> Iterator[_Fault]:
+    """Each fault. One that was not mended lasts to the end of the diagram; one from before the first event begins at
+    0."""
     def rows_of(place: str) -> list[int]:
         return [codes.index(part) for part in place.split(", ") if part in codes] or list(range(len(codes)))
 
     since: dict[tuple[str, str], float] = {}
     for row in each_row(frame[frame["kind"].isin(["broken", "mended"])]):
+        at = float((row.time - begin).total_seconds())
         before = since.pop((row.knob, row.place), None)
         if row.kind == "broken":
-            since[row.knob, row.place] = seconds(row.time)
+            since[row.knob, row.place] = at
         if before is not None or row.kind == "mended":
-            yield rows_of(row.place), before or 0.0, seconds(row.time), row.knob
+            yield _Fault(rows_of(row.place), before or 0.0, at, row.knob)
     for (knob, place), began in since.items():
-        yield rows_of(place), began, last, knob
+        yield _Fault(rows_of(place), began, last, knob)
 
 
-def _shade(fig: go.Figure, rows: list[int], x0: float, x1: float, text: str) -> None:
-    # For a pair of Regions everything between their rows, for a single Region its row.
-    top, bottom = (min(rows), max(rows)) if len(rows) > 1 else (rows[0] - 0.3, rows[0] + 0.3)
-    fig.add_shape(type="rect", x0=x0, x1=x1, y0=top, y1=bottom, line={"width": 0}, fillcolor=faded(QUIET, 0.15),
-                  layer="below")
-    fig.add_annotation(x=(x0 + x1) / 2, y=top, text=f"<b>{plain_text(text)}</b>", showarrow=False, yshift=14,
-                       font={"size": 13})
+def _shade(fig: go.Figure, fault: _Fault) -> None:
+    """Shade everything between the rows of a pair of Regions, or the row of a single one."""
+    fig.add_shape(type="rect", x0=fault.x0, x1=fault.x1, y0=fault.top, y1=fault.bottom, line={"width": 0},
+                  fillcolor=faded(QUIET, 0.15), layer="below")
 
 
-def _label_conflicts(fig: go.Figure, rows: list[Any], codes: list[str], seconds: Seconds, last: float) -> None:
-    """Label the crosses if they are few enough for the labels to be readable."""
-    if len(rows) > 4:
-        return
-    for row in rows:
-        text = f"lost to {place_name(row.lost_to)} by {ms(row.by_ms)}"
-        fig.add_annotation(x=seconds(row.time), y=codes.index(row.region), text=text, showarrow=False, yshift=-18,
-                           xanchor="right" if seconds(row.time) > last / 2 else "left", font={"size": 12})
+# Words
+
+def _finding(events: list[Happening]) -> str:
+    """One sentence: how long deliveries took, what lost, and how many reads were stale."""
+    counts = Counter(event.what for event in events)
+    writes = counts["write"] + counts["delete"]
+    lags = [event.ms for event in events if event.what in ARRIVALS and event.ms is not None]
+    parts = [f"{plural(writes, 'write')}, {plural(len(lags), 'arrival')} in other Regions"
+             + (f" after {ms(median(lags))} at the median" if lags else "")]
+    lost, overtaken = counts["conflict"], counts["overtaken"]
+    parts.append(f"{plural(lost, 'arrival')} lost a conflict" if lost else "none lost a conflict")
+    if overtaken:
+        parts.append(f"{plural(overtaken, 'arrival')} came after a newer write")
+    if counts["read"]:
+        parts.append(f"{counts['stale read']} of {plural(counts['read'] + counts['stale read'], 'read')} were stale")
+    elif counts["stale read"]:
+        parts.append(plural(counts["stale read"], "stale read"))
+    return "; ".join(parts) + "."
+
+
+def _alt(codes: list[str], last: float, frame: pd.DataFrame) -> str:
+    rows = listed([place_name(code) for code in codes])
+    faults = Counter(frame.loc[frame["kind"] == "broken", "knob"])
+    broken = "".join(f" Shaded: {knob}{f', {count} times' if count > 1 else ''}." for knob, count in faults.items())
+    return (f"Space-time diagram of {last:.2g} seconds: a row for each of {rows}, and time to the right. Points are "
+            "writes, slanted lines go from a write to its arrival, crosses are arrivals that lost to a newer write."
+            + broken)
+
+
+def _table(events: list[Happening]) -> pd.DataFrame:
+    """The events in their order. ``other_version``: what was replaced, or missed by a read, or won."""
+    import pandas as pd
+
+    def version(found: object) -> str | None:
+        return None if found is None else str(found)
+
+    return pd.DataFrame(
+        [(event.x * 1000, event.region, _LEGEND[event.what], html.unescape(event.item), event.source or None,
+          version(event.new), version(event.old), event.ms) for event in events],
+        columns=["time_ms", "region", "event", "item", "source", "version", "other_version", "lag_or_age_ms"])
