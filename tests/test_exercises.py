@@ -6,6 +6,7 @@ answers share one temporary local cloud for each network.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from botocore.exceptions import ClientError
 from support import IRELAND, SINGAPORE, VIRGINIA, seed
 
 from gtlab import regions
-from gtlab.course import exercises, progress, solutions, trial
+from gtlab.course import exercises, progress, router, solutions, trial
 from gtlab.course.exercises import Setting, Verdict
 from gtlab.lab import Choice, Lab
 from gtlab.lab.clients import Access
@@ -64,9 +65,13 @@ def stubborn(*_: Any) -> None:
 def _solution(id: str, at: int = SEED) -> Any:
     exercise = exercises.find(id)
     given = exercise.material(at) if exercise.material else None
-    names: dict[str, Any] = dict.fromkeys(GIVEN, given)
+    names: dict[str, Any] = dict.fromkeys(GIVEN, given) | {"router": router}
     exec(compile(solutions.text(exercise.id), f"solution {id}", "exec"), names)
-    return names.get("answer", names.get(exercise.wants.removeprefix("a function ").partition("(")[0]))
+    if "answer" in names:
+        return names["answer"]
+    if exercise.wants.startswith("a pair"):
+        return tuple(names[name] for name in exercise.wants.partition("(")[2].rstrip(")").split(", "))
+    return names[exercise.wants.removeprefix("a function ").partition("(")[0]]
 
 
 # --- 00 ---
@@ -402,6 +407,207 @@ def looks_only_at_equal_first_versions(records, region):
     return [old["Value"]["S"] for old, new in _changes(records)
             if old["WrittenIn"]["S"] == region != new["WrittenIn"]["S"] and new["Version"]["N"] == old["Version"]["N"]
             == "1"]
+
+
+# --- 07 ---
+
+_ADD, _BASKET = _solution("07")
+
+
+def _key(customer: str, part: str) -> dict[str, Any]:
+    return {"Customer": {"S": customer}, "Part": {"S": part}}
+
+
+def _whole(client, table, customer, part="all"):
+    found = client.get_item(TableName=table, Key=_key(customer, part), ConsistentRead=True).get("Item")
+    return {name: int(n["N"]) for name, n in found["Products"]["M"].items()} if found else {}
+
+
+def _put_whole(client, table, customer, products, part="all", **more):
+    client.put_item(TableName=table, Item=_key(customer, part) | {
+        "Products": {"M": {name: {"N": str(n)} for name, n in products.items()}}}, **more)
+
+
+def read_and_put(client, region, table, customer, product, request):
+    products = _whole(client, table, customer)
+    _put_whole(client, table, customer, products | {product: products.get(product, 0) + 1})
+
+
+def put_if_unchanged(client, region, table, customer, product, request):
+    """A version condition: it is checked in one Region."""
+    old = client.get_item(TableName=table, Key=_key(customer, "all"), ConsistentRead=True).get("Item")
+    if old and request in old["Requests"]["SS"]:
+        return
+    products = _whole(client, table, customer)
+    version = int(old["Version"]["N"]) if old else 0
+    client.put_item(
+        TableName=table, Item=_key(customer, "all") | {
+            "Products": {"M": {name: {"N": str(n)} for name, n in
+                               (products | {product: products.get(product, 0) + 1}).items()}},
+            "Version": {"N": str(version + 1)},
+            "Requests": {"SS": [*(old["Requests"]["SS"] if old else ()), request]}},
+        ConditionExpression="attribute_not_exists(Version) OR Version = :seen",
+        ExpressionAttributeValues={":seen": {"N": str(version)}})
+
+
+def add_to_a_counter(client, region, table, customer, product, request):
+    client.update_item(TableName=table, Key=_key(customer, product), UpdateExpression="ADD Amount :one",
+                       ExpressionAttributeValues={":one": {"N": "1"}})
+
+
+def read_counters(client, table, customer):
+    items = client.query(TableName=table, KeyConditionExpression="Customer = :c",
+                         ExpressionAttributeValues={":c": {"S": customer}})["Items"]
+    found: dict[str, int] = {}
+    for item in items:
+        name = item["Part"]["S"].rpartition("/")[2]
+        found[name] = found.get(name, 0) + int(item["Amount"]["N"])
+    return found
+
+
+def add_per_region(client, region, table, customer, product, request):
+    add_to_a_counter(client, region, table, customer, f"{region}/{product}", request)
+
+
+def add_per_region_once(client, region, table, customer, product, request):
+    """Remembers requests, but for each Region apart."""
+    with contextlib.suppress(client.exceptions.ConditionalCheckFailedException):
+        client.update_item(
+            TableName=table, Key=_key(customer, f"{region}/{product}"),
+            UpdateExpression="ADD Amount :one, Requests :this", ConditionExpression="NOT contains(Requests, :name)",
+            ExpressionAttributeValues={":one": {"N": "1"}, ":this": {"SS": [request]}, ":name": {"S": request}})
+
+
+def add_under_a_new_name(client, region, table, customer, product, request):
+    _ADD(client, region, table, customer, product, f"{time.monotonic_ns()}")
+
+
+WRONG["07"] = {
+    "None": (None, "nothing"), "one function": (_ADD, "no-pair"), "a dict": ({"add": _ADD}, "no-pair"),
+    "one is missing": ((_ADD, None), "nothing"), "a string and a number": (("add", 3), "no-function"),
+    "other arguments": ((lambda client: print(client), _BASKET), "arguments"),
+    "endless": ((endless, _BASKET), "endless"),
+    "read, then put": ((read_and_put, _whole), "*"), "a version condition": ((put_if_unchanged, _whole), "overwritten"),
+    "one counter for all": ((add_to_a_counter, read_counters), "*"),
+    "a counter for each Region": ((add_per_region, read_counters), "twice"),
+    "a counter for each Region that knows its requests": ((add_per_region_once, read_counters), "twice-elsewhere"),
+    "a new name for each attempt": ((add_under_a_new_name, _BASKET), "twice"),
+    "an item for each Region": ((lambda client, region, *more: _ADD(client, region, *more[:-1], region), _BASKET),
+                                "missed"),
+    "no call": ((lambda *arguments: print(), _BASKET), "no-call"),
+    "the basket is None": ((_ADD, lambda *arguments: print()), "returns-none"),
+    "a list of products": ((_ADD, lambda *arguments: [*_BASKET(*arguments)]), "wrong-type"),
+    "a Series": ((_ADD, lambda *arguments: pd.Series(_BASKET(*arguments))), "wrong-type"),
+    "another product": ((lambda client, region, table, customer, product, request: _ADD(
+        client, region, table, customer, product.upper(), request), _BASKET), "strange"),
+    "a wrong table": ((lambda client, region, table, *more: _ADD(client, region, "Basket", *more), _BASKET), "raises"),
+}
+
+
+# --- 08 ---
+
+_ON_RECORD = _solution("08")
+WRONG["08"] = {name: (answer, tag) for name, (answer, tag) in ITEM_WRONG.items()} | {
+    "sends nothing": (lambda *arguments: print(), "missed")}
+
+
+def _new(record):
+    return record["dynamodb"].get("NewImage")
+
+
+@wrong("08", "each-region")
+def sends_everywhere(record, region, serving, client, table, send):
+    if record["eventName"] == "INSERT":
+        send(_new(record)["id"]["S"])
+
+
+@wrong("08", "lost-in-failover")
+def filters_by_region(record, region, serving, client, table, send):
+    if record["eventName"] == "INSERT" and _new(record)["TakenIn"]["S"] == region:
+        _ON_RECORD(record, region, serving, client, table, send)
+
+
+@wrong("08", "replay")
+def takes_over_without_a_mark(record, region, serving, client, table, send):
+    taken_in = _new(record)["TakenIn"]["S"] if record["eventName"] == "INSERT" else ""
+    if taken_in and region == (taken_in if taken_in in serving else serving[0]):
+        send(_new(record)["id"]["S"])
+
+
+@wrong("08", "again")
+def marks_without_a_condition(record, region, serving, client, table, send):
+    order = _new(record)
+    if order and order["TakenIn"]["S"] == region and "Twice" not in order:
+        client.update_item(TableName=table, Key={"id": order["id"]}, ExpressionAttributeValues={":r": {"S": region}},
+                           UpdateExpression="SET Receipt = :r" + (", Twice = :r" if "Receipt" in order else ""))
+        send(order["id"]["S"])
+
+
+@wrong("08", "remove")
+def expects_a_new_image(record, region, serving, client, table, send):
+    record["dynamodb"]["NewImage"]["id"]
+    _ON_RECORD(record, region, serving, client, table, send)
+
+
+_SENT: set[str] = set()
+
+
+@wrong("08", "memory")
+def remembers_in_the_kernel(record, region, serving, client, table, send):
+    order = _new(record)
+    if order and order["id"]["S"] not in _SENT:
+        _SENT.add(order["id"]["S"])
+        send(order["id"]["S"])
+
+
+@wrong("08", "unknown")
+def sends_the_key(record, region, serving, client, table, send):
+    _ON_RECORD(record, region, serving, client, table, lambda order: send({"S": order}))
+
+
+@wrong("08", "*")
+def leaves_it_to_the_first(record, region, serving, client, table, send):
+    """Never finds that the first one has failed, where it fails."""
+    order = _new(record)
+    if order and order["TakenIn"]["S"] != region and region == serving[0]:
+        _ON_RECORD(record, region, serving, client, table, send)
+
+
+@wrong("08", "raises")
+def takes_the_wrong_attribute(record, region, serving, client, table, send):
+    send(record["dynamodb"]["NewImage"]["Order"]["S"])
+
+
+# --- 09 ---
+
+_BUILD, _COME_BACK = _solution("09")
+
+
+def _patient(timeout_s: float):
+    return lambda lab, table, homes: router.Router(router.stacks(lab, table=table, timeout_s=timeout_s), homes)
+
+
+def _sleep_and_go(found, region):
+    time.sleep(0.1)
+    found.fail_back(region, early=True)
+
+
+WRONG["09"] = {
+    "None": (None, "nothing"), "one function": (_BUILD, "no-pair"), "a router": (router.Router, "no-pair"),
+    "one is missing": ((_BUILD, None), "nothing"), "a number": ((3, 4), "no-function"),
+    "other arguments": ((lambda: print(), _COME_BACK), "arguments"),
+    "no router": ((lambda lab, table, homes: router.stacks(lab, table=table), _COME_BACK), "no-router"),
+    "nothing is built": ((lambda lab, table, homes: print(), _COME_BACK), "no-router"),
+    "another table": ((lambda lab, table, homes: router.Router(router.stacks(lab), homes), _COME_BACK), "table"),
+    "a stack too few": ((lambda lab, table, homes: router.Router(dict(list(router.stacks(
+        lab, table=table).items())[:2]), dict.fromkeys(homes, lab.home)), _COME_BACK), "stacks"),
+    "the patience of boto3": ((_patient(60), _COME_BACK), "slow"), "four seconds": ((_patient(4), _COME_BACK), "slow"),
+    "goes back at once": ((_BUILD, lambda found, region: found.fail_back(region, early=True)), "early"),
+    "forgets that it was evacuated": ((_BUILD, lambda found, region: found.evacuated.discard(region)), "early"),
+    "sleeps a little": ((_BUILD, _sleep_and_go), "early"),
+    "stays away": ((_BUILD, lambda found, region: print()), "stays-away"),
+    "endless": ((_BUILD, endless), "endless"), "raises": ((_BUILD, lambda found, region: found.go(region)), "raises"),
+}
 
 
 # --- 10 ---

@@ -67,6 +67,7 @@ class Trial:
         self.random = random.Random(seed)
         self.calls: list[Called] = []
         self.stuck = False  # a function is still running
+        self._streams: dict[tuple[str, str], tuple[list[dict[str, Any]], list[str]]] = {}
 
     def regions(self, number: int) -> tuple[str, ...]:
         """Regions drawn at random, all different."""
@@ -123,15 +124,17 @@ class Trial:
     def records(self, table: str, region: str) -> list[dict[str, Any]]:
         """All the records of a table's stream in a Region, in order."""
         streams = self.client(region, "dynamodbstreams")
-        arn = self.client(region).describe_table(TableName=table)["Table"]["LatestStreamArn"]
-        found: list[dict[str, Any]] = []
-        for shard in streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
-            iterator = streams.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"],
-                                                  ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
-            while iterator:
-                answer = streams.get_records(ShardIterator=iterator)
-                found += answer["Records"]
-                iterator = answer.get("NextShardIterator") if answer["Records"] else None
+        if (table, region) not in self._streams:
+            arn = self.client(region).describe_table(TableName=table)["Table"]["LatestStreamArn"]
+            shards = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+            self._streams[table, region] = [], [streams.get_shard_iterator(
+                StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+                for shard in shards]
+        found, iterators = self._streams[table, region]
+        for at, iterator in enumerate(iterators):
+            answer = streams.get_records(ShardIterator=iterator)  # at most 1,000, more than a trial has
+            iterators[at] = answer["NextShardIterator"]
+            found += answer["Records"]
         return sorted(found, key=lambda record: int(record["dynamodb"]["SequenceNumber"]))
 
     def until(self, so: Callable[[], object], what: str, seconds: float = 30.0) -> None:

@@ -28,6 +28,9 @@ MODULES = {
     "04-safe-sleep": "safe_sleep",
     "05-four-plans": "four_plans",
     "06-lost-writes": "lost_writes",
+    "07-safe-basket": "safe_basket",
+    "08-one-receipt": "one_receipt",
+    "09-failover-drill": "failover_drill",
     "10-five-briefs": "five_briefs",
     "11-deletion-order": "deletion_order",
 }

@@ -126,8 +126,8 @@ def _compare(value: Any, lost: set[str], written: _Written, records: list[dict])
     if lost - names:
         shown = min(lost - names)
         raise Wrong("missed" if names else "none", f"Your function missed {len(lost - names)} of {len(lost)} lost "
-                                                   "writes. "
-                    "Look at the record in which a replicated write replaces this Region's own value, although it "
+                                                   "writes. Look at the record in which a replicated write replaces "
+                                                   "this Region's own value, although it "
                     "has not seen it.", _record(records, shown))
     if len(found) != len(names):
         raise Wrong("twice", f"Your function returned {len(found)} values, {len(found) - len(names)} of them twice.")

@@ -77,8 +77,8 @@ def _compare(value: Any, curve: pd.DataFrame, share: float) -> float:
         most = _MOST * shortest if math.isinf(certain_of_all) else max(_MOST * shortest, certain_of_all)
         if value > most + 1e-6:
             raise Wrong("too-long", f"{value:.0f} ms is longer than {share:.0%} needs. Does your function use the "
-                                    "share? "
-                                    "The slowest of all writes says nothing about 99 % or 90 % of them.", evidence)
+                                    "share? The slowest of all writes says nothing about 99 % or 90 % of "
+                                    "them.", evidence)
         return value
     raise _too_short(value, curve, share, evidence)
 

@@ -1,0 +1,149 @@
+"""09: fail over within three seconds, and lose nothing on the way back."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from gtlab.course import basket
+from gtlab.course.exercises import Exercise, Setting, Wrong, check_outcome, described, function, last_calls
+from gtlab.course.router import Router
+from gtlab.course.trial import Outcome, Trial, trial
+
+_WANTS = "a pair of functions, (build, come_back)"
+OBJECTIVE_S = 3.0  # the recovery time objective
+
+
+def _judge(answer: Any, setting: Setting) -> str:
+    build, come_back = _given(answer)
+    with trial(setting.seed, limit_s=setting.limit_s) as made:
+        drill = _Drill(made, build)
+        drill.write(2)
+        made.settled()
+        with made.lab.world.outage(drill.failed):
+            recovery_s = drill.fail_over()
+            drill.write(2)
+        lag_s = made.random.uniform(0.5, 1.0)
+        made.lab.world.lag(lag_s)  # what was written during the outage arrives in the failed Region only now
+        for user in drill.homes:
+            drill.write_once(user)
+        drill.come_back(come_back)
+        drill.write(2)
+        made.lab.world.reset()
+        made.settled()
+        drill.compare(lag_s)
+    return (f"Recovered after {recovery_s:.1f} s (objective: {OBJECTIVE_S:g} s), and all {len(drill.acknowledged)} "
+            "acknowledged writes are in every Region.")
+
+
+def _given(answer: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        raise Wrong("no-pair", f"That is {described(answer)}. Wanted: {_WANTS}.")
+    build, come_back = answer
+    if build is None or come_back is None:
+        raise Wrong("nothing", f"One of the two functions is missing. Wanted: {_WANTS}.")
+    return (function(build, "a function build(lab, table, homes) that returns a router", "lab", "table", "homes"),
+            function(come_back, "a function come_back(router, region)", "router", "region"))
+
+
+class _Drill:
+    """The basket application in three Regions, with a user in each of them; the Region ``failed`` is taken down."""
+
+    def __init__(self, made: Trial, build: Callable[..., Any]):
+        self._made = made
+        self.regions = made.lab.regions
+        self.table = made.table(self.regions, key=("Customer",))
+        self.homes = {made.word("user"): region for region in self.regions}
+        self.failed = made.random.choice(self.regions)
+        self.acknowledged: list[tuple[str, str, str]] = []  # user, product, the Region that acknowledged it
+        outcome = made.run(build, made.lab, self.table, dict(self.homes))
+        check_outcome(outcome, made.limit_s, "build")
+        if not isinstance(outcome.value, Router):
+            raise Wrong("no-router", f"build returned {described(outcome.value)}. Wanted: a router.Router of the "
+                                     "stacks.")
+        self.router = outcome.value
+        served = set(self.router.stacks)
+        if served != set(self.regions):
+            raise Wrong("stacks", "The router needs a stack in every Region of the lab.", f"it has: "
+                                                                                          f"{', '.join(served)}")
+        if any(stack.table != self.table for stack in self.router.stacks.values()):
+            raise Wrong("table", "The stacks use another table than the one that build was given.")
+
+    def write(self, times: int) -> None:
+        for _ in range(times):
+            for user in self.homes:
+                self.write_once(user)
+
+    def write_once(self, user: str) -> None:
+        product = self._made.word("product")
+        outcome = self._send(user, product)
+        if outcome.late or outcome.error is not None:
+            raise self._silent(outcome)
+        self.acknowledged.append((user, product, outcome.value.region))
+
+    def _send(self, user: str, product: str) -> Outcome:
+        return self._made.run(lambda: self.router.send("add", user, product=product, request=product))
+
+    def fail_over(self) -> float:
+        """The time until the user of the failed Region has a write acknowledged, in seconds."""
+        user = next(user for user, home in self.homes.items() if home == self.failed)
+        limit, self._made.limit_s = self._made.limit_s, min(self._made.limit_s, 2 * OBJECTIVE_S)
+        began = time.monotonic()
+        try:
+            self.write_once(user)
+        finally:
+            self._made.limit_s = limit
+        took_s = time.monotonic() - began
+        if took_s > OBJECTIVE_S:
+            raise Wrong("slow", f"The recovery took {took_s:.1f} s; the objective is {OBJECTIVE_S:g} s. An outage is "
+                                "silence, and only your own timeouts end it: the timeouts of the stacks' clients, "
+                                "times their "
+                                "attempts.", f"the first write after the outage of {self.failed} was acknowledged in "
+                                             f"{self.acknowledged[-1][2]}, after {took_s:.1f} s")
+        return took_s
+
+    def _silent(self, outcome: Outcome) -> Wrong:
+        if outcome.late:
+            return Wrong("slow", f"No write was acknowledged within {2 * OBJECTIVE_S:g} s of the outage; the "
+                                 f"objective is {OBJECTIVE_S:g} s. By default boto3 waits a minute for each of "
+                                 "several attempts.",
+                         last_calls(outcome.calls))
+        return Wrong("refused", "A user's write was not acknowledged by any stack.", f"{outcome.error}")
+
+    def come_back(self, come_back: Callable[..., Any]) -> None:
+        outcome = self._made.run(come_back, self.router, self.failed)
+        check_outcome(outcome, self._made.limit_s, "come_back")
+        if self.failed in self.router.evacuated:
+            raise Wrong("stays-away", f"{self.failed} works again, but the users are still sent elsewhere, a "
+                                      "continent away. Fail back to "
+                                      "it.", f"still evacuated: {', '.join(self.router.evacuated)}")
+
+    def compare(self, lag_s: float) -> None:
+        """Every acknowledged write is in the basket of its user, in every Region."""
+        for region in self.regions:
+            stack = basket.Stack(region, self._made.client(region), None, self.table)
+            for user in self.homes:
+                wanted = Counter(product for who, product, _ in self.acknowledged if who == user)
+                found = Counter(stack.basket(user).products)
+                if lost := sorted(wanted - found):
+                    by = next(where for _, product, where in self.acknowledged if product == lost[0])
+                    raise Wrong("early", f"{len(lost)} acknowledged writes of {user} are lost. The users went back "
+                                         f"before the newest baskets had arrived in {self.failed}; the next write "
+                                         "there was based on an old basket, and won. Wait until nobody is behind "
+                                         "there.",
+                                f"{lost[0]} was acknowledged in {by}, and is in no Region; replication to "
+                                f"{self.failed} took {1000 * lag_s:.0f} ms")
+                if found - wanted:
+                    raise Wrong("twice", "A request was applied twice.", f"{min(found - wanted)} in {region}")
+
+
+EXERCISE = Exercise(
+    "09-failover-drill", "Fail over and come back", _WANTS,
+    ("What ends the silence of a Region that is down? And what must have arrived in a Region before its users return?",
+     "router.stacks(lab, table=…, timeout_s=…) sets how long a stack waits for its Region. And router.behind(region) "
+     "lists the users whose newest basket has not arrived there.",
+     "build: Router(router.stacks(lab, table=table, timeout_s=0.5), homes). come_back: router.fail_back(region), "
+     "which waits until nobody is behind."),
+    _judge)
