@@ -72,7 +72,7 @@ def test_up_and_status_tell_what_is_kept_what_is_broken_and_what_was_set_aside(h
     gtlab("world", "lag", "3", "us-east-1", "eu-west-1")
     gtlab("down")
     up = gtlab("up")
-    assert "The world is broken as it was left" in up.stdout and "gtlab world reset" in up.stdout
+    assert "These faults are still set from before" in up.stdout and "gtlab world reset" in up.stdout
     assert "isolate: Ireland (eu-west-1) ✕ all others" in up.stdout and str(aside) not in up.stderr
     status = gtlab("status").stdout
     assert "kept in cloud.sqlite3" in status and "Broken: isolate: Ireland" in status

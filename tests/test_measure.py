@@ -437,7 +437,7 @@ def test_the_command_measures_other_endpoints(lab):
       "--endpoint", f"{SINGAPORE}=http://127.0.0.1:1"], "Give --endpoint or --backend aws, not both"),
     (["--targets", VIRGINIA, "--endpoint", f"{VIRGINIA}=http://127.0.0.1:1",
       "--endpoint", f"{VIRGINIA}=http://127.0.0.1:2"], "Two endpoints were given for one Region"),
-    (["--targets", VIRGINIA, "--endpoint", "somewhere"], "is no endpoint"),
+    (["--targets", VIRGINIA, "--endpoint", "somewhere"], "is not an endpoint"),
     (["--targets", VIRGINIA, "--endpoint", f"{VIRGINIA}=http://127.0.0.1:1"], f"No endpoint was given for {SINGAPORE}"),
     (["--targets", VIRGINIA, "--table", "Music", "--endpoint", f"{VIRGINIA}=http://127.0.0.1:1",
       "--endpoint", f"{SINGAPORE}=http://127.0.0.1:1"], "other endpoints: Could not connect"),

@@ -329,7 +329,7 @@ def test_the_control_api_turns_every_knob(lab, port):
     ("PUT", "world/lag", [1], "value"), ("DELETE", "world/isolate/nowhere", None, "not a Region"),
     ("PUT", f"world/throttle/me/{IRELAND}/Music", None, "12 digits"),
     ("PUT", f"world/throttle/{IRELAND}/M", None, "3 to 255"),
-    ("PUT", f"world/throttle/{IRELAND}/a%2Fb", None, "'a/b' is none"),
+    ("PUT", f"world/throttle/{IRELAND}/a%2Fb", None, "'a/b' is not valid"),
     ("PUT", f"world/throttle/{IRELAND}/Music?acount=123456789012", {"write_units": 1}, "no query parameter 'acount'"),
     ("PUT", "world/lag?seconds=3", {"value": 1}, "has none"), ("GET", "events?since=3", None, "has only after"),
     ("GET", "events?after=x", None, "number of an event")])

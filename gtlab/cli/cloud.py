@@ -74,14 +74,14 @@ def up(port: int | None, network: str | None, seed: int | None, legacy_api: str 
         click.echo(found["note"], err=True)
     broken = broken_in_words(cloud)
     if broken:
-        click.echo("The world is broken as it was left:\n" + "\n".join(f"  {each}" for each in broken)
-                   + "\nTo mend it: gtlab world reset")
+        click.echo("These faults are still set from before:\n" + "\n".join(f"  {each}" for each in broken)
+                   + "\nTo clear them: gtlab world reset")
     if cloud.token:
-        click.echo(f"It listens on {cloud.address}, and asks everybody for a token: {cloud.token}\n"
-                   f"From elsewhere, any SDK: AWS_ENDPOINT_URL=http://THIS-MACHINE:{cloud.port} "
-                   f"AWS_SESSION_TOKEN={cloud.token}, and any access key.\n"
-                   "The lab's own API: the header Authorization: Bearer TOKEN. There is no encryption: use it on "
-                   "networks that you trust.")
+        click.echo(f"It listens on {cloud.address}, and every request needs this token: {cloud.token}\n"
+                   f"On another machine, with any SDK: AWS_ENDPOINT_URL=http://THIS-MACHINE:{cloud.port} "
+                   f"AWS_SESSION_TOKEN={cloud.token}, and any access key ID.\n"
+                   "For the lab's own API, send the header Authorization: Bearer TOKEN. There is no "
+                   "encryption: use it on networks that you trust.")
 
 
 @click.command()
@@ -105,15 +105,15 @@ def status(as_json: bool) -> None:
         return
     click.echo(f"Running at {cloud.url} (process {cloud.pid}), {cloud.network} network, seed {found['seed']}.")
     if cloud.token:
-        click.echo(f"It listens on {cloud.address}, and asks everybody for a token. To see it: gtlab up")
+        click.echo(f"It listens on {cloud.address}, and every request needs a token. To see it: gtlab up")
     click.echo(f"Global tables of version 2017.11.29: {found['legacy_api']}"
                + (", as they worked." if found["legacy_api"] == "historic" else ", refused as AWS refuses them today."))
-    click.echo(f"State folder: {cloud.folder}, " + ("but all of it is in memory only."
+    click.echo(f"State folder: {cloud.folder}, " + ("but the state is in memory only."
                                                     if found["in_memory"] else f"kept in {STATE_FILE}."))
     if found["internal_errors"]["count"]:
         click.echo(internal_errors_in_words(found["internal_errors"], cloud.folder / LOG_FILE))
     if found["deliveries_waiting"]:
-        click.echo(f"On their way between Regions: {found['deliveries_waiting']}")
+        click.echo(f"Deliveries on their way between Regions: {found['deliveries_waiting']}")
     for each in broken_in_words(cloud):
         click.echo(f"Broken: {each}")
     for table in found["tables"] or []:
@@ -132,9 +132,9 @@ def reset(yes: bool) -> None:
     click.echo("The local cloud is empty.")
     cloud = process.find()
     if cloud is None:
-        click.echo("It was stopped: the next gtlab up begins as the first one did, on the realistic network.")
+        click.echo("It was not running: the next gtlab up starts with the default settings, on the realistic network.")
     if cloud and cloud.in_memory and (cloud.folder / STATE_FILE).exists():
-        click.echo(f"It runs in memory: what {cloud.folder / STATE_FILE} keeps is untouched.")
+        click.echo(f"It runs in memory: {cloud.folder / STATE_FILE} is unchanged.")
     for path in aside:
         click.echo(f"A damaged state file that was set aside is still there: {path}")
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gtlab import regions as catalogue
+from gtlab.charts.colours import GRID, INK, QUIET, SEA
+from gtlab.charts.looks import VERMILLION
 from gtlab.course import stages
 from gtlab.lab import Lab, connect
 from gtlab.measure import planning, views
@@ -22,11 +24,11 @@ if TYPE_CHECKING:
 
 KINDS = (".csv", ".parquet", ".html")
 _MUCH_LATE_MS = 30.0  # as wide as a refined interval should be
-_STYLE = """body{font-family:system-ui,'Segoe UI','DejaVu Sans',Arial,sans-serif;max-width:920px;margin:2em auto;
-padding:0 1em;color:#1F2933}table{border-collapse:collapse;font-size:14px;margin:1em 0}
-th,td{border-bottom:1px solid #E6E9ED;padding:4px 10px;text-align:right;white-space:nowrap}th{color:#5A6572}
-div.wide{overflow-x:auto}
-pre{background:#F5F7FA;padding:1em;white-space:pre-wrap}.from{color:#B00020;font-weight:600}"""
+_STYLE = f"""body{{font-family:system-ui,'Segoe UI','DejaVu Sans',Arial,sans-serif;max-width:920px;margin:2em auto;
+padding:0 1em;color:{INK}}}table{{border-collapse:collapse;font-size:14px;margin:1em 0}}
+th,td{{border-bottom:1px solid {GRID};padding:4px 10px;text-align:right;white-space:nowrap}}th{{color:{QUIET}}}
+div.wide{{overflow-x:auto}}
+pre{{background:{SEA};padding:1em;white-space:pre-wrap}}.from{{color:{VERMILLION};font-weight:600}}"""
 
 
 @dataclass(frozen=True)
@@ -249,6 +251,6 @@ def _sent_words(lags: pd.DataFrame) -> str:
 def _endpoint(text: str) -> tuple[str, str]:
     region, equals, url = text.partition("=")
     if not equals or not url.startswith(("http://", "https://")):
-        raise ValueError(f"{text!r} is no endpoint; write REGION=URL, such as eu-west-1=http://127.0.0.1:8000")
+        raise ValueError(f"{text!r} is not an endpoint. Write REGION=URL, such as eu-west-1=http://127.0.0.1:8000")
     return catalogue.get(region).code, url
 

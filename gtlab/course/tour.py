@@ -245,7 +245,7 @@ def _prepare(out: Path, notebooks: Sequence[Path]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TourError(f"The folder {out} cannot be made: {error.strerror}") from error
+        raise TourError(f"The folder {out} cannot be created: {error.strerror}") from error
 
 
 def _run_one(

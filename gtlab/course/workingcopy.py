@@ -34,7 +34,7 @@ def course_folder() -> Path:
 
 
 class WorkingCopyError(ValueError):
-    """The working copy cannot be made or brought up to date; the text says why and what to do."""
+    """The working copy cannot be created or updated; the text says why and what to do."""
 
 
 class Action(enum.Enum):

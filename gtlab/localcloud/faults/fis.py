@@ -248,7 +248,7 @@ def _page(name: str, found: list[dict], data: dict) -> dict:
     except ValueError:
         begin = -1
     if not 0 <= begin <= len(found):
-        raise refused("nextToken is none that an earlier answer gave.")
+        raise refused("nextToken is not a token from an earlier answer.")
     answer: dict = {name: found[begin:begin + most]}
     if begin + most < len(found):
         answer["nextToken"] = base64.b64encode(str(begin + most).encode()).decode()

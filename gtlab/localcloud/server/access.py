@@ -27,12 +27,13 @@ class Guard:
         """Raise Refusal if a request is not allowed. Header names are in lower case."""
         host = host_of(headers)
         if self._token is None and host not in _LOOPBACK and host.lower() not in _LOOPBACK:
-            raise _denied("The local cloud answers to its loopback address only.")
+            raise _denied("The local cloud only accepts requests whose Host is a loopback address: 127.0.0.1, "
+                          "localhost or [::1].")
         # Browsers state the origin of the page that sends a request; other programs send neither header.
         if "origin" in headers and headers["origin"] != f"http://{headers['host']}":
-            raise _denied("The local cloud takes no requests from web pages of others.")
+            raise _denied("The local cloud does not accept requests from web pages of other origins.")
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):  # another port is "same-site"
-            raise _denied("The local cloud takes no requests from web pages of others.")
+            raise _denied("The local cloud does not accept requests from web pages of other origins.")
         if self._token is not None:
             self._check_token(headers, self._token)
 
@@ -42,8 +43,8 @@ class Guard:
         if not secrets.compare_digest(shown.encode(), token):
             if "x-amz-target" in headers or scheme.startswith("AWS4-"):
                 raise Refusal("UnrecognizedClientException", "The security token included in the request is invalid: "
-                              "this local cloud asks for its token, as AWS_SESSION_TOKEN. gtlab env shows it.")
-            raise Refusal("UnrecognizedClientException", "This local cloud asks for its token: Authorization: Bearer "
+                              "this local cloud requires its token as AWS_SESSION_TOKEN. gtlab env shows it.")
+            raise Refusal("UnrecognizedClientException", "This local cloud requires its token: Authorization: Bearer "
                           "TOKEN, or X-Amz-Security-Token. gtlab env shows it.", 401)
 
 
@@ -54,7 +55,7 @@ def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
         names = [name.decode("latin-1") for name, _ in pairs]
         twice = sorted(name for name in _ONCE if names.count(name) > 1)
         if twice:
-            raise Refusal("BadRequestException", f"The header {twice[0]} came more than once.")
+            raise Refusal("BadRequestException", f"The header {twice[0]} occurs more than once; send it once.")
     return headers
 
 

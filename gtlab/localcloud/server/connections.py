@@ -148,7 +148,7 @@ class Connection(HttpToolsProtocol):
             self._feed(data)
             self._check_fed()
         except (httptools.HttpParserError, _Fault):
-            self._refuse(self._refusal or _malformed("The request is not HTTP/1.1 as RFC 9112 has it."))
+            self._refuse(self._refusal or _malformed("The request is not valid HTTP/1.1 (RFC 9112)."))
             return
         answers = self._running is not None and not self._running.response_complete
         self._watch(None if answers and self._stage is _IDLE else self._stage)
@@ -188,7 +188,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if self.parser.get_http_version() not in ("1.1", "1.0"):
-            self._fault(_malformed("The local cloud speaks HTTP/1.1."))
+            self._fault(_malformed("The local cloud supports HTTP/1.1 and HTTP/1.0 only."))
         self._check_head()
         if self.url != b"/":
             self._check_target()
@@ -197,10 +197,10 @@ class Connection(HttpToolsProtocol):
         if length > self._limits.body_bytes:
             self._fault(_too_large(self._limits))
         if b"upgrade" in fields and b"websocket" in fields[b"upgrade"].lower():
-            self._fault(_malformed("The local cloud has no WebSockets. Its events come as server-sent events: "
-                                   "GET /_gtlab/v1/events with Accept: text/event-stream."))
+            self._fault(_malformed("The local cloud does not support WebSockets. It sends events as server-sent "
+                                   "events: GET /_gtlab/v1/events with Accept: text/event-stream."))
         if self.parser.get_method() == b"CONNECT":  # an offer by itself: declined, it would come again
-            self._fault(_malformed("The local cloud is no proxy."))
+            self._fault(_malformed("The local cloud is not a proxy: CONNECT is not supported."))
         self._offers = self.parser.should_upgrade()
         if not self._offers:
             self._stage = _BODY
@@ -236,19 +236,19 @@ class Connection(HttpToolsProtocol):
                 and len(self.url) + sum([len(name) + len(value) + 4 for name, value in headers]) > limits.head_bytes):
             self._fault(_too_long_a_head(limits))
         if len(headers) > limits.headers:
-            self._fault(Refusal("RequestHeaderFieldsTooLargeException", f"A request may have {limits.headers} headers.",
-                                431))
+            self._fault(Refusal("RequestHeaderFieldsTooLargeException", f"A request may have at most {limits.headers} "
+                                "headers.", 431))
 
     def _check_target(self) -> None:
         if not _TARGET.fullmatch(self.url):
-            self._fault(_malformed("The request's target is a path that begins with / and holds ASCII and %XX escapes "
-                                   "only."))
+            self._fault(_malformed("The request's target must be a path that begins with / and consists of ASCII "
+                                   "characters and %XX escapes."))
         try:
             path = unquote_to_bytes(self.url.partition(b"?")[0]).decode()
         except UnicodeDecodeError:
             path = "\0"
         if "\0" in path:
-            self._fault(_malformed("The request's path is not UTF-8 text without NUL."))
+            self._fault(_malformed("The request's path must be UTF-8 and must not contain NUL."))
 
     def _fault(self, refusal: Refusal) -> None:
         self._refusal = refusal
@@ -315,7 +315,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         else:
             self._refuse(Refusal("RequestTimeoutException",
-                                 f"The request's {stage} did not come within {self._seconds[stage]:g} s.", 408))
+                                 f"The request's {stage} did not arrive within {self._seconds[stage]:g} s.", 408))
 
     def _refuse(self, refusal: Refusal) -> None:
         """Send the refusal, if no other answer is being sent, and close the connection."""

@@ -159,7 +159,7 @@ class ControlApi:
     async def events(self, request: Request) -> JSONResponse | StreamingResponse:
         after = request.headers.get("last-event-id", request.query_params.get("after", "0"))
         if not after.isascii() or not after.isdigit() or len(after) > 18:
-            return _refused("after (or Last-Event-ID) is the number of an event")
+            return _refused("after (or Last-Event-ID) must be the number of an event")
         reads = request.query_params.get("reads", "stale")
         streams = "text/event-stream" in request.headers.get("accept", "")
         if reads not in READS:
@@ -211,7 +211,7 @@ def _place(request: Request) -> tuple[str, ...]:
     if knob == "throttle" and not ACCOUNT.fullmatch(place[0]):
         raise ValueError(f"throttle: an account is a number of 12 digits, not {place[0]!r}.")
     if knob == "throttle" and not TABLE.fullmatch(place[2]):
-        raise ValueError(f"throttle: a table's name has 3 to 255 letters, digits, _ . or -; {place[2]!r} is none.")
+        raise ValueError(f"throttle: a table's name has 3 to 255 letters, digits, _ . or -; {place[2]!r} is not valid.")
     return place
 
 

@@ -69,7 +69,7 @@ def parse(headers: dict[str, str], body: bytes, method: str = "POST", target: st
 def caller_of(headers: dict[str, str]) -> str | None:
     caller = headers.get(CALLER_HEADER)
     if caller is not None and caller not in regions.REGIONS:
-        raise invalid(f"The {CALLER_HEADER} header names no AWS Region that gtlab knows: {caller}")
+        raise invalid(f"The {CALLER_HEADER} header must name an AWS Region that gtlab knows, not {caller}")
     return caller
 
 
@@ -126,7 +126,7 @@ def _rest(service: str, body: bytes, method: str, target: str) -> tuple[str, dic
     fitting = ((route.operation, _labels(route.path, parts)) for route in _routes(service) if route.method == method)
     operation, labels = next(((name, labels) for name, labels in fitting if labels is not None), ("", {}))
     if not operation:
-        raise Refusal("UnknownOperationException", f"{method} {path} is no operation of {service}.", 404)
+        raise Refusal("UnknownOperationException", f"{method} {path} is not an operation of {service}.", 404)
     shape = model(service).operation_model(operation).input_shape
     asked, data = parse_qs(query, keep_blank_values=True), _json(body)
     for name, member in shape.members.items():
