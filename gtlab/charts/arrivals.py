@@ -11,7 +11,7 @@ from gtlab.charts.labels import Labels, boxes
 from gtlab.charts.layout import NARROW, figure, height_for, region_axis
 from gtlab.charts.looks import look
 from gtlab.charts.meta import describe
-from gtlab.charts.text import city, ms, ms_span, plain_text, plural, text_width
+from gtlab.charts.text import city, ms, ms_span, plain_text, plural, short, text_width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ def arrivals(frame: pd.DataFrame) -> go.Figure:
     span = (end - begin) or 1.0
 
     notes = [
-        (row.sent_ms, codes.index(row.region), f"<b>{plain_text(row.write)}</b>")
+        (row.sent_ms, codes.index(row.region), f"<b>{short(row.write)}</b>")
         for row in each_row(sources)
     ]
     lost: list[tuple[int, str]] = []

@@ -10,7 +10,7 @@ from gtlab.charts.columns import each_row, need, unique
 from gtlab.charts.layout import figure, height_for, region_axis
 from gtlab.charts.looks import look
 from gtlab.charts.meta import describe
-from gtlab.charts.text import city, listed, ms_span, place_name, plain_text
+from gtlab.charts.text import city, listed, ms_span, place_name, plain_text, short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
     for number, row in enumerate(rows):
         if number == 0 or row.operation != rows[number - 1].operation:
             at += 0.75
-            headings.append((at - 0.82, plain_text(row.operation)))
+            headings.append((at - 0.82, short(row.operation, 32)))
         places.append(at)
         at += 1
     said = _finding(rows)
@@ -46,7 +46,7 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
         finding=said,
         title="A call's latency" + (" and the replication lag" if "replication lag" in set(frame["operation"]) else ""),
         note="Solid: median. Striped: 90th percentile (P90).",
-        height=height_for(at, 46),
+        height=max(height_for(at, 46), 140 + 42 * at),
     )
     values = [value for row in rows for value in (row.median_ms, row.p90_ms) if value > 0 and math.isfinite(value)]
     log = bool(values) and max(values) > 100 * min(values)

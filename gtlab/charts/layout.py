@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gtlab.charts.colours import BACK, CLEAR, COAST, GRID, INK, PALETTE, QUIET
 from gtlab.charts.columns import unique
 from gtlab.charts.looks import GLYPHS, look
-from gtlab.charts.text import city, plain_text, text_width, wrap
+from gtlab.charts.text import city, plain_text, short, text_width, wrap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ def figure(
     small = f'<span style="color:{QUIET};font-size:{_NOTE}px">'
     lines = [*found, *(f"{small}{line}</span>" for line in notes)]
     rows = _legend_rows(legend)
-    top = 46 + 21 * (len(above) - 1) + (17 * max(len(lines), 2) if lines else 0) + 20 * rows + 8 * bool(rows)
+    top = 46 + 21 * (len(above) - 1) + (17 * max(len(lines), 2) if lines else 0) + 28 * rows
     return Chart(
         layout={
             "template": {"layout": _TEMPLATE},
@@ -110,7 +110,7 @@ def region_axis(
     for code in codes:
         below = [text for text in (city(code), (notes or {}).get(code)) if text]
         labels.append(
-            f"{glyph(code)}<b>{plain_text(code)}</b>"
+            f"{glyph(code)}<b>{short(code)}</b>"
             + "".join(f'<br><span style="color:{QUIET}">{plain_text(text)}</span>' for text in below)
         )
     row_axis(fig, labels, at or range(len(codes)), lines=lines)

@@ -8,12 +8,15 @@ from gtlab.charts.colours import BACK, CLEAR, EDGE, INK, LOOP_COLOURS, QUIET
 from gtlab.charts.columns import finite, missing, need
 from gtlab.charts.layout import figure, height_for, row_axis
 from gtlab.charts.meta import describe
-from gtlab.charts.text import ms, plain_text, plural
+from gtlab.charts.text import ms, plural, short
 from gtlab.intervals import percentile
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
+
+
+_MOST_TEXTS = 20  # more iterations than this are too narrow for texts
 
 
 def loop_timing(frame: pd.DataFrame) -> go.Figure:
@@ -55,7 +58,7 @@ def loop_timing(frame: pd.DataFrame) -> go.Figure:
             marker={"color": colour, "line": {"color": QUIET if colour == CLEAR else BACK, "width": 1}},
             name=name,
             text=[f"{name} {ms(value)}" for value in lasted],
-            textposition="inside",
+            textposition="inside" if count <= _MOST_TEXTS else "none",
             insidetextanchor=_clear_end(frame, name),
             textangle=0,
             insidetextfont={"color": ink, "size": 12},
@@ -64,8 +67,8 @@ def loop_timing(frame: pd.DataFrame) -> go.Figure:
     ends = [start + get for start, get in zip(starts["get"], frame["get_ms"], strict=True)]
     _mark_arrivals(fig, frame)
     for row, (end, found) in enumerate(zip(ends, frame["found"], strict=True)):
-        if found and count > 20:
-            continue
+        if count > _MOST_TEXTS:
+            break  # the finding has the numbers
         fig.add_annotation(
             x=end,
             y=row,
@@ -75,7 +78,7 @@ def loop_timing(frame: pd.DataFrame) -> go.Figure:
             xshift=6,
             font={"size": 12, "color": QUIET if found else INK},
         )
-    row_axis(fig, [plain_text(item) for item in frame["item"]], rows)
+    row_axis(fig, [short(item, 18) for item in frame["item"]], rows)
     fig.update_xaxes(title_text="milliseconds since the iteration began", range=[0, max([*finite(ends), 1.0]) * 1.35])
     fig.update_layout(barmode="overlay", uniformtext={"minsize": 12, "mode": "hide"})
     columns = ["item", "put_ms", "sleep_ms", "get_ms", "found", *(["lag_max_ms"] if _knows_lag(frame) else [])]

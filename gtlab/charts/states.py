@@ -8,11 +8,14 @@ from gtlab.charts.colours import BACK, CLEAR, INK, OTHER_STATUS, QUIET, STATUS_C
 from gtlab.charts.columns import each_row, need, unique
 from gtlab.charts.layout import figure, height_for, region_axis
 from gtlab.charts.meta import describe
-from gtlab.charts.text import city, listed, place_name, plain_text
+from gtlab.charts.text import city, listed, place_name, plain_text, short
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
+
+
+_MOST_TEXTS = 200  # plotly tries the size of each text: with thousands, that takes minutes
 
 
 def replica_states(frame: pd.DataFrame) -> go.Figure:
@@ -28,7 +31,7 @@ def replica_states(frame: pd.DataFrame) -> go.Figure:
     codes, statuses = unique(frame["region"]), unique(frame["status"])
     said = _finding(frame, codes)
     fig = figure(frame, title="Status of each replica over time", finding=said, height=height_for(len(codes), 62),
-                 legend=statuses)
+                 legend=[short(status) for status in statuses])
     for status in statuses:
         rows = frame[frame["status"] == status]
         fill, ink = STATUS_COLOURS.get(status, OTHER_STATUS)
@@ -40,9 +43,9 @@ def replica_states(frame: pd.DataFrame) -> go.Figure:
             x=lasted,
             width=0.62,
             marker={"color": fill, "line": {"color": QUIET if fill == CLEAR else BACK, "width": 1}},
-            name=plain_text(status),
+            name=short(status),
             text=[plain_text(status)] * len(rows),
-            textposition="inside",
+            textposition="inside" if len(frame) <= _MOST_TEXTS else "none",
             insidetextanchor="middle",
             textangle=0,
             insidetextfont={"color": ink, "size": 12},
@@ -82,5 +85,5 @@ def _note_ends(fig: go.Figure, frame: pd.DataFrame, codes: list[str], last: floa
     for at, code in enumerate(codes):
         end = frame[frame["region"] == code].sort_values("end_s", kind="stable").iloc[-1]
         if end["end_s"] - end["start_s"] < 0.1 * last or not last:
-            fig.add_annotation(x=end["end_s"], y=at, text=f"→ {plain_text(end['status'])}", showarrow=False,
+            fig.add_annotation(x=end["end_s"], y=at, text=f"→ {short(end['status'], 14)}", showarrow=False,
                                xanchor="left", font={"size": 12, "color": INK})

@@ -33,6 +33,12 @@ def wrap(text: str, size: float, width: float) -> list[str]:
     return lines
 
 
+def short(text: object, most: int = 24) -> str:
+    """The value as plain text of at most this many characters; the end of a longer one is left out."""
+    written = str(text)
+    return plain_text(written if len(written) <= most else f"{written[: most - 1].rstrip()}…")
+
+
 def city(code: str) -> str:
     """The place of a Region; empty for a Region that is not in the catalogue."""
     return regions.REGIONS[code].place if code in regions.REGIONS else ""

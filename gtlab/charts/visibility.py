@@ -44,8 +44,9 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
               for pair in pairs}
     reached = {pair: float(rows["t_ms"][rows["certain"] >= _MARK].min()) for pair, rows in curves.items()}
     crowded = len(pairs) > _MOST_LABELS
-    legend = {pair: f"{name}: 99 % by {ms(reached[pair])}" if crowded and not isnan(reached[pair]) else name
-            for pair, name in names.items()}
+    short_names = {pair: name if several else city(pair[1]) or name for pair, name in names.items()}
+    legend = {pair: f"{short_names[pair]}: 99 % by {ms(when)}" if crowded and not isnan(when) else names[pair]
+              for pair, when in reached.items()}
     ways = {pair: float(rows["distance_ms"].iloc[0]) for pair, rows in curves.items()}
     said = _finding(names, reached)
     fig = figure(

@@ -1,0 +1,156 @@
+"""Every chart in a real browser, measured: few and many targets, and data that is hard to draw, at both widths of a
+notebook and in both themes. No JupyterLab is needed.
+
+Set GTLAB_SCREENSHOTS to a folder to keep pictures.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from chart_pages import WIDTHS, complaints, show
+from test_charts import ARRIVALS, CASES, DRILL, LAGS, LATENCY, LOOP, SIMULATED, STATES, VISIBILITY
+
+from gtlab import charts, regions
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [pytest.mark.browser,
+              pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (apt-get install chromium)")]
+
+HOME = "ap-southeast-1"
+TARGETS = [code for code in regions.REGIONS if code != HOME]
+LONG = "a name that is much longer than anybody would expect it to be in a table"
+INF, NAN = float("inf"), float("nan")
+
+
+def each(frame: pd.DataFrame, column: str, number: int) -> pd.DataFrame:
+    """The first target's rows for this many targets, each a little slower than the one before."""
+    one = frame[frame[column] == frame[column].iloc[-1]]
+    times = [name for name in frame.columns if name.endswith("_ms") and frame[name].notna().any()]
+    parts = []
+    for at, code in enumerate(TARGETS[:number]):
+        part = one.assign(**{column: code})
+        part[times] = part[times] * (1 + 0.1 * at)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def with_targets(number: int) -> list:
+    """Every chart for this many targets."""
+    rows = [(f"write {at}", HOME, "source", 90 * at, NAN, NAN) for at in range(1, 4)]
+    rows += [(f"write {at}", code, "target", 90 * at, 90 * at + 200 + 70 * place, 90 * at + 215 + 70 * place)
+             for at in range(1, 4) for place, code in enumerate(TARGETS[:number])]
+    latency = pd.concat([LATENCY[:1], each(LATENCY[1:2], "region", number), each(LATENCY[2:], "region", number)])
+    loop = pd.concat([LOOP] * number).assign(item=[f"Song {at}" for at in range(2 * number)])
+    drill = pd.concat([DRILL, *(DRILL[4:5].assign(n=10 + at, region=code, sent_ms=2600 + at, answered_ms=2700 + at)
+                                for at, code in enumerate(TARGETS[:number]))])
+    return [charts.region_map(regions.frame(HOME, TARGETS[:number])),
+            charts.replica_states(pd.concat([STATES[:3].assign(region=code) for code in TARGETS[:number]])),
+            charts.arrivals(pd.DataFrame(rows, columns=ARRIVALS.columns)),
+            charts.lag_by_target(each(LAGS, "target", number)),
+            charts.lag_distribution(each(LAGS, "target", number)), charts.latency_beside_lag(latency),
+            charts.loop_timing(loop), charts.t_visibility(each(VISIBILITY, "target", number)),
+            charts.failover_timeline(drill)]
+
+
+def long_names() -> list:
+    return [charts.replica_states(STATES.assign(status=LONG)), charts.arrivals(ARRIVALS.assign(write=LONG)),
+            charts.loop_timing(LOOP.assign(item=LONG)), charts.latency_beside_lag(LATENCY.assign(operation=LONG)),
+            charts.lag_by_target(LAGS.assign(source="ap-southeast-1", target="ap-southeast-999-local-zone-name")),
+            charts.failover_timeline(DRILL.assign(backend=LONG))]
+
+
+def one_row() -> list:
+    return [charts.replica_states(STATES.head(1)), charts.arrivals(ARRIVALS.head(1)),
+            charts.lag_by_target(LAGS.head(1)), charts.lag_distribution(LAGS.head(1)),
+            charts.latency_beside_lag(LATENCY.head(1)),
+            charts.loop_timing(LOOP.head(1)), charts.t_visibility(VISIBILITY.head(1)),
+            charts.failover_timeline(DRILL.head(1)), charts.region_map(regions.frame(HOME, TARGETS[:1]))]
+
+
+def thousands() -> list:
+    lags = pd.concat([LAGS.assign(lag_min_ms=LAGS["lag_min_ms"] + at, lag_max_ms=LAGS["lag_max_ms"] + at)
+                      for at in range(300)])
+    drill = pd.concat([DRILL.head(2)] + [DRILL[4:5].assign(n=at, sent_ms=2000 + 3 * at, answered_ms=2200 + 3 * at)
+                                         for at in range(10, 2000)])
+    return [charts.lag_by_target(lags), charts.lag_distribution(lags), charts.failover_timeline(drill),
+            charts.loop_timing(pd.concat([LOOP] * 1000)), charts.replica_states(pd.concat([STATES] * 500))]
+
+
+def not_finite() -> list:
+    return [charts.lag_by_target(LAGS.assign(lag_max_ms=INF)), charts.lag_distribution(LAGS.assign(lag_max_ms=NAN)),
+            charts.lag_by_target(LAGS.assign(lag_min_ms=NAN, lag_max_ms=NAN)),
+            charts.arrivals(ARRIVALS.assign(seen_max_ms=INF)), charts.latency_beside_lag(LATENCY.assign(p90_ms=INF)),
+            charts.latency_beside_lag(LATENCY.assign(median_ms=NAN, p90_ms=NAN)),
+            charts.loop_timing(LOOP.assign(lag_max_ms=INF)), charts.loop_timing(LOOP.assign(get_ms=NAN)),
+            charts.t_visibility(VISIBILITY.assign(certain=0.0))]
+
+
+SETS = {
+    "cases": lambda: [getattr(charts, name)(frame.assign(backend=SIMULATED)) for name, frame in CASES.items()
+                      if name != "journal"],
+    **{f"{number} targets": lambda number=number: with_targets(number) for number in (1, 3, 6, 9)},
+    "long names": long_names, "one row": one_row, "thousands of rows": thousands, "not finite": not_finite,
+}
+
+
+@pytest.fixture(scope="module")
+def page():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[
+            "--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-gpu"])
+        problems: list[str] = []
+        page = browser.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.set_default_timeout(90_000)
+        yield page
+        browser.close()
+    assert problems == []
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_no_text_is_cut_off_covered_small_or_faint(page, name):
+    figures = SETS[name]()
+    found = {}
+    for width in WIDTHS:
+        for theme in ("light", "dark"):
+            show(page, figures, width, theme)
+            found[width, theme] = complaints(page)
+            if folder := os.environ.get("GTLAB_SCREENSHOTS"):
+                Path(folder).mkdir(parents=True, exist_ok=True)
+                page.screenshot(path=f"{folder}/charts-{name.replace(' ', '-')}-{width}-{theme}.png", full_page=True)
+    assert not any(found.values()), found
+
+
+def test_a_chart_follows_a_theme_that_changes_while_the_page_is_open(page):
+    show(page, SETS["cases"]()[:2], 468, "light")
+    page.evaluate("""() => {
+        document.body.dataset.jpThemeLight = 'false';
+        document.body.style.background = '#111';
+        document.body.style.setProperty('--jp-layout-color0', '#111');
+    }""")
+    assert complaints(page) == []
+    ink = "getComputedStyle(document.querySelector('.gtitle')).fill"
+    assert page.evaluate(ink) == "rgb(228, 232, 236)"
+    page.evaluate("() => { document.body.dataset.jpThemeLight = 'true'; }")
+    assert page.evaluate(ink) == "rgb(31, 41, 51)"
+
+
+def test_the_measure_finds_what_is_cut_off_covered_small_and_faint(page):
+    fig = charts.replica_states(STATES)
+    text = {"showarrow": False, "xref": "paper", "yref": "paper"}
+    fig.add_annotation(x=1, y=0.5, text="beyond the edge", xanchor="left", xshift=200, **text)
+    fig.add_annotation(x=0.5, y=0.5, text="one over", **text)
+    fig.add_annotation(x=0.5, y=0.5, text="the other", **text)
+    fig.add_annotation(x=0.1, y=0.1, text="tiny", font={"size": 8}, **text)
+    fig.add_annotation(x=0.9, y=0.9, text="faint", font={"color": "#BBBBBB"}, **text)
+    show(page, [fig], 968, "light")
+    found = " ".join(complaints(page))
+    for expected in ("outside: beyond the edge", "overlap: the other | one over", "8.0 px: tiny", "contrast 1.9"):
+        assert expected in found
