@@ -7,8 +7,8 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
+from browser import CHROMIUM
 from click.testing import CliRunner
-from test_browser import CHROMIUM
 
 from gtlab.cli import main
 from gtlab.course import pages
@@ -85,6 +85,18 @@ def test_a_page_asks_for_nothing_but_the_script_beside_it(executed):
     page = BeautifulSoup(pages.convert(executed, title="Time it"), "html.parser")
     assert [tag["src"] for tag in page.find_all(src=True)] == ["plotly.min.js"]
     assert page.find_all("link") == []
+
+
+def test_a_chart_has_its_finding_and_its_alt_text(executed):
+    from bs4 import BeautifulSoup
+
+    said = executed.cells[1].outputs[0].data[pages.CHART]["layout"]
+    said["meta"] = {"finding": "Ireland is <near>.", "alt": "One bar of 87 ms."}
+    page = BeautifulSoup(pages.convert(executed, title="Time it"), "html.parser")
+    assert page.select_one(".gt-chart")["aria-label"] == "One bar of 87 ms."
+    assert page.select_one("figcaption").get_text() == "Ireland is ."  # plotly's text: tags are markup
+    said["meta"]["finding"] = "Ireland is 87 ms away"  # the chart shows it itself
+    assert BeautifulSoup(pages.convert(executed, title="Time it"), "html.parser").select("figcaption") == []
 
 
 def test_a_page_without_charts_needs_no_script(executed):

@@ -122,9 +122,10 @@ class Progress:
         from IPython.display import display
 
         rows = len(board.rows)
-        height = 44 + 22 * rows + max(300, min(460, 140 + 62 * rows))  # of this and of a chart of so many rows
-        room = (f"<style>.jp-OutputArea:has(> .jp-OutputArea-child .gt-wait) {{ min-height: {height}px; }}</style>"
-                if self._room else "")
+        height = 44 + 22 * rows + max(300, min(460, 140 + 62 * rows)) + 40  # this, a chart of so many rows, its table
+        # Only in a notebook that is open: a page made by nbconvert keeps the output, too.
+        room = (f"<style>.jp-NotebookPanel .jp-OutputArea:has(> .jp-OutputArea-child .gt-wait) "
+                f"{{ min-height: {height}px; }}</style>" if self._room else "")
         data = {"text/html": room + board.page() + script, "text/plain": board.line()}
         if self._output is None:
             self._output = display(data, raw=True, display_id=True)

@@ -96,8 +96,9 @@ class _Picture:
         height = self.height + extra
         inside = "".join([*parts, caption])
         defs = "".join(self.defs.values())
+        # Not wider than the page: as an image it fills the page, as an element it is no wider than WIDTH.
         return (f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {WIDTH} {height:.0f}" '
-                f'width="{WIDTH}" style="max-width:100%;height:auto;background:#fff" font-family="{_FONT}">'
+                f'width="100%" style="max-width:{WIDTH}px;height:auto;background:#fff" font-family="{_FONT}">'
                 f"<title>{html.escape(self.finding)}</title><desc>{html.escape(self.alt)}</desc>"
                 f"<defs>{defs}</defs>{inside}</svg>")
 
