@@ -27,14 +27,14 @@ def svg(figure: Mapping[str, Any]) -> str:
 def words(figure: Mapping[str, Any]) -> tuple[str, str]:
     """The finding of a chart, and what it shows as text for readers who cannot see it.
 
-    Both are in ``layout.meta``, as "finding" and "alt". Without them, both are the title.
+    Both are in ``layout.meta``, as "finding" and "alt", in plain text. Without them, both are the title.
     """
     layout = figure.get("layout", {})
     meta = layout.get("meta")
     meta = meta if isinstance(meta, Mapping) else {}
     title = text.plain(_title(layout)[0]) or "Chart"
-    finding = text.plain(str(meta.get("finding") or ""))
-    return finding or title, text.plain(str(meta.get("alt") or "")) or finding or title
+    finding = str(meta.get("finding") or "")
+    return finding or title, str(meta.get("alt") or "") or finding or title
 
 
 def shows(figure: Mapping[str, Any], finding: str) -> bool:
