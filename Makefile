@@ -37,8 +37,8 @@ setup: $(STAMP) ## Create .venv with everything in it (the other commands do thi
 lab: setup ## Open JupyterLab on your working copy of the course, gtlab-course/, and start the local cloud
 	@exec $(BIN)/gtlab lab $(ARGS)
 
-tour: setup ## Run every notebook headless and report which ones failed; executed copies go to out/
-	@exec $(BIN)/gtlab tour $(ARGS)
+tour: setup ## Run every notebook headless, with the exercises solved; executed copies go to out/
+	@exec $(BIN)/gtlab tour --solve $(ARGS)
 
 quick: setup ## Run the tests that need no process of their own (half a minute)
 	@$(PYTEST) --numprocesses $(QUICK_WORKERS) --dist loadfile \

@@ -146,10 +146,17 @@ def test_env_without_a_cloud_gives_a_shell_nothing_to_eval(home):
     assert done.returncode == 1 and not done.stdout and "gtlab up" in done.stderr
 
 
+def test_a_solution_is_printed_by_its_number(home):
+    assert gtlab("solution", "06").stdout.startswith("def lost_writes(records, region):")
+
+
 @pytest.mark.parametrize(("arguments", "code", "text"), [
     (["tour", "no_such_notebook"], 1, "No notebook is called 'no_such_notebook'"),
     (["tour", "04", "-p", "no_such_parameter", "1"], 1, "no_such_parameter"),
     (["tour", "04", "-p", "samples", "many"], 1, "samples"),
+    (["tour", "03", "--predict", "03-stale=never"], 2, "Choose one of: all, home, some, error"),
+    (["tour", "03", "--predict", "03-nothing=all"], 2, "There are: 03-stale, 03-strong"),
+    (["solution", "06-nothing"], 1, "There are: 00-farthest-replica"),
     (["lab", "--notebook", "no_such_notebook"], 1, "No notebook is called"),
     (["lab", "04"], 1, "gtlab lab --notebook 04"),
     (["lab", str(ROOT / "notebooks")], 1, "own notebooks"),

@@ -730,6 +730,17 @@ def test_an_unknown_exercise_is_an_error():
         exercises.judge(exercises.find("00"), VIRGINIA, Setting())
 
 
+def test_solutions_take_the_place_of_the_stubs():
+    stub = {"cell_type": "code", "source": ["answer = ''"], "metadata": {"tags": ["exercise"]}}
+    other = {"cell_type": "code", "source": ["1 + 1"], "metadata": {}}
+    with pytest.raises(ValueError, match="does not name its exercise"):
+        solutions.solved({"cells": [stub]})
+    stub["metadata"]["exercise"] = "06-lost-writes"
+    notebook = {"cells": [other, stub]}
+    assert solutions.solved(notebook) == 1 and notebook["cells"][0]["source"] == ["1 + 1"]
+    assert notebook["cells"][1]["source"] == solutions.text("06-lost-writes")
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path))

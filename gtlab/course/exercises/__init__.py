@@ -165,6 +165,8 @@ def described(answer: Any) -> str:
 def _is_nothing(answer: Any) -> bool:
     if answer is None or answer is ...:
         return True
+    if isinstance(answer, tuple) and answer and all(isinstance(each, FunctionType) for each in answer):
+        return all(map(_is_nothing, answer))
     if isinstance(answer, FunctionType):  # a stub: nothing but a docstring and "..."
         steps = {step.opname for step in dis.get_instructions(answer)}
         return steps <= _OF_A_STUB and set(answer.__code__.co_consts) <= {answer.__doc__, None, ...}
