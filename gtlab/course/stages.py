@@ -147,7 +147,8 @@ def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str
     UpdateTable call: with strong consistency one call creates all replicas, otherwise each needs a call."""
     client, status = lab.client(where[0]), describe.status(lab, table, where[0])
     if status in _GOING:
-        watch.tables(lab, table, describe.ABSENT, where[:1])
+        if status == "DELETING":
+            watch.tables(lab, table, describe.ABSENT, where[:1])
         _announce(f"table {table} in {_names(where)}", _MAKES[table])
         client.create_table(**_ON_DEMAND[table])
         status = "CREATING"
