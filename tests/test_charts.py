@@ -693,20 +693,20 @@ def many(count):
 def test_the_diagram_draws_each_write_and_where_it_went():
     fig = draw("journal")
     by_name = {trace.name: trace for trace in fig.data}
-    assert list(by_name) == ["delivery", "overtaken", "loses a conflict", "wins a conflict", "write", "delete",
+    assert list(by_name) == ["delivery", "overtaken", "loses", "wins", "write", "delete",
                              "labels", "not yet"]
     assert list(by_name["write"].x) == [0.0, 1.5] and list(by_name["delete"].y) == [1]
     assert list(by_name["delivery"].x) == [0.0, 0.5, None] and list(by_name["delivery"].y) == [0, 1, None]
-    lost = by_name["loses a conflict"]
+    lost = by_name["loses"]
     assert list(lost.x) == [1.5, 3.1, None] and list(by_name["overtaken"].x) == [0.1, 3.2, None]
     assert lost.y[0] == 0 and 0.5 < lost.y[1] < 1  # it does not reach the Region's row
-    assert list(by_name["wins a conflict"].x) == [2.0] and list(by_name["wins a conflict"].y) == [1]
+    assert list(by_name["wins"].x) == [2.0] and list(by_name["wins"].y) == [1]
 
 
 def test_the_diagram_says_who_lost_and_by_how_much():
     fig = draw("journal")
     assert "lost to N. Virginia (us-east-1) by 500 ms" in words(fig) and "| wins" in words(fig)
-    (conflict,) = traces(fig, "loses a conflict")
+    (conflict,) = traces(fig, "loses")
     lines = conflict.text[1].split("<br>")
     assert lines[0] == "&lt;b&gt;Me&lt;/b&gt; / 1" and lines[1].startswith(
         "arrival from ap-southeast-1, lost a conflict in us-east-1, 3.100 s")
@@ -721,7 +721,7 @@ def test_winners_losers_and_replacements_differ_in_shape_and_in_words():
                    (1.0, "write", SINGAPORE, None, 1.0, {}),
                    (1.4, "delivery", VIRGINIA, SINGAPORE, 1.0, {"lag_ms": 400.0}))
     fig = draw("spacetime", frame)
-    first, again = traces(fig, "delivery")[0], traces(fig, "delivery, replaces")[0]
+    first, again = traces(fig, "delivery")[0], traces(fig, "replaces")[0]
     assert first.marker.symbol != again.marker.symbol
     assert "replaced the version 00:00:00.000 UTC in ap-southeast-1" in again.text[1]
     assert "replaced the version 00:00:00.000 UTC in ap-southeast-1" in traces(fig, "write")[0].text[1]
@@ -755,7 +755,7 @@ def test_stale_reads_are_marked_below_the_row_of_their_region():
 def test_many_events_are_drawn_together_and_none_is_lost(count, drawn_each):
     frame = many(count)
     fig = draw("spacetime", frame)
-    arrivals = sum(len(trace.x) // 3 for name in ("delivery", "delivery, replaces") for trace in traces(fig, name))
+    arrivals = sum(len(trace.x) // 3 for name in ("delivery", "replaces") for trace in traces(fig, name))
     assert (arrivals == list(frame["kind"]).count("delivery")) is drawn_each
     assert bool(traces(fig, "ap-southeast-1, together")) is not drawn_each
     assert ("Drawn together" in words(fig)) is not drawn_each
@@ -764,8 +764,8 @@ def test_many_events_are_drawn_together_and_none_is_lost(count, drawn_each):
         assert "152 deliveries that replace as " in said and "170 writes as " in said
         assert sum(len(trace.x or ()) for trace in fig.data) < 900 and len(fig.to_json()) < 150_000
         assert sum(int(text.split()[0]) for text in traces(fig, "write")[0].text) == 170
-        assert "at the median" in traces(fig, "delivery, replaces")[0].text[1]
-        assert len(traces(fig, "loses a conflict")[0].x) == 3 * 17  # losers are few enough to be drawn each
+        assert "at the median" in traces(fig, "replaces")[0].text[1]
+        assert len(traces(fig, "loses")[0].x) == 3 * 17  # losers are few enough to be drawn each
     assert len(charts.table(fig)) == min(200, 3 * count)
 
 

@@ -99,7 +99,7 @@ def test_the_journal_is_drawn(lab, last):
         put(lab, IRELAND, "drawn", "i")
     wait_until(lambda: len(lab.events(last, kinds="discarded")), "the conflict")
     figure = charts.journal(lab.events(last).assign(backend=lab.label))
-    assert {"write", "delivery", "loses a conflict", "wins a conflict"} <= {trace.name for trace in figure.data}
+    assert {"write", "delivery", "loses", "wins"} <= {trace.name for trace in figure.data}
     assert len(figure.layout.shapes) == 1
 
 

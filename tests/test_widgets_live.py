@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from unittest.mock import ANY
 
 import pytest
 from support import IRELAND, SINGAPORE, VIRGINIA, wait_until
@@ -11,7 +13,7 @@ from gtlab import connect, widgets
 from gtlab.contract import DEFAULT_ACCOUNT
 from gtlab.course import stages
 from gtlab.lab import Choice
-from gtlab.widgets.traffic import MOST_FLIGHTS, Traffic, broken_places
+from gtlab.widgets.traffic import MOST_FLIGHTS, WORDS, Traffic, broken_places
 
 MEMBERS = (SINGAPORE, VIRGINIA, IRELAND)
 
@@ -122,6 +124,25 @@ def test_many_writes_are_drawn_together_and_none_is_lost(journal, traffic):
     assert told["flights"] == [] and 100 > MOST_FLIGHTS
     assert told["streams"] == [[SINGAPORE, IRELAND, 50, None], [SINGAPORE, VIRGINIA, 50, None]]
     assert told["waiting"][IRELAND] == 50 and told["items"][SINGAPORE] == 50
+
+
+def test_a_message_does_not_grow_with_the_rate_of_writes(journal, traffic):
+    """500 writes per second are 50 per message; of these, some lose and some reads are stale."""
+    sizes = []
+    for rate in (50, 500):
+        for number in range(rate):
+            at = 1000 + number / 1000
+            traffic.see(journal.write(SINGAPORE, at, item=f"item {number % 30}"))
+            traffic.see(journal.event("read", IRELAND, at, stale=True))
+            traffic.see(journal.delivery(SINGAPORE, VIRGINIA, at, 200.0, "discarded", item=f"item {number % 30}",
+                                         lost_to=VIRGINIA, winner_written_at=at + 1, by_ms=1000.0, conflict=True))
+        told = traffic.batch()
+        assert told["flights"] == told["landed"] == [] and len(told["words"]) == WORDS
+        assert told["streams"] == [[SINGAPORE, IRELAND, rate, None], [SINGAPORE, VIRGINIA, rate, ANY]]
+        assert told["missed"] == [[IRELAND, rate]]
+        sizes.append(len(json.dumps(told)))
+    assert sizes[1] < sizes[0] + 100
+    assert [SINGAPORE, VIRGINIA, 0, 200.0, 550, 550] in told["links"] and told["items"][SINGAPORE] == 30
 
 
 def test_history_is_counted_and_not_drawn(journal, traffic):

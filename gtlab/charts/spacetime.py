@@ -6,7 +6,7 @@ import html
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import log2
+from math import ceil, log2
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +22,7 @@ from gtlab.charts.history import (
     told,
     winners,
 )
-from gtlab.charts.layout import figure, height_for, region_axis
+from gtlab.charts.layout import LEGEND_ROW, figure, height_for, legend_rows, region_axis
 from gtlab.charts.looks import look
 from gtlab.charts.meta import describe
 from gtlab.charts.play import over_time
@@ -38,8 +38,8 @@ _DRAWN = ("write", "delete", "delivery", "discarded", "read")
 MOST_EACH = 40   # events of a kind that are drawn each; more are drawn together
 MOST_LABELS = 4  # of a kind: of more labels, none could be read
 _LEGEND = {      # what is drawn first lies below
-    "delivery": "delivery", "replaces": "delivery, replaces", "overtaken": "overtaken", "conflict": "loses a conflict",
-    "wins": "wins a conflict", "write": "write", "delete": "delete", "read": "read", "stale read": "stale read"}
+    "delivery": "delivery", "replaces": "replaces", "overtaken": "overtaken", "conflict": "loses",
+    "wins": "wins", "write": "write", "delete": "delete", "read": "read", "stale read": "stale read"}
 _SHORT = 0.13        # rows: how far before a Region's line a delivery ends that loses
 _READS_BELOW = 0.22  # rows: how far below its Region's line a read is drawn
 Groups = list[list[Happening]]
@@ -62,11 +62,11 @@ def spacetime(frame: pd.DataFrame) -> go.Figure:
     arrival nor a read.
 
     Traces, as far as there are such events: "write" and "delete" (the Region's symbol, filled or open); "delivery" (a
-    line with an open arrowhead from each write to the place and time at which it took effect), "delivery, replaces"
-    (the arrowhead is filled: the Region had another version of the item in these events); "overtaken" and "loses a
-    conflict" (a dotted line that ends before the row, in a thin or bold cross: a newer write was there; in a conflict,
-    neither of the two had seen the other), "wins a conflict" (a ring around the write); "read" and "stale read" (a
-    stroke or an hourglass below the row); "labels". Of more than MOST_EACH events of a kind, those that are alike and
+    line with an open arrowhead from each write to the place and time at which it took effect), "replaces" (a delivery
+    with a filled arrowhead: the Region had another version of the item in these events); "overtaken" and "loses" (a
+    dotted line that ends before the row, in a thin or bold cross: a newer write was there; "loses" is a conflict, in
+    which neither of the two had seen the other), "wins" (a ring around the write that won a conflict); "read" and
+    "stale read" (a stroke or an hourglass below the row); "labels". Of more than MOST_EACH events, those alike and
     close in time are drawn together, which the subtitle says: deliveries as bands (traces "SOURCE, together"), others
     as larger marks. The last trace, "not yet", is what the button moves. Shapes: each fault from "broken" to "mended",
     over the rows of its Regions. x is in seconds since the first event.
@@ -100,7 +100,7 @@ def spacetime(frame: pd.DataFrame) -> go.Figure:
     region_axis(fig, codes, lines=True)
     fig.update_xaxes(title_text="seconds since the first event", range=[-0.03 * last, 1.06 * last], showgrid=False)
     fig.update_yaxes(range=[len(codes) - 0.45, -0.6])
-    fig.update_layout(legend_itemsizing="constant")
+    _widen_legend(fig, [_LEGEND[what] for what in groups])
     over_time(fig, 0.0, last, "s")
     describe(fig, said, f"{_alt(codes, last, frame)} {said}", _table(events))
     return fig
@@ -130,6 +130,13 @@ def _left_out(frame: pd.DataFrame, groups: dict[str, Groups]) -> str:
 def _many(what: str) -> str:
     return {"delivery": "deliveries", "replaces": "deliveries that replace", "overtaken": "overtaken deliveries",
             "conflict": "lost conflicts"}.get(what, f"{what}s")
+
+
+def _widen_legend(fig: go.Figure, names: list[str]) -> None:
+    """Begin the legend at the left edge of the figure, where three of the short names have room in one line."""
+    spare = max(0, LEGEND_ROW * (legend_rows(names) - ceil(len(names) / 3)))
+    fig.update_layout(legend={"itemsizing": "constant", "xref": "container", "x": 0.02},
+                      height=fig.layout.height - spare, margin={"t": fig.layout.margin.t - spare})
 
 
 # Marks

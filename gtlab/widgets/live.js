@@ -31,7 +31,7 @@ function render({ model, el }) {
   table.addEventListener("toggle", tabulate);
   const dock = dockable(root, el, () => map.fit() && draw());
   const legend = element("div", { class: "gt-hint" },
-    "● a write on its way · ✕ it lost to a newer write · ▲ a stale read: it missed a write that is on its way · number: many "
+    "● a write on its way · ✕ it lost to a newer write · hourglass: a stale read, which missed a write that is on its way · number: many "
     + "at once. Items: as far back as the journal goes. Lag: median of the link's last 21 deliveries, simulated.");
   root.append(element("div", { class: "gt-bar" }, title, element("label", {}, "Speed ", slower), dock.button), problem,
     map.box, words, legend, table);
@@ -68,6 +68,7 @@ function render({ model, el }) {
       if (alone.includes(code)) node.append(shape("circle", { r: 15, class: "gt-alone" }));
       map.layers.points.append(node);
     }
+    for (const [code, mark] of stale) mark.node.setAttribute("transform", besides(code));
     label();
   }
 
@@ -162,10 +163,9 @@ function render({ model, el }) {
     if (!map.k || document.hidden || !map.atlas.spots[code]) return;
     let mark = stale.get(code);
     if (!mark) {
-      const [x, y] = map.at(code);
-      mark = { node: shape("g", { class: "gt-stale", transform: `translate(${x - 17} ${y + 12})` },
-        shape("path", { d: "M0 -9L9 7H-9z" }), shape("text", { "text-anchor": "middle", y: 5 }, "!")), many: 0 };
-      mark.text = shape("text", { class: "gt-many", "text-anchor": "end", x: -11, y: 5 });
+      mark = { node: shape("g", { class: "gt-stale", transform: besides(code) },
+        shape("path", { d: "M-7 -9L7 -9L-7 9L7 9z" })), many: 0 };
+      mark.text = shape("text", { class: "gt-many", "text-anchor": "end", x: -10, y: 5 });
       mark.node.append(mark.text);
       map.layers.moving.append(mark.node);
       stale.set(code, mark);
@@ -174,6 +174,11 @@ function render({ model, el }) {
     mark.text.textContent = mark.many > 1 ? `stale ×${mark.many.toLocaleString("en")}` : "stale";
     clearTimeout(mark.ends);
     mark.ends = setTimeout(() => unmark(code), 1500);
+  }
+
+  function besides(code) {
+    const [x, y] = map.at(code);
+    return `translate(${x - 17} ${y + 12})`;
   }
 
   function unmark(code) {
