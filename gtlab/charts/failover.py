@@ -40,7 +40,7 @@ def failover_timeline(frame: pd.DataFrame) -> go.Figure:
         title=f"Losing {place_name(first['lost_region'])}: every write, by the Region that acknowledged it",
         finding=said,
         note="Mark: the answer. Line before it: the wait for the answer.",
-        height=height_for(len(rows), 110),
+        height=max(height_for(len(rows), 110), 140 + 40 * len(rows)),
         legend=[name for name, found in marks.items() if found],
     )
     places = {row.n: rows.index(_row(row)) + 0.18 * jitter(row.n) for row in each_row(frame)}
