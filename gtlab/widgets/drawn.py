@@ -32,8 +32,8 @@ def style(*names: str) -> str:
 
 
 # A notebook keeps the widget and its still picture as two outputs, one below the other; only one of them is seen. The
-# widget is alive where it has drawn its map, or has moved beside the notebook and left a hint.
-_ALIVE = ":has(.gt-map, .gt-away)"
+# widget is alive where it has drawn its map or its question, or has moved beside the notebook and left a hint.
+_ALIVE = ":has(.gt-map, .gt-away, .gt-quiz)"
 _ONE_OF_TWO = f"""<style>
 .jp-OutputArea-child{_ALIVE} + .jp-OutputArea-child:has(.gt-still) {{ display: none; }}
 .jp-OutputArea-child:not({_ALIVE}):has(+ .jp-OutputArea-child .gt-still) {{ display: none; }}

@@ -36,6 +36,7 @@ class Quiz(Drawn):
         try:
             self._on_choice(key)
             self.chosen, self.message = key, "Your prediction is saved. The cell below shows what happens."
+            self.keep()
         except (ValueError, OSError, process.CloudError) as error:  # an error here would be seen by nobody
             self.message = f"Not saved: {error}"
 
@@ -47,6 +48,9 @@ class Quiz(Drawn):
                        f'<code>{html.escape(key)}</code></li>' for key, text in self.options)
         return (f'<div><strong>{html.escape(self.question)}</strong><ul style="margin:.4em 0;padding-left:.6em">{rows}'
                 "</ul></div>")
+
+    def _still_output(self) -> dict[str, str]:
+        return super()._still_output() | {"text/plain": self._in_words(self.chosen)}
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         found = super()._repr_mimebundle_(**kwargs)
