@@ -87,7 +87,7 @@ function render({ model, el }) {
       return { lines: [place + (at ? "" : " (home)") + what,
         `${count(state.items?.[code] ?? 0, "item")}${waiting ? `, ${waiting.toLocaleString("en")} on the way` : ""}`,
         ...(stale ? [count(stale, "stale read")] : [])],
-        class: "gt-name", around: map.at(code), gap: 14 };
+        class: "gt-name", around: map.at(code), gap: at ? 14 : 22 };  // home is drawn in a house
     });
     const lags = members().length > 4 ? [] : (state.links ?? []).filter(link => link[3] != null && arcs.has(key(...link))).map(
       ([a, b, , lag]) => ({ lines: [ms(lag)], on: [0.45, 0.35, 0.55, 0.25, 0.65].map(arcs.get(key(a, b)).point) }));
