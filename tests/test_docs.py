@@ -269,3 +269,12 @@ def test_contributing_lists_every_benchmark_and_every_one_is_run():
     run = [ast.literal_eval(node.value) for node in runner.body if isinstance(node, ast.Assign)
            and node.targets[0].id in ("USUAL", "LONG")]
     assert set().union(*run) == scripts
+
+
+def test_the_readme_shows_pictures_that_are_small_and_described():
+    used = {path: alt for alt, path in re.findall(r"!\[([^]]*)\]\(([^)]+)\)", read(ROOT / "README.md"))}
+    kept = {f"docs/images/{path.name}" for path in (ROOT / "docs/images").iterdir() if path.suffix in (".png", ".webp")}
+    assert set(used) == kept and len([path for path in used if path.endswith(".png")]) == 3
+    for path, alt in used.items():
+        assert len(alt.split()) >= 8, f"{path} needs an alt text that says what is seen"
+        assert (ROOT / path).stat().st_size < (1_000_000 if path.endswith(".webp") else 200_000), path
