@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 # Name of the script → its arguments.
 USUAL = {"start": [], "served_rate": [], "replication": [], "course": [], "probe_accuracy": ["2000"],
-         "drill": ["5"], "live_view": [], "stale_reads": []}
+         "drill": ["5"], "live_view": [], "stale_reads": [], "first_chart": []}
 LONG = {"crashes": ["100", "2026"], "soak": ["30"]}
 
 
