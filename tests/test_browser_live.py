@@ -1,4 +1,4 @@
-"""The live view in a real browser: 500 writes per second, and stale reads."""
+"""The live view in a real browser: slow motion, 500 writes per second, stale reads; and the keys of plain menus."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from browser import (
     needs_chromium,
     open_notebook,
     picture,
+    run_all,
     settled,
     violations,
 )
@@ -40,6 +41,18 @@ while not done.exists():
     lab.client("eu-west-1").get_item(TableName="Music", Key=key)
     time.sleep(0.1)
 lab.world.reset()"""
+# Notes when each dot on the map appears and goes, in milliseconds of the page.
+WATCH = """() => {
+    window.dots = new Map();
+    new MutationObserver(changes => changes.forEach(change => {
+        change.addedNodes.forEach(node => node.querySelector?.('.gt-flight') && dots.set(node, [performance.now()]));
+        change.removedNodes.forEach(node => dots.get(node)?.push(performance.now()));
+    })).observe(document.querySelector('.gt-live .gt-moving'), {childList: true});
+}"""
+LASTED = "() => [...dots.values()].filter(each => each.length > 1).map(([from, to]) => to - from)"
+CELLS = "() => window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.type)"
+DIRTY = "() => window.jupyterapp.shell.currentWidget.context.model.dirty"
+LAG_S = 0.4
 
 
 @pytest.fixture
@@ -59,6 +72,18 @@ def beside(jupyter, page, tmp_path):
     done.touch()
     page.wait_for_function(ALL_RUN)
     assert errors(page) == []
+
+
+def test_in_slow_motion_a_write_takes_five_times_as_long(beside):
+    page = beside(f"lab.world.lag({LAG_S})\n" + WRITE.format(many=1).replace("0.05", "0.5"))
+    lasted = {}
+    for speed in ("1", "0.2"):
+        page.get_by_label("Speed of the writes on the map").select_option(speed)
+        page.evaluate(WATCH)
+        page.wait_for_function(f"() => ({LASTED})().length >= 2")
+        lasted[speed] = min(page.evaluate(LASTED))
+    # Real time passes at least. What is slow on a busy machine only lasts longer.
+    assert lasted["1"] > 900 * LAG_S and lasted["0.2"] > 4500 * LAG_S and lasted["0.2"] > 2 * lasted["1"]
 
 
 def test_five_hundred_writes_per_second_are_drawn_as_few_points_with_numbers(beside):
@@ -96,3 +121,24 @@ def test_stale_reads_are_marked_at_the_region_that_answered(beside, theme):
         assert page.evaluate(UNREADABLE, ".gt-live") == [], (width, name)
         picture(page, f"live-stale-{width}-{name.lower()}")
         assert violations(page, ".gt-live") == [], (width, name)
+
+
+def test_a_plain_menu_keeps_its_keys_and_saving_still_works(jupyter, page):
+    name = jupyter.save("menu.ipynb", """import ipywidgets
+from gtlab.widgets.keys import guarded
+guarded(ipywidgets.Dropdown(options=["first", "second", "third"], description="Menu"), name="A menu")""")
+    open_notebook(page, jupyter.url(name))
+    run_all(page)
+    menu, cells = page.get_by_label("Menu", exact=True), page.evaluate(CELLS)
+    page.get_by_role("group", name="A menu").wait_for()
+    menu.focus()
+    for key in ("ArrowDown", "m", "x", "y", "a", "b", "d", "d", "j", "k"):
+        page.keyboard.press(key)
+    assert page.evaluate(CELLS) == cells and page.evaluate("() => document.activeElement.tagName") == "SELECT"
+    assert menu.input_value() != "first"
+    menu.select_option("third")
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.content.model.sharedModel.setMetadata('touched', true)")
+    page.wait_for_function(DIRTY)
+    menu.focus()
+    page.keyboard.press("Control+s")
+    page.wait_for_function(f"() => !({DIRTY})()")

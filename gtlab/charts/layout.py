@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 NOMINAL_WIDTH = 880
 NARROW = 468  # the width in JupyterLab in a window of 900 pixels with the sidebar open: all text fits into it
 _TITLE, _BELOW, _NOTE = 16, 13, 12  # font sizes in pixels
-LEGEND_ROW = 28  # pixels of one line of a legend
 
 
 def figure(
@@ -39,8 +38,8 @@ def figure(
     notes = [line for text in (note, " · ".join(backends)) if text for line in wrap(plain_text(text), _NOTE, room)]
     small = f'<span style="color:{QUIET};font-size:{_NOTE}px">'
     lines = [*found, *(f"{small}{line}</span>" for line in notes)]
-    rows = legend_rows(legend)
-    top = 46 + 21 * (len(above) - 1) + (17 * max(len(lines), 2) if lines else 0) + LEGEND_ROW * rows
+    rows = _legend_rows(legend)
+    top = 46 + 21 * (len(above) - 1) + (17 * max(len(lines), 2) if lines else 0) + 28 * rows
     return Chart(
         layout={
             "template": {"layout": _TEMPLATE},
@@ -142,7 +141,7 @@ def row_axis(fig: go.Figure, labels: Sequence[str], at: Sequence[float], *, line
     )
 
 
-def legend_rows(names: Sequence[str]) -> int:
+def _legend_rows(names: Sequence[str]) -> int:
     """How many lines a legend of these names needs in a narrow notebook, beside the labels of rows. Plotly gives each
     entry the width of the longest one if there are several lines."""
     room, widths = NARROW - 165, [text_width(name) * _BELOW / 12 + 46 for name in names]

@@ -6,7 +6,7 @@ import html
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil, log2
+from math import log2
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +22,7 @@ from gtlab.charts.history import (
     told,
     winners,
 )
-from gtlab.charts.layout import LEGEND_ROW, figure, height_for, legend_rows, region_axis
+from gtlab.charts.layout import figure, height_for, region_axis
 from gtlab.charts.looks import look
 from gtlab.charts.meta import describe
 from gtlab.charts.play import over_time
@@ -100,7 +100,7 @@ def spacetime(frame: pd.DataFrame) -> go.Figure:
     region_axis(fig, codes, lines=True)
     fig.update_xaxes(title_text="seconds since the first event", range=[-0.03 * last, 1.06 * last], showgrid=False)
     fig.update_yaxes(range=[len(codes) - 0.45, -0.6])
-    _widen_legend(fig, [_LEGEND[what] for what in groups])
+    fig.update_layout(legend_itemsizing="constant")
     over_time(fig, 0.0, last, "s")
     describe(fig, said, f"{_alt(codes, last, frame)} {said}", _table(events))
     return fig
@@ -130,13 +130,6 @@ def _left_out(frame: pd.DataFrame, groups: dict[str, Groups]) -> str:
 def _many(what: str) -> str:
     return {"delivery": "deliveries", "replaces": "deliveries that replace", "overtaken": "overtaken deliveries",
             "conflict": "lost conflicts"}.get(what, f"{what}s")
-
-
-def _widen_legend(fig: go.Figure, names: list[str]) -> None:
-    """Begin the legend at the left edge of the figure, where three of the short names have room in one line."""
-    spare = max(0, LEGEND_ROW * (legend_rows(names) - ceil(len(names) / 3)))
-    fig.update_layout(legend={"itemsizing": "constant", "xref": "container", "x": 0.02},
-                      height=fig.layout.height - spare, margin={"t": fig.layout.margin.t - spare})
 
 
 # Marks
