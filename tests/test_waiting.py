@@ -64,7 +64,7 @@ def test_the_wait_knows_which_region_wrote(lab):
 def test_an_item_of_a_table_that_is_elsewhere(lab):
     other = connect(home=SINGAPORE, replicas=[VIRGINIA, SAO_PAULO])
     with pytest.raises(watch.WaitInVain, match=r"(?s)Music does not exist in São Paulo .*Ireland \(eu-west-1\) is not "
-                                               "in your choice.*09_clean_up"):
+                                               "in your choice.*11_clean_up"):
         watch.item(other, "Music", put(lab, "elsewhere"), timeout_s=LONG_S)
     lab.client(SAO_PAULO).create_table(**MUSIC)  # a table of the same name, not a replica
     watch.tables(lab, "Music", regions=[SAO_PAULO])

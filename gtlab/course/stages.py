@@ -74,7 +74,7 @@ def ensure_global_table(lab: Lab) -> None:
     others = [region for region in members if region not in lab.regions]
     if others:
         print(f"Global table {TABLE} has members that are not in your choice: {_names(others)}. They stay. To start "
-              "over, run 09_clean_up.")
+              "over, run 11_clean_up.")
     _announce(f"global table {TABLE} with {_names(missing)}", "as 02_create_the_global_table does")
     group = [{"RegionName": region} for region in missing]
     try:
