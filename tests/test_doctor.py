@@ -105,4 +105,5 @@ def test_the_command_prints_a_line_each_and_json_when_asked(monkeypatch, tmp_pat
     told = json.loads(refused.output)
     assert refused.exit_code == 1 and told["fit"] is False
     assert {"name", "status", "found", "advice"} == set(told["checks"][0])
+    assert told["checks"][-1]["found"].startswith("not tried")
     assert "Traceback" not in refused.output

@@ -143,6 +143,9 @@ def ports() -> Checked:
 def trial() -> Checked:
     """Start a temporary local cloud, create a global table, write in one Region, read in another, and draw a chart."""
     began = time.monotonic()
+    if state_folder().status != OK:  # the clients of every local cloud look into it
+        return Checked("Trial", WARNING, "not tried, because the state folder cannot be used",
+                       "Mend the state folder, then run gtlab doctor again.")
     try:
         from gtlab import charts
         from gtlab.course import stages
