@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 RULES = [ROOT / "docs/rules.md", ROOT / "docs/local-cloud.md"]
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md"),
+                ROOT / "notebooks/glossary.md",
                 ROOT / "gtlab/data/SOURCES.md"])
 # Code spans that begin with one of these are paths in the repository.
 FOLDERS = ("gtlab/", "tests/", "docs/", "notebooks/", "benchmarks/", ".github/", ".ci/")

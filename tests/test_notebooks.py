@@ -113,6 +113,18 @@ def test_notebooks_are_committed_clean_and_in_the_courses_form(path):
         check_predictions(path.stem[:2], [cell.source for cell in code])
 
 
+@pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
+def test_links_lead_to_notebooks_and_to_terms_of_the_glossary(path):
+    import nbformat
+
+    text = (path.parent / "glossary.md").read_text(encoding="utf-8")
+    terms = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+             for heading in re.findall(r"^#+ (.*)$", text, flags=re.M)}
+    prose = "\n".join(cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown")
+    for file, anchor in re.findall(r"\]\(([\w.-]+)(?:#([^)]*))?\)", prose):
+        assert (path.parent / file).is_file() and (not anchor or anchor in terms), (file, anchor)
+
+
 def check_predictions(number: str, code: list[str]) -> None:
     """Each question of a notebook is asked before it is revealed, in a cell of its own."""
     asked = re.findall(r'check\.predict\("([^"]+)"\)', "\n".join(code))

@@ -120,7 +120,8 @@ def test_the_wheel_carries_the_course_and_its_types(wheel):
         names = set(archive.namelist())
         shipped = {name: archive.read(name) for name in names if name.startswith("gtlab/notebooks/")}
         metadata = email.message_from_bytes(archive.read(f"gtlab-{gtlab.__version__}.dist-info/METADATA"))
-    course = [*(ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"), *(ROOT / "notebooks").glob("solutions/*.py")]
+    course = [*(ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"), *(ROOT / "notebooks").glob("solutions/*.py"),
+              ROOT / "notebooks" / "glossary.md"]
     assert shipped == {f"gtlab/{path.relative_to(ROOT).as_posix()}": path.read_bytes() for path in course} != {}
     tracked = subprocess.run(["git", "ls-files", "gtlab"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     if tracked.returncode == 0:  # not in an unpacked source distribution

@@ -44,7 +44,7 @@ def executed():
 
     return new_notebook(cells=[
         new_markdown_cell("# Time it\n\n*How long does a write take?*\n\n"
-                          "See [the first](00_start.ipynb#top) and [another](08_other.ipynb)."),
+                          "See [the first](00_start.ipynb#top) and [another](08_other.ipynb), [term](glossary.md#t)."),
         cell("draw()", {pages.CHART: FIGURE}),
         cell("wait()", view("box"), view("menu"), view("out"), view("lost")),
         cell("pick()", view("none", **{"text/html": "<svg>the map</svg>"})),
@@ -115,6 +115,7 @@ def test_hidden_solutions_are_folded(executed):
 def test_links_lead_to_pages_that_exist(executed):
     page = pages.convert(executed, title="Time it", pages=["00_start"])
     assert '<a href="00_start.html#top">the first</a>' in page and ".ipynb" not in page and "another" in page
+    assert ", term." in page
 
 
 def test_the_notebook_stays_as_it_is(executed):

@@ -143,6 +143,14 @@ def test_two_fresh_copies_within_a_second_lose_nothing(one, mine):
         notebook("MY FIRST"), notebook("MY SECOND"), notebook("MY THIRD")}
 
 
+def test_the_glossary_is_beside_the_notebooks_and_follows_the_release(one, mine):
+    one[0].with_name("glossary.md").write_text("old")
+    refresh(one, mine)
+    one[0].with_name("glossary.md").write_text("new")
+    assert (mine / "glossary.md").read_text() == "old" and not refresh(one, mine).updated
+    assert (mine / "glossary.md").read_text() == "new"
+
+
 @pytest.mark.parametrize("edit", [False, True])
 def test_a_renamed_notebook_is_set_aside_under_its_old_name(one, ship, mine, edit):
     refresh(one, mine)

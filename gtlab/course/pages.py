@@ -25,7 +25,7 @@ INDEX = "index.html"
 CHART = "application/vnd.plotly.v1+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
 MODEL = "IPY_MODEL_"  # prefix of a reference to another widget in a widget's state
-LINK = re.compile(r"\[([^\]]*)\]\((\w+)\.ipynb(#[^)]*)?\)")  # of a notebook, in Markdown
+LINK = re.compile(r"\[([^\]]*)\]\((\w+)\.(?:ipynb|md)(#[^)]*)?\)")  # to a notebook or the glossary, in Markdown
 # nbconvert's page without what it loads from other machines: require.js, MathJax, Mermaid and the widgets' manager.
 TEMPLATE = """\
 {%- extends 'lab/index.html.j2' -%}
