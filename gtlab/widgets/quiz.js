@@ -1,9 +1,8 @@
 // A question with options: radio buttons, which the browser itself makes usable by keyboard and screen readers.
 
-let quizzes = 0;
-
 function render({ model, el }) {
-  const name = `gt-quiz-${++quizzes}`;
+  // Each widget has this module for itself, so a counter would give all questions of a page one group of buttons.
+  const name = `gt-quiz-${crypto.randomUUID?.() ?? Math.random()}`;
   const message = element("div", { class: "gt-hint", role: "status", "aria-live": "polite" });
   const box = element("fieldset", {}, element("legend", {}, model.get("question")));
   const inputs = {};
