@@ -29,7 +29,6 @@ WIDTH = 1120    # px of the window, without the sidebar: a widget is then about 
 SECONDS = 14.0  # of the animation
 FRAME_S = 0.1
 SLOW = "0.2"    # of the writes in the animation: a fifth of their speed, which the view says
-COLOURS = 128
 
 LAB = """import time
 import gtlab
@@ -62,9 +61,7 @@ ARRIVALS = """charts.arrivals(measure.arrivals(measure.replication_lag(lab, "Mus
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """As a PNG with few colours: flat areas and text need no more, and it is a quarter of the size."""
-    image.convert("RGB").quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-        path, optimize=True)
+    image.convert("RGB").save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB, {image.width} x {image.height}")
 
 
@@ -108,16 +105,30 @@ def animate(frames: list[tuple[float, Image.Image]], path: Path) -> None:
     start, end = frames[0][0], frames[-1][0]
     steps = [start + number * FRAME_S for number in range(int((end - start) / FRAME_S))]
     shown = [[image for at, image in frames if at <= step][-1] for step in steps]
-    shown[0].save(path, save_all=True, append_images=shown[1:], duration=int(FRAME_S * 1000), loop=0, quality=55,
-                  method=6, minimize_size=True)
+    shown[0].save(path, save_all=True, append_images=shown[1:], duration=int(FRAME_S * 1000), loop=0, quality=60,
+                  method=4)
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB, {shown[0].width} x {shown[0].height}, {len(shown)} frames of "
           f"{len(frames)} drawn")
 
 
 def make(jupyter: browser.Jupyter, chromium, folder: Path) -> None:
-    name = jupyter.save("pictures.ipynb", LAB, PICKER, LIVE, SCENE, SCENE, ARRIVALS)
-    watched = browser.watched_page(chromium, viewport={"width": WIDTH, "height": 1000}, device_scale_factor=1.5)
-    with watched as page:
+    name = jupyter.save("pictures.ipynb", LAB, PICKER, LIVE, SCENE, ARRIVALS)
+    with browser.watched_page(chromium, viewport={"width": 900, "height": 1000}) as page:
+        browser.open_notebook(page, jupyter.url(name))
+        page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+        for number in (0, 2):
+            run_cell(page, number)
+        live = page.locator(".gt-live")
+        live.wait_for()
+        live.get_by_label("Speed of the writes on the map").select_option(SLOW)
+        live.evaluate("view => view.scrollIntoView({block: 'center'})")
+        browser.settled(page)
+        # Not by a cell: running one would move the page.
+        page.evaluate("""code => {
+            window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code});
+        }""", SCENE)
+        animate(film(page, live.bounding_box(), SECONDS), folder / "live.webp")
+    with browser.watched_page(chromium, viewport={"width": WIDTH, "height": 1000}, device_scale_factor=1.5) as page:
         browser.open_notebook(page, jupyter.url(name))
         page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
         for number in (0, 1):
@@ -130,27 +141,17 @@ def make(jupyter: browser.Jupyter, chromium, folder: Path) -> None:
         live = page.locator(".gt-live")
         live.wait_for()
         live.scroll_into_view_if_needed()
+        browser.settled(page)
+        known = page.locator(".gt-live .gt-conflict").count()
         run_cell(page, 3)
-        page.locator(".gt-live .gt-conflict").first.wait_for()
+        page.wait_for_function("known => document.querySelectorAll('.gt-live .gt-conflict').length > known", arg=known)
         save(Image.open(io.BytesIO(live.screenshot())), folder / "live.png")
         page.wait_for_function(browser.ALL_RUN.replace("cells.every", "cells.slice(0, 4).every"))
-    with browser.watched_page(chromium, viewport={"width": 900, "height": 1000}) as page:
-        browser.open_notebook(page, jupyter.url(name))
-        page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-        for number in (0, 2):
-            run_cell(page, number)
-        live = page.locator(".gt-live")
-        live.wait_for()
-        live.scroll_into_view_if_needed()
-        live.get_by_label("Speed of the writes on the map").select_option(SLOW)
-        browser.settled(page)
-        run_cell(page, 4)
-        animate(film(page, live.bounding_box(), SECONDS), folder / "live.webp")
     # Last, because the many reads of a measurement are stale reads in the live view.
     with browser.watched_page(chromium, viewport={"width": WIDTH, "height": 1000}, device_scale_factor=1.5) as page:
         browser.open_notebook(page, jupyter.url(name))
         page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-        for number in (0, 5):
+        for number in (0, 4):
             run_cell(page, number)
         page.locator(".js-plotly-plot .main-svg").first.wait_for(state="attached")
         save(shot(page, ".js-plotly-plot"), folder / "arrivals.png")
