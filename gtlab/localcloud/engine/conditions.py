@@ -1,0 +1,288 @@
+"""Conditions: a tree becomes a function from an item to True or False.
+
+What depends on the request alone (types of constants, operands that are the same) is checked when the tree is compiled,
+as the service does, so that a refusal does not depend on the items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gtlab.localcloud.engine.expressions import (
+    Between,
+    Both,
+    Compare,
+    Condition,
+    Function,
+    In,
+    Not,
+    Operand,
+    Path,
+    Placeholder,
+)
+from gtlab.localcloud.engine.terms import Parts, Terms, find, shown
+from gtlab.localcloud.engine.values import SETS, TYPES, Item, Value, equal, kind, ordered, size
+from gtlab.localcloud.model import Refusal, invalid
+
+Test = Callable[[Item], bool]
+Getter = Callable[[Item], Value | None]
+_ORDERED = ("S", "N", "B")
+
+
+def compile_condition(name: str, tree: Condition, terms: Terms) -> Test:
+    """``name`` is the expression's, such as "ConditionExpression". Raises Refusal."""
+    return _compile(_Context(name, terms), tree)
+
+
+def operand_paths(tree: Condition, terms: Terms, name: str) -> set[Parts]:
+    """The paths that occur in a condition."""
+    found = set[Parts]()
+
+    def walk(node: Condition | Operand) -> None:
+        if isinstance(node, Path):
+            found.add(terms.path(name, node))
+        elif isinstance(node, Function):
+            for argument in node.arguments:
+                walk(argument)
+        elif isinstance(node, In):
+            walk(node.operand)
+            for option in node.options:
+                walk(option)
+        elif isinstance(node, Both | Compare):
+            walk(node.left)
+            walk(node.right)
+        elif isinstance(node, Between):
+            walk(node.operand)
+            walk(node.low)
+            walk(node.high)
+        elif isinstance(node, Not):
+            walk(node.inner)
+
+    walk(tree)
+    return found
+
+
+class _Context:
+    __slots__ = ("name", "terms")
+
+    def __init__(self, name: str, terms: Terms):
+        self.name, self.terms = name, terms
+
+    def refused(self, why: str) -> Refusal:
+        return invalid(f"Invalid {self.name}: {why}")
+
+    def constant(self, operand: Operand) -> Value | None:
+        """The operand's value if it is a placeholder."""
+        return self.terms.value(self.name, operand) if isinstance(operand, Placeholder) else None
+
+    def wrong_type(self, operator: str, type_: str) -> Refusal:
+        return self.refused("Incorrect operand type for operator or function; operator or function: "
+                            f"{operator}, operand type: {type_}")
+
+    def check_distinct(self, operator: str, first: Operand, others: tuple[Operand, ...]) -> None:
+        if isinstance(first, Path):
+            path = self.terms.path(self.name, first)
+            if any(isinstance(other, Path) and self.terms.path(self.name, other) == path for other in others):
+                raise self.refused("The first operand must be distinct from the remaining operands for this operator "
+                                   f"or function; operator: {operator}, first operand: {shown(path)}")
+
+
+def _compile(context: _Context, tree: Condition) -> Test:
+    if isinstance(tree, Both):
+        left, right = _compile(context, tree.left), _compile(context, tree.right)
+        if tree.operator == "AND":
+            return lambda item: left(item) and right(item)
+        return lambda item: left(item) or right(item)
+    if isinstance(tree, Not):
+        inner = _compile(context, tree.inner)
+        return lambda item: not inner(item)
+    if isinstance(tree, Compare):
+        return _comparison(context, tree)
+    if isinstance(tree, Between):
+        return _between(context, tree)
+    if isinstance(tree, In):
+        context.check_distinct("IN", tree.operand, tree.options)
+        operand = _getter(context, tree.operand)
+        options = [_getter(context, option) for option in tree.options]
+        return lambda item: any(map(_equals, [operand(item)] * len(options), (option(item) for option in options)))
+    return _FUNCTIONS[tree.name](context, tree.arguments)
+
+
+def _equals(one: Value | None, other: Value | None) -> bool:
+    return one is not None and other is not None and equal(one, other)
+
+
+def _comparison(context: _Context, tree: Compare) -> Test:
+    operator = tree.operator
+    left, right = _getter(context, tree.left), _getter(context, tree.right)
+    context.check_distinct(operator, tree.left, (tree.right,))
+    if operator == "=":
+        return lambda item: _equals(left(item), right(item))
+    if operator == "<>":
+        return lambda item: not _equals(left(item), right(item))
+    for operand in (tree.left, tree.right):
+        constant = context.constant(operand)
+        if constant is not None and kind(constant) not in _ORDERED:
+            raise context.wrong_type(operator, kind(constant))
+    holds = _HOLDS[operator]
+
+    def test(item: Item) -> bool:
+        one, other = left(item), right(item)
+        if one is None or other is None or kind(one) != kind(other) or kind(one) not in _ORDERED:
+            return False
+        return holds(ordered(one), ordered(other))
+
+    return test
+
+
+_HOLDS: dict[str, Callable] = {
+    "<": lambda one, other: one < other,
+    "<=": lambda one, other: one <= other,
+    ">": lambda one, other: one > other,
+    ">=": lambda one, other: one >= other,
+}
+
+
+def _between(context: _Context, tree: Between) -> Test:
+    operand, low, high = (_getter(context, each) for each in (tree.operand, tree.low, tree.high))
+    context.check_distinct("BETWEEN", tree.operand, (tree.low, tree.high))
+    check_bounds(context.name, context.constant(tree.low), context.constant(tree.high))
+
+    def test(item: Item) -> bool:
+        value, lowest, highest = operand(item), low(item), high(item)
+        if value is None or lowest is None or highest is None or kind(value) not in _ORDERED or not (
+                kind(value) == kind(lowest) == kind(highest)):
+            return False
+        return ordered(lowest) <= ordered(value) <= ordered(highest)
+
+    return test
+
+
+def check_bounds(name: str, low: Value | None, high: Value | None) -> None:
+    """Refuse constant bounds of BETWEEN that no value fits."""
+    for bound in (low, high):
+        if bound is not None and kind(bound) not in _ORDERED:
+            raise invalid(f"Invalid {name}: Incorrect operand type for operator or function; operator or function: "
+                          f"BETWEEN, operand type: {kind(bound)}")
+    if low is None or high is None:
+        return
+    bounds = f"lower bound operand: {_java(low)}, upper bound operand: {_java(high)}"
+    if kind(low) != kind(high):
+        raise invalid(f"Invalid {name}: The BETWEEN operator requires same data type for lower and upper bounds; "
+                      f"{bounds}")
+    if ordered(low) > ordered(high):
+        raise invalid(f"Invalid {name}: The BETWEEN operator requires upper bound to be greater than or equal to lower "
+                      f"bound; {bounds}")
+
+
+def _java(value: Value) -> str:
+    (type_, content), = value.items()
+    return f"AttributeValue: {{{type_}:{content}}}"
+
+
+# Operands
+
+def _getter(context: _Context, operand: Operand) -> Getter:
+    if isinstance(operand, Path):
+        parts = context.terms.path(context.name, operand)
+        if len(parts) == 1:
+            first = parts[0]
+            return lambda item: item.get(first)
+        return lambda item: find(item, parts)
+    if isinstance(operand, Placeholder):
+        value = context.terms.value(context.name, operand)
+        return lambda item: value
+    assert isinstance(operand, Function)  # the parser takes sums in updates only
+    if operand.name != "size":
+        raise context.refused("The function is not allowed to be used this way in an expression; function: "
+                              f"{operand.name}")
+    inner, = operand.arguments
+    constant = context.constant(inner)
+    if constant is not None and _length(constant) is None:
+        raise context.wrong_type("size", kind(constant))
+    measured = _getter(context, inner)
+
+    def length(item: Item) -> Value | None:
+        value = measured(item)
+        found = None if value is None else _length(value)
+        return None if found is None else {"N": str(found)}
+
+    return length
+
+
+def _length(value: Value) -> int | None:
+    """What size() says: bytes of a string or a binary value, members of a set, a list or a map."""
+    (type_, content), = value.items()
+    if type_ in ("S", "B"):
+        return size(value)
+    return len(content) if type_ in (*SETS, "L", "M") else None
+
+
+# Functions
+
+def _exists(context: _Context, arguments: tuple[Operand, ...]) -> Test:
+    value = _getter(context, arguments[0])
+    return lambda item: value(item) is not None
+
+
+def _exists_not(context: _Context, arguments: tuple[Operand, ...]) -> Test:
+    value = _getter(context, arguments[0])
+    return lambda item: value(item) is None
+
+
+def _is_of_type(context: _Context, arguments: tuple[Operand, ...]) -> Test:
+    wanted = context.constant(arguments[1])
+    if wanted is None or kind(wanted) != "S":
+        raise context.wrong_type("attribute_type", "M" if wanted is None else kind(wanted))
+    name = wanted["S"]
+    if name not in TYPES:
+        raise context.refused(f"Invalid attribute type name found; type: {name[:100]}, valid types: "
+                              "{B,NULL,SS,BOOL,L,BS,N,NS,S,M}")
+    value = _getter(context, arguments[0])
+    return lambda item: name in (value(item) or ())
+
+
+def _begins(context: _Context, arguments: tuple[Operand, ...]) -> Test:
+    context.check_distinct("begins_with", arguments[0], arguments[1:])
+    for argument in arguments:
+        constant = context.constant(argument)
+        if constant is not None and kind(constant) not in ("S", "B"):
+            raise context.wrong_type("begins_with", kind(constant))
+    whole, prefix = (_getter(context, argument) for argument in arguments)
+
+    def test(item: Item) -> bool:
+        value, start = whole(item), prefix(item)
+        if value is None or start is None or kind(value) != kind(start) or kind(value) not in ("S", "B"):
+            return False
+        return ordered(value).startswith(ordered(start))
+
+    return test
+
+
+def _contains(context: _Context, arguments: tuple[Operand, ...]) -> Test:
+    context.check_distinct("contains", arguments[0], arguments[1:])
+    whole, part = (_getter(context, argument) for argument in arguments)
+
+    def test(item: Item) -> bool:
+        value, wanted = whole(item), part(item)
+        if value is None or wanted is None:
+            return False
+        (type_, content), = value.items()
+        if type_ == "L":
+            return any(equal(member, wanted) for member in content)
+        if type_ in SETS:
+            return kind(wanted) == type_[0] and wanted[type_[0]] in content
+        if type_ in ("S", "B") and kind(wanted) == type_:
+            return ordered(wanted) in ordered(value)
+        return False
+
+    return test
+
+
+_FUNCTIONS: dict[str, Callable[[_Context, tuple[Operand, ...]], Test]] = {
+    "attribute_exists": _exists,
+    "attribute_not_exists": _exists_not,
+    "attribute_type": _is_of_type,
+    "begins_with": _begins,
+    "contains": _contains,
+}

@@ -1,0 +1,413 @@
+"""Expressions: text in, a tree out. One parser for conditions, filters, key conditions, projections and updates.
+
+A tree holds names and placeholders as they were written, so that it can be kept for the next request with the same
+text. :mod:`conditions`, :mod:`projections` and :mod:`updates` give it a meaning.
+
+Recursive descent, linear in the length of the text, which is at most 4 KB.
+
+The texts of refusals are the service's, as other projects have captured them.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from gtlab.localcloud.engine.reserved_words import RESERVED
+from gtlab.localcloud.model import Refusal, invalid
+
+CONDITION, FILTER, KEY_CONDITION = "ConditionExpression", "FilterExpression", "KeyConditionExpression"
+PROJECTION, UPDATE = "ProjectionExpression", "UpdateExpression"
+MOST_BYTES, MOST_OPERATORS, MOST_IN, MOST_DEPTH = 4096, 300, 100, 32
+
+# The tree
+
+
+class Path(NamedTuple):
+    """A document path: names (as written, with # for a placeholder) and list indexes."""
+
+    parts: tuple[str | int, ...]
+
+
+class Placeholder(NamedTuple):
+    """A value: ``:name``."""
+
+    name: str
+
+
+class Function(NamedTuple):
+    """A function with its arguments, as an operand or as a condition."""
+
+    name: str
+    arguments: tuple[Operand, ...]
+
+
+class Arithmetic(NamedTuple):
+    """``left + right`` or ``left - right``, in a SET clause."""
+
+    operator: str
+    left: Operand
+    right: Operand
+
+
+Operand = Path | Placeholder | Function | Arithmetic
+
+
+class Compare(NamedTuple):
+    operator: str  # = <> < <= > >=
+    left: Operand
+    right: Operand
+
+
+class Between(NamedTuple):
+    operand: Operand
+    low: Operand
+    high: Operand
+
+
+class In(NamedTuple):
+    operand: Operand
+    options: tuple[Operand, ...]
+
+
+class Not(NamedTuple):
+    inner: Condition
+
+
+class Both(NamedTuple):
+    """``left AND right`` or ``left OR right``."""
+
+    operator: str
+    left: Condition
+    right: Condition
+
+
+Condition = Compare | Between | In | Not | Both | Function
+
+
+class Assignment(NamedTuple):
+    """One action of an update. ``value`` is None for REMOVE."""
+
+    section: str  # SET, REMOVE, ADD, DELETE
+    path: Path
+    value: Operand | None
+
+
+# The text
+
+_TOKEN = re.compile(r"""\s*(?:
+    (?P<name>[A-Za-z_][A-Za-z0-9_]*) | (?P<alias>\#[A-Za-z0-9_]+) | (?P<value>:[A-Za-z0-9_]+) | (?P<number>[0-9]+)
+  | (?P<sign><>|<=|>=|[=<>()\[\],.+-]) | (?P<end>\Z) )""", re.VERBOSE)
+_FUNCTIONS = {  # in conditions: the fewest and the most arguments
+    "attribute_exists": (1, 1), "attribute_not_exists": (1, 1), "attribute_type": (2, 2), "begins_with": (2, 2),
+    "contains": (2, 2), "size": (1, 1)}
+_UPDATE_FUNCTIONS = {"if_not_exists": (2, 2), "list_append": (2, 2)}
+_COMPARATORS = frozenset(("=", "<>", "<", "<=", ">", ">="))
+_SECTIONS = ("SET", "REMOVE", "ADD", "DELETE")
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    at: int
+
+
+class _Reader:
+    """The tokens of a text, one ahead."""
+
+    def __init__(self, kind: str, text: str):
+        self.kind, self._text, self._at, self._depth, self._operators = kind, text, 0, 0, 0
+        self._tokens = list(self._split())
+
+    def _split(self) -> Iterator[_Token]:
+        at = 0
+        while True:
+            found = _TOKEN.match(self._text, at)
+            if found is None:
+                start = at + len(self._text[at:]) - len(self._text[at:].lstrip())
+                raise self.refused(f'Syntax error; token: "{self._text[start]}", near: '
+                                   f'"{self._text[max(0, start - 5):start + 6].strip()}"')
+            name = found.lastgroup or ""
+            yield _Token(name, found.group(name), found.start(name))
+            if name == "end":
+                return
+            at = found.end()
+
+    @property
+    def next(self) -> _Token:
+        return self._tokens[self._at]
+
+    def ahead(self) -> _Token:
+        """The token after the next one."""
+        return self._tokens[min(self._at + 1, len(self._tokens) - 1)]
+
+    def take(self) -> _Token:
+        token = self._tokens[self._at]
+        if token.kind == "end":
+            raise self.syntax_error()
+        self._at += 1
+        return token
+
+    def is_next(self, *texts: str) -> bool:
+        """Whether the next token is one of these signs or (in any case of letters) keywords."""
+        token = self._tokens[self._at]
+        return token.kind in ("sign", "name") and token.text.upper() in texts
+
+    def skip(self, text: str) -> None:
+        if not self.is_next(text):
+            raise self.syntax_error()
+        self._at += 1
+
+    def syntax_error(self) -> Refusal:
+        token, before = self._tokens[self._at], self._tokens[max(0, self._at - 1)]
+        after = self._tokens[min(self._at + 1, len(self._tokens) - 1)]
+        near = self._text[before.at:after.at + len(after.text)].strip()
+        return self.refused(f'Syntax error; token: "{token.text or "<EOF>"}", near: "{near}"')
+
+    def refused(self, why: str) -> Refusal:
+        return invalid(f"Invalid {self.kind}: {why}")
+
+    def count_operator(self) -> None:
+        self._operators += 1
+        if self._operators > MOST_OPERATORS:
+            raise self.refused("The expression contains too many operators; the maximum is "
+                               f"{MOST_OPERATORS}")
+
+    def nest(self, change: int) -> None:
+        self._depth += change
+        if self._depth > 4 * MOST_DEPTH:
+            raise self.refused("The expression is nested too deeply")
+
+
+def _parser(parse: Callable) -> Callable:
+    """Check what holds for every expression, and keep the trees of the last texts."""
+    @functools.lru_cache(maxsize=2048)
+    def kept(kind: str, text: str):
+        if not text.strip():
+            raise invalid(f"Invalid {kind}: The expression can not be empty;")
+        length = len(text.encode())
+        if length > MOST_BYTES:
+            raise invalid(f"Invalid {kind}: Expression size has exceeded the maximum allowed size; expression size: "
+                          f"{length}")
+        reader = _Reader(kind, text)
+        tree = parse(reader)
+        if reader.next.kind != "end":
+            raise reader.syntax_error()
+        return tree
+    return kept
+
+
+@_parser
+def parse_condition(reader: _Reader) -> Condition:
+    """A condition, a filter or a key condition (``kind``, ``text``). Raises Refusal if it is not valid."""
+    return _either(reader)
+
+
+@_parser
+def parse_projection(reader: _Reader) -> tuple[Path, ...]:
+    """The paths of a projection."""
+    paths = [_path(reader)]
+    while reader.is_next(","):
+        reader.take()
+        paths.append(_path(reader))
+    return tuple(paths)
+
+
+@_parser
+def parse_update(reader: _Reader) -> tuple[Assignment, ...]:
+    """The actions of an update, in the order in which they are written."""
+    actions, seen = list[Assignment](), set[str]()
+    while reader.next.kind != "end":
+        if not reader.is_next(*_SECTIONS):
+            raise reader.syntax_error()
+        section = reader.take().text.upper()
+        if section in seen:
+            raise reader.refused(f'The "{section}" section can only be used once in an update expression;')
+        seen.add(section)
+        actions.append(_action(reader, section))
+        while reader.is_next(","):
+            reader.take()
+            actions.append(_action(reader, section))
+    return tuple(actions)
+
+
+# Conditions, the operator that binds least first
+
+def _either(reader: _Reader) -> Condition:
+    condition = _all(reader)
+    while reader.is_next("OR"):
+        reader.take()
+        reader.count_operator()
+        condition = Both("OR", condition, _all(reader))
+    return condition
+
+
+def _all(reader: _Reader) -> Condition:
+    condition = _negated(reader)
+    while reader.is_next("AND"):
+        reader.take()
+        reader.count_operator()
+        condition = Both("AND", condition, _negated(reader))
+    return condition
+
+
+def _negated(reader: _Reader) -> Condition:
+    negations = 0
+    while reader.is_next("NOT"):
+        reader.take()
+        reader.count_operator()
+        negations += 1
+        reader.nest(+1)
+    condition = _single(reader)
+    for _ in range(negations):
+        condition = Not(condition)
+        reader.nest(-1)
+    return condition
+
+
+def _single(reader: _Reader) -> Condition:
+    if reader.is_next("("):
+        twice = reader.ahead().text == "(" and _wraps_whole(reader)
+        if twice:
+            raise reader.refused("The expression has redundant parentheses;")
+        reader.take()
+        reader.nest(+1)
+        condition = _either(reader)
+        reader.skip(")")
+        reader.nest(-1)
+        return condition
+    operand = _operand(reader, _FUNCTIONS)
+    reader.count_operator()
+    if reader.next.kind == "sign" and reader.next.text in _COMPARATORS:
+        operator = reader.take().text
+        return Compare(operator, operand, _operand(reader, _FUNCTIONS))
+    if reader.is_next("BETWEEN"):
+        reader.take()
+        low = _operand(reader, _FUNCTIONS)
+        reader.skip("AND")
+        return Between(operand, low, _operand(reader, _FUNCTIONS))
+    if reader.is_next("IN"):
+        reader.take()
+        reader.skip("(")
+        options = [_operand(reader, _FUNCTIONS)]
+        while reader.is_next(","):
+            reader.take()
+            options.append(_operand(reader, _FUNCTIONS))
+        reader.skip(")")
+        if len(options) > MOST_IN:
+            raise reader.refused("Too many operands for the IN operator; number of operands: "
+                                 f"{len(options)}")
+        return In(operand, tuple(options))
+    if isinstance(operand, Function) and operand.name != "size":
+        return operand
+    if isinstance(operand, Function):
+        raise reader.refused("The function is not allowed to be used this way in an expression; function: size")
+    raise reader.syntax_error()
+
+
+def _wraps_whole(reader: _Reader) -> bool:
+    """Whether the two parentheses that open here also close together: ``((a))``."""
+    depth, at, tokens = 0, reader._at, reader._tokens
+    for place in range(at, len(tokens)):
+        text = tokens[place].text if tokens[place].kind == "sign" else ""
+        depth += (text == "(") - (text == ")")
+        if depth == 1 and text == ")":
+            return tokens[place + 1].text == ")"
+    return False
+
+
+# Operands
+
+def _operand(reader: _Reader, functions: dict[str, tuple[int, int]]) -> Operand:
+    token = reader.next
+    if token.kind == "value":
+        return Placeholder(reader.take().text)
+    if token.kind == "name" and reader.ahead().text == "(" and reader.ahead().kind == "sign":
+        return _function(reader, functions)
+    if reader.is_next("("):  # an operand may stand in parentheses of its own
+        reader.take()
+        reader.nest(+1)
+        operand = _sum(reader) if functions is _UPDATE_FUNCTIONS else _operand(reader, functions)
+        reader.skip(")")
+        reader.nest(-1)
+        return operand
+    return _path(reader)
+
+
+def _function(reader: _Reader, functions: dict[str, tuple[int, int]]) -> Function:
+    name = reader.take().text
+    if name not in functions:
+        if name in _FUNCTIONS or name in _UPDATE_FUNCTIONS:
+            what = {CONDITION: "a condition", FILTER: "a filter", KEY_CONDITION: "a key condition",
+                    UPDATE: "an update", PROJECTION: "a projection"}[reader.kind]
+            raise reader.refused(f"The function is not allowed in {what} expression; function: {name}")
+        raise reader.refused(f"Invalid function name; function: {name}")
+    reader.skip("(")
+    reader.nest(+1)
+    nested = _sum if functions is _UPDATE_FUNCTIONS else lambda each: _operand(each, functions)
+    arguments = [nested(reader)]
+    while reader.is_next(","):
+        reader.take()
+        arguments.append(nested(reader))
+    reader.skip(")")
+    reader.nest(-1)
+    fewest, most = functions[name]
+    if not fewest <= len(arguments) <= most:
+        raise reader.refused("Incorrect number of operands for operator or function; operator or function: "
+                             f"{name}, number of operands: {len(arguments)}")
+    if name in ("attribute_exists", "attribute_not_exists", "if_not_exists") and not isinstance(arguments[0], Path):
+        raise reader.refused("Operator or function requires a document path; operator or function: " + name)
+    return Function(name, tuple(arguments))
+
+
+def _path(reader: _Reader) -> Path:
+    parts: list[str | int] = [_name(reader)]
+    while reader.is_next(".", "["):
+        if reader.take().text == ".":
+            parts.append(_name(reader))
+            continue
+        if reader.next.kind != "number":
+            raise reader.syntax_error()
+        parts.append(int(reader.take().text[:10]))
+        reader.skip("]")
+    if len(parts) > MOST_DEPTH:
+        raise reader.refused("The document path has too many nesting elements; nesting levels: "
+                             f"{len(parts)}")
+    return Path(tuple(parts))
+
+
+def _name(reader: _Reader) -> str:
+    token = reader.next
+    if token.kind == "alias":
+        return reader.take().text
+    if token.kind != "name" or token.text.startswith("_"):
+        raise reader.syntax_error()
+    if token.text.upper() in RESERVED:
+        raise reader.refused(f"Attribute name is a reserved keyword; reserved keyword: {token.text}")
+    return reader.take().text
+
+
+# Updates
+
+def _action(reader: _Reader, section: str) -> Assignment:
+    path = _path(reader)
+    reader.count_operator()
+    if section == "REMOVE":
+        return Assignment(section, path, None)
+    if section == "SET":
+        reader.skip("=")
+        return Assignment(section, path, _sum(reader))
+    if reader.next.kind != "value":
+        raise reader.syntax_error()
+    return Assignment(section, path, Placeholder(reader.take().text))
+
+
+def _sum(reader: _Reader) -> Operand:
+    operand = _operand(reader, _UPDATE_FUNCTIONS)
+    if reader.is_next("+", "-"):  # the service takes one
+        operator = reader.take().text
+        reader.count_operator()
+        return Arithmetic(operator, operand, _operand(reader, _UPDATE_FUNCTIONS))
+    return operand

@@ -1,0 +1,218 @@
+"""Updates: a tree becomes a function from an item to the item after the update.
+
+Every right-hand side sees the item as it was before the update, and list indexes count in the list as it was.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection
+from decimal import Context, Decimal
+
+from gtlab.localcloud.engine.expressions import (
+    UPDATE,
+    Arithmetic,
+    Assignment,
+    Function,
+    Operand,
+    Path,
+    Placeholder,
+)
+from gtlab.localcloud.engine.terms import Parts, Terms, check_apart, find
+from gtlab.localcloud.engine.values import SETS, Item, Value, kind, number
+from gtlab.localcloud.model import Refusal, invalid, invalid_values
+
+_EXACT = Context(prec=400)  # enough for any sum of two numbers; values.number then checks the digits
+_WRONG_TYPE = "An operand in the update expression has an incorrect data type"
+_MISSING = "The provided expression refers to an attribute that does not exist in the item"
+_NO_PLACE = "The document path provided in the update expression is invalid for update"
+_LONG_NAMES = {"S": "STRING", "N": "NUMBER", "B": "BINARY", "BOOL": "BOOLEAN", "NULL": "NULL", "L": "LIST", "M": "MAP",
+               "SS": "STRING_SET", "NS": "NUMBER_SET", "BS": "BINARY_SET"}
+_Source = Callable[[Item], Value]
+
+
+class Update:
+    """Raises Refusal if the tree is not valid with these terms; ``key`` holds the names of the key attributes."""
+
+    __slots__ = ("_actions", "paths")
+
+    def __init__(self, tree: tuple[Assignment, ...], terms: Terms, key: Collection[str]):
+        self.paths: list[Parts] = [terms.path(UPDATE, action.path) for action in tree]
+        check_apart(UPDATE, self.paths)
+        for path in self.paths:
+            if path[0] in key:
+                raise invalid_values(f"Cannot update attribute {path[0]}. This attribute is part of the key")
+        self._actions = [(action.section, path, _source(action, terms))
+                         for action, path in zip(tree, self.paths, strict=True)]
+
+    def of(self, before: Item) -> Item:
+        """The item after the update; ``before`` is not changed. Raises Refusal if the update does not fit the item."""
+        after = dict(before)
+        for name in {path[0] for path in self.paths if len(path) > 1}:
+            if name in after:
+                after[name] = copy.deepcopy(after[name])
+        removed: list[Parts] = []
+        values = [source(before) if source else None for _, _, source in self._actions]
+        for (section, path, _), value in zip(self._actions, values, strict=True):
+            if section == "REMOVE":
+                removed.append(path)
+            elif section == "SET":
+                assert value is not None
+                _put(after, path, value)
+            else:
+                assert value is not None
+                _change_in_place(after, before, section, path, value)
+        for path in sorted(removed, key=_place, reverse=True):  # the elements of a list from the last to the first
+            _remove(after, path)
+        return after
+
+
+def _place(path: Parts) -> int:
+    return path[-1] if isinstance(path[-1], int) else -1
+
+
+def _change_in_place(after: Item, before: Item, section: str, path: Parts, value: Value) -> None:
+    old = find(before, path)
+    if section == "ADD":
+        _put(after, path, value if old is None else _sum_of(old, value))
+        return
+    if old is None:
+        return
+    if kind(old) != kind(value):
+        raise invalid(_WRONG_TYPE)
+    gone = set(value[kind(value)])
+    left = [member for member in old[kind(old)] if member not in gone]
+    if left:
+        _put(after, path, {kind(old): left})
+    else:  # there are no empty sets
+        _remove(after, path)
+
+
+def _sum_of(old: Value, value: Value) -> Value:
+    if kind(old) != kind(value):
+        raise invalid(_WRONG_TYPE)
+    if "N" in value:
+        return {"N": add(old["N"], value["N"])}
+    return {kind(old): list(dict.fromkeys((*old[kind(old)], *value[kind(value)])))}
+
+
+def add(one: str, other: str, *, minus: bool = False) -> str:
+    """The sum of two numbers, or their difference. Raises Refusal if it cannot be stored."""
+    if len(one) < 16 and len(other) < 16 and "." not in one and "." not in other:
+        return str(int(one) - int(other) if minus else int(one) + int(other))
+    left, right = Decimal(one), Decimal(other)
+    return number(str(_EXACT.subtract(left, right) if minus else _EXACT.add(left, right)))
+
+
+# Places in an item
+
+def _container(item: Item, path: Parts) -> Value:
+    """The list or map that holds the last part of a path."""
+    inner = find(item, path[:-1])
+    if inner is None or ("M" if isinstance(path[-1], str) else "L") not in inner:
+        raise invalid(_NO_PLACE)
+    return inner
+
+
+def _put(item: Item, path: Parts, value: Value) -> None:
+    last = path[-1]
+    if len(path) == 1:
+        item[last] = value
+        return
+    inner = _container(item, path)
+    if isinstance(last, str):
+        inner["M"][last] = value
+    elif last < len(inner["L"]):
+        inner["L"][last] = value
+    else:
+        inner["L"].append(value)
+
+
+def _remove(item: Item, path: Parts) -> None:
+    last = path[-1]
+    if len(path) == 1:
+        item.pop(last, None)
+        return
+    inner = _container(item, path)
+    if isinstance(last, str):
+        inner["M"].pop(last, None)
+    elif last < len(inner["L"]):
+        del inner["L"][last]
+
+
+# Right-hand sides
+
+def _source(action: Assignment, terms: Terms) -> _Source | None:
+    if action.value is None:
+        return None
+    if action.section in ("ADD", "DELETE"):
+        assert isinstance(action.value, Placeholder)  # the parser takes nothing else
+        value = terms.value(UPDATE, action.value)
+        allowed = SETS if action.section == "DELETE" else (*SETS, "N")
+        if kind(value) not in allowed:
+            raise _refused(f"Incorrect operand type for operator or function; operator: {action.section}, operand "
+                           f"type: {_LONG_NAMES[kind(value)]}, typeSet: ALLOWED_FOR_{action.section}_OPERAND")
+        return lambda item: value
+    return _compile(action.value, terms)
+
+
+def _compile(operand: Operand, terms: Terms) -> _Source:
+    if isinstance(operand, Placeholder):
+        value = terms.value(UPDATE, operand)
+        return lambda item: value
+    if isinstance(operand, Path):
+        path = terms.path(UPDATE, operand)
+
+        def read(item: Item) -> Value:
+            found = find(item, path)
+            if found is None:
+                raise invalid(_MISSING)
+            return found
+
+        return read
+    if isinstance(operand, Arithmetic):
+        return _arithmetic(operand, terms)
+    assert isinstance(operand, Function)
+    first, second = operand.arguments
+    if operand.name == "if_not_exists":
+        assert isinstance(first, Path)  # the parser takes nothing else
+        path, otherwise = terms.path(UPDATE, first), _compile(second, terms)
+        return lambda item: find(item, path) or otherwise(item)
+    for argument in operand.arguments:
+        _check_type("list_append", argument, "L", terms)
+    left, right = _compile(first, terms), _compile(second, terms)
+
+    def appended(item: Item) -> Value:
+        one, other = left(item), right(item)
+        if "L" not in one or "L" not in other:
+            raise invalid(_WRONG_TYPE)
+        return {"L": [*one["L"], *other["L"]]}
+
+    return appended
+
+
+def _arithmetic(operand: Arithmetic, terms: Terms) -> _Source:
+    for side in (operand.left, operand.right):
+        _check_type(operand.operator, side, "N", terms)
+    left, right, minus = _compile(operand.left, terms), _compile(operand.right, terms), operand.operator == "-"
+
+    def total(item: Item) -> Value:
+        one, other = left(item), right(item)
+        if "N" not in one or "N" not in other:
+            raise invalid(_WRONG_TYPE)
+        return {"N": add(one["N"], other["N"], minus=minus)}
+
+    return total
+
+
+def _check_type(operator: str, operand: Operand, wanted: str, terms: Terms) -> None:
+    """Refuse a constant of another type."""
+    if isinstance(operand, Placeholder):
+        value = terms.value(UPDATE, operand)
+        if kind(value) != wanted:
+            raise _refused("Incorrect operand type for operator or function; operator or function: "
+                           f"{operator}, operand type: {kind(value)}")
+
+
+def _refused(why: str) -> Refusal:
+    return invalid(f"Invalid {UPDATE}: {why}")

@@ -1,0 +1,201 @@
+"""The values of attributes: their types, numbers, sizes, order and equality.
+
+A value is as the API's JSON has it: an object with one member, whose name is the type, such as ``{"S": "text"}``. A
+checked value has its numbers in canonical form, so that equal numbers are equal strings.
+
+The texts of refusals are the service's, as other projects have captured them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from decimal import Decimal
+from typing import Any
+
+from gtlab.localcloud.model import invalid, invalid_values
+
+Value = dict[str, Any]
+Item = dict[str, Value]
+
+MOST_DIGITS = 38
+_LARGEST_EXPONENT, _SMALLEST_EXPONENT = 125, -130   # of the first significant digit
+_MOST_LEVELS = 32                                   # of nested lists and maps
+_LONGEST_NUMBER = 1000  # characters; the longest canonical number has about 170, and more are refused before parsing
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
+_PLAIN = re.compile(r"0|-?[1-9][0-9]{0,37}")        # an integer that is canonical if it does not end in zeros
+TYPES = ("S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M")
+SETS = ("SS", "NS", "BS")
+
+
+def number(text: str) -> str:
+    """The canonical form of a number: no exponent, no sign on zero, no zeros that mean nothing.
+
+    Raises Refusal for text that is not a number, for more than 38 significant digits, and for a magnitude outside of
+    1E-130 to 9.99…E+125.
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
+        shown = text if len(text) <= 100 else text[:100] + "…"
+        raise invalid(f"The parameter cannot be converted to a numeric value: {shown}")
+    sign, digits, exponent = Decimal(text).as_tuple()
+    assert isinstance(exponent, int)  # the pattern excludes NaN and infinity
+    trimmed = "".join(map(str, digits)).strip("0")
+    if not trimmed:
+        return "0"
+    leading = "".join(map(str, digits)).lstrip("0")
+    exponent += len(leading) - len(trimmed)  # of the last digit that is left
+    first = exponent + len(trimmed) - 1
+    if len(trimmed) > MOST_DIGITS:
+        raise invalid("Attempting to store more than 38 significant digits in a Number")
+    if first > _LARGEST_EXPONENT:
+        raise invalid("Number overflow. Attempting to store a number with magnitude larger than supported range")
+    if first < _SMALLEST_EXPONENT:
+        raise invalid("Number underflow. Attempting to store a number with magnitude smaller than supported range")
+    if exponent >= 0:
+        plain = trimmed + "0" * exponent
+    elif first >= 0:
+        plain = f"{trimmed[:first + 1]}.{trimmed[first + 1:]}"
+    else:
+        plain = "0." + "0" * (-first - 1) + trimmed
+    return "-" + plain if sign else plain
+
+
+def check(value: Any, level: int = 0) -> Value:
+    """A value with its numbers in canonical form. Returns the same object if nothing had to be changed.
+
+    Raises Refusal if it is not a valid value.
+    """
+    if len(value) != 1:
+        raise invalid_values("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the "
+                             "supported datatypes") if value else invalid(
+            "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+    (kind, content), = value.items()
+    if kind in ("S", "BOOL"):
+        return value
+    if kind == "N":
+        plain = number(content)
+        return value if plain == content else {"N": plain}
+    if kind in ("L", "M"):
+        return _checked_document(value, kind, content, level)
+    if kind in SETS:
+        return _checked_set(value, kind, content)
+    if kind == "NULL":
+        if content is not True:
+            raise invalid_values("Null attribute value types must have the value of true")
+    elif kind == "B":
+        binary(content)
+    else:
+        raise invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+    return value
+
+
+def _checked_document(value: Value, kind: str, content: Any, level: int) -> Value:
+    if level >= _MOST_LEVELS - 1 and content:
+        raise invalid("Nesting Levels have exceeded supported limits")
+    if kind == "L":
+        members = [check(member, level + 1) for member in content]
+        return value if all(map(_same, members, content)) else {"L": members}
+    changed = {name: check(member, level + 1) for name, member in content.items()}
+    return value if all(map(_same, changed.values(), content.values())) else {"M": changed}
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other
+
+
+def _checked_set(value: Value, kind: str, content: list[str]) -> Value:
+    if not content:
+        raise invalid_values({"SS": "An string set  may not be empty", "NS": "An number set  may not be empty",
+                              "BS": "Binary sets should not be empty"}[kind])
+    if kind == "NS":
+        members = [number(member) for member in content]
+    else:
+        members = content
+        if kind == "BS":
+            for member in content:
+                binary(member)
+    if len(set(members)) < len(members):
+        if kind == "NS":
+            raise invalid("Input collection contains duplicates")
+        shown = ", ".join(members) if kind == "SS" else f"{len(members)} binary values"
+        raise invalid_values(f"Input collection [{shown[:200]}] contains duplicates.")
+    return value if members == content else {kind: members}
+
+
+def binary(text: str) -> bytes:
+    """The bytes of a binary value. Raises Refusal if it is not valid base64."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise invalid("Invalid attribute value type: a binary value is not valid base64") from None
+
+
+# Size
+
+def item_size(item: Item) -> int:
+    """Bytes of an item as the service counts them: the names of its attributes and their values."""
+    return sum(len(name.encode()) + size(value) for name, value in item.items())
+
+
+def size(value: Value) -> int:
+    """Bytes of a value as the service counts them."""
+    (kind, content), = value.items()
+    if kind == "S":
+        return len(content) if content.isascii() else len(content.encode())
+    if kind == "N":
+        return _number_size(content)
+    if kind == "B":
+        return _binary_size(content)
+    if kind == "SS":
+        return sum(len(member.encode()) for member in content)
+    if kind == "NS":
+        return sum(map(_number_size, content))
+    if kind == "BS":
+        return sum(map(_binary_size, content))
+    if kind == "L":
+        return 3 + sum(1 + size(member) for member in content)
+    if kind == "M":
+        return 3 + sum(1 + len(name.encode()) + size(member) for name, member in content.items())
+    return 1  # BOOL and NULL
+
+
+def _number_size(text: str) -> int:
+    """One byte for each two significant digits, one more, and another for a minus sign."""
+    digits = text.lstrip("-").replace(".", "").strip("0")
+    return (len(digits) + 1) // 2 + 1 + text.startswith("-")
+
+
+def _binary_size(text: str) -> int:
+    return len(text) * 3 // 4 - text[-2:].count("=")
+
+
+# Order and equality
+
+def kind(value: Value) -> str:
+    return next(iter(value))
+
+
+def ordered(value: Value) -> Any:
+    """What sorts like the value among values of its type (S, N or B): strings by their UTF-8, numbers by value."""
+    (type_, content), = value.items()
+    if type_ == "N":
+        return Decimal(content)
+    return content.encode() if type_ == "S" else binary(content)
+
+
+def equal(one: Value, other: Value) -> bool:
+    """Whether two checked values are equal: sets without regard to order, documents member by member."""
+    (kind_one, content), = one.items()
+    (kind_other, with_this), = other.items()
+    if kind_one != kind_other:
+        return False
+    if kind_one in SETS:
+        return len(content) == len(with_this) and set(content) == set(with_this)
+    if kind_one == "L":
+        return len(content) == len(with_this) and all(map(equal, content, with_this))
+    if kind_one == "M":
+        return content.keys() == with_this.keys() and all(equal(content[name], with_this[name]) for name in content)
+    return content == with_this
