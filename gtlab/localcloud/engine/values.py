@@ -186,6 +186,31 @@ def ordered(value: Value) -> Any:
     return content.encode() if type_ == "S" else binary(content)
 
 
+def sort_bytes(value: Value) -> bytes:
+    """Bytes that sort like the value of a key among values of its type."""
+    (type_, content), = value.items()
+    if type_ == "S":
+        return content.encode()
+    return _number_bytes(content) if type_ == "N" else binary(content)
+
+
+def _number_bytes(text: str) -> bytes:
+    """A canonical number as bytes in its order: sign, exponent of the first digit, digits. For negative numbers, all
+    of that is inverted, with an end that sorts behind every digit."""
+    if text == "0":
+        return b"\x80"
+    whole, _, fraction = text.lstrip("-").partition(".")
+    if whole == "0":
+        digits = fraction.lstrip("0")
+        exponent = len(digits) - len(fraction) - 1
+    else:
+        digits, exponent = whole + fraction, len(whole) - 1
+    positive = (exponent + 1000).to_bytes(2, "big") + digits.rstrip("0").encode()
+    if text[0] != "-":
+        return b"\x81" + positive
+    return b"\x7f" + bytes(255 - byte for byte in positive) + b"\xff"
+
+
 def equal(one: Value, other: Value) -> bool:
     """Whether two checked values are equal: sets without regard to order, documents member by member."""
     (kind_one, content), = one.items()

@@ -1,0 +1,250 @@
+"""The items of one table in one Region, and its indexes.
+
+Partitions are in a stable hash order, as on the service, where a Scan is not sorted; the items of a partition are
+sorted by their sort key. An index is built when it is first read, and kept up to date from then on.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from sortedcontainers import SortedDict
+
+from gtlab.localcloud.engine.values import Item, kind, number, sort_bytes
+from gtlab.localcloud.model import NO_SORT_KEY, Key
+
+SEGMENTS = 1 << 32  # hashes are smaller
+
+
+class Place(NamedTuple):
+    """Where an item stands in the order of a table or an index: hash of its partition, the partition, its sort key, and
+    (in an index) the item's own key in the table."""
+
+    hash: int
+    partition: bytes
+    sort: bytes
+    key: Key
+
+
+class KeySchema(NamedTuple):
+    """The names and types of a table's or an index's key attributes. A table has one partition key and at most one sort
+    key; an index has up to four of each."""
+
+    partition: tuple[str, ...]
+    sort: tuple[str, ...]
+    types: Mapping[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.partition + self.sort
+
+    def fits(self, item: Item) -> bool:
+        """Whether an item has all the attributes of this key, with their types."""
+        return all(name in item and kind(item[name]) == self.types[name] for name in self.names)
+
+
+def partition_bytes(values: Iterator[bytes] | list[bytes]) -> bytes:
+    """Several key attributes as one string of bytes, without collisions."""
+    parts = list(values)
+    return parts[0] if len(parts) == 1 else b"".join(len(part).to_bytes(2, "big") + part for part in parts)
+
+
+def joined_sort_bytes(values: list[bytes]) -> bytes:
+    """Several sort keys as bytes that sort like them, the first one first."""
+    if len(values) == 1:
+        return values[0]
+    return b"".join(value.replace(b"\x00", b"\x00\xff") + b"\x00\x00" for value in values)
+
+
+def key_string(value: dict) -> str:
+    """The value of a key attribute as :class:`Key` has it: a number in its canonical form."""
+    (type_, content), = value.items()
+    return number(content) if type_ == "N" else content
+
+
+class Items(Mapping[str, Mapping[str, Item]]):
+    """As a mapping: from the string of a partition key to the partition's items by the string of their sort key."""
+
+    __slots__ = ("_indexes", "_order", "_places", "_rows", "_sorted", "schema")
+
+    def __init__(self, schema: KeySchema):
+        self.schema = schema
+        self._rows: dict[str, dict[str, Item]] = {}
+        self._order: SortedDict = SortedDict()              # (hash, partition's bytes) → string of the partition key
+        self._sorted: dict[str, SortedDict] = {}            # partition → sort key's bytes → its string
+        self._indexes: dict[str, IndexedItems] = {}
+
+    def __getitem__(self, partition: str) -> Mapping[str, Item]:
+        return self._rows[partition]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def count(self) -> int:
+        return sum(map(len, self._rows.values()))
+
+    # Items
+
+    def item(self, key: Key) -> Item | None:
+        row = self._rows.get(key.partition)
+        return None if row is None else row.get(key.sort)
+
+    def put(self, key: Key, item: Item) -> None:
+        row = self._rows.get(key.partition)
+        if row is None:
+            row = self._rows[key.partition] = {}
+            self._order[self._partition_place(key)] = key.partition
+            if self.schema.sort:
+                self._sorted[key.partition] = SortedDict()
+        old = row.get(key.sort)
+        if old is None and self.schema.sort:
+            self._sorted[key.partition][sort_bytes(item[self.schema.sort[0]])] = key.sort
+        row[key.sort] = item
+        for index in self._indexes.values():
+            index.change(key, old, item)
+
+    def delete(self, key: Key) -> None:
+        row = self._rows.get(key.partition)
+        old = None if row is None else row.pop(key.sort, None)
+        if row is None or old is None:
+            return
+        if not row:
+            del self._rows[key.partition]
+            del self._order[self._partition_place(key)]
+            self._sorted.pop(key.partition, None)
+        elif self.schema.sort:
+            del self._sorted[key.partition][sort_bytes(old[self.schema.sort[0]])]
+        for index in self._indexes.values():
+            index.change(key, old, None)
+
+    def _partition_place(self, key: Key) -> tuple[int, bytes]:
+        found = sort_bytes({self.schema.types[self.schema.partition[0]]: key.partition})
+        return zlib.crc32(found), found
+
+    def place(self, key: Key) -> Place:
+        """Where the item with this key stands, or would stand."""
+        sort = sort_bytes({self.schema.types[self.schema.sort[0]]: key.sort}) if self.schema.sort else b""
+        return Place(*self._partition_place(key), sort, key)
+
+    # In order
+
+    def query(self, partition: bytes, low: bytes | None, high: bytes | None, *, forward: bool,
+              after: Place | None) -> Iterator[tuple[Place, Item]]:
+        """The items of a partition whose sort keys lie between two bounds (None: no bound), both included, in their
+        order or backwards, behind a place."""
+        hash_ = zlib.crc32(partition)
+        name = self._order.get((hash_, partition))
+        if name is None:
+            return
+        row, sorted_row = self._rows[name], self._sorted.get(name)
+        if sorted_row is None:  # a table without a sort key
+            if after is None:
+                yield Place(hash_, partition, b"", Key(name, NO_SORT_KEY)), row[NO_SORT_KEY]
+            return
+        for sort in _between(sorted_row, low, high, forward, after.sort if after else None):
+            string = sorted_row[sort]
+            yield Place(hash_, partition, sort, Key(name, string)), row[string]
+
+    def scan(self, first: int, last: int, after: Place | None) -> Iterator[tuple[Place, Item]]:
+        """The items of the partitions with hashes from ``first`` up to but not including ``last``, behind a place."""
+        start = (after.hash, after.partition) if after else (first, b"")
+        for hash_, partition in self._order.irange(start, (last, b""), inclusive=(True, False)):
+            here = after if after and (after.hash, after.partition) == (hash_, partition) else None
+            yield from self.query(partition, None, None, forward=True, after=here)
+
+    def index(self, name: str, schema: KeySchema) -> IndexedItems:
+        """The index with this name and key schema."""
+        index = self._indexes.get(name)
+        if index is None or index.schema != schema:
+            index = self._indexes[name] = IndexedItems(schema, self)
+            for partition, row in self._rows.items():
+                for sort, item in row.items():
+                    index.change(Key(partition, sort), None, item)
+        return index
+
+    def keep_indexes(self, names: set[str]) -> None:
+        """Forget indexes that the table no longer has."""
+        for name in self._indexes.keys() - names:
+            del self._indexes[name]
+
+
+class IndexedItems:
+    """The items of a table that have the attributes of an index's key, in the order of the index."""
+
+    __slots__ = ("_entries", "_items", "schema")
+
+    def __init__(self, schema: KeySchema, items: Items):
+        self.schema, self._items = schema, items
+        self._entries: SortedDict = SortedDict()  # (hash, partition) → SortedDict: (sort, table's place) → Key
+
+    def place(self, key: Key, item: Item) -> Place:
+        """Where an item that has the index's key stands in the index."""
+        partition = partition_bytes([sort_bytes(item[name]) for name in self.schema.partition])
+        sort = joined_sort_bytes([sort_bytes(item[name]) for name in self.schema.sort]) if self.schema.sort else b""
+        return Place(zlib.crc32(partition), partition, sort, key)
+
+    def change(self, key: Key, old: Item | None, new: Item | None) -> None:
+        before = self.place(key, old) if old is not None and self.schema.fits(old) else None
+        after = self.place(key, new) if new is not None and self.schema.fits(new) else None
+        if before == after:
+            return
+        if before is not None:
+            where = (before.hash, before.partition)
+            row = self._entries[where]
+            del row[self._sorted_by(before)]
+            if not row:
+                del self._entries[where]
+        if after is not None:
+            where = (after.hash, after.partition)
+            row = self._entries.get(where)
+            if row is None:
+                row = self._entries[where] = SortedDict()
+            row[self._sorted_by(after)] = key
+
+    def _sorted_by(self, place: Place) -> tuple[bytes, bytes, bytes]:
+        """Items with the same sort key in an index are in the order of their own keys."""
+        own = self._items.place(place.key)
+        return place.sort, own.partition, own.sort
+
+    def query(self, partition: bytes, low: bytes | None, high: bytes | None, *, forward: bool,
+              after: Place | None) -> Iterator[tuple[Place, Item]]:
+        """As :meth:`Items.query`."""
+        hash_ = zlib.crc32(partition)
+        row = self._entries.get((hash_, partition))
+        if row is None:
+            return
+        lowest = None if low is None else (low,)
+        highest = None if high is None else (high + b"\x00",)  # above every entry with this sort key, below the next
+        behind = self._sorted_by(after) if after else None
+        for entry in _between(row, lowest, highest, forward, behind):
+            if high is not None and entry[0] > high:
+                continue
+            key = row[entry]
+            item = self._items.item(key)
+            assert item is not None  # the index follows every change
+            yield Place(hash_, partition, entry[0], key), item
+
+    def scan(self, first: int, last: int, after: Place | None) -> Iterator[tuple[Place, Item]]:
+        """As :meth:`Items.scan`."""
+        start = (after.hash, after.partition) if after else (first, b"")
+        for hash_, partition in self._entries.irange(start, (last, b""), inclusive=(True, False)):
+            here = after if after and (after.hash, after.partition) == (hash_, partition) else None
+            yield from self.query(partition, None, None, forward=True, after=here)
+
+
+def _between(row: SortedDict, low, high, forward: bool, after) -> Iterator:
+    """The keys of a sorted dictionary between two bounds, both included, behind one of them."""
+    inclusive = (True, True)
+    if after is not None and forward:
+        if low is None or after >= low:
+            low, inclusive = after, (False, True)
+    elif after is not None and (high is None or after <= high):
+        high, inclusive = after, (True, False)
+    if low is not None and high is not None and low > high:
+        return iter(())
+    return row.irange(low, high, inclusive=inclusive, reverse=not forward)
