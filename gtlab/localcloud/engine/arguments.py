@@ -1,0 +1,99 @@
+"""Checks of a request's arguments that need no table, in the service's order and with its texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from gtlab.localcloud.engine.terms import Terms
+from gtlab.localcloud.model import Refusal, invalid
+
+_TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,255}")
+# The values of some arguments, as the service's refusal lists them.
+_CHOICES = {
+    "ReturnConsumedCapacity": ("INDEXES", "TOTAL", "NONE"),
+    "ReturnItemCollectionMetrics": ("SIZE", "NONE"),
+    "ReturnValuesOnConditionCheckFailure": ("ALL_OLD", "NONE"),
+    "ReturnValues": ("ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"),
+    "Select": ("SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"),
+    "ConditionalOperator": ("OR", "AND"),
+}
+# Arguments from before expressions, and the expression that took the place of each.
+LEGACY = {"AttributesToGet": "ProjectionExpression", "Expected": "ConditionExpression",
+          "AttributeUpdates": "UpdateExpression", "QueryFilter": "FilterExpression", "ScanFilter": "FilterExpression",
+          "KeyConditions": "KeyConditionExpression", "ConditionalOperator": None}
+_EXPRESSIONS = ("KeyConditionExpression", "ProjectionExpression", "FilterExpression", "UpdateExpression",
+                "ConditionExpression")
+_NAMES_NEED = ("ExpressionAttributeNames can only be specified when using expressions")
+
+
+def failed(value: object, place: str, constraint: str) -> str:
+    """One failed constraint, in the service's words."""
+    return f"Value '{value}' at '{place}' failed to satisfy constraint: {constraint}"
+
+
+def refuse_all(failures: list[str]) -> None:
+    """Raise Refusal if there are failed constraints."""
+    if failures:
+        errors = "error" if len(failures) == 1 else "errors"
+        raise invalid(f"{len(failures)} validation {errors} detected: " + "; ".join(failures))
+
+
+def check_table_name(name: str, place: str = "tableName") -> None:
+    if not _TABLE_NAME.fullmatch(name):
+        refuse_all([failed(name[:300], place, "Member must have length less than or equal to 255" if len(name) > 255 else
+                           "Member must have length greater than or equal to 1" if not name else
+                           "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+")])
+
+
+def check_choices(data: dict[str, Any]) -> None:
+    """Refuse arguments with a value that is none of their choices, all of them together."""
+    refuse_all([failed(data[name], name[0].lower() + name[1:],
+                       f"Member must satisfy enum value set: [{', '.join(choices)}]")
+                for name, choices in _CHOICES.items() if name in data and data[name] not in choices])
+
+
+def check_limit(data: dict[str, Any]) -> None:
+    for name, least in (("Limit", 1), ("Segment", 0), ("TotalSegments", 1)):
+        if name in data and data[name] < least:
+            place = name[0].lower() + name[1:]
+            refuse_all([failed(data[name], place, f"Member must have value greater than or equal to {least}")])
+
+
+def check_not_mixed(data: dict[str, Any]) -> None:
+    """Refuse arguments from before expressions beside expressions."""
+    old = [name for name in LEGACY if name in data]
+    if not old:
+        return
+    new = [name for name in _EXPRESSIONS if name in data]
+    if new:
+        raise invalid("Can not use both expression and non-expression parameters in the same request: Non-expression "
+                      f"parameters: {{{', '.join(old)}}} Expression parameters: {{{', '.join(new)}}}")
+
+
+def terms(data: dict[str, Any], expressions: Iterable[str]) -> Terms:
+    """The names and values of a request. Raises Refusal if they are there, and none of these expressions is."""
+    names, values = data.get("ExpressionAttributeNames"), data.get("ExpressionAttributeValues")
+    if (names is not None or values is not None) and not any(name in data for name in expressions):
+        if names is not None:
+            raise invalid(_NAMES_NEED)
+        used = [name for name in expressions if name != "ProjectionExpression"]
+        nulls = " and ".join(used) + (" is null" if len(used) == 1 else " are null")
+        raise invalid(f"ExpressionAttributeValues can only be specified when using expressions: {nulls}")
+    return Terms(names, values)
+
+
+def too_long(value: object, place: str, most: int) -> Refusal:
+    shown = str(value)
+    return invalid("1 validation error detected: " + failed(shown if len(shown) <= 2000 else shown[:2000] + "…", place,
+                                                           f"Member must have length less than or equal to {most}"))
+
+
+def java(value: Any) -> str:
+    """A value in the notation of the service's refusals, which is that of Java's toString."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}={java(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(java, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)

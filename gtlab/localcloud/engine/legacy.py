@@ -1,0 +1,170 @@
+"""The arguments from before expressions: Expected, QueryFilter, ScanFilter, AttributeUpdates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from gtlab.localcloud.engine.conditions import Test
+from gtlab.localcloud.engine.updates import add
+from gtlab.localcloud.engine.values import SETS, Item, Value, check, equal, kind, ordered
+from gtlab.localcloud.model import invalid, invalid_values
+
+_ORDERED = ("S", "N", "B")
+# How many values each operator takes, at least and at most.
+_COUNTS = {"EQ": (1, 1), "NE": (1, 1), "LE": (1, 1), "LT": (1, 1), "GE": (1, 1), "GT": (1, 1), "NOT_NULL": (0, 0),
+           "NULL": (0, 0), "CONTAINS": (1, 1), "NOT_CONTAINS": (1, 1), "BEGINS_WITH": (1, 1), "IN": (1, 100),
+           "BETWEEN": (2, 2)}
+
+
+def expected(given: dict[str, dict], operator: str | None) -> Test:
+    """The condition that an Expected means. Raises Refusal."""
+    return _joined([_expected(name, condition) for name, condition in given.items()], operator)
+
+
+def filtered(given: dict[str, dict], operator: str | None, keys: Collection[str] = ()) -> Test:
+    """The condition that a QueryFilter or a ScanFilter means. Raises Refusal; ``keys`` are the attributes that a
+    QueryFilter may not name."""
+    for name in given:
+        if name in keys:
+            raise invalid("QueryFilter can only contain non-primary key attributes: Primary key attribute: " + name)
+    return _joined([_comparison(name, condition["ComparisonOperator"], condition.get("AttributeValueList", []))
+                    for name, condition in given.items()], operator)
+
+
+def _joined(tests: list[Test], operator: str | None) -> Test:
+    if operator == "OR":
+        return lambda item: any(test(item) for test in tests) if tests else True
+    return lambda item: all(test(item) for test in tests)
+
+
+def _expected(name: str, condition: dict[str, Any]) -> Test:
+    values, exists = condition.get("AttributeValueList"), condition.get("Exists")
+    operator = condition.get("ComparisonOperator")
+    if operator is not None:
+        if exists is not None:
+            raise invalid_values(f"Exists and ComparisonOperator cannot be used together for Attribute: {name}")
+        if "Value" in condition and values is not None:
+            raise invalid_values(f"Value and AttributeValueList cannot be used together for Attribute: {name}")
+        return _comparison(name, operator, [condition["Value"]] if "Value" in condition else values or [])
+    if values is not None:
+        raise invalid_values("AttributeValueList can only be used with a ComparisonOperator for Attribute: " + name)
+    if exists is False:
+        if "Value" in condition:
+            raise invalid_values(f"Value cannot be used when Exists is set to false for Attribute: {name}")
+        return lambda item: name not in item
+    if "Value" not in condition:
+        raise invalid_values(f"Value must be provided when Exists is {'null' if exists is None else 'true'} for "
+                             f"Attribute: {name}")
+    return _comparison(name, "EQ", [condition["Value"]])
+
+
+def _comparison(name: str, operator: str, given: list[Any]) -> Test:
+    if operator not in _COUNTS:
+        choices = ", ".join(_COUNTS)
+        raise invalid(f"1 validation error detected: Value '{operator}' at 'comparisonOperator' failed to satisfy "
+                      f"constraint: Member must satisfy enum value set: [{choices}]")
+    fewest, most = _COUNTS[operator]
+    if not fewest <= len(given) <= most:
+        raise invalid_values(f"Invalid number of argument(s) for the {operator} ComparisonOperator")
+    values = [check(value) for value in given]
+    for value in values:
+        if (operator in ("LE", "LT", "GE", "GT", "BETWEEN") and kind(value) not in _ORDERED) or (
+                operator == "BEGINS_WITH" and kind(value) not in ("S", "B")):
+            raise invalid_values(f"ComparisonOperator {operator} is not valid for {kind(value)} AttributeValue type")
+    if operator == "BETWEEN" and kind(values[0]) != kind(values[1]):
+        raise invalid_values("AttributeValues inside AttributeValueList must be of same type")
+    if operator == "BETWEEN" and ordered(values[0]) > ordered(values[1]):
+        raise invalid("The BETWEEN condition was provided a range where the lower bound is greater than the upper bound")
+    holds = _OPERATORS[operator]
+    return lambda item: holds(item.get(name), values)
+
+
+def _same_kind(value: Value | None, other: Value) -> bool:
+    return value is not None and kind(value) == kind(other) and kind(value) in _ORDERED
+
+
+def _contains(value: Value | None, wanted: Value) -> bool:
+    if value is None:
+        return False
+    (type_, content), = value.items()
+    if type_ in SETS:
+        return kind(wanted) == type_[0] and wanted[type_[0]] in content
+    if type_ == "L":
+        return any(equal(member, wanted) for member in content)
+    return type_ in ("S", "B") and kind(wanted) == type_ and ordered(wanted) in ordered(value)
+
+
+_OPERATORS: dict[str, Callable[[Value | None, list[Value]], bool]] = {
+    "EQ": lambda value, given: value is not None and equal(value, given[0]),
+    "NE": lambda value, given: value is None or not equal(value, given[0]),
+    "LE": lambda value, given: value is not None and _same_kind(value, given[0]) and ordered(value) <= ordered(given[0]),
+    "LT": lambda value, given: value is not None and _same_kind(value, given[0]) and ordered(value) < ordered(given[0]),
+    "GE": lambda value, given: value is not None and _same_kind(value, given[0]) and ordered(value) >= ordered(given[0]),
+    "GT": lambda value, given: value is not None and _same_kind(value, given[0]) and ordered(value) > ordered(given[0]),
+    "NOT_NULL": lambda value, given: value is not None,
+    "NULL": lambda value, given: value is None,
+    "CONTAINS": lambda value, given: _contains(value, given[0]),
+    "NOT_CONTAINS": lambda value, given: value is not None and not _contains(value, given[0]),
+    "BEGINS_WITH": lambda value, given: (value is not None and kind(value) == kind(given[0])
+                                         and ordered(value).startswith(ordered(given[0]))),
+    "IN": lambda value, given: value is not None and any(equal(value, each) for each in given),
+    "BETWEEN": lambda value, given: (value is not None and _same_kind(value, given[0])
+                                     and ordered(given[0]) <= ordered(value) <= ordered(given[1])),
+}
+
+
+def attribute_updates(given: dict[str, dict], before: Item, key: Collection[str], *, is_new: bool) -> Item:
+    """The item after an AttributeUpdates. Raises Refusal."""
+    after = dict(before)
+    for name, update in given.items():
+        action = update.get("Action", "PUT")
+        if name in key:
+            raise invalid_values(f"Cannot update attribute {name}. This attribute is part of the key")
+        if action not in ("PUT", "ADD", "DELETE"):
+            raise invalid(f"1 validation error detected: Value '{action}' at 'attributeUpdates.{name}.member.action' "
+                          "failed to satisfy constraint: Member must satisfy enum value set: [ADD, PUT, DELETE]")
+        if "Value" not in update:
+            if action != "DELETE":
+                raise invalid_values("Only DELETE action is allowed when no attribute value is specified")
+            after.pop(name, None)
+            continue
+        value = check(update["Value"])
+        if action == "PUT":
+            after[name] = value
+        elif action == "ADD":
+            _add(after, name, value, is_new=is_new)
+        else:
+            _delete(after, name, value)
+    return after
+
+
+def _add(after: Item, name: str, value: Value, *, is_new: bool) -> None:
+    if kind(value) not in ("N", *SETS, "L"):
+        raise invalid_values(f"ADD action is not supported for the type {kind(value)}")
+    old = after.get(name)
+    if old is None:
+        after[name] = value
+    elif kind(old) != kind(value):
+        raise invalid("Type mismatch for attribute to update")
+    elif "N" in value:
+        after[name] = {"N": add(old["N"], value["N"])}
+    elif "L" in value:
+        after[name] = {"L": [*old["L"], *value["L"]]}
+    else:
+        after[name] = {kind(old): list(dict.fromkeys((*old[kind(old)], *value[kind(value)])))}
+
+
+def _delete(after: Item, name: str, value: Value) -> None:
+    if kind(value) not in SETS:
+        raise invalid_values(f"DELETE action with value is not supported for the type {kind(value)}")
+    old = after.get(name)
+    if old is None:
+        return
+    if kind(old) != kind(value):
+        raise invalid("Type mismatch for attribute to update")
+    left = [member for member in old[kind(old)] if member not in set(value[kind(value)])]
+    if left:
+        after[name] = {kind(old): left}
+    else:
+        del after[name]

@@ -1,0 +1,378 @@
+"""Reads: GetItem, BatchGetItem, TransactGetItems, Query, Scan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+from gtlab.localcloud.engine import arguments, legacy
+from gtlab.localcloud.engine.charges import READ, Charge, consumed, read_units
+from gtlab.localcloud.engine.conditions import Test, compile_condition, operand_paths
+from gtlab.localcloud.engine.expressions import FILTER, PROJECTION, parse_condition, parse_projection
+from gtlab.localcloud.engine.items import SEGMENTS, Place
+from gtlab.localcloud.engine.key_conditions import range_of
+from gtlab.localcloud.engine.projections import Projection
+from gtlab.localcloud.engine.table import Index, Table
+from gtlab.localcloud.engine.terms import Terms, check_apart
+from gtlab.localcloud.engine.values import Item, item_size
+from gtlab.localcloud.model import Key, Refusal, invalid, invalid_values
+
+MOST_BATCH_KEYS, MOST_TRANSACT_ITEMS = 100, 100
+PAGE_BYTES, BATCH_BYTES = 1 << 20, 16 << 20
+TRANSACTION_BYTES = 4 << 20
+Find = Callable[[str], Table]  # the table with a name or an ARN; raises Refusal
+
+
+class Read(NamedTuple):
+    """An answer, and what the call consumed."""
+
+    answer: dict[str, Any]
+    charges: list[Charge]
+
+
+class Page(NamedTuple):
+    """What one step of a Query or a Scan has read. ``end``: the last item, if there may be more behind it."""
+
+    items: list[Item]
+    scanned: int
+    bytes: int
+    end: tuple[Key, Item] | None
+
+
+# One item
+
+def get_item(find: Find, data: dict[str, Any]) -> Read:
+    arguments.check_table_name(data["TableName"])
+    arguments.check_choices(data)
+    arguments.check_not_mixed(data)
+    terms = arguments.terms(data, (PROJECTION,))
+    project = projection(data, terms)
+    terms.check_all_used()
+    table = find(data["TableName"])
+    item = table.items.item(table.checked_key(data["Key"]))
+    size = item_size(item) if item else 0
+    units = read_units(size, consistent=bool(data.get("ConsistentRead")))
+    charges = [Charge(table.id, None, False, READ, units)]
+    answer: dict[str, Any] = {} if item is None else {"Item": project(item) if project else item}
+    return Read(answer | _single(charges, data), charges)
+
+
+def _single(charges: list[Charge], data: dict[str, Any]) -> dict[str, Any]:
+    found = consumed(charges, data.get("ReturnConsumedCapacity", "NONE"))
+    return {"ConsumedCapacity": found[0]} if found else {}
+
+
+def projection(data: dict[str, Any], terms: Terms) -> Callable[[Item], Item] | None:
+    """What a ProjectionExpression or an AttributesToGet leaves of an item; None for all of it. Raises Refusal."""
+    if PROJECTION in data:
+        paths = [terms.path(PROJECTION, path) for path in parse_projection(PROJECTION, data[PROJECTION])]
+        check_apart(PROJECTION, paths)
+        return Projection(paths).of
+    if "AttributesToGet" in data:
+        names = data["AttributesToGet"]
+        if not names:
+            arguments.refuse_all([arguments.failed("[]", "attributesToGet",
+                                                   "Member must have length greater than or equal to 1")])
+        if len(set(names)) < len(names):
+            raise invalid_values("Duplicate value in attribute name: "
+                                 + next(name for name in names if names.count(name) > 1))
+        return Projection((name,) for name in names).of
+    return None
+
+
+# Several items
+
+def batch_get(find: Find, data: dict[str, Any]) -> Read:
+    asked = data.get("RequestItems")
+    if not asked:
+        raise invalid("1 validation error detected: Value '{}' at 'requestItems' failed to satisfy constraint: Member "
+                      "must have length greater than or equal to 1")
+    arguments.check_choices(data)
+    total = 0
+    for name, part in asked.items():
+        if not part["Keys"]:
+            arguments.refuse_all([arguments.failed("[]", f"requestItems.{name}.member.keys",
+                                                   "Member must have length greater than or equal to 1")])
+        if len(part["Keys"]) > MOST_BATCH_KEYS:
+            raise arguments.too_long(arguments.java(part["Keys"]), f"requestItems.{name}.member.keys", MOST_BATCH_KEYS)
+        total += len(part["Keys"])
+    if total > MOST_BATCH_KEYS:
+        raise invalid("Too many items requested for the BatchGetItem call")
+    plans = [_batch_part(find, name, part) for name, part in asked.items()]
+    tables = [plan.table.id for plan in plans]
+    if len(set(tables)) < len(tables):
+        raise invalid("Provided list of tables contains duplicates: a table's name and its ARN, or the ARN twice")
+    return _batch_read(plans, asked, data)
+
+
+class _BatchPart(NamedTuple):
+    name: str
+    table: Table
+    keys: list[Key]
+    project: Callable[[Item], Item] | None
+    consistent: bool
+
+
+def _batch_part(find: Find, name: str, part: dict[str, Any]) -> _BatchPart:
+    arguments.check_not_mixed(part)
+    terms = arguments.terms(part, (PROJECTION,))
+    project = projection(part, terms)
+    terms.check_all_used()
+    table = find(name)
+    keys = [table.checked_key(key) for key in part["Keys"]]
+    if len(set(keys)) < len(keys):
+        raise invalid("Provided list of item keys contains duplicates")
+    return _BatchPart(name, table, keys, project, bool(part.get("ConsistentRead")))
+
+
+def _batch_read(plans: list[_BatchPart], asked: dict[str, Any], data: dict[str, Any]) -> Read:
+    responses: dict[str, list[Item]] = {}
+    unprocessed: dict[str, Any] = {}
+    charges, left, is_full = list[Charge](), BATCH_BYTES, False
+    for plan in plans:
+        found = responses.setdefault(plan.name, [])
+        units = 0.0
+        for place, key in enumerate(plan.keys):
+            item = plan.table.items.item(key)
+            size = item_size(item) if item else 0
+            is_full = is_full or size > left
+            if is_full:
+                unprocessed[plan.name] = asked[plan.name] | {"Keys": asked[plan.name]["Keys"][place:]}
+                break
+            left -= size
+            units += read_units(size, consistent=plan.consistent)
+            if item is not None:
+                found.append(plan.project(item) if plan.project else item)
+        if units:
+            charges.append(Charge(plan.table.id, None, False, READ, units))
+    answer: dict[str, Any] = {"Responses": responses, "UnprocessedKeys": unprocessed}
+    capacity = consumed(charges, data.get("ReturnConsumedCapacity", "NONE"))
+    return Read(answer | ({"ConsumedCapacity": capacity} if capacity else {}), charges)
+
+
+def transact_get(find: Find, data: dict[str, Any]) -> Read:
+    actions = data["TransactItems"]
+    if not actions:
+        arguments.refuse_all([arguments.failed("[]", "transactItems",
+                                               "Member must have length greater than or equal to 1")])
+    if len(actions) > MOST_TRANSACT_ITEMS:
+        raise arguments.too_long(arguments.java(actions), "transactItems", MOST_TRANSACT_ITEMS)
+    arguments.check_choices(data)
+    plans = []
+    for action in actions:
+        terms = arguments.terms(action["Get"], (PROJECTION,))
+        project = projection(action["Get"], terms)
+        terms.check_all_used()
+        plans.append((find(action["Get"]["TableName"]), action["Get"]["Key"], project))
+    keys, reasons = list[tuple[Table, Key]](), list[dict[str, str]]()
+    for table, given, _ in plans:
+        try:
+            keys.append((table, table.checked_key(given)))
+            reasons.append({"Code": "None"})
+        except Refusal as refusal:
+            reasons.append({"Code": "ValidationError", "Message": refusal.message})
+    if len(keys) < len(plans):
+        raise cancelled(reasons)
+    if len({(table.id, key) for table, key in keys}) < len(keys):
+        raise invalid("Transaction request cannot include multiple operations on one item")
+    responses, charges, total = list[dict](), list[Charge](), 0
+    for (table, key), (_, _, project) in zip(keys, plans, strict=True):
+        item = table.items.item(key)
+        size = item_size(item) if item else 0
+        total += size
+        if total > TRANSACTION_BYTES:
+            raise invalid("Collection size of items in the transaction exceeds the 4 MB limit")
+        charges.append(Charge(table.id, None, False, READ, 2 * read_units(size, consistent=True)))
+        shown = item and (project(item) if project else item)
+        responses.append({"Item": shown} if shown else {})
+    capacity = consumed(charges, data.get("ReturnConsumedCapacity", "NONE"), by_kind=True)
+    return Read({"Responses": responses} | ({"ConsumedCapacity": capacity} if capacity else {}), charges)
+
+
+def cancelled(reasons: list[dict[str, Any]]) -> Refusal:
+    """The refusal of a transaction, with a reason for each action."""
+    codes = ", ".join(reason["Code"] for reason in reasons)
+    return Refusal("TransactionCanceledException", "Transaction cancelled, please refer cancellation reasons for "
+                   f"specific reasons [{codes}]", details={"CancellationReasons": reasons})
+
+
+# Pages
+
+def query(find: Find, data: dict[str, Any]) -> Read:
+    _check_page(data, "Querying")
+    terms = arguments.terms(data, (FILTER, "KeyConditionExpression", PROJECTION))
+    if "KeyConditionExpression" in data and not data["KeyConditionExpression"].strip():
+        raise invalid("Invalid KeyConditionExpression: The expression can not be empty;")
+    project = projection(data, terms)
+    table = find(data["TableName"])
+    index = table.index(data["IndexName"]) if "IndexName" in data else None
+    schema = index.schema if index else table.key
+    if "KeyConditionExpression" in data and "KeyConditions" in data:
+        raise invalid("Can not use both expression and non-expression parameters in the same request")
+    asked = range_of(data, schema, terms)
+    test = _filter(data, terms, schema.names)
+    terms.check_all_used()
+    _check_index(data, index)
+    after = None
+    if data.get("ExclusiveStartKey"):
+        after = table.start_key(data["ExclusiveStartKey"], index, "The provided starting key is invalid")
+        if after.partition != asked.partition:
+            raise invalid("The provided starting key is outside query boundaries based on provided conditions")
+        if not asked.holds(after.sort):
+            raise invalid("The provided starting key does not match the range key predicate")
+    found = table.ordered(index).query(asked.partition, asked.low, asked.high,
+                                       forward=data.get("ScanIndexForward", True), after=after)
+    if asked.excluded is not None:
+        found = ((place, item) for place, item in found if place.sort != asked.excluded)
+    return _paged(table, index, data, found, test, project)
+
+
+def scan(find: Find, data: dict[str, Any]) -> Read:
+    _check_page(data, "Scanning")
+    terms = arguments.terms(data, (FILTER, PROJECTION))
+    project = projection(data, terms)
+    _check_segments(data)
+    table = find(data["TableName"])
+    index = table.index(data["IndexName"]) if "IndexName" in data else None
+    test = _filter(data, terms, ())
+    terms.check_all_used()
+    _check_index(data, index)
+    first, last = _segment(data)
+    after = None
+    if data.get("ExclusiveStartKey"):
+        after = table.start_key(data["ExclusiveStartKey"], index, "The provided starting key is invalid: The provided "
+                                "key element does not match the schema")
+        if not first <= after.hash < last:
+            raise invalid("The provided starting key is invalid: Invalid ExclusiveStartKey. Please use "
+                          "ExclusiveStartKey with correct Segment. TotalSegments: "
+                          f"{data.get('TotalSegments', 1)} Segment: {data.get('Segment', 0)}")
+    return _paged(table, index, data, table.ordered(index).scan(first, last, after), test, project)
+
+
+def _segment(data: dict[str, Any]) -> tuple[int, int]:
+    number, total = data.get("Segment", 0), data.get("TotalSegments", 1)
+    return -(-SEGMENTS * number // total), -(-SEGMENTS * (number + 1) // total)
+
+
+def _check_segments(data: dict[str, Any]) -> None:
+    number, total = data.get("Segment"), data.get("TotalSegments")
+    if number is not None and total is None:
+        raise invalid("The TotalSegments parameter is required but was not present in the request when Segment parameter "
+                      "is present")
+    if total is None:
+        return
+    if number is None:
+        raise invalid("The Segment parameter is required but was not present in the request when parameter "
+                      "TotalSegments is present")
+    if total > 1_000_000:
+        arguments.refuse_all([arguments.failed(total, "totalSegments",
+                                               "Member must have value less than or equal to 1000000")])
+    if number >= total:
+        raise invalid("The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: "
+                      f"{number} is not less than TotalSegments: {total}")
+
+
+def _check_page(data: dict[str, Any], doing: str) -> None:
+    arguments.check_table_name(data["TableName"])
+    arguments.check_choices(data)
+    arguments.check_limit(data)
+    arguments.check_not_mixed(data)
+    select, chosen = data.get("Select"), "ProjectionExpression" in data or "AttributesToGet" in data
+    if select == "ALL_PROJECTED_ATTRIBUTES" and "IndexName" not in data:
+        raise invalid(f"ALL_PROJECTED_ATTRIBUTES can be used only when {doing} an index")
+    if select == "SPECIFIC_ATTRIBUTES" and not chosen:
+        raise invalid("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
+    if chosen and select not in (None, "SPECIFIC_ATTRIBUTES"):
+        what = "ProjectionExpression" if "ProjectionExpression" in data else "AttributesToGet"
+        shown = "only the Count" if select == "COUNT" else select
+        raise invalid(f"Cannot specify the {what} when choosing to get {shown}")
+
+
+def _check_index(data: dict[str, Any], index: Index | None) -> None:
+    if index is None or not index.is_global:
+        return
+    if data.get("ConsistentRead"):
+        raise invalid("Consistent reads are not supported on global secondary indexes")
+    if data.get("Select") == "ALL_ATTRIBUTES" and index.projected is not None:
+        raise invalid_values("Select type ALL_ATTRIBUTES is not supported for global secondary index "
+                             f"{index.name} because its projection type is not ALL")
+
+
+def _filter(data: dict[str, Any], terms: Terms, keys: Iterable[str]) -> Test | None:
+    """The filter of a page; ``keys`` are the attributes that it may not name."""
+    if FILTER in data:
+        tree = parse_condition(FILTER, data[FILTER])
+        for path in operand_paths(tree, terms, FILTER):
+            if path[0] in keys:
+                raise invalid("Filter Expression can only contain non-primary key attributes: Primary key attribute: "
+                              f"{path[0]}")
+        return compile_condition(FILTER, tree, terms)
+    given = data.get("QueryFilter") or data.get("ScanFilter")
+    return legacy.filtered(given, data.get("ConditionalOperator"), tuple(keys)) if given else None
+
+
+def _paged(table: Table, index: Index | None, data: dict[str, Any], found: Iterator[tuple[Place, Item]],
+           test: Test | None, project: Callable[[Item], Item] | None) -> Read:
+    visible = _visible(table, index, data)
+    page = read_page(found, data.get("Limit"), visible, test)
+    select = data.get("Select")
+    answer: dict[str, Any] = {"Count": len(page.items), "ScannedCount": page.scanned}
+    if select != "COUNT":
+        answer["Items"] = [project(item) for item in page.items] if project else page.items
+    if page.end is not None:
+        answer["LastEvaluatedKey"] = table.last_key(*page.end, index)
+    consistent = bool(data.get("ConsistentRead"))
+    name, is_global = (index.name, index.is_global) if index else (None, False)
+    charges = [Charge(table.id, name, is_global, READ, read_units(page.bytes, consistent=consistent))]
+    if visible and index and not index.is_global and _fetches(index, data):
+        charges += [Charge(table.id, None, False, READ, read_units(item_size(item), consistent=consistent))
+                    for item in page.items]
+    return Read(answer | _single(charges, data), charges)
+
+
+def _fetches(index: Index, data: dict[str, Any]) -> bool:
+    """Whether a read of a local index asks for attributes that only the table has."""
+    if index.projected is None:
+        return False
+    if data.get("Select") == "ALL_ATTRIBUTES":
+        return True
+    if PROJECTION in data:
+        names = data.get("ExpressionAttributeNames", {})
+        asked = {names.get(str(path.parts[0]), path.parts[0]) for path in parse_projection(PROJECTION, data[PROJECTION])}
+        return not asked <= index.projected
+    return not set(data.get("AttributesToGet", ())) <= index.projected
+
+
+def _visible(table: Table, index: Index | None, data: dict[str, Any]) -> Callable[[Item], Item] | None:
+    """What a read of an index sees of an item; None if that is all of it. A local index fetches from the table what it
+    lacks, a global one cannot."""
+    if index is None or index.projected is None:
+        return None
+    if not index.is_global and _fetches(index, data):
+        return lambda item: item
+    projected = index.projected
+    if index.is_global and PROJECTION in data:
+        names = data.get("ExpressionAttributeNames", {})
+        lacking = sorted({str(names.get(str(path.parts[0]), path.parts[0]))
+                          for path in parse_projection(PROJECTION, data[PROJECTION])} - projected)
+        if lacking:
+            raise invalid_values(f"Global secondary index {index.name} does not project [{', '.join(lacking)}]")
+    return lambda item: {name: value for name, value in item.items() if name in projected}
+
+
+def read_page(found: Iterator[tuple[Place, Item]], limit: int | None, visible: Callable[[Item], Item] | None,
+              test: Test | None) -> Page:
+    """One page: at most ``limit`` items and 1 MB, both before the filter. There may be more behind a page that ends at
+    one of these limits, even if there is not: the service does not look ahead."""
+    items, scanned, size = list[Item](), 0, 0
+    last: tuple[Key, Item] | None = None
+    for place, whole in islice(found, limit):
+        item = visible(whole) if visible else whole
+        bytes_ = item_size(item)
+        if size + bytes_ > PAGE_BYTES and last is not None:
+            return Page(items, scanned, size, last)
+        scanned, size, last = scanned + 1, size + bytes_, (place.key, whole)
+        if test is None or test(item):
+            items.append(item)
+    return Page(items, scanned, size, last if limit is not None and scanned >= limit else None)

@@ -1,0 +1,183 @@
+"""A table as requests see it: its key, its indexes, its items; and the checks of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from gtlab.localcloud.engine.items import IndexedItems, Items, KeySchema, Place, key_string
+from gtlab.localcloud.engine.values import Item, Value, check, kind, size
+from gtlab.localcloud.model import NO_SORT_KEY, Key, Refusal, TableId, invalid, invalid_values
+
+LONGEST_PARTITION_KEY, LONGEST_SORT_KEY = 2048, 1024  # bytes
+NO_SUCH_TABLE = "Requested resource not found"
+SCHEMA_MISMATCH = "The provided key element does not match the schema"
+
+
+class Index(NamedTuple):
+    """A secondary index. ``projected`` holds the attributes that it has; None for all of them."""
+
+    name: str
+    schema: KeySchema
+    is_global: bool
+    projected: frozenset[str] | None
+
+
+@dataclass(slots=True)
+class Table:
+    """One table in one Region. ``described`` has the members of TableDescription that do not change over time."""
+
+    id: TableId
+    described: dict[str, Any]
+    items: Items
+
+    @property
+    def key(self) -> KeySchema:
+        return self.items.schema
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        return self.items.schema.names
+
+    def indexes(self) -> list[Index]:
+        found = []
+        for member, is_global in (("GlobalSecondaryIndexes", True), ("LocalSecondaryIndexes", False)):
+            for each in self.described.get(member) or ():
+                found.append(self._index(each, is_global))
+        return found
+
+    def index(self, name: str) -> Index:
+        """Raises Refusal if the table does not have the index."""
+        for member, is_global in (("GlobalSecondaryIndexes", True), ("LocalSecondaryIndexes", False)):
+            for each in self.described.get(member) or ():
+                if each["IndexName"] == name:
+                    return self._index(each, is_global)
+        raise invalid(f"The table does not have the specified index: {name}")
+
+    def _index(self, described: dict, is_global: bool) -> Index:
+        schema = key_schema(described["KeySchema"], self.described["AttributeDefinitions"])
+        projection = described.get("Projection", {})
+        projected = None if projection.get("ProjectionType", "ALL") == "ALL" else frozenset(
+            (*self.key_names, *schema.names, *projection.get("NonKeyAttributes", ())))
+        return Index(described["IndexName"], schema, is_global, projected)
+
+    def ordered(self, index: Index | None) -> Items | IndexedItems:
+        """The items in the order of an index, or in that of the table."""
+        return self.items if index is None else self.items.index(index.name, index.schema)
+
+    # Keys
+
+    def key_of(self, item: Item) -> Key:
+        """The key of an item whose key attributes have been checked."""
+        schema = self.items.schema
+        partition = key_string(item[schema.partition[0]])
+        return Key(partition, key_string(item[schema.sort[0]]) if schema.sort else NO_SORT_KEY)
+
+    def checked_key(self, given: dict[str, Any]) -> Key:
+        """The key that a request names. Raises Refusal if it does not fit the table."""
+        schema = self.items.schema
+        if len(given) != len(schema.names) or any(name not in given for name in schema.names):
+            raise invalid(SCHEMA_MISMATCH)
+        for name in schema.names:
+            value = check(given[name])
+            if kind(value) != schema.types[name]:
+                raise invalid(SCHEMA_MISMATCH)
+            self._check_key_value(name, value)
+        return self.key_of(given)
+
+    def check_item(self, item: dict[str, Any]) -> Item:
+        """An item that is to be stored, with its numbers in canonical form. Raises Refusal if it is not valid in this
+        table."""
+        checked = check_attributes(item)
+        schema = self.items.schema
+        for name in schema.names:
+            if name not in checked:
+                raise invalid_values(f"Missing the key {name} in the item")
+            value = checked[name]
+            if kind(value) != schema.types[name]:
+                raise invalid_values(f"Type mismatch for key {name} expected: {schema.types[name]} actual: "
+                                     f"{kind(value)}")
+            self._check_key_value(name, value)
+        self.check_index_keys(checked)
+        return checked
+
+    def _check_key_value(self, name: str, value: Value) -> None:
+        content = next(iter(value.values()))
+        if not content:
+            what = "string" if "S" in value else "binary"
+            raise invalid(f"One or more parameter values are not valid. The AttributeValue for a key attribute cannot "
+                          f"contain an empty {what} value. Key: {name}")
+        is_partition = name == self.items.schema.partition[0]
+        most = LONGEST_PARTITION_KEY if is_partition else LONGEST_SORT_KEY
+        if len(content) * 4 > most and size(value) > most:
+            raise invalid_values("Size of hashkey has exceeded the maximum size limit of2048 bytes" if is_partition else
+                                 "Aggregated size of all range keys has exceeded the size limit of 1024 bytes")
+
+    def check_index_keys(self, item: Item) -> None:
+        """Refuse an attribute that is the key of an index and has another type, or is empty or too long."""
+        if "GlobalSecondaryIndexes" not in self.described and "LocalSecondaryIndexes" not in self.described:
+            return
+        for index in self.indexes():
+            for name in index.schema.names:
+                value = item.get(name)
+                if value is None or name in self.key_names:
+                    continue
+                if kind(value) != index.schema.types[name]:
+                    raise invalid_values(f"Type mismatch for Index Key {name} Expected: {index.schema.types[name]} "
+                                         f"Actual: {kind(value)} IndexName: {index.name}")
+                if not next(iter(value.values())):
+                    what = "string" if "S" in value else "binary"
+                    raise invalid("One or more parameter values are not valid. A value specified for a secondary index "
+                                  f"key is not supported. The AttributeValue for a key attribute cannot contain an "
+                                  f"empty {what} value. IndexName: {index.name}, IndexKey: {name}")
+                is_partition = name in index.schema.partition
+                if size(value) > (LONGEST_PARTITION_KEY if is_partition else LONGEST_SORT_KEY):
+                    raise invalid_values(
+                        "Size of hashkey has exceeded the maximum size limit of2048 bytes" if is_partition else
+                        "Aggregated size of all range keys has exceeded the size limit of 1024 bytes")
+
+    def start_key(self, given: dict[str, Any], index: Index | None, why: str) -> Place:
+        """The place that an ExclusiveStartKey names. ``why`` is the text of the refusal if it does not fit."""
+        names = {*self.key_names, *(index.schema.names if index else ())}
+        types = dict(self.key.types) | (dict(index.schema.types) if index else {})
+        if set(given) != names or any(kind(check(given[name])) != types[name] for name in names):
+            raise invalid(why)
+        key = self.checked_key({name: given[name] for name in self.key_names})
+        ordered = self.ordered(index)
+        return ordered.place(key) if isinstance(ordered, Items) else ordered.place(key, given)
+
+    def last_key(self, key: Key, item: Item, index: Index | None) -> Item:
+        """LastEvaluatedKey of a page that ended with this item."""
+        return {name: item[name] for name in dict.fromkeys((*self.key_names, *(index.schema.names if index else ())))}
+
+
+def check_attributes(item: dict[str, Any]) -> Item:
+    """The attributes of an item with their numbers in canonical form; a new object. Raises Refusal."""
+    checked = {}
+    for name, value in item.items():
+        if not name:
+            raise invalid_values("An attribute name cannot be empty")
+        if len(name) > 16_383 and len(name.encode()) > 65_535:
+            raise invalid_values("Attribute name is too large, must be less than 65536 bytes")
+        checked[name] = check(value)
+    return checked
+
+
+def key_schema(elements: list[dict], definitions: list[dict]) -> KeySchema:
+    """A KeySchema of the API as :class:`KeySchema`."""
+    types = {each["AttributeName"]: each["AttributeType"] for each in definitions}
+    partition = tuple(each["AttributeName"] for each in elements if each["KeyType"] == "HASH")
+    sort = tuple(each["AttributeName"] for each in elements if each["KeyType"] == "RANGE")
+    return KeySchema(partition, sort, {name: types[name] for name in (*partition, *sort)})
+
+
+def entries(table: Table) -> Iterator[tuple[Key, Item]]:
+    """Every item with its key."""
+    for partition, row in table.items.items():
+        for sort, item in row.items():
+            yield Key(partition, sort), item
+
+
+def not_found() -> Refusal:
+    return Refusal("ResourceNotFoundException", NO_SUCH_TABLE)
