@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from gtlab.localcloud import engine
+from gtlab.localcloud.engine.charges import write_units
 from gtlab.localcloud.globaltables.membership import LEGACY, Group, Groups
 from gtlab.localcloud.globaltables.replicas import Replicas
 from gtlab.localcloud.globaltables.v2017_items import Mark, Marks, marked, replicated
@@ -18,7 +19,7 @@ from gtlab.localcloud.observe.internal_errors import RETRY_S, InternalErrors
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.observe.metrics import Metrics
 from gtlab.localcloud.replication import Delivery, Replication, Version
-from gtlab.localcloud.tables.capacity import Capacity, write_units
+from gtlab.localcloud.tables.capacity import Capacity
 from gtlab.localcloud.tables.streams import Streams
 from gtlab.localcloud.tables.tables import Tables
 from gtlab.localcloud.unsettled import MOST_FAILED, REPLICATION, STREAM, FailedWrites, Unsettled

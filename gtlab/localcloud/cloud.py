@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from gtlab.contract import HISTORIC
 from gtlab.localcloud import engine
 from gtlab.localcloud.changes import Changes, Rooms
 from gtlab.localcloud.control_plane import ControlPlane
+from gtlab.localcloud.engine.charges import Charge
 from gtlab.localcloud.faults.fis import OPERATIONS as _FIS
 from gtlab.localcloud.faults.fis import Fis
 from gtlab.localcloud.globaltables.membership import LEGACY, Groups
@@ -21,7 +22,7 @@ from gtlab.localcloud.globaltables.strong import Hold, Strong
 from gtlab.localcloud.globaltables.v2017 import Legacy
 from gtlab.localcloud.globaltables.v2017_settings import LegacySettings
 from gtlab.localcloud.globaltables.v2019 import Current
-from gtlab.localcloud.model import Call, Change, Refusal, TableId, invalid
+from gtlab.localcloud.model import Call, Refusal, TableId, invalid
 from gtlab.localcloud.observe.internal_errors import InternalErrors
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.observe.metrics import Metrics
@@ -30,8 +31,7 @@ from gtlab.localcloud.replication import Delivery, Replication
 from gtlab.localcloud.tables.autoscaling import AutoScaling
 from gtlab.localcloud.tables.capacity import (
     Capacity,
-    consumed_by_read,
-    consumed_by_write,
+    consumed_in_vain,
     with_unprocessed,
 )
 from gtlab.localcloud.tables.streams import RETENTION_S, Streams
@@ -138,9 +138,9 @@ class Cloud:
         for delivery in self.strong.behind(call, data, tables) if strong else ():
             self.changes.apply_delivery(delivery, now, now)
         if call.operation in _READS:
-            body = engine.call(call.account, call.region, call.operation, data)
+            body, charges = engine.read(call.account, call.region, call.operation, data)
             if metered:
-                self._consumed("read", consumed_by_read(call, data), now)
+                self._consumed(charges, now)
             if self.reads.worth_a_look(tables):
                 self.errors.attempt(_about_read, self.reads.note, call, data, body, now)
         else:
@@ -151,25 +151,23 @@ class Cloud:
 
     def _write(self, call: Call, data: dict, metered: bool, now: float) -> bytes:
         try:
-            body, changes = engine.write(call.account, call.region, call.operation, data)
+            body, changes, charges = engine.write(call.account, call.region, call.operation, data)
         except Refusal as refusal:
             if metered and refusal.code in _JUDGED:
-                self._consumed("write", consumed_by_write(call, data, []), now)
+                self._consumed(consumed_in_vain(call, data), now)
             raise
         for change in changes:
             self.changes.add(change, now)
         if "ClientRequestToken" in data:
             self.unsaved.tokens.add((call.account, call.region, data["ClientRequestToken"]))
         if metered:  # the write has taken effect: if an error here failed the call, the client would send it again
-            self.errors.attempt(_about_charge, self._charge_write, call, data, changes, now)
+            self.errors.attempt(_about_charge, self._consumed, charges, now)
         return body
 
-    def _charge_write(self, call: Call, data: dict, changes: list[Change], now: float) -> None:
-        self._consumed("write", consumed_by_write(call, data, changes), now)
-
-    def _consumed(self, kind: str, units: Mapping[TableId, float], now: float) -> None:
-        for table, consumed in units.items():
-            self.capacity.charge(table, kind, consumed, now)
+    def _consumed(self, charges: list[Charge], now: float) -> None:
+        for charge in charges:
+            if charge.index_name is None:  # indexes have no buckets
+                self.capacity.charge(charge.table, charge.kind, charge.units, now)
 
     def tick(self, now: float) -> None:
         """Carry out everything that is due by ``now``, but at most ``most_at_once`` deliveries. If a backlog is left,
@@ -321,8 +319,8 @@ def _by_name(call: Call) -> dict:
     return call.input | {"TableName": name[len(prefix):]}
 
 
-def _about_charge(call: Call, data: dict, changes: list[Change], now: float) -> str:
-    return f"The capacity that a {call.operation} consumes"
+def _about_charge(charges: list[Charge], now: float) -> str:
+    return "The capacity that a write consumes"
 
 
 def _about_read(call: Call, data: dict, body: bytes, now: float) -> str:

@@ -6,6 +6,7 @@ reads.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -15,10 +16,12 @@ from gtlab.localcloud.globaltables.membership import Group, Groups
 from gtlab.localcloud.model import Call, Key, TableId
 from gtlab.localcloud.observe.journal import Journal, ReadDetail
 from gtlab.localcloud.replication import Replication
-from gtlab.localcloud.tables.capacity import gets, read_on_page
 
 PAGES = ("Query", "Scan")
 MOST_LOOKED_AT = 2_000  # deliveries on their way in which a page's missing items are looked for
+# Parameters of Query and Scan that choose from what was read.
+_CHOOSING = ("FilterExpression", "ProjectionExpression", "Select", "QueryFilter", "ScanFilter", "ConditionalOperator",
+             "AttributesToGet", "ExpressionAttributeNames", "ExpressionAttributeValues")
 _FILTERS = ("FilterExpression", "QueryFilter", "ScanFilter")
 _ONE_PARTITION = re.compile(r"\s*[#\w.-]+\s*=\s*(:\w+)\s*")  # a key condition that names a partition and no more
 
@@ -44,7 +47,7 @@ class Reads:
         if call.operation in PAGES:
             self._page(call, data, body, now)
             return
-        for part, consistent, _ in gets(call.operation, data):
+        for part, consistent in _gets(call.operation, data):
             for table, key in engine.named(call.account, call.region, "GetItem", part):
                 group = self._groups.of(table)
                 if group is None:
@@ -72,7 +75,7 @@ class Reads:
     def _keys_on_page(self, call: Call, data: dict, table: TableId) -> set[Key]:
         """The items that were read, including those that a filter left out: their newer versions may pass it."""
         keys = set()
-        for item in read_on_page(call, data):
+        for item in _read_on_page(call, data):
             for _, key in engine.named(table.account, table.region, "PutItem", {"TableName": table.name, "Item": item}):
                 keys.add(key)
         return keys
@@ -86,7 +89,7 @@ class Reads:
             found = _ONE_PARTITION.fullmatch(condition)
             if not found:
                 return
-            partition = engine.key_value(data["ExpressionAttributeValues"][found[1]])
+            partition = engine.key_string(data["ExpressionAttributeValues"][found[1]])
         if ("KeyConditions" in data or "IndexName" in data or "ExclusiveStartKey" in data or "Segment" in data
                 or any(name in data for name in _FILTERS) or b'"LastEvaluatedKey"' in body):
             return
@@ -96,3 +99,26 @@ class Reads:
                     and partition in (None, delivery.key.partition)):
                 seen.add(delivery.key)
                 yield delivery.key
+
+
+def _gets(operation: str, data: dict) -> Iterator[tuple[dict, bool]]:
+    """The items that a request reads: each as GetItem's input, and whether the read is consistent."""
+    if operation == "GetItem":
+        yield data, bool(data.get("ConsistentRead"))
+    elif operation == "BatchGetItem":
+        for name, asked in data["RequestItems"].items():
+            for key in asked["Keys"]:
+                yield {"TableName": name, "Key": key}, bool(asked.get("ConsistentRead"))
+    else:
+        yield from ((action["Get"], True) for action in data["TransactItems"])
+
+
+def _read_on_page(call: Call, data: dict) -> list[dict]:
+    """All items that a Query or Scan read, including those that its filter left out."""
+    asked = {name: value for name, value in data.items() if name not in _CHOOSING}
+    # The engine refuses unused placeholders.
+    used = set(re.findall(r"[#:]\w+", data.get("KeyConditionExpression", "")))
+    for name in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+        kept = {placeholder: value for placeholder, value in data.get(name, {}).items() if placeholder in used}
+        asked |= {name: kept} if kept else {}
+    return json.loads(engine.call(call.account, call.region, call.operation, asked))["Items"]

@@ -8,8 +8,9 @@ May import: :mod:`gtlab.localcloud.model`.
 
 from __future__ import annotations
 
-from gtlab.localcloud.engine.borrowed import key_value, reset
-from gtlab.localcloud.engine.calls import call, write
+from gtlab.localcloud.engine.borrowed import reset
+from gtlab.localcloud.engine.calls import call, read, write
+from gtlab.localcloud.engine.items import key_string
 from gtlab.localcloud.engine.storage import (
     apply,
     exists,
@@ -25,8 +26,30 @@ from gtlab.localcloud.engine.storage import (
     tables,
     token,
 )
-from gtlab.localcloud.engine.targets import PARTIQL, named, partiql_tables, touched
+from gtlab.localcloud.engine.targets import PARTIQL, named, partiql_tables, partiql_writes, touched
 
-__all__ = ["PARTIQL", "apply", "call", "exists", "forget_tokens", "incarnation", "is_empty", "item", "items",
-           "key_attributes", "key_value", "named", "partiql_tables", "reset", "restore", "saved", "schema", "tables",
-           "token", "touched", "write"]
+__all__ = [
+    "PARTIQL",
+    "apply",
+    "call",
+    "exists",
+    "forget_tokens",
+    "incarnation",
+    "is_empty",
+    "item",
+    "items",
+    "key_attributes",
+    "key_string",
+    "named",
+    "partiql_tables",
+    "partiql_writes",
+    "read",
+    "reset",
+    "restore",
+    "saved",
+    "schema",
+    "tables",
+    "token",
+    "touched",
+    "write",
+]

@@ -42,9 +42,10 @@ def refuse_all(failures: list[str]) -> None:
 
 def check_table_name(name: str, place: str = "tableName") -> None:
     if not _TABLE_NAME.fullmatch(name):
-        refuse_all([failed(name[:300], place, "Member must have length less than or equal to 255" if len(name) > 255 else
-                           "Member must have length greater than or equal to 1" if not name else
-                           "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+")])
+        wanted = ("Member must have length less than or equal to 255" if len(name) > 255 else
+                  "Member must have length greater than or equal to 1" if not name else
+                  "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+")
+        refuse_all([failed(name[:300], place, wanted)])
 
 
 def check_choices(data: dict[str, Any]) -> None:

@@ -24,7 +24,8 @@ import msgspec
 from ministack.core import responses as _responses
 from ministack.services import dynamodb as _dynamodb
 
-from gtlab.localcloud.model import Key, TableId
+from gtlab.localcloud.engine.items import Items
+from gtlab.localcloud.model import TableId
 
 log = logging.getLogger(__name__)
 logging.getLogger("dynamodb").setLevel(logging.ERROR)  # the library warns about every expression that it refuses
@@ -54,40 +55,8 @@ _dynamodb.json = _Json
 _dynamodb.json_response = lambda answer, status=200: (status, {}, msgspec.json.encode(answer))
 
 
-def canonical_number(number: str, canonicalize=_dynamodb._ddb_canonicalize_number) -> str | None:
-    """A number in its canonical form; None for text that is not a number. Short cut for plain digits."""
-    if number.isascii() and number.isdigit() and number[0] != "0" and len(number) <= 38:
-        return number
-    return canonicalize(number)
-
-
-_dynamodb._ddb_canonicalize_number = canonical_number
-
-
-def key_value(attribute: dict | None) -> str | None:
-    """The string by which the library stores an item with this key attribute; None without an attribute.
-
-    The library stores a number in its canonical form (1.0 as 1) but looks it up as the client wrote it.
-    """
-    if not attribute:
-        return None
-    if "N" in attribute:
-        return canonical_number(attribute["N"]) or attribute["N"]
-    return attribute.get("S", attribute.get("B"))
-
-
-def _filed_under(attribute: dict, extract=_dynamodb._extract_key_val) -> str | None:
-    return key_value(attribute) if isinstance(attribute, dict) and "N" in attribute else extract(attribute)
-
-
-_dynamodb._extract_key_val = _filed_under
-
-
 # Requests
 
-# These handlers do not change their input: they are called directly, without encoding and decoding it.
-_DIRECT = {"GetItem": _dynamodb._get_item, "PutItem": _dynamodb._put_item, "UpdateItem": _dynamodb._update_item,
-           "DeleteItem": _dynamodb._delete_item}
 # The exceptions that the library raises for input that it cannot evaluate. Others are defects, or MemoryError.
 _STUMBLES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, re.error)
 
@@ -103,8 +72,7 @@ def run(account: str, region: str, operation: str, data: dict) -> tuple[int, byt
     _responses._request_account_id.set(account)
     _responses._request_region.set(region)
     try:
-        direct = _DIRECT.get(operation)
-        status, _, body = direct(data) if direct else _handled(operation, data)
+        status, _, body = _handled(operation, data)
     except _STUMBLES as error:
         if _is_ours(error.__traceback__):
             raise
@@ -175,28 +143,11 @@ def put_record(table: TableId, described: dict) -> None:
 
 
 def refresh_counts(table: TableId) -> None:
-    """Update the figures that a description shows: items, and their bytes as the library estimates them."""
+    """Update the figures that a description shows: items and their bytes."""
     raw = record(table)
     if raw:
-        raw["ItemCount"] = sum(map(len, raw["items"].values()))
-        raw["TableSizeBytes"] = 200 * raw["ItemCount"]
-
-
-def store(table: TableId, key: Key, item: dict | None) -> None:
-    """Put an item into a table that exists, or delete it (None)."""
-    rows = _dynamodb._tables._data[table]["items"]
-    if item is not None:
-        rows[key.partition][key.sort] = item
-    elif key.partition in rows:
-        rows[key.partition].pop(key.sort, None)
-        drop_empty_partition(table, key)
-
-
-def drop_empty_partition(table: TableId, key: Key) -> None:
-    """The library keeps the partitions of deleted items; memory would grow with every key that was ever used."""
-    raw = record(table)
-    if raw and not raw["items"].get(key.partition, True):
-        del raw["items"][key.partition]
+        stored = raw["items"]
+        raw["ItemCount"], raw["TableSizeBytes"] = (stored.count, stored.bytes) if type(stored) is Items else (0, 0)
 
 
 def other_records() -> dict[str, list[list]]:

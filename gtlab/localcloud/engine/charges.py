@@ -20,7 +20,7 @@ class Charge(NamedTuple):
     """Units that a call consumed in a table, or in one of its indexes."""
 
     table: TableId
-    index: str | None
+    index_name: str | None
     is_global: bool
     kind: str       # READ or WRITE
     units: float
@@ -51,11 +51,12 @@ def consumed(charges: Iterable[Charge], how: str, *, by_kind: bool = False) -> l
 def _described(table: TableId, charges: list[Charge], how: str, by_kind: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"TableName": table.name, **_units(charges, by_kind)}
     if how == "INDEXES":
-        found["Table"] = _units([charge for charge in charges if charge.index is None], by_kind)
+        found["Table"] = _units([charge for charge in charges if charge.index_name is None], by_kind)
         for member, is_global in (("GlobalSecondaryIndexes", True), ("LocalSecondaryIndexes", False)):
-            names = dict.fromkeys(charge.index for charge in charges if charge.index and charge.is_global is is_global)
+            names = dict.fromkeys(charge.index_name for charge in charges
+                                  if charge.index_name and charge.is_global is is_global)
             if names:
-                found[member] = {name: _units([charge for charge in charges if charge.index == name], by_kind)
+                found[member] = {name: _units([charge for charge in charges if charge.index_name == name], by_kind)
                                  for name in names}
     return found
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sortedcontainers import SortedDict
 
-from gtlab.localcloud.engine.values import Item, kind, number, sort_bytes
+from gtlab.localcloud.engine.values import Item, item_size, kind, number, sort_bytes
 from gtlab.localcloud.model import NO_SORT_KEY, Key
 
 SEGMENTS = 1 << 32  # hashes are smaller
@@ -67,10 +67,11 @@ def key_string(value: dict) -> str:
 class Items(Mapping[str, Mapping[str, Item]]):
     """As a mapping: from the string of a partition key to the partition's items by the string of their sort key."""
 
-    __slots__ = ("_indexes", "_order", "_places", "_rows", "_sorted", "schema")
+    __slots__ = ("_indexes", "_order", "_rows", "_sorted", "bytes", "count", "schema")
 
     def __init__(self, schema: KeySchema):
         self.schema = schema
+        self.count = self.bytes = 0
         self._rows: dict[str, dict[str, Item]] = {}
         self._order: SortedDict = SortedDict()              # (hash, partition's bytes) → string of the partition key
         self._sorted: dict[str, SortedDict] = {}            # partition → sort key's bytes → its string
@@ -84,9 +85,6 @@ class Items(Mapping[str, Mapping[str, Item]]):
 
     def __len__(self) -> int:
         return len(self._rows)
-
-    def count(self) -> int:
-        return sum(map(len, self._rows.values()))
 
     # Items
 
@@ -105,6 +103,8 @@ class Items(Mapping[str, Mapping[str, Item]]):
         if old is None and self.schema.sort:
             self._sorted[key.partition][sort_bytes(item[self.schema.sort[0]])] = key.sort
         row[key.sort] = item
+        self.count += old is None
+        self.bytes += item_size(item) - (item_size(old) if old else 0)
         for index in self._indexes.values():
             index.change(key, old, item)
 
@@ -113,6 +113,8 @@ class Items(Mapping[str, Mapping[str, Item]]):
         old = None if row is None else row.pop(key.sort, None)
         if row is None or old is None:
             return
+        self.count -= 1
+        self.bytes -= item_size(old)
         if not row:
             del self._rows[key.partition]
             del self._order[self._partition_place(key)]

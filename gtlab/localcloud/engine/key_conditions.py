@@ -42,7 +42,9 @@ class Range(NamedTuple):
                 and sort != self.excluded)
 
 
-class _Test(NamedTuple):
+class KeyTest(NamedTuple):
+    """A test of one key attribute."""
+
     operator: str  # = < <= > >= BETWEEN begins_with
     values: tuple[Value, ...]
 
@@ -58,7 +60,7 @@ def range_of(data: dict[str, Any], schema: KeySchema, terms: Terms) -> Range:
     return _range(tests, schema)
 
 
-def _range(tests: dict[str, _Test], schema: KeySchema) -> Range:
+def _range(tests: dict[str, KeyTest], schema: KeySchema) -> Range:
     for name in schema.partition:
         if name not in tests:
             raise invalid(f"Query condition missed key schema element: {name}")
@@ -80,10 +82,11 @@ def _range(tests: dict[str, _Test], schema: KeySchema) -> Range:
         if tests[name].operator != "=":
             raise invalid("Query key condition not supported")
     partition = partition_bytes([sort_bytes(tests[name].values[0]) for name in schema.partition])
-    return _bounds(partition, tests, schema)
+    return bounds(partition, tests, schema)
 
 
-def _bounds(partition: bytes, tests: dict[str, _Test], schema: KeySchema) -> Range:
+def bounds(partition: bytes, tests: dict[str, KeyTest], schema: KeySchema) -> Range:
+    """The part of a partition that tests of the sort keys allow. Raises Refusal if they are not from the left."""
     equal: list[bytes] = []
     for place, name in enumerate(schema.sort):
         test = tests.get(name)
@@ -99,7 +102,7 @@ def _bounds(partition: bytes, tests: dict[str, _Test], schema: KeySchema) -> Ran
     return Range(partition, whole, whole, None)
 
 
-def _open(partition: bytes, equal: list[bytes], test: _Test | None, single: bool) -> Range:
+def _open(partition: bytes, equal: list[bytes], test: KeyTest | None, single: bool) -> Range:
     """The range for a test of the last sort key that is named, behind the ones that are equal to a value."""
     def joined(last: bytes | None, *, end: bytes = b"") -> bytes:
         if single:
@@ -136,8 +139,8 @@ def _open(partition: bytes, equal: list[bytes], test: _Test | None, single: bool
 
 # Expressions
 
-def _from_expression(text: str, terms: Terms) -> dict[str, _Test]:
-    tests: dict[str, _Test] = {}
+def _from_expression(text: str, terms: Terms) -> dict[str, KeyTest]:
+    tests: dict[str, KeyTest] = {}
     for part in _parts(parse_condition(KEY_CONDITION, text)):
         name, test = _test(part, terms)
         if name in tests:
@@ -159,26 +162,26 @@ def _parts(tree: Condition) -> Iterator[Compare | Between | Function]:
     raise _refused(f"Invalid operator used in KeyConditionExpression: {operator}")
 
 
-def _test(part: Compare | Between | Function, terms: Terms) -> tuple[str, _Test]:
+def _test(part: Compare | Between | Function, terms: Terms) -> tuple[str, KeyTest]:
     if isinstance(part, Compare):
         operator, left, right = part.operator, part.left, part.right
         if operator == "<>":
             raise _refused("Invalid operator used in KeyConditionExpression: <>")
         if isinstance(left, Placeholder) and isinstance(right, Path):
             operator, left, right = _MIRRORED[operator], right, left
-        return _name(left, terms), _Test(operator, (_value(right, terms),))
+        return _name(left, terms), KeyTest(operator, (_value(right, terms),))
     if isinstance(part, Between):
         low, high = _value(part.low, terms), _value(part.high, terms)
         name = _name(part.operand, terms)
         check_bounds(KEY_CONDITION, low, high)
-        return name, _Test("BETWEEN", (low, high))
+        return name, KeyTest("BETWEEN", (low, high))
     if part.name != "begins_with":
         raise _refused(f"Invalid operator used in KeyConditionExpression: {part.name}")
     name, value = _name(part.arguments[0], terms), _value(part.arguments[1], terms)
     if kind(value) not in ("S", "B"):
         raise _refused("Incorrect operand type for operator or function; operator or function: begins_with, operand "
                        f"type: {kind(value)}")
-    return name, _Test("begins_with", (value,))
+    return name, KeyTest("begins_with", (value,))
 
 
 def _name(operand: Operand, terms: Terms) -> str:
@@ -206,7 +209,7 @@ def _refused(why: str) -> Refusal:
 
 # KeyConditions
 
-def _from_legacy(conditions: dict[str, dict]) -> Iterator[tuple[str, _Test]]:
+def _from_legacy(conditions: dict[str, dict]) -> Iterator[tuple[str, KeyTest]]:
     for name, condition in conditions.items():
         operator, given = condition["ComparisonOperator"], condition.get("AttributeValueList", [])
         if operator not in _LEGACY:
@@ -214,4 +217,4 @@ def _from_legacy(conditions: dict[str, dict]) -> Iterator[tuple[str, _Test]]:
         wanted = 2 if operator == "BETWEEN" else 1
         if len(given) != wanted:
             raise invalid_values(f"Invalid number of argument(s) for the {operator} ComparisonOperator")
-        yield name, _Test(_LEGACY[operator], tuple(check(value) for value in given))
+        yield name, KeyTest(_LEGACY[operator], tuple(check(value) for value in given))

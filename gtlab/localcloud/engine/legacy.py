@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -17,36 +18,36 @@ _COUNTS = {"EQ": (1, 1), "NE": (1, 1), "LE": (1, 1), "LT": (1, 1), "GE": (1, 1),
            "BETWEEN": (2, 2)}
 
 
-def expected(given: dict[str, dict], operator: str | None) -> Test:
+def expected(given: dict[str, dict], joined_by: str | None) -> Test:
     """The condition that an Expected means. Raises Refusal."""
-    return _joined([_expected(name, condition) for name, condition in given.items()], operator)
+    return _joined([_expected(name, condition) for name, condition in given.items()], joined_by)
 
 
-def filtered(given: dict[str, dict], operator: str | None, keys: Collection[str] = ()) -> Test:
+def filtered(given: dict[str, dict], joined_by: str | None, keys: Collection[str] = ()) -> Test:
     """The condition that a QueryFilter or a ScanFilter means. Raises Refusal; ``keys`` are the attributes that a
     QueryFilter may not name."""
     for name in given:
         if name in keys:
             raise invalid("QueryFilter can only contain non-primary key attributes: Primary key attribute: " + name)
     return _joined([_comparison(name, condition["ComparisonOperator"], condition.get("AttributeValueList", []))
-                    for name, condition in given.items()], operator)
+                    for name, condition in given.items()], joined_by)
 
 
-def _joined(tests: list[Test], operator: str | None) -> Test:
-    if operator == "OR":
+def _joined(tests: list[Test], joined_by: str | None) -> Test:
+    if joined_by == "OR":
         return lambda item: any(test(item) for test in tests) if tests else True
     return lambda item: all(test(item) for test in tests)
 
 
 def _expected(name: str, condition: dict[str, Any]) -> Test:
     values, exists = condition.get("AttributeValueList"), condition.get("Exists")
-    operator = condition.get("ComparisonOperator")
-    if operator is not None:
+    how = condition.get("ComparisonOperator")
+    if how is not None:
         if exists is not None:
             raise invalid_values(f"Exists and ComparisonOperator cannot be used together for Attribute: {name}")
         if "Value" in condition and values is not None:
             raise invalid_values(f"Value and AttributeValueList cannot be used together for Attribute: {name}")
-        return _comparison(name, operator, [condition["Value"]] if "Value" in condition else values or [])
+        return _comparison(name, how, [condition["Value"]] if "Value" in condition else values or [])
     if values is not None:
         raise invalid_values("AttributeValueList can only be used with a ComparisonOperator for Attribute: " + name)
     if exists is False:
@@ -59,29 +60,34 @@ def _expected(name: str, condition: dict[str, Any]) -> Test:
     return _comparison(name, "EQ", [condition["Value"]])
 
 
-def _comparison(name: str, operator: str, given: list[Any]) -> Test:
-    if operator not in _COUNTS:
+def _comparison(name: str, how: str, given: list[Any]) -> Test:
+    if how not in _COUNTS:
         choices = ", ".join(_COUNTS)
-        raise invalid(f"1 validation error detected: Value '{operator}' at 'comparisonOperator' failed to satisfy "
+        raise invalid(f"1 validation error detected: Value '{how}' at 'comparisonOperator' failed to satisfy "
                       f"constraint: Member must satisfy enum value set: [{choices}]")
-    fewest, most = _COUNTS[operator]
+    fewest, most = _COUNTS[how]
     if not fewest <= len(given) <= most:
-        raise invalid_values(f"Invalid number of argument(s) for the {operator} ComparisonOperator")
+        raise invalid_values(f"Invalid number of argument(s) for the {how} ComparisonOperator")
     values = [check(value) for value in given]
     for value in values:
-        if (operator in ("LE", "LT", "GE", "GT", "BETWEEN") and kind(value) not in _ORDERED) or (
-                operator == "BEGINS_WITH" and kind(value) not in ("S", "B")):
-            raise invalid_values(f"ComparisonOperator {operator} is not valid for {kind(value)} AttributeValue type")
-    if operator == "BETWEEN" and kind(values[0]) != kind(values[1]):
+        if (how in ("LE", "LT", "GE", "GT", "BETWEEN") and kind(value) not in _ORDERED) or (
+                how == "BEGINS_WITH" and kind(value) not in ("S", "B")):
+            raise invalid_values(f"ComparisonOperator {how} is not valid for {kind(value)} AttributeValue type")
+    if how == "BETWEEN" and kind(values[0]) != kind(values[1]):
         raise invalid_values("AttributeValues inside AttributeValueList must be of same type")
-    if operator == "BETWEEN" and ordered(values[0]) > ordered(values[1]):
-        raise invalid("The BETWEEN condition was provided a range where the lower bound is greater than the upper bound")
-    holds = _OPERATORS[operator]
+    if how == "BETWEEN" and ordered(values[0]) > ordered(values[1]):
+        raise invalid("The BETWEEN condition was provided a range where the lower bound is greater than the upper "
+                      "bound")
+    holds = _OPERATORS[how]
     return lambda item: holds(item.get(name), values)
 
 
 def _same_kind(value: Value | None, other: Value) -> bool:
     return value is not None and kind(value) == kind(other) and kind(value) in _ORDERED
+
+
+def _compared(value: Value | None, other: Value, holds: Callable) -> bool:
+    return value is not None and _same_kind(value, other) and holds(ordered(value), ordered(other))
 
 
 def _contains(value: Value | None, wanted: Value) -> bool:
@@ -98,10 +104,10 @@ def _contains(value: Value | None, wanted: Value) -> bool:
 _OPERATORS: dict[str, Callable[[Value | None, list[Value]], bool]] = {
     "EQ": lambda value, given: value is not None and equal(value, given[0]),
     "NE": lambda value, given: value is None or not equal(value, given[0]),
-    "LE": lambda value, given: value is not None and _same_kind(value, given[0]) and ordered(value) <= ordered(given[0]),
-    "LT": lambda value, given: value is not None and _same_kind(value, given[0]) and ordered(value) < ordered(given[0]),
-    "GE": lambda value, given: value is not None and _same_kind(value, given[0]) and ordered(value) >= ordered(given[0]),
-    "GT": lambda value, given: value is not None and _same_kind(value, given[0]) and ordered(value) > ordered(given[0]),
+    "LE": lambda value, given: _compared(value, given[0], operator.le),
+    "LT": lambda value, given: _compared(value, given[0], operator.lt),
+    "GE": lambda value, given: _compared(value, given[0], operator.ge),
+    "GT": lambda value, given: _compared(value, given[0], operator.gt),
     "NOT_NULL": lambda value, given: value is not None,
     "NULL": lambda value, given: value is None,
     "CONTAINS": lambda value, given: _contains(value, given[0]),

@@ -258,8 +258,8 @@ def _segment(data: dict[str, Any]) -> tuple[int, int]:
 def _check_segments(data: dict[str, Any]) -> None:
     number, total = data.get("Segment"), data.get("TotalSegments")
     if number is not None and total is None:
-        raise invalid("The TotalSegments parameter is required but was not present in the request when Segment parameter "
-                      "is present")
+        raise invalid("The TotalSegments parameter is required but was not present in the request when Segment "
+                      "parameter is present")
     if total is None:
         return
     if number is None:
@@ -282,7 +282,8 @@ def _check_page(data: dict[str, Any], doing: str) -> None:
     if select == "ALL_PROJECTED_ATTRIBUTES" and "IndexName" not in data:
         raise invalid(f"ALL_PROJECTED_ATTRIBUTES can be used only when {doing} an index")
     if select == "SPECIFIC_ATTRIBUTES" and not chosen:
-        raise invalid("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
+        raise invalid("Must specify the AttributesToGet or ProjectionExpression when choosing to get "
+                      "SPECIFIC_ATTRIBUTES")
     if chosen and select not in (None, "SPECIFIC_ATTRIBUTES"):
         what = "ProjectionExpression" if "ProjectionExpression" in data else "AttributesToGet"
         shown = "only the Count" if select == "COUNT" else select
@@ -331,17 +332,20 @@ def _paged(table: Table, index: Index | None, data: dict[str, Any], found: Itera
     return Read(answer | _single(charges, data), charges)
 
 
+def _asked(data: dict[str, Any]) -> set[str]:
+    """The attributes that a projection names."""
+    if PROJECTION not in data:
+        return set(data.get("AttributesToGet", ()))
+    names = data.get("ExpressionAttributeNames", {})
+    first = [str(path.parts[0]) for path in parse_projection(PROJECTION, data[PROJECTION])]
+    return {names.get(name, name) for name in first}
+
+
 def _fetches(index: Index, data: dict[str, Any]) -> bool:
     """Whether a read of a local index asks for attributes that only the table has."""
     if index.projected is None:
         return False
-    if data.get("Select") == "ALL_ATTRIBUTES":
-        return True
-    if PROJECTION in data:
-        names = data.get("ExpressionAttributeNames", {})
-        asked = {names.get(str(path.parts[0]), path.parts[0]) for path in parse_projection(PROJECTION, data[PROJECTION])}
-        return not asked <= index.projected
-    return not set(data.get("AttributesToGet", ())) <= index.projected
+    return data.get("Select") == "ALL_ATTRIBUTES" or not _asked(data) <= index.projected
 
 
 def _visible(table: Table, index: Index | None, data: dict[str, Any]) -> Callable[[Item], Item] | None:
@@ -352,12 +356,9 @@ def _visible(table: Table, index: Index | None, data: dict[str, Any]) -> Callabl
     if not index.is_global and _fetches(index, data):
         return lambda item: item
     projected = index.projected
-    if index.is_global and PROJECTION in data:
-        names = data.get("ExpressionAttributeNames", {})
-        lacking = sorted({str(names.get(str(path.parts[0]), path.parts[0]))
-                          for path in parse_projection(PROJECTION, data[PROJECTION])} - projected)
-        if lacking:
-            raise invalid_values(f"Global secondary index {index.name} does not project [{', '.join(lacking)}]")
+    lacking = sorted(_asked(data) - projected)
+    if lacking:
+        raise invalid_values(f"Global secondary index {index.name} does not project [{', '.join(lacking)}]")
     return lambda item: {name: value for name, value in item.items() if name in projected}
 
 

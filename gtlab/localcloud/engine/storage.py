@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator
 
 from gtlab.localcloud.engine import borrowed
-from gtlab.localcloud.engine.borrowed import key_value, record, token
-from gtlab.localcloud.engine.borrowed import store as apply
-from gtlab.localcloud.model import NO_SORT_KEY, Key, TableId, no_such_table
+from gtlab.localcloud.engine.borrowed import record, token
+from gtlab.localcloud.engine.items import Items
+from gtlab.localcloud.engine.table import Table, entries, key_schema, not_found
+from gtlab.localcloud.model import Key, Refusal, TableId, invalid, no_such_table
 
-__all__ = ["apply", "exists", "forget_tokens", "incarnation", "is_empty", "item", "items", "key_attributes", "key_of",
-           "restore", "saved", "schema", "tables", "token", "unshare"]
+__all__ = ["apply", "exists", "find", "forget_tokens", "incarnation", "is_empty", "item", "items", "key_attributes",
+           "key_of", "restore", "saved", "schema", "tables", "token"]
 
 _MOST_TOKENS = 1000  # transactions whose tokens are remembered; the library would remember all of them
 
@@ -44,56 +44,80 @@ def incarnation(table: TableId) -> str:
 
 # Items
 
-def item(table: TableId, key: Key) -> dict | None:
+def find(account: str, region: str, name: str) -> Table:
+    """The table with a name or an ARN. Raises Refusal where there is none."""
+    if name.startswith("arn:"):
+        prefix = TableId(account, region, "").arn
+        if not name.startswith(prefix) or "/" in name[len(prefix):]:
+            raise invalid(f"Invalid table ARN for this account and Region: {name}")
+        name = name[len(prefix):]
+    table = _table(TableId(account, region, name))
+    if table is None:
+        raise not_found()
+    return table
+
+
+def _table(table: TableId) -> Table | None:
     raw = record(table)
-    return raw["items"].get(key.partition, {}).get(key.sort) if raw else None
+    if raw is None:
+        return None
+    stored = raw["items"]
+    if type(stored) is not Items:  # the library has just created or restored the table
+        restored, stored = stored, Items(key_schema(raw["KeySchema"], raw["AttributeDefinitions"]))
+        raw["items"] = stored
+        for partition, row in restored.items():
+            for sort, each in row.items():
+                stored.put(Key(partition, sort), each)
+    return Table(table, raw, stored)
+
+
+def apply(table: TableId, key: Key, new: dict | None) -> None:
+    """Put an item into a table that exists, or delete it (None)."""
+    found = _table(table)
+    assert found is not None
+    if new is None:
+        found.items.delete(key)
+    else:
+        found.items.put(key, new)
+
+
+def item(table: TableId, key: Key) -> dict | None:
+    found = _table(table)
+    return found.items.item(key) if found else None
 
 
 def items(table: TableId) -> Iterator[tuple[Key, dict]]:
     """Every item with its key; none where there is no such table."""
-    raw = record(table)
-    for partition, row in (raw["items"] if raw else {}).items():
-        for sort, stored in row.items():
-            yield Key(partition, sort), stored
+    found = _table(table)
+    return entries(found) if found else iter(())
 
 
 def is_empty(table: TableId) -> bool:
-    return next(items(table), None) is None
+    found = _table(table)
+    return found is None or not found.items
 
 
 def key_of(table: TableId, attributes: dict) -> Key | None:
-    """The key of an item with these attributes; None where there is no such table, or where an attribute is missing."""
-    raw = record(table)
-    if raw is None:
+    """The key of an item with these attributes; None where there is no such table, or where the key is not valid."""
+    found = _table(table)
+    if found is None:
         return None
-    partition = key_value(attributes.get(raw["pk_name"]))
-    sort = key_value(attributes.get(raw["sk_name"])) if raw["sk_name"] else NO_SORT_KEY
-    return None if partition is None or sort is None else Key(partition, sort)
+    try:
+        return found.checked_key({name: attributes[name] for name in found.key_names if name in attributes})
+    except Refusal:
+        return None
 
 
 def key_attributes(table: TableId, key: Key) -> dict:
     """A primary key as the API writes it."""
-    raw = schema(table)
-    found = {raw["pk_name"]: {_type(raw, raw["pk_name"]): key.partition}}
-    if raw["sk_name"]:
-        found[raw["sk_name"]] = {_type(raw, raw["sk_name"]): key.sort}
-    return found
-
-
-def _type(raw: dict, name: str) -> str:
-    for each in raw["AttributeDefinitions"]:
-        if each["AttributeName"] == name:
-            return each["AttributeType"]
-    raise KeyError(name)
-
-
-def unshare(touched: Iterable[TableId]) -> None:
-    """Copy the items of tables. Items are shared between Regions and with stream records, which is safe
-    as long as a write replaces an item; a PartiQL UPDATE changes it in place."""
-    for table in set(touched):
-        for row in schema(table)["items"].values():
-            for sort, stored in row.items():
-                row[sort] = copy.deepcopy(stored)
+    found = _table(table)
+    if found is None:
+        raise no_such_table(table.name)
+    schema = found.key
+    attributes = {schema.partition[0]: {schema.types[schema.partition[0]]: key.partition}}
+    if schema.sort:
+        attributes[schema.sort[0]] = {schema.types[schema.sort[0]]: key.sort}
+    return attributes
 
 
 # Persistence
@@ -111,8 +135,8 @@ def restore(kept_tables: Iterable[tuple[tuple[str, str, str], dict]], records: d
     borrowed.reset()
     for where, described in kept_tables:
         borrowed.put_record(TableId(*where), described)
-    for kind, entries in records.items():
-        for account, region, key, value in entries:
+    for kind, kept in records.items():
+        for account, region, key, value in kept:
             borrowed.put_other_record(kind, account, region, key, value)
     for table, item_key, stored in kept_items:
         apply(table, item_key, stored)

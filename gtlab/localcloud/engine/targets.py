@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from gtlab.localcloud.engine.storage import items, key_of, tables
-from gtlab.localcloud.model import Key, TableId
+from gtlab.localcloud.engine import partiql, partiql_calls
+from gtlab.localcloud.engine.storage import find, key_of
+from gtlab.localcloud.model import Key, Refusal, TableId
 
 PARTIQL = ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
 
@@ -18,6 +18,9 @@ def named(account: str, region: str, operation: str, data: dict) -> list[tuple[T
     if operation == "BatchGetItem":
         return _known([(TableId(account, region, name), key) for name, asked in data["RequestItems"].items()
                        for key in asked["Keys"]])
+    if operation in PARTIQL:
+        found = [_named_by(account, region, statement) for statement in _parsed(data)]
+        return [named for each in found for named in each] if all(found) else []
     return touched(account, region, operation, data)
 
 
@@ -28,7 +31,8 @@ def touched(account: str, region: str, operation: str, data: dict) -> list[tuple
         key = key_of(table, data["Item" if operation == "PutItem" else "Key"])
         return [] if key is None else [(table, key)]
     if operation in PARTIQL:
-        return [(table, key) for table in partiql_tables(account, region, data) for key, _ in items(table)]
+        return [named for statement in _parsed(data) if not isinstance(statement, partiql.Select | partiql.Exists)
+                for named in _named_by(account, region, statement)]
     if operation == "BatchWriteItem":
         written = _batch(data)
     elif operation == "TransactWriteItems":
@@ -62,10 +66,32 @@ def _known(found: list[tuple[TableId, dict]]) -> list[tuple[TableId, Key]]:
 
 
 def partiql_tables(account: str, region: str, data: dict) -> list[TableId]:
-    """The tables whose names occur in PartiQL statements that write. Statements that only read are left out."""
-    parts = data.get("Statements", data.get("TransactStatements", [data]))
-    statements = [part["Statement"] for part in parts]
-    writes = [text for text in statements if text.split(None, 1)[:1] and text.split(None, 1)[0].upper() != "SELECT"]
-    here = [table for table in tables() if (table.account, table.region) == (account, region)]
-    return [table for table in here if any(re.search(rf"(?<![\w.-]){re.escape(table.name)}(?![\w.-])", text)
-                                           for text in writes)]
+    """The tables that PartiQL statements name."""
+    return list(dict.fromkeys(TableId(account, region, _table_of(statement)) for statement in _parsed(data)))
+
+
+def partiql_writes(data: dict) -> bool:
+    """Whether a PartiQL request has a statement that writes or checks."""
+    return any(not isinstance(statement, partiql.Select) for statement in _parsed(data))
+
+
+def _table_of(statement: partiql.Statement) -> str:
+    return statement.select.table if isinstance(statement, partiql.Exists) else statement.table
+
+
+def _named_by(account: str, region: str, statement: partiql.Statement) -> list[tuple[TableId, Key]]:
+    """The item that a statement names by its whole key; empty if it does not."""
+    try:
+        table = find(account, region, _table_of(statement))
+        key = partiql_calls.key_named(table, statement)
+    except Refusal:
+        return []
+    return [(table.id, key)]
+
+
+def _parsed(data: dict) -> list[partiql.Statement]:
+    """The statements of a request; none if one of them cannot be parsed, because the request will be refused."""
+    try:
+        return [partiql.parse(part["Statement"], part.get("Parameters")) for part in partiql_calls.statements(data)]
+    except Refusal:
+        return []

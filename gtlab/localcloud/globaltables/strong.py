@@ -130,11 +130,12 @@ class Strong:
 
 
 def _is_write(call: Call) -> bool:
-    return call.operation in ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "ExecuteStatement",
-                              "BatchExecuteStatement")
+    if call.operation in engine.PARTIQL:
+        return engine.partiql_writes(call.input)
+    return call.operation in ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
 
 
 def _is_strong_read(data: dict) -> bool:
     return bool(data.get("ConsistentRead")) or any(
         isinstance(asked, dict) and asked.get("ConsistentRead")
-        for asked in data.get("RequestItems", {}).values())
+        for asked in (*data.get("RequestItems", {}).values(), *data.get("Statements", ())))

@@ -3,8 +3,7 @@
 Throttling uses two token buckets per table, for reads and for writes. A bucket starts full, gains the table's units
 every second, and holds at most ``burst_s`` seconds' worth. A request is served if the bucket holds anything, and may
 take more than it holds; then the table refuses requests until the bucket is above zero again. Indexes have no buckets:
-a read through an index is charged to the table, and updating an index is free. Consumption is computed here because
-the engine's own figures ignore item sizes.
+reading an index, and updating one, is free.
 """
 
 from __future__ import annotations
@@ -12,18 +11,16 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import re
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.model import Call, Change, Refusal, TableId
-from gtlab.localcloud.tables.item_size import item_size
+from gtlab.localcloud.engine.charges import Charge, read_units, write_units
+from gtlab.localcloud.engine.values import item_size
+from gtlab.localcloud.model import Call, Refusal, TableId
 from gtlab.localcloud.world import BURST_S, World
 
 ON_DEMAND_UNITS = {"read": 12_000, "write": 4_000}  # units per second of a new on-demand table, as observed
-READ_BYTES, WRITE_BYTES = 4096, 1024                # item bytes per unit
 _LEAST = 1e-3                                       # units: a smaller amount is a rounding error of the clock
 _KNOB = {"read": "read_units", "write": "write_units"}
 _PROVISIONED = {"read": "ReadCapacityUnits", "write": "WriteCapacityUnits"}
@@ -34,9 +31,6 @@ _TRANSACTIONS = ("TransactWriteItems", "TransactGetItems", "ExecuteTransaction")
 # Batches: the member of the answer that lists unprocessed requests, and the most requests in one batch.
 _UNPROCESSED = {"BatchGetItem": "UnprocessedKeys", "BatchWriteItem": "UnprocessedItems"}
 _MOST = {"BatchGetItem": 100, "BatchWriteItem": 25}
-# Parameters of Query and Scan that filter what was read. Items that they leave out consume capacity, too.
-_CHOOSING = ("FilterExpression", "ProjectionExpression", "Select", "QueryFilter", "ScanFilter", "ConditionalOperator",
-             "AttributesToGet", "ExpressionAttributeNames", "ExpressionAttributeValues")
 
 
 @dataclass
@@ -102,50 +96,15 @@ class Capacity:
         return bucket
 
 
-def read_units(size: int, *, consistent: bool) -> float:
-    """The units consumed by reading ``size`` bytes."""
-    return max(1, math.ceil(size / READ_BYTES)) * (1.0 if consistent else 0.5)
-
-
-def write_units(old: dict | None, new: dict | None) -> int:
-    """The units consumed by replacing one item with another; the larger of the two counts."""
-    return max(1, math.ceil(max(_size(old), _size(new)) / WRITE_BYTES))
-
-
-def consumed_by_read(call: Call, data: dict) -> dict[TableId, float]:
-    """The units that a read consumes, by table."""
-    units: defaultdict[TableId, float] = defaultdict(float)
-    if call.operation in ("Query", "Scan"):
-        size = sum(_size(item) for item in read_on_page(call, data))
-        consistent = bool(data.get("ConsistentRead"))
-        units[TableId(call.account, call.region, data["TableName"])] += read_units(size, consistent=consistent)
-        return units
-    for part, consistent, factor in gets(call.operation, data):
-        for table, key in engine.named(call.account, call.region, "GetItem", part):
-            units[table] += factor * read_units(_size(engine.item(table, key)), consistent=consistent)
-    return units
-
-
-def consumed_by_write(call: Call, data: dict, changes: list[Change]) -> dict[TableId, float]:
-    """The units that a write consumed, by table. A write that changed nothing consumes as much as any other."""
+def consumed_in_vain(call: Call, data: dict) -> list[Charge]:
+    """What a write consumes whose condition failed: as much as replacing the items that it names."""
     factor = 2 if call.operation in _TRANSACTIONS else 1
-    units: defaultdict[TableId, float] = defaultdict(float)
-    changed = {(change.table, change.key): change for change in changes}
-    if call.operation in engine.PARTIQL:  # the items that a statement addresses are known only if it changed them
-        for change in changes:
-            units[change.table] += factor * write_units(change.old, change.new)
-        for table in engine.partiql_tables(call.account, call.region, data):
-            units[table] = units[table] or factor
-        return units
-    for table, key in engine.touched(call.account, call.region, call.operation, data):
-        done = changed.get((table, key))
-        old, new = (done.old, done.new) if done else (engine.item(table, key), None)
-        units[table] += factor * write_units(old, new)
+    named = engine.touched(call.account, call.region, call.operation, data)
     for action in data.get("TransactItems", ()):
         if "ConditionCheck" in action:
-            for table, key in engine.named(call.account, call.region, "GetItem", action["ConditionCheck"]):
-                units[table] += factor * write_units(engine.item(table, key), None)
-    return units
+            named += engine.named(call.account, call.region, "GetItem", action["ConditionCheck"])
+    return [Charge(table, None, False, "write", factor * write_units(engine.item(table, key), None))
+            for table, key in named]
 
 
 def with_unprocessed(call: Call, body: bytes, unprocessed: dict) -> bytes:
@@ -160,30 +119,6 @@ def _own_units(table: TableId, kind: str) -> float:
     if schema is None or schema["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST":
         return ON_DEMAND_UNITS[kind]
     return schema["ProvisionedThroughput"][_PROVISIONED[kind]]
-
-
-def gets(operation: str, data: dict) -> Iterable[tuple[dict, bool, int]]:
-    """The items that a request reads: each as GetItem's input, whether the read is consistent, and the factor by which
-    its units are multiplied."""
-    if operation == "GetItem":
-        yield data, bool(data.get("ConsistentRead")), 1
-    elif operation == "BatchGetItem":
-        for name, asked in data["RequestItems"].items():
-            for key in asked["Keys"]:
-                yield {"TableName": name, "Key": key}, bool(asked.get("ConsistentRead")), 1
-    else:
-        yield from ((action["Get"], True, 2) for action in data["TransactItems"])
-
-
-def read_on_page(call: Call, data: dict) -> list[dict]:
-    """All items that a Query or Scan read, including those that its filter left out."""
-    asked = {name: value for name, value in data.items() if name not in _CHOOSING}
-    # The engine refuses unused placeholders.
-    used = set(re.findall(r"[#:]\w+", data.get("KeyConditionExpression", "")))
-    for name in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
-        kept = {placeholder: value for placeholder, value in data.get(name, {}).items() if placeholder in used}
-        asked |= {name: kept} if kept else {}
-    return json.loads(engine.call(call.account, call.region, call.operation, asked))["Items"]
 
 
 def _admitted(call: Call, data: dict, left: dict[str, float]) -> tuple[dict, dict]:
@@ -210,8 +145,9 @@ def _fitting(call: Call, name: str, requests: list, left: float, data: dict) -> 
         if left <= _LEAST:
             return number
         if call.operation == "BatchGetItem":
-            alone = {"RequestItems": {name: data["RequestItems"][name] | {"Keys": [request]}}}
-            left -= sum(consumed_by_read(call, alone).values())
+            consistent = bool(data["RequestItems"][name].get("ConsistentRead"))
+            left -= sum(read_units(item_size(engine.item(table, key) or {}), consistent=consistent) for table, key in
+                        engine.named(call.account, call.region, "GetItem", {"TableName": name, "Key": request}))
             continue
         alone = {"RequestItems": {name: [request]}}
         new = request.get("PutRequest", {}).get("Item")
@@ -219,10 +155,6 @@ def _fitting(call: Call, name: str, requests: list, left: float, data: dict) -> 
             left -= sum(write_units(engine.item(table, key), new) for table, key in engine.touched(
                 call.account, call.region, call.operation, alone))
     return len(requests)
-
-
-def _size(item: dict | None) -> int:
-    return item_size(item) if item else 0
 
 
 def _exceeded() -> Refusal:

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from gtlab.localcloud.engine.values import item_size
 from gtlab.localcloud.model import Refusal, TableId, invalid
 from gtlab.localcloud.tables import shard_iterators
-from gtlab.localcloud.tables.item_size import item_size
 
 RETENTION_S = 24 * 3600        # of a record
 MOST_RECORDS = 10_000          # a shard keeps its newest: memory is bounded (ours)

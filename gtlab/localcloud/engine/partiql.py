@@ -1,0 +1,534 @@
+"""PartiQL: a statement becomes the same trees as the expressions of the other calls.
+
+Source of the grammar: Amazon DynamoDB Developer Guide, "PartiQL for DynamoDB" (statements, functions, operators, data
+types). Recursive descent, linear in the length of the statement, which is at most 8,192 characters.
+
+The texts of refusals are in the service's style; most of them are ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from gtlab.localcloud.engine.expressions import (
+    MOST_IN,
+    Arithmetic,
+    Assignment,
+    Between,
+    Both,
+    Compare,
+    Condition,
+    Function,
+    In,
+    Not,
+    Operand,
+    Path,
+    Placeholder,
+)
+from gtlab.localcloud.engine.terms import Parts, Terms
+from gtlab.localcloud.engine.values import Value, check, kind
+from gtlab.localcloud.model import Refusal, invalid
+
+LONGEST_STATEMENT = 8192
+_DEEPEST = 64
+_TOKEN = re.compile(r"""\s*(?:
+    (?P<string>'(?:[^']|'')*') | (?P<quoted>"(?:[^"]|"")*") | (?P<name>[A-Za-z_][A-Za-z0-9_-]*)
+  | (?P<number>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?) | (?P<sign><<|>>|<>|!=|<=|>=|[=<>()\[\]{},.:+*?-])
+  | (?P<end>;?\s*\Z) )""", re.VERBOSE)
+_COMPARATORS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+_CONDITIONS = {"begins_with": 2, "contains": 2, "attribute_type": 2, "attribute_exists": 1, "attribute_not_exists": 1}
+_KEYWORDS = frozenset("""SELECT FROM WHERE AND OR NOT IN IS MISSING NULL BETWEEN ORDER BY ASC DESC INSERT INTO VALUE
+UPDATE SET REMOVE RETURNING DELETE EXISTS TRUE FALSE""".split())
+_RETURNS = {("ALL", "OLD"): "ALL_OLD", ("ALL", "NEW"): "ALL_NEW", ("MODIFIED", "OLD"): "UPDATED_OLD",
+            ("MODIFIED", "NEW"): "UPDATED_NEW"}
+
+
+class Literals(Terms):
+    """The constants of a statement, by the placeholders that stand for them in its trees."""
+
+    __slots__ = ("constants",)
+
+    def __init__(self) -> None:
+        super().__init__(None, None)
+        self.constants: dict[str, Value] = {}
+
+    def add(self, value: Value) -> Placeholder:
+        name = f":{len(self.constants)}"
+        self.constants[name] = value
+        return Placeholder(name)
+
+    def path(self, kind: str, path: Path) -> Parts:
+        return path.parts
+
+    def value(self, kind: str, placeholder: Placeholder) -> Value:
+        return self.constants[placeholder.name]
+
+
+class Select(NamedTuple):
+    """``paths``: None for all attributes; each with the name that it has in the answer. ``order``: sort keys, each with
+    whether it is descending."""
+
+    table: str
+    index_name: str | None
+    paths: list[tuple[str, Path]] | None
+    where: Condition | None
+    order: list[tuple[str, bool]]
+    terms: Literals
+
+
+class Insert(NamedTuple):
+    table: str
+    item: dict[str, Value]
+
+
+class Update(NamedTuple):
+    table: str
+    actions: tuple[Assignment, ...]
+    where: Condition
+    returns: str
+    terms: Literals
+
+
+class Delete(NamedTuple):
+    table: str
+    where: Condition
+    returns: str
+    terms: Literals
+
+
+class Exists(NamedTuple):
+    """The condition of a transaction that an item is there."""
+
+    select: Select
+
+
+Statement = Select | Insert | Update | Delete | Exists
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    at: int
+
+
+def parse(text: str, parameters: list[Any] | None) -> Statement:
+    """A statement with the values of its parameters (``?``). Raises Refusal."""
+    if not text.strip():
+        raise invalid("1 validation error detected: Value '' at 'statement' failed to satisfy constraint: Member must "
+                      "have length greater than or equal to 1")
+    if len(text) > LONGEST_STATEMENT:
+        raise invalid("1 validation error detected: Value at 'statement' failed to satisfy constraint: Member must "
+                      f"have length less than or equal to {LONGEST_STATEMENT}")
+    reader = _Reader(text, parameters or [])
+    statement = _statement(reader)
+    if reader.next.kind != "end":
+        raise reader.unexpected()
+    reader.check_parameters()
+    return statement
+
+
+class _Reader:
+    def __init__(self, text: str, parameters: list[Any]):
+        self._text, self._at, self._depth, self._used = text, 0, 0, 0
+        self._parameters, self.terms = parameters, Literals()
+        self._tokens = list(self._split())
+
+    def _split(self) -> Iterator[_Token]:
+        at = 0
+        while True:
+            found = _TOKEN.match(self._text, at)
+            if found is None:
+                raise self.refused(f"unexpected character at position {at + 1}")
+            name = found.lastgroup or ""
+            yield _Token(name, found.group(name), found.start(name))
+            if name == "end":
+                return
+            at = found.end()
+
+    @property
+    def next(self) -> _Token:
+        return self._tokens[self._at]
+
+    @property
+    def following(self) -> _Token:
+        return self._tokens[min(self._at + 1, len(self._tokens) - 1)]
+
+    def take(self) -> _Token:
+        token = self.next
+        if token.kind == "end":
+            raise self.unexpected()
+        self._at += 1
+        return token
+
+    def is_next(self, *texts: str) -> bool:
+        token = self.next
+        return (token.text if token.kind == "sign" else token.text.upper() if token.kind == "name" else "") in texts
+
+    def skip(self, *texts: str) -> None:
+        for text in texts:
+            if not self.is_next(text):
+                raise self.unexpected()
+            self._at += 1
+
+    def took(self, text: str) -> bool:
+        if self.is_next(text):
+            self._at += 1
+            return True
+        return False
+
+    def nest(self, change: int) -> None:
+        self._depth += change
+        if self._depth > _DEEPEST:
+            raise self.refused("it is nested too deeply")
+
+    def unexpected(self) -> Refusal:
+        token = self.next
+        shown = token.text.strip()[:50] or "the end"
+        return self.refused(f"unexpected {shown} at position {token.at + 1}")
+
+    def refused(self, why: str) -> Refusal:
+        return invalid(f"Statement wasn't well formed, can't be processed: {why}")
+
+    def parameter(self) -> Value:
+        if self._used >= len(self._parameters):
+            raise self.refused("there are fewer parameters than question marks")
+        self._used += 1
+        return check(self._parameters[self._used - 1])
+
+    def check_parameters(self) -> None:
+        if self._used < len(self._parameters):
+            raise self.refused("there are more parameters than question marks")
+
+
+# Statements
+
+def _statement(reader: _Reader) -> Statement:
+    if reader.is_next("SELECT"):
+        return _select(reader)
+    if reader.took("INSERT"):
+        reader.skip("INTO")
+        table = _name(reader)
+        reader.skip("VALUE")
+        value = _constant(reader)
+        if value is None or kind(value) != "M":
+            raise reader.refused("VALUE needs a tuple, such as {'name': 'value'}")
+        return Insert(table, value["M"])
+    if reader.took("UPDATE"):
+        return _update(reader)
+    if reader.took("DELETE"):
+        reader.skip("FROM")
+        table = _name(reader)
+        return Delete(table, _where(reader), _returning(reader, ("ALL_OLD",)), reader.terms)
+    if reader.took("EXISTS"):
+        reader.skip("(")
+        exists = Exists(_select(reader))
+        reader.skip(")")
+        return exists
+    raise reader.unexpected()
+
+
+def _select(reader: _Reader) -> Select:
+    reader.skip("SELECT")
+    paths: list[tuple[str, Path]] | None = None
+    if not reader.took("*"):
+        paths = [_shown(reader)]
+        while reader.took(","):
+            paths.append(_shown(reader))
+    reader.skip("FROM")
+    table = _name(reader)
+    index = _name(reader) if reader.took(".") else None
+    where = None
+    if reader.took("WHERE"):
+        where = _either(reader)
+    order = []
+    if reader.took("ORDER"):
+        reader.skip("BY")
+        order.append(_ordered(reader))
+        while reader.took(","):
+            order.append(_ordered(reader))
+    return Select(table, index, paths, where, order, reader.terms)
+
+
+def _shown(reader: _Reader) -> tuple[str, Path]:
+    path = _path(reader)
+    names = [part for part in path.parts if isinstance(part, str)]
+    return names[-1], path
+
+
+def _ordered(reader: _Reader) -> tuple[str, bool]:
+    name = _name(reader)
+    if reader.took("DESC"):
+        return name, True
+    reader.took("ASC")
+    return name, False
+
+
+def _update(reader: _Reader) -> Update:
+    table, actions = _name(reader), list[Assignment]()
+    while reader.is_next("SET", "REMOVE"):
+        section = reader.take().text.upper()
+        actions.append(_action(reader, section))
+        while reader.took(","):
+            actions.append(_action(reader, section))
+    if not actions:
+        raise reader.unexpected()
+    return Update(table, tuple(actions), _where(reader), _returning(reader, tuple(_RETURNS.values())), reader.terms)
+
+
+def _action(reader: _Reader, section: str) -> Assignment:
+    path = _path(reader)
+    if section == "REMOVE":
+        return Assignment(section, path, None)
+    reader.skip("=")
+    if reader.next.kind == "name" and reader.next.text.lower() in ("set_add", "set_delete"):
+        return _set_action(reader, path)
+    return Assignment(section, path, _sum(reader))
+
+
+def _set_action(reader: _Reader, path: Path) -> Assignment:
+    section = "ADD" if reader.take().text.lower() == "set_add" else "DELETE"
+    reader.skip("(")
+    if _path(reader) != path:
+        raise reader.refused("set_add and set_delete change the attribute that they are assigned to")
+    reader.skip(",")
+    value = _constant(reader)
+    if value is None:
+        raise reader.unexpected()
+    reader.skip(")")
+    return Assignment(section, path, reader.terms.add(value))
+
+
+def _where(reader: _Reader) -> Condition:
+    reader.skip("WHERE")
+    return _either(reader)
+
+
+def _returning(reader: _Reader, allowed: tuple[str, ...]) -> str:
+    if not reader.took("RETURNING"):
+        return "NONE"
+    words = (reader.take().text.upper(), reader.take().text.upper())
+    reader.skip("*")
+    returns = _RETURNS.get(words, "")
+    if returns not in allowed:
+        raise reader.refused(f"RETURNING {' '.join(words)} * cannot be used here")
+    return returns
+
+
+# Conditions, the operator that binds least first
+
+def _either(reader: _Reader) -> Condition:
+    condition = _all(reader)
+    while reader.took("OR"):
+        condition = Both("OR", condition, _all(reader))
+    return condition
+
+
+def _all(reader: _Reader) -> Condition:
+    condition = _negated(reader)
+    while reader.took("AND"):
+        condition = Both("AND", condition, _negated(reader))
+    return condition
+
+
+def _negated(reader: _Reader) -> Condition:
+    if reader.took("NOT"):
+        reader.nest(+1)
+        inner = _negated(reader)
+        reader.nest(-1)
+        return Not(inner)
+    return _single(reader)
+
+
+def _single(reader: _Reader) -> Condition:
+    if reader.is_next("("):
+        reader.take()
+        reader.nest(+1)
+        condition = _either(reader)
+        reader.skip(")")
+        reader.nest(-1)
+        return condition
+    name = reader.next.text.lower()
+    if reader.next.kind == "name" and name in _CONDITIONS and reader.following.text == "(":
+        return _function(reader, name, _CONDITIONS[name])
+    operand = _operand(reader)
+    if reader.next.kind == "sign" and reader.next.text in _COMPARATORS:
+        operator = _COMPARATORS[reader.take().text]
+        return Compare(operator, operand, _operand(reader))
+    if reader.took("IS"):
+        return _is(reader, operand)
+    negated = reader.took("NOT")
+    if reader.took("BETWEEN"):
+        low = _operand(reader)
+        reader.skip("AND")
+        found: Condition = Between(operand, low, _operand(reader))
+    elif reader.took("IN"):
+        found = In(operand, _options(reader))
+    else:
+        raise reader.unexpected()
+    return Not(found) if negated else found
+
+
+def _is(reader: _Reader, operand: Operand) -> Condition:
+    negated = reader.took("NOT")
+    if not isinstance(operand, Path):
+        raise reader.refused("IS needs an attribute before it")
+    if reader.took("MISSING"):
+        return Function("attribute_exists" if negated else "attribute_not_exists", (operand,))
+    reader.skip("NULL")
+    is_null = Function("attribute_type", (operand, reader.terms.add({"S": "NULL"})))
+    return Not(is_null) if negated else is_null
+
+
+def _options(reader: _Reader) -> tuple[Operand, ...]:
+    if not reader.is_next("(", "["):
+        raise reader.unexpected()
+    end = ")" if reader.take().text == "(" else "]"
+    options = [_operand(reader)]
+    while reader.took(","):
+        options.append(_operand(reader))
+    reader.skip(end)
+    if len(options) > MOST_IN:
+        raise reader.refused(f"IN takes at most {MOST_IN} values")
+    return tuple(options)
+
+
+def _function(reader: _Reader, name: str, count: int) -> Function:
+    reader.skip(reader.next.text.upper(), "(")
+    arguments = [_operand(reader)]
+    while reader.took(","):
+        arguments.append(_operand(reader))
+    reader.skip(")")
+    if len(arguments) != count:
+        raise reader.refused(f"{name} takes {count} arguments")
+    if name in ("attribute_exists", "attribute_not_exists") and not isinstance(arguments[0], Path):
+        raise reader.refused(f"{name} takes an attribute")
+    return Function(name, tuple(arguments))
+
+
+# Operands and constants
+
+def _operand(reader: _Reader) -> Operand:
+    if reader.next.kind == "name" and reader.next.text.lower() == "size" and reader.following.text == "(":
+        reader.take()
+        reader.skip("(")
+        inner = _operand(reader)
+        reader.skip(")")
+        return Function("size", (inner,))
+    value = _constant(reader)
+    return _path(reader) if value is None else reader.terms.add(value)
+
+
+def _sum(reader: _Reader) -> Operand:
+    left = _term(reader)
+    if reader.is_next("+", "-"):
+        operator = reader.take().text
+        return Arithmetic(operator, left, _term(reader))
+    return left
+
+
+def _term(reader: _Reader) -> Operand:
+    name = reader.next.text.lower()
+    if reader.next.kind == "name" and name in ("list_append", "if_not_exists") and reader.following.text == "(":
+        reader.take()
+        reader.skip("(")
+        reader.nest(+1)
+        first = _sum(reader)
+        reader.skip(",")
+        second = _sum(reader)
+        reader.skip(")")
+        reader.nest(-1)
+        if name == "if_not_exists" and not isinstance(first, Path):
+            raise reader.refused("if_not_exists takes an attribute first")
+        return Function(name, (first, second))
+    value = _constant(reader)
+    return _path(reader) if value is None else reader.terms.add(value)
+
+
+def _constant(reader: _Reader) -> Value | None:
+    """A literal or a parameter; None if there is neither."""
+    token = reader.next
+    if token.kind == "string":
+        reader.take()
+        return {"S": token.text[1:-1].replace("''", "'")}
+    if token.kind == "number":
+        reader.take()
+        return check({"N": token.text})
+    if token.kind == "name" and token.text.upper() in ("TRUE", "FALSE", "NULL"):
+        word = reader.take().text.upper()
+        return {"NULL": True} if word == "NULL" else {"BOOL": word == "TRUE"}
+    if reader.took("?"):
+        return reader.parameter()
+    if reader.is_next("-", "+") and reader.following.kind == "number":
+        sign = reader.take().text
+        return check({"N": sign + reader.take().text})
+    if reader.is_next("[", "{", "<<"):
+        reader.nest(+1)
+        found = _document(reader)
+        reader.nest(-1)
+        return found
+    return None
+
+
+def _document(reader: _Reader) -> Value:
+    opened = reader.take().text
+    if opened == "{":
+        members: dict[str, Value] = {}
+        while not reader.took("}"):
+            if members:
+                reader.skip(",")
+            if reader.next.kind not in ("string", "quoted"):
+                raise reader.unexpected()
+            token = reader.take()
+            name = token.text[1:-1].replace(token.text[0] * 2, token.text[0])
+            reader.skip(":")
+            if name in members:
+                raise reader.refused(f"{name[:100]} occurs twice")
+            members[name] = _member(reader)
+        return check({"M": members})
+    end, members_of_list = ("]" if opened == "[" else ">>"), list[Value]()
+    while not reader.took(end):
+        if members_of_list:
+            reader.skip(",")
+        members_of_list.append(_member(reader))
+    if opened == "[":
+        return check({"L": members_of_list})
+    kinds = {kind(member) for member in members_of_list}
+    if len(kinds) != 1 or not kinds <= {"S", "N", "B"}:
+        raise reader.refused("a set has at least one member, and all of them are strings, numbers or binary values")
+    type_ = kinds.pop()
+    return check({type_ + "S": [member[type_] for member in members_of_list]})
+
+
+def _member(reader: _Reader) -> Value:
+    value = _constant(reader)
+    if value is None:
+        raise reader.unexpected()
+    return value
+
+
+def _path(reader: _Reader) -> Path:
+    parts: list[str | int] = [_name(reader)]
+    while reader.is_next(".", "["):
+        if reader.take().text == ".":
+            parts.append(_name(reader))
+            continue
+        token = reader.take()
+        if token.kind != "number" or not token.text.isdigit():
+            raise reader.refused(f"a list index has to be a number at position {token.at + 1}")
+        parts.append(int(token.text[:10]))
+        reader.skip("]")
+    if len(parts) > _DEEPEST:
+        raise reader.refused("a path has too many parts")
+    return Path(tuple(parts))
+
+
+def _name(reader: _Reader) -> str:
+    token = reader.next
+    if token.kind == "quoted":
+        reader.take()
+        return token.text[1:-1].replace('""', '"')
+    if token.kind != "name" or token.text.upper() in _KEYWORDS:
+        raise reader.unexpected()
+    return reader.take().text

@@ -1,0 +1,374 @@
+"""Writes: PutItem, UpdateItem, DeleteItem, BatchWriteItem, TransactWriteItems.
+
+Every write is planned first and carried out afterwards: a plan knows the item before and after, and a refusal changes
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from gtlab.localcloud.engine import arguments, legacy
+from gtlab.localcloud.engine.charges import READ, WRITE, Charge, consumed, write_units
+from gtlab.localcloud.engine.conditions import Test, compile_condition
+from gtlab.localcloud.engine.expressions import CONDITION, UPDATE, parse_condition, parse_update
+from gtlab.localcloud.engine.projections import Projection
+from gtlab.localcloud.engine.reads import Find, cancelled
+from gtlab.localcloud.engine.table import Index, Table, check_attributes
+from gtlab.localcloud.engine.terms import Parts, Terms
+from gtlab.localcloud.engine.updates import Update
+from gtlab.localcloud.engine.values import Item, item_size
+from gtlab.localcloud.model import Change, Key, Refusal, invalid
+
+MOST_BATCH_ITEMS, MOST_TRANSACT_ITEMS = 25, 100
+ITEM_BYTES, TRANSACTION_BYTES, BATCH_BYTES = 400 * 1024, 4 << 20, 16 << 20
+TOO_LARGE, TOO_LARGE_UPDATE = ("Item size has exceeded the maximum allowed size",
+                               "Item size to update has exceeded the maximum allowed size")
+_OLD_ONLY = ("NONE", "ALL_OLD")
+
+
+class Write(NamedTuple):
+    """An answer, the changes of items, and what the call consumed. Writes that changed nothing are not changes."""
+
+    answer: dict[str, Any]
+    changes: list[Change]
+    charges: list[Charge]
+
+
+class Plan(NamedTuple):
+    """What a write will do to one item. ``paths``: what an update names."""
+
+    table: Table
+    key: Key
+    old: Item | None
+    new: Item | None
+    paths: list[Parts] | None = None
+
+
+def carry_out(plans: Iterable[Plan]) -> list[Change]:
+    """Apply plans, and return the changes: plans that leave an item as it is are none."""
+    changes = []
+    for plan in plans:
+        if plan.old == plan.new:
+            continue
+        if plan.new is None:
+            plan.table.items.delete(plan.key)
+        else:
+            plan.table.items.put(plan.key, plan.new)
+        changes.append(Change(plan.table.id, plan.key, plan.old, plan.new))
+    return changes
+
+
+# One item
+
+def put_item(find: Find, data: dict[str, Any]) -> Write:
+    _check(data, _OLD_ONLY)
+    terms = arguments.terms(data, (CONDITION,))
+    test = condition(data, terms)
+    terms.check_all_used()
+    item = check_attributes(data["Item"])
+    check_size(item, TOO_LARGE)
+    return _single(data, _put(find(data["TableName"]), item), test)
+
+
+def update_item(find: Find, data: dict[str, Any]) -> Write:
+    _check(data, None)
+    terms = arguments.terms(data, (UPDATE, CONDITION))
+    tree = parse_update(UPDATE, data[UPDATE]) if UPDATE in data else ()
+    test = condition(data, terms)
+    table = find(data["TableName"])
+    update = Update(tree, terms, table.key_names)
+    terms.check_all_used()
+    key = table.checked_key(data["Key"])
+    old = table.items.item(key)
+    _judge(test, old, data)
+    before = old if old is not None else _key_item(table, data["Key"])
+    paths = update.paths
+    if data.get("AttributeUpdates"):
+        new = legacy.attribute_updates(data["AttributeUpdates"], before, table.key_names, is_new=old is None)
+        paths = [(name,) for name in data["AttributeUpdates"]]
+    else:
+        new = update.of(before)
+    return _finished(data, [checked_update(Plan(table, key, old, new, paths))])
+
+
+def delete_item(find: Find, data: dict[str, Any]) -> Write:
+    _check(data, _OLD_ONLY)
+    terms = arguments.terms(data, (CONDITION,))
+    test = condition(data, terms)
+    terms.check_all_used()
+    table = find(data["TableName"])
+    key = table.checked_key(data["Key"])
+    return _single(data, Plan(table, key, table.items.item(key), None), test)
+
+
+def _check(data: dict[str, Any], returns: tuple[str, ...] | None) -> None:
+    arguments.check_table_name(data["TableName"])
+    arguments.check_choices(data)
+    arguments.check_not_mixed(data)
+    if returns and data.get("ReturnValues", "NONE") not in returns:
+        raise invalid("Return values set to invalid value")
+    if "ConditionalOperator" in data and not data.get("Expected"):
+        raise invalid("ConditionalOperator cannot be used without Filter or Expected")
+
+
+def condition(data: dict[str, Any], terms: Terms) -> Test | None:
+    """The condition of a write. Raises Refusal."""
+    if CONDITION in data:
+        return compile_condition(CONDITION, parse_condition(CONDITION, data[CONDITION]), terms)
+    if data.get("Expected"):
+        return legacy.expected(data["Expected"], data.get("ConditionalOperator"))
+    return None
+
+
+def _put(table: Table, item: Item) -> Plan:
+    table.check_item(item)
+    key = table.key_of(item)
+    return Plan(table, key, table.items.item(key), item)
+
+
+def _key_item(table: Table, given: Item) -> Item:
+    """An item that an update creates: the key alone, its numbers in canonical form."""
+    return check_attributes({name: given[name] for name in table.key_names})
+
+
+def checked_update(plan: Plan) -> Plan:
+    """The plan of an update. Raises Refusal if the item after it cannot be stored."""
+    assert plan.new is not None
+    check_size(plan.new, TOO_LARGE_UPDATE)
+    plan.table.check_index_keys(plan.new)
+    return plan
+
+
+def check_size(item: Item, text: str) -> int:
+    """The bytes of an item. Raises Refusal with a text if there are too many."""
+    size = item_size(item)
+    if size > ITEM_BYTES:
+        raise invalid(text)
+    return size
+
+
+def _single(data: dict[str, Any], plan: Plan, test: Test | None) -> Write:
+    _judge(test, plan.old, data)
+    return _finished(data, [plan])
+
+
+def _judge(test: Test | None, old: Item | None, data: dict[str, Any]) -> None:
+    if test is not None and not test(old or {}):
+        shown = {"Item": old} if old and data.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else {}
+        raise Refusal("ConditionalCheckFailedException", "The conditional request failed", details=shown)
+
+
+def _finished(data: dict[str, Any], plans: list[Plan]) -> Write:
+    charges = [charge for plan in plans for charge in charges_of(plan)]
+    changes = carry_out(plans)
+    plan, = plans
+    answer: dict[str, Any] = {}
+    shown = returned(plan, data.get("ReturnValues", "NONE"))
+    if shown:
+        answer["Attributes"] = shown
+    capacity = consumed(charges, data.get("ReturnConsumedCapacity", "NONE"))
+    if capacity:
+        answer["ConsumedCapacity"] = capacity[0]
+    if data.get("ReturnItemCollectionMetrics") == "SIZE" and plan.table.described.get("LocalSecondaryIndexes"):
+        answer["ItemCollectionMetrics"] = _metrics(plan)
+    return Write(answer, changes, charges)
+
+
+def returned(plan: Plan, what: str) -> Item | None:
+    """What ReturnValues asks for."""
+    if what == "ALL_OLD":
+        return plan.old
+    if what == "ALL_NEW":
+        return plan.new
+    if what == "NONE" or plan.paths is None:
+        return None
+    item = plan.old if what == "UPDATED_OLD" else plan.new
+    return Projection(plan.paths).of(item) if item else None
+
+
+def _metrics(plan: Plan) -> dict[str, Any]:
+    partition = plan.table.key.partition[0]
+    item = plan.new or plan.old or {partition: {plan.table.key.types[partition]: plan.key.partition}}
+    return {"ItemCollectionKey": {partition: item[partition]}, "SizeEstimateRangeGB": [0.0, 1.0]}
+
+
+def charges_of(plan: Plan, factor: int = 1) -> list[Charge]:
+    """What a write consumes in its table and in the indexes that it changes."""
+    charges = [Charge(plan.table.id, None, False, WRITE, factor * write_units(plan.old, plan.new))]
+    for index in plan.table.indexes():
+        before, after = (_indexed(index, item) for item in (plan.old, plan.new))
+        if before == after:
+            continue
+        moved = before is not None and after is not None and any(
+            before[name] != after[name] for name in index.schema.names)
+        units = (write_units(before, None) + write_units(None, after)) if moved else write_units(before, after)
+        charges.append(Charge(plan.table.id, index.name, index.is_global, WRITE, factor * units))
+    return charges
+
+
+def _indexed(index: Index, item: Item | None) -> Item | None:
+    """The part of an item that an index has; None if the item is not in the index."""
+    if item is None or not index.schema.fits(item):
+        return None
+    return item if index.projected is None else {name: value for name, value in item.items() if name in index.projected}
+
+
+# Batches
+
+def batch_write(find: Find, data: dict[str, Any]) -> Write:
+    asked = data.get("RequestItems")
+    if not asked:
+        raise invalid("1 validation error detected: Value '{}' at 'requestItems' failed to satisfy constraint: Member "
+                      "must have length greater than or equal to 1")
+    arguments.check_choices(data)
+    if sum(map(len, asked.values())) > MOST_BATCH_ITEMS:
+        if len(asked) > 1 and all(len(requests) <= MOST_BATCH_ITEMS for requests in asked.values()):
+            raise invalid("Too many items requested for the BatchWriteItem call")
+        raise invalid("1 validation error detected: " + arguments.failed(
+            arguments.java(asked)[:2000], "requestItems", "Map value must satisfy constraint: [Member must have length "
+            f"less than or equal to {MOST_BATCH_ITEMS}, Member must have length greater than or equal to 1]"))
+    plans = list[Plan]()
+    for name, requests in asked.items():
+        if not requests:
+            raise invalid("The batch write request list for a table cannot be null or empty: " + name)
+        plans += [_batch_plan(find, name, request) for request in requests]
+    if len({(plan.table.id, plan.key) for plan in plans}) < len(plans):
+        raise invalid("Provided list of item keys contains duplicates")
+    charges = [charge for plan in plans for charge in charges_of(plan)]
+    answer: dict[str, Any] = {"UnprocessedItems": {}}
+    capacity = consumed(charges, data.get("ReturnConsumedCapacity", "NONE"))
+    if capacity:
+        answer["ConsumedCapacity"] = capacity
+    metrics = _metrics_by_table(plans, data)
+    if metrics:
+        answer["ItemCollectionMetrics"] = metrics
+    return Write(answer, carry_out(plans), charges)
+
+
+def _batch_plan(find: Find, name: str, request: dict[str, Any]) -> Plan:
+    kinds = [kind for kind in ("PutRequest", "DeleteRequest") if kind in request]
+    if len(kinds) != 1:
+        raise invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the "
+                      "supported datatypes" if kinds else
+                      "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+    table = find(name)
+    if kinds[0] == "PutRequest":
+        item = check_attributes(request["PutRequest"]["Item"])
+        check_size(item, TOO_LARGE)
+        return _put(table, item)
+    key = table.checked_key(request["DeleteRequest"]["Key"])
+    return Plan(table, key, table.items.item(key), None)
+
+
+def _metrics_by_table(plans: list[Plan], data: dict[str, Any]) -> dict[str, list[dict]]:
+    if data.get("ReturnItemCollectionMetrics") != "SIZE":
+        return {}
+    found: dict[str, list[dict]] = {}
+    for plan in plans:
+        if plan.table.described.get("LocalSecondaryIndexes"):
+            found.setdefault(plan.table.id.name, []).append(_metrics(plan))
+    return found
+
+
+# Transactions
+
+class _Action(NamedTuple):
+    """One action of a transaction: what it names, its condition, and what it makes of the item."""
+
+    kind: str
+    part: dict[str, Any]
+    table: Table
+    test: Test | None
+    update: Update | None
+
+
+def transact_write(find: Find, data: dict[str, Any]) -> Write:
+    asked = data["TransactItems"]
+    if not asked:
+        arguments.refuse_all([arguments.failed("[]", "transactItems",
+                                               "Member must have length greater than or equal to 1")])
+    if len(asked) > MOST_TRANSACT_ITEMS:
+        raise arguments.too_long(arguments.java(asked), "transactItems", MOST_TRANSACT_ITEMS)
+    arguments.check_choices(data)
+    actions = [_action(find, action) for action in asked]
+    plans, reasons = list[Plan | None](), list[dict[str, Any]]()
+    for action in actions:
+        plan, reason = _planned(action)
+        plans.append(plan)
+        reasons.append(reason)
+    keys = [(plan.table.id, plan.key) for plan in plans if plan]
+    if len(set(keys)) < len(keys):
+        raise invalid("Transaction request cannot include multiple operations on one item")
+    if any(reason["Code"] != "None" for reason in reasons):
+        raise cancelled(reasons)
+    ready = [plan for plan in plans if plan]
+    if sum(max(item_size(plan.old or {}), item_size(plan.new or {})) for plan in ready) > TRANSACTION_BYTES:
+        raise invalid("Transaction request exceeds the 4MB transaction size limit")
+    charges = [charge for plan in ready for charge in charges_of(plan, 2)]
+    changing = [plan for action, plan in zip(actions, ready, strict=True) if action.kind != "ConditionCheck"]
+    answer: dict[str, Any] = {}
+    capacity = consumed(charges, data.get("ReturnConsumedCapacity", "NONE"), by_kind=True)
+    if capacity:
+        answer["ConsumedCapacity"] = capacity
+    metrics = _metrics_by_table(changing, data)
+    if metrics:
+        answer["ItemCollectionMetrics"] = metrics
+    return Write(answer, carry_out(changing), charges)
+
+
+def repeated(charges: list[Charge], data: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a transaction that was carried out before with the same token: it consumes what a read would."""
+    reads = [charge._replace(kind=READ) for charge in charges]
+    capacity = consumed(reads, data.get("ReturnConsumedCapacity", "NONE"), by_kind=True)
+    return {"ConsumedCapacity": capacity} if capacity else {}
+
+
+def _action(find: Find, action: dict[str, Any]) -> _Action:
+    """The action, with what is wrong with the request itself refused."""
+    kinds = [kind for kind in ("ConditionCheck", "Put", "Update", "Delete") if kind in action]
+    if len(kinds) != 1:
+        raise invalid("TransactItems can only contain one of Check, Put, Update or Delete")
+    kind, = kinds
+    part = action[kind]
+    arguments.check_table_name(part["TableName"], "transactItems.1.member." + kind[0].lower() + kind[1:] + ".tableName")
+    arguments.check_choices(part)
+    terms = arguments.terms(part, (UPDATE, CONDITION) if kind == "Update" else (CONDITION,))
+    tree = parse_update(UPDATE, part[UPDATE]) if kind == "Update" else None
+    test = condition(part, terms)
+    table = find(part["TableName"])
+    update = Update(tree, terms, table.key_names) if tree is not None else None
+    terms.check_all_used()
+    if kind == "Put":
+        item = check_attributes(part["Item"])
+        check_size(item, TOO_LARGE)
+        for name in table.key_names:  # an empty key is a fault of the request, one of another type cancels it
+            if name in item and not next(iter(item[name].values())):
+                table.check_item(item)
+    return _Action(kind, part, table, test, update)
+
+
+def _planned(action: _Action) -> tuple[Plan | None, dict[str, Any]]:
+    """The plan of an action, and the reason for cancelling the transaction."""
+    table, part = action.table, action.part
+    try:
+        if action.kind == "Put":
+            plan = _put(table, check_attributes(part["Item"]))
+        else:
+            key = table.checked_key(part["Key"])
+            plan = Plan(table, key, table.items.item(key), None)
+    except Refusal as refusal:
+        return None, {"Code": "ValidationError", "Message": refusal.message}
+    if action.test is not None and not action.test(plan.old or {}):
+        shown = {"Item": plan.old} if plan.old and part.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else {}
+        return plan, {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"} | shown
+    if action.kind == "ConditionCheck":
+        return plan._replace(new=plan.old), {"Code": "None"}
+    if action.update is not None:
+        try:
+            new = action.update.of(plan.old if plan.old is not None else _key_item(table, part["Key"]))
+            plan = checked_update(plan._replace(new=new))
+        except Refusal as refusal:
+            return plan, {"Code": "ValidationError", "Message": refusal.message}
+    return plan, {"Code": "None"}
