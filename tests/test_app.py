@@ -127,7 +127,7 @@ def fail(times: float, real=None):
 def test_a_defect_in_a_call_is_an_internal_server_error_and_leaves_no_half_write(client, monkeypatch):
     batch = {"RequestItems": {"Music": [{"PutRequest": {"Item": {"Artist": {"S": name}}}} for name in "ab"]}}
     with monkeypatch.context() as patch:
-        patch.setattr("gtlab.localcloud.engine.calls.Change", fail(1))
+        patch.setattr("gtlab.localcloud.engine.writes.Change", fail(1))
         status, told = client.dynamodb("BatchWriteItem", batch)
     assert status == 500 and told["__type"].endswith("#InternalServerError")
     assert client.dynamodb("Scan", {"TableName": "Music"})[1]["Count"] == 0

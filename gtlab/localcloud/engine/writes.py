@@ -6,7 +6,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from gtlab.localcloud.engine import arguments, legacy
@@ -46,18 +46,25 @@ class Plan(NamedTuple):
     paths: list[Parts] | None = None
 
 
-def carry_out(plans: Iterable[Plan]) -> list[Change]:
-    """Apply plans, and return the changes: plans that leave an item as it is are none."""
-    changes = []
-    for plan in plans:
-        if plan.old == plan.new:
-            continue
-        if plan.new is None:
-            plan.table.items.delete(plan.key)
-        else:
-            plan.table.items.put(plan.key, plan.new)
-        changes.append(Change(plan.table.id, plan.key, plan.old, plan.new))
-    return changes
+def carry_out(plans: Sequence[Plan]) -> list[Change]:
+    """Apply plans, all of them or (if there is an exception, which is a defect) none, and return the changes: plans
+    that leave an item as it is are none."""
+    changing = [plan for plan in plans if plan.old != plan.new]
+    try:
+        for plan in changing:
+            _store(plan, plan.new)
+        return [Change(plan.table.id, plan.key, plan.old, plan.new) for plan in changing]
+    except BaseException:
+        for plan in changing:
+            _store(plan, plan.old)
+        raise
+
+
+def _store(plan: Plan, item: Item | None) -> None:
+    if item is None:
+        plan.table.items.delete(plan.key)
+    else:
+        plan.table.items.put(plan.key, item)
 
 
 # One item
