@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from gtlab.localcloud.engine.terms import Terms
+from gtlab.localcloud.engine.terms import NO_TERMS, Terms
 from gtlab.localcloud.model import Refusal, invalid
 
 _TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,255}")
@@ -50,6 +50,8 @@ def check_table_name(name: str, place: str = "tableName") -> None:
 
 def check_choices(data: dict[str, Any]) -> None:
     """Refuse arguments with a value that is none of their choices, all of them together."""
+    if _CHOICES.keys().isdisjoint(data):  # most requests
+        return
     refuse_all([failed(data[name], name[0].lower() + name[1:],
                        f"Member must satisfy enum value set: [{', '.join(choices)}]")
                 for name, choices in _CHOICES.items() if name in data and data[name] not in choices])
@@ -64,9 +66,9 @@ def check_limit(data: dict[str, Any]) -> None:
 
 def check_not_mixed(data: dict[str, Any]) -> None:
     """Refuse arguments from before expressions beside expressions."""
-    old = [name for name in LEGACY if name in data]
-    if not old:
+    if LEGACY.keys().isdisjoint(data):  # most requests
         return
+    old = [name for name in LEGACY if name in data]
     new = [name for name in _EXPRESSIONS if name in data]
     if new:
         raise invalid("Can not use both expression and non-expression parameters in the same request: Non-expression "
@@ -76,6 +78,8 @@ def check_not_mixed(data: dict[str, Any]) -> None:
 def terms(data: dict[str, Any], expressions: Iterable[str]) -> Terms:
     """The names and values of a request. Raises Refusal if they are there, and none of these expressions is."""
     names, values = data.get("ExpressionAttributeNames"), data.get("ExpressionAttributeValues")
+    if names is None and values is None:
+        return NO_TERMS
     if (names is not None or values is not None) and not any(name in data for name in expressions):
         if names is not None:
             raise invalid(_NAMES_NEED)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sortedcontainers import SortedDict
 
-from gtlab.localcloud.engine.values import Item, item_size, kind, number, sort_bytes
+from gtlab.localcloud.engine.values import Item, StoredItem, item_size, kind, number, sort_bytes
 from gtlab.localcloud.model import NO_SORT_KEY, Key
 
 SEGMENTS = 1 << 32  # hashes are smaller
@@ -26,6 +26,22 @@ class Place(NamedTuple):
     partition: bytes
     sort: bytes
     key: Key
+
+
+class Range(NamedTuple):
+    """The part of a partition from ``low`` to ``high``: bytes of sort keys, both included unless ``high_open``. None: no
+    bound."""
+
+    partition: bytes
+    low: bytes | None = None
+    high: bytes | None = None
+    high_open: bool = False
+
+    def holds(self, sort: bytes) -> bool:
+        """Whether a sort key lies in this part."""
+        if self.low is not None and sort < self.low:
+            return False
+        return self.high is None or sort < self.high or (sort == self.high and not self.high_open)
 
 
 class KeySchema(NamedTuple):
@@ -93,6 +109,8 @@ class Items(Mapping[str, Mapping[str, Item]]):
         return None if row is None else row.get(key.sort)
 
     def put(self, key: Key, item: Item) -> None:
+        if type(item) is not StoredItem:
+            item = StoredItem(item)
         row = self._rows.get(key.partition)
         if row is None:
             row = self._rows[key.partition] = {}
@@ -135,29 +153,25 @@ class Items(Mapping[str, Mapping[str, Item]]):
 
     # In order
 
-    def query(self, partition: bytes, low: bytes | None, high: bytes | None, *, forward: bool,
-              after: Place | None) -> Iterator[tuple[Place, Item]]:
-        """The items of a partition whose sort keys lie between two bounds (None: no bound), both included, in their
-        order or backwards, behind a place."""
-        hash_ = zlib.crc32(partition)
-        name = self._order.get((hash_, partition))
+    def query(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Item]:
+        """The items of a part of a partition, in their order or backwards, behind a place."""
+        name = self._order.get((zlib.crc32(asked.partition), asked.partition))
         if name is None:
-            return
+            return iter(())
         row, sorted_row = self._rows[name], self._sorted.get(name)
         if sorted_row is None:  # a table without a sort key
-            if after is None:
-                yield Place(hash_, partition, b"", Key(name, NO_SORT_KEY)), row[NO_SORT_KEY]
-            return
-        for sort in _between(sorted_row, low, high, forward, after.sort if after else None):
-            string = sorted_row[sort]
-            yield Place(hash_, partition, sort, Key(name, string)), row[string]
+            return iter(()) if after else iter((row[NO_SORT_KEY],))
+        high_open = asked.high_open
+        found = _between(sorted_row, asked.low, asked.high, (True, not high_open), forward,
+                         after.sort if after else None)
+        return map(row.__getitem__, map(sorted_row.__getitem__, found))
 
-    def scan(self, first: int, last: int, after: Place | None) -> Iterator[tuple[Place, Item]]:
+    def scan(self, first: int, last: int, after: Place | None) -> Iterator[Item]:
         """The items of the partitions with hashes from ``first`` up to but not including ``last``, behind a place."""
         start = (after.hash, after.partition) if after else (first, b"")
         for hash_, partition in self._order.irange(start, (last, b""), inclusive=(True, False)):
             here = after if after and (after.hash, after.partition) == (hash_, partition) else None
-            yield from self.query(partition, None, None, forward=True, after=here)
+            yield from self.query(Range(partition), after=here)
 
     def index(self, name: str, schema: KeySchema) -> IndexedItems:
         """The index with this name and key schema."""
@@ -213,40 +227,35 @@ class IndexedItems:
         own = self._items.place(place.key)
         return place.sort, own.partition, own.sort
 
-    def query(self, partition: bytes, low: bytes | None, high: bytes | None, *, forward: bool,
-              after: Place | None) -> Iterator[tuple[Place, Item]]:
+    def query(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Item]:
         """As :meth:`Items.query`."""
-        hash_ = zlib.crc32(partition)
-        row = self._entries.get((hash_, partition))
+        row = self._entries.get((zlib.crc32(asked.partition), asked.partition))
         if row is None:
             return
-        lowest = None if low is None else (low,)
-        highest = None if high is None else (high + b"\x00",)  # above every entry with this sort key, below the next
+        low, high = None if asked.low is None else (asked.low,), None
+        if asked.high is not None:  # above every entry with this sort key and below the next one, or below both
+            high = (asked.high,) if asked.high_open else (asked.high + b"\x00",)
         behind = self._sorted_by(after) if after else None
-        for entry in _between(row, lowest, highest, forward, behind):
-            if high is not None and entry[0] > high:
-                continue
-            key = row[entry]
-            item = self._items.item(key)
+        for entry in _between(row, low, high, (True, False), forward, behind):
+            item = self._items.item(row[entry])
             assert item is not None  # the index follows every change
-            yield Place(hash_, partition, entry[0], key), item
+            yield item
 
-    def scan(self, first: int, last: int, after: Place | None) -> Iterator[tuple[Place, Item]]:
+    def scan(self, first: int, last: int, after: Place | None) -> Iterator[Item]:
         """As :meth:`Items.scan`."""
         start = (after.hash, after.partition) if after else (first, b"")
         for hash_, partition in self._entries.irange(start, (last, b""), inclusive=(True, False)):
             here = after if after and (after.hash, after.partition) == (hash_, partition) else None
-            yield from self.query(partition, None, None, forward=True, after=here)
+            yield from self.query(Range(partition), after=here)
 
 
-def _between(row: SortedDict, low, high, forward: bool, after) -> Iterator:
-    """The keys of a sorted dictionary between two bounds, both included, behind one of them."""
-    inclusive = (True, True)
+def _between(row: SortedDict, low, high, inclusive: tuple[bool, bool], forward: bool, after) -> Iterator:
+    """The keys of a sorted dictionary between two bounds, behind one of them."""
     if after is not None and forward:
         if low is None or after >= low:
-            low, inclusive = after, (False, True)
+            low, inclusive = after, (False, inclusive[1])
     elif after is not None and (high is None or after <= high):
-        high, inclusive = after, (True, False)
+        high, inclusive = after, (inclusive[0], False)
     if low is not None and high is not None and low > high:
         return iter(())
     return row.irange(low, high, inclusive=inclusive, reverse=not forward)

@@ -18,7 +18,7 @@ from gtlab.localcloud.engine.expressions import (
     Placeholder,
     parse_condition,
 )
-from gtlab.localcloud.engine.items import KeySchema, joined_sort_bytes, partition_bytes
+from gtlab.localcloud.engine.items import KeySchema, Range, joined_sort_bytes, partition_bytes
 from gtlab.localcloud.engine.terms import Terms
 from gtlab.localcloud.engine.values import Value, check, kind, sort_bytes
 from gtlab.localcloud.model import Refusal, invalid, invalid_values
@@ -26,20 +26,6 @@ from gtlab.localcloud.model import Refusal, invalid, invalid_values
 _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _LEGACY = {"EQ": "=", "LE": "<=", "LT": "<", "GE": ">=", "GT": ">", "BEGINS_WITH": "begins_with", "BETWEEN": "BETWEEN"}
 _AFTER = b"\xff" * 1100  # sorts behind every sort key that begins with the same bytes; no key is that long
-
-
-class Range(NamedTuple):
-    """The part of a partition from ``low`` to ``high`` (sort keys' bytes; None: no bound). ``excluded`` is a bound that
-    does not belong to it."""
-
-    partition: bytes
-    low: bytes | None
-    high: bytes | None
-    excluded: bytes | None
-
-    def holds(self, sort: bytes) -> bool:
-        return ((self.low is None or self.low <= sort) and (self.high is None or sort <= self.high)
-                and sort != self.excluded)
 
 
 class KeyTest(NamedTuple):
@@ -97,9 +83,9 @@ def bounds(partition: bytes, tests: dict[str, KeyTest], schema: KeySchema) -> Ra
             return _open(partition, equal, test, len(schema.sort) == 1)
         equal.append(sort_bytes(test.values[0]))
     if not schema.sort:
-        return Range(partition, None, None, None)
+        return Range(partition)
     whole = joined_sort_bytes(equal)
-    return Range(partition, whole, whole, None)
+    return Range(partition, whole, whole)
 
 
 def _open(partition: bytes, equal: list[bytes], test: KeyTest | None, single: bool) -> Range:
@@ -113,28 +99,28 @@ def _open(partition: bytes, equal: list[bytes], test: KeyTest | None, single: bo
         return b"".join(parts) + end
 
     if test is None:
-        if not equal:
-            return Range(partition, None, None, None)
-        return Range(partition, joined(None), joined(None, end=_AFTER), None)
+        return Range(partition, joined(None), joined(None, end=_AFTER)) if equal else Range(partition)
     values = [sort_bytes(value) for value in test.values]
-    low, high, excluded = None, None, None
-    stop = b"" if single else b"\x00\x00"
     if test.operator == "begins_with":
-        return Range(partition, joined(values[0]), joined(values[0], end=_AFTER), None)
+        return Range(partition, joined(values[0]), joined(values[0], end=_AFTER))
+    # In a key of several parts, the end of a part sorts before everything that may follow it.
+    end = b"" if single else b"\x00\x00"
+    everything = b"" if single else end + _AFTER
+    low, high, high_open = None, None, False
     if test.operator == "BETWEEN":
-        low, high = joined(values[0]), joined(values[1], end=stop if single else stop + _AFTER)
-    elif test.operator in (">", ">="):
+        low, high = joined(values[0]), joined(values[1], end=everything)
+    elif test.operator == ">=":
         low = joined(values[0])
-        if test.operator == ">":
-            low, excluded = (low, low) if single else (joined(values[0], end=stop + _AFTER), None)
+    elif test.operator == ">":
+        low = joined(values[0], end=b"\x00" if single else everything)
+    elif test.operator == "<=":
+        high = joined(values[0], end=everything)
     else:
-        high = joined(values[0], end=b"" if single or test.operator == "<" else stop + _AFTER)
-        if test.operator == "<" and single:
-            excluded = high
+        high, high_open = joined(values[0], end=end), True
     if equal:
         low = joined(None) if low is None else low
         high = joined(None, end=_AFTER) if high is None else high
-    return Range(partition, low, high, excluded)
+    return Range(partition, low, high, high_open)
 
 
 # Expressions

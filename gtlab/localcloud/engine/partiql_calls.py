@@ -24,8 +24,8 @@ from gtlab.localcloud.engine.expressions import (
     Path,
     Placeholder,
 )
-from gtlab.localcloud.engine.items import SEGMENTS, KeySchema, Place, partition_bytes
-from gtlab.localcloud.engine.key_conditions import KeyTest, Range, bounds
+from gtlab.localcloud.engine.items import SEGMENTS, KeySchema, Place, Range, partition_bytes
+from gtlab.localcloud.engine.key_conditions import KeyTest, bounds
 from gtlab.localcloud.engine.reads import Find, cancelled, read_page
 from gtlab.localcloud.engine.table import Index, Table
 from gtlab.localcloud.engine.terms import find as find_value
@@ -304,7 +304,7 @@ def _select(find: Find, select: partiql.Select, data: dict[str, Any]) -> tuple[d
     page = read_page(_found(source, after), data.get("Limit"), visible, test)
     answer: dict[str, Any] = {"Items": [_shown(item, select) for item in page.items]}
     if page.end is not None:
-        last = table.last_key(*page.end, index)
+        last = table.last_key(page.end, index)
         answer["LastEvaluatedKey"] = last
         answer["NextToken"] = base64.b64encode(msgspec.json.encode([signature, last])).decode()
     name, is_global = (index.name, index.is_global) if index else (None, False)
@@ -359,7 +359,7 @@ def _forward(select: partiql.Select, schema: KeySchema, ranges: list[Range] | No
     return not select.order[-1][1]
 
 
-def _found(source: _Source, after: Place | None) -> Iterator[tuple[Place, Item]]:
+def _found(source: _Source, after: Place | None) -> Iterator[Item]:
     ordered = source.table.ordered(source.of_index)
     if source.ranges is None:
         yield from ordered.scan(0, SEGMENTS, after)
@@ -370,9 +370,7 @@ def _found(source: _Source, after: Place | None) -> Iterator[tuple[Place, Item]]
         if waiting and here is None:
             continue
         waiting = False
-        for place, item in ordered.query(asked.partition, asked.low, asked.high, forward=source.forward, after=here):
-            if place.sort != asked.excluded:
-                yield place, item
+        yield from ordered.query(asked, forward=source.forward, after=here)
 
 
 def _after(source: _Source, token: str | None, signature: str) -> Place | None:

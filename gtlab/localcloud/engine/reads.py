@@ -10,7 +10,7 @@ from gtlab.localcloud.engine import arguments, legacy
 from gtlab.localcloud.engine.charges import READ, Charge, consumed, read_units
 from gtlab.localcloud.engine.conditions import Test, compile_condition, operand_paths
 from gtlab.localcloud.engine.expressions import FILTER, PROJECTION, parse_condition, parse_projection
-from gtlab.localcloud.engine.items import SEGMENTS, Place
+from gtlab.localcloud.engine.items import SEGMENTS
 from gtlab.localcloud.engine.key_conditions import range_of
 from gtlab.localcloud.engine.projections import Projection
 from gtlab.localcloud.engine.table import Index, Table
@@ -37,7 +37,7 @@ class Page(NamedTuple):
     items: list[Item]
     scanned: int
     bytes: int
-    end: tuple[Key, Item] | None
+    end: Item | None
 
 
 # One item
@@ -221,10 +221,7 @@ def query(find: Find, data: dict[str, Any]) -> Read:
             raise invalid("The provided starting key is outside query boundaries based on provided conditions")
         if not asked.holds(after.sort):
             raise invalid("The provided starting key does not match the range key predicate")
-    found = table.ordered(index).query(asked.partition, asked.low, asked.high,
-                                       forward=data.get("ScanIndexForward", True), after=after)
-    if asked.excluded is not None:
-        found = ((place, item) for place, item in found if place.sort != asked.excluded)
+    found = table.ordered(index).query(asked, forward=data.get("ScanIndexForward", True), after=after)
     return _paged(table, index, data, found, test, project)
 
 
@@ -313,7 +310,7 @@ def _filter(data: dict[str, Any], terms: Terms, keys: Iterable[str]) -> Test | N
     return legacy.filtered(given, data.get("ConditionalOperator"), tuple(keys)) if given else None
 
 
-def _paged(table: Table, index: Index | None, data: dict[str, Any], found: Iterator[tuple[Place, Item]],
+def _paged(table: Table, index: Index | None, data: dict[str, Any], found: Iterator[Item],
            test: Test | None, project: Callable[[Item], Item] | None) -> Read:
     visible = _visible(table, index, data)
     page = read_page(found, data.get("Limit"), visible, test)
@@ -322,7 +319,7 @@ def _paged(table: Table, index: Index | None, data: dict[str, Any], found: Itera
     if select != "COUNT":
         answer["Items"] = [project(item) for item in page.items] if project else page.items
     if page.end is not None:
-        answer["LastEvaluatedKey"] = table.last_key(*page.end, index)
+        answer["LastEvaluatedKey"] = table.last_key(page.end, index)
     consistent = bool(data.get("ConsistentRead"))
     name, is_global = (index.name, index.is_global) if index else (None, False)
     charges = [Charge(table.id, name, is_global, READ, read_units(page.bytes, consistent=consistent))]
@@ -362,18 +359,18 @@ def _visible(table: Table, index: Index | None, data: dict[str, Any]) -> Callabl
     return lambda item: {name: value for name, value in item.items() if name in projected}
 
 
-def read_page(found: Iterator[tuple[Place, Item]], limit: int | None, visible: Callable[[Item], Item] | None,
+def read_page(found: Iterator[Item], limit: int | None, visible: Callable[[Item], Item] | None,
               test: Test | None) -> Page:
     """One page: at most ``limit`` items and 1 MB, both before the filter. There may be more behind a page that ends at
     one of these limits, even if there is not: the service does not look ahead."""
     items, scanned, size = list[Item](), 0, 0
-    last: tuple[Key, Item] | None = None
-    for place, whole in islice(found, limit):
+    last: Item | None = None
+    for whole in islice(found, limit):
         item = visible(whole) if visible else whole
         bytes_ = item_size(item)
         if size + bytes_ > PAGE_BYTES and last is not None:
             return Page(items, scanned, size, last)
-        scanned, size, last = scanned + 1, size + bytes_, (place.key, whole)
+        scanned, size, last = scanned + 1, size + bytes_, whole
         if test is None or test(item):
             items.append(item)
     return Page(items, scanned, size, last if limit is not None and scanned >= limit else None)

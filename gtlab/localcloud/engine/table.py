@@ -147,7 +147,7 @@ class Table:
         ordered = self.ordered(index)
         return ordered.place(key) if isinstance(ordered, Items) else ordered.place(key, given)
 
-    def last_key(self, key: Key, item: Item, index: Index | None) -> Item:
+    def last_key(self, item: Item, index: Index | None) -> Item:
         """LastEvaluatedKey of a page that ended with this item."""
         return {name: item[name] for name in dict.fromkeys((*self.key_names, *(index.schema.names if index else ())))}
 

@@ -59,6 +59,9 @@ class Terms:
                               f"{{{', '.join(sorted(unused))}}}")
 
 
+NO_TERMS = Terms(None, None)  # of the requests that have none
+
+
 def _checked_names(names: dict[str, str]) -> dict[str, str]:
     if not names:
         raise invalid("ExpressionAttributeNames must not be empty")

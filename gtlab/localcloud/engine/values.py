@@ -135,8 +135,20 @@ def binary(text: str) -> bytes:
 
 # Size
 
+class StoredItem(dict[str, Value]):
+    """An item that is never changed, with its size."""
+
+    __slots__ = ("size",)
+
+    def __init__(self, item: Item):
+        super().__init__(item)
+        self.size = item_size(item)
+
+
 def item_size(item: Item) -> int:
     """Bytes of an item as the service counts them: the names of its attributes and their values."""
+    if type(item) is StoredItem:
+        return item.size
     return sum(len(name.encode()) + size(value) for name, value in item.items())
 
 
