@@ -144,7 +144,7 @@ class Cloud:
             if self.reads.worth_a_look(tables):
                 self.errors.attempt(_about_read, self.reads.note, call, data, body, now)
         else:
-            if tables:  # PartiQL that only reads names none
+            if call.operation not in engine.PARTIQL or engine.partiql_writes(data):
                 self.changes.check_room()
             body = self._write(call, data, bool(metered), now)
         return with_unprocessed(call, body, unprocessed) if unprocessed else body

@@ -29,8 +29,8 @@ class Place(NamedTuple):
 
 
 class Range(NamedTuple):
-    """The part of a partition from ``low`` to ``high``: bytes of sort keys, both included unless ``high_open``. None: no
-    bound."""
+    """The part of a partition from ``low`` to ``high``, which are bytes of sort keys. None is no bound; both belong to
+    the part, unless ``high_open``."""
 
     partition: bytes
     low: bytes | None = None
