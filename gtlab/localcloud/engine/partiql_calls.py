@@ -71,7 +71,10 @@ def _one(capacity: list[dict]) -> dict[str, Any]:
 
 def statements(data: dict[str, Any]) -> list[dict[str, Any]]:
     """The parts of a request that hold a statement each."""
-    return data.get("Statements") or data.get("TransactStatements") or [data]
+    for name in ("Statements", "TransactStatements"):
+        if name in data:
+            return data[name]
+    return [data]
 
 
 def batch(find: Find, data: dict[str, Any]) -> Write:
