@@ -90,7 +90,7 @@ def test_a_reset_asks_first_and_says_what_it_leaves(home):
     gtlab("down")
     gtlab("up", "--in-memory")
     done = gtlab("reset", "--yes")
-    assert str(home / "cloud.sqlite3") in done.stdout and "untouched" in done.stdout
+    assert str(home / "cloud.sqlite3") in done.stdout and "unchanged" in done.stdout
     assert (home / "cloud.sqlite3").exists()
     gtlab("down")
     assert "begins as the first one did" in gtlab("reset", "--yes").stdout

@@ -688,7 +688,7 @@ def test_a_token_can_be_chosen(gtlab_home):
 
 
 @pytest.mark.parametrize(("arguments", "text"), [
-    (["--listen", "nowhere"], "no IP address"), (["--listen", "192.0.2.1"], "no address of this machine"),
+    (["--listen", "nowhere"], "not an IP address"), (["--listen", "192.0.2.1"], "not an address of this machine"),
     (["--token", "long-enough"], "--listen"), (["--listen", "127.0.0.1", "--token", "short"], "8 to 256"),
     (["--listen", "127.0.0.1", "--token", "with a space in it"], "8 to 256"),
 ])

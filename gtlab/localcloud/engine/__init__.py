@@ -1,7 +1,8 @@
 """The engine: one Region's DynamoDB. A call goes in; an answer and a list of changes come out. No I/O and no clock.
 
-It stores tables and items and evaluates requests and expressions. Streams, TTL, global tables and statuses over time
-are the task of other packages. A library carries out the requests; only :mod:`borrowed` uses it.
+It stores tables and items and carries out reads and writes. Streams, TTL, global tables and statuses over time are the
+task of other packages. The control plane (tables, indexes, backups, tags) is still a library's; only :mod:`borrowed`
+uses it.
 
 May import: :mod:`gtlab.localcloud.model`.
 """

@@ -1,13 +1,13 @@
-"""Everything that depends on the insides of ``ministack``, the library that the engine borrows its DynamoDB from.
+"""Everything that depends on the insides of ``ministack``, the library from which the engine borrows its control plane:
+tables, indexes, backups, tags, policies. The data plane is ours.
 
 No other module of gtlab imports the library. This one calls and replaces its private names, so pyproject.toml pins one
 exact release; a new release needs a fresh look at each name below.
 
-Called: ``handle_request``, four ``_…_item`` handlers, ``reset``, ``_ddb_canonicalize_number``, ``_extract_key_val``,
-the request's account and Region in ``core.responses``, and the dictionaries in which the library keeps its state.
-Replaced (monkeypatched): see "Replacements". The engine's other modules also read a table's record, which is the
-library's dictionary for it: ``items`` (partition key → sort key → item), ``pk_name``, ``sk_name``, ``TableId``, and
-what DescribeTable shows.
+Called: ``handle_request``, ``reset``, the request's account and Region in ``core.responses``, and the dictionaries in
+which the library keeps its state. Replaced (monkeypatched): see "Replacements". The engine's other modules also read a
+table's record, which is the library's dictionary for it: ``TableId``, what DescribeTable shows, and ``items``, in which
+:mod:`storage` puts an :class:`~gtlab.localcloud.engine.items.Items`.
 """
 
 from __future__ import annotations

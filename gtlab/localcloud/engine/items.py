@@ -51,10 +51,7 @@ class KeySchema(NamedTuple):
     partition: tuple[str, ...]
     sort: tuple[str, ...]
     types: Mapping[str, str]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self.partition + self.sort
+    names: tuple[str, ...]  # of both
 
     def fits(self, item: Item) -> bool:
         """Whether an item has all the attributes of this key, with their types."""

@@ -27,7 +27,7 @@ from gtlab.localcloud.engine.expressions import (
 from gtlab.localcloud.engine.items import SEGMENTS, KeySchema, Place, Range, partition_bytes
 from gtlab.localcloud.engine.key_conditions import KeyTest, bounds
 from gtlab.localcloud.engine.reads import Find, cancelled, read_page
-from gtlab.localcloud.engine.table import Index, Table
+from gtlab.localcloud.engine.table import Index, Table, check_attributes
 from gtlab.localcloud.engine.terms import find as find_value
 from gtlab.localcloud.engine.updates import Update
 from gtlab.localcloud.engine.values import Item, Value, item_size, kind, sort_bytes
@@ -222,8 +222,9 @@ def _plan(find: Find, statement: partiql.Statement, part: dict[str, Any]) -> tup
     """The plan of a write, and what it returns. Raises Refusal."""
     if isinstance(statement, partiql.Insert):
         table = find(statement.table)
-        check_size(statement.item, TOO_LARGE)
-        item = table.check_item(statement.item)
+        item = check_attributes(statement.item)
+        check_size(item, TOO_LARGE)
+        table.check_item(item)
         key = table.key_of(item)
         if table.items.item(key) is not None:
             raise Refusal("DuplicateItemException", "Duplicate primary key exists in table")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gtlab.localcloud.engine.items import IndexedItems, Items, KeySchema, Place, key_string
-from gtlab.localcloud.engine.values import Item, Value, check, kind, size
+from gtlab.localcloud.engine.values import Item, StoredItem, Value, check, kind, size
 from gtlab.localcloud.model import NO_SORT_KEY, Key, Refusal, TableId, invalid, invalid_values
 
 LONGEST_PARTITION_KEY, LONGEST_SORT_KEY = 2048, 1024  # bytes
@@ -39,6 +39,9 @@ class Table:
     @property
     def key_names(self) -> tuple[str, ...]:
         return self.items.schema.names
+
+    def has_indexes(self) -> bool:
+        return bool(self.described.get("GlobalSecondaryIndexes") or self.described.get("LocalSecondaryIndexes"))
 
     def indexes(self) -> list[Index]:
         found = []
@@ -86,24 +89,23 @@ class Table:
             self._check_key_value(name, value)
         return self.key_of(given)
 
-    def check_item(self, item: dict[str, Any]) -> Item:
-        """An item that is to be stored, with its numbers in canonical form. Raises Refusal if it is not valid in this
-        table."""
-        checked = check_attributes(item)
+    def check_item(self, item: Item) -> None:
+        """Refuse an item, whose attributes have been checked, that cannot be stored in this table."""
         schema = self.items.schema
         for name in schema.names:
-            if name not in checked:
+            value = item.get(name)
+            if value is None:
                 raise invalid_values(f"Missing the key {name} in the item")
-            value = checked[name]
             if kind(value) != schema.types[name]:
                 raise invalid_values(f"Type mismatch for key {name} expected: {schema.types[name]} actual: "
                                      f"{kind(value)}")
             self._check_key_value(name, value)
-        self.check_index_keys(checked)
-        return checked
+        self.check_index_keys(item)
 
     def _check_key_value(self, name: str, value: Value) -> None:
         content = next(iter(value.values()))
+        if content and len(content) <= LONGEST_SORT_KEY // 4:  # most keys
+            return
         if not content:
             what = "string" if "S" in value else "binary"
             raise invalid(f"One or more parameter values are not valid. The AttributeValue for a key attribute cannot "
@@ -116,7 +118,7 @@ class Table:
 
     def check_index_keys(self, item: Item) -> None:
         """Refuse an attribute that is the key of an index and has another type, or is empty or too long."""
-        if "GlobalSecondaryIndexes" not in self.described and "LocalSecondaryIndexes" not in self.described:
+        if not self.has_indexes():
             return
         for index in self.indexes():
             for name in index.schema.names:
@@ -152,16 +154,15 @@ class Table:
         return {name: item[name] for name in dict.fromkeys((*self.key_names, *(index.schema.names if index else ())))}
 
 
-def check_attributes(item: dict[str, Any]) -> Item:
-    """The attributes of an item with their numbers in canonical form; a new object. Raises Refusal."""
-    checked = {}
-    for name, value in item.items():
+def check_attributes(item: dict[str, Any]) -> StoredItem:
+    """The attributes of an item with their numbers in canonical form. Raises Refusal."""
+    checked = {name: check(value) for name, value in item.items()}
+    for name in checked:
         if not name:
             raise invalid_values("An attribute name cannot be empty")
         if len(name) > 16_383 and len(name.encode()) > 65_535:
             raise invalid_values("Attribute name is too large, must be less than 65536 bytes")
-        checked[name] = check(value)
-    return checked
+    return StoredItem(checked)
 
 
 def key_schema(elements: list[dict], definitions: list[dict]) -> KeySchema:
@@ -169,7 +170,8 @@ def key_schema(elements: list[dict], definitions: list[dict]) -> KeySchema:
     types = {each["AttributeName"]: each["AttributeType"] for each in definitions}
     partition = tuple(each["AttributeName"] for each in elements if each["KeyType"] == "HASH")
     sort = tuple(each["AttributeName"] for each in elements if each["KeyType"] == "RANGE")
-    return KeySchema(partition, sort, {name: types[name] for name in (*partition, *sort)})
+    names = (*partition, *sort)
+    return KeySchema(partition, sort, {name: types[name] for name in names}, names)
 
 
 def entries(table: Table) -> Iterator[tuple[Key, Item]]:

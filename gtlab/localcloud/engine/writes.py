@@ -18,7 +18,7 @@ from gtlab.localcloud.engine.reads import Find, cancelled
 from gtlab.localcloud.engine.table import Index, Table, check_attributes
 from gtlab.localcloud.engine.terms import Parts, Terms
 from gtlab.localcloud.engine.updates import Update
-from gtlab.localcloud.engine.values import Item, item_size
+from gtlab.localcloud.engine.values import Item, StoredItem, item_size
 from gtlab.localcloud.model import Change, Key, Refusal, invalid
 
 MOST_BATCH_ITEMS, MOST_TRANSACT_ITEMS = 25, 100
@@ -143,9 +143,10 @@ def _key_item(table: Table, given: Item) -> Item:
 def checked_update(plan: Plan) -> Plan:
     """The plan of an update. Raises Refusal if the item after it cannot be stored."""
     assert plan.new is not None
-    check_size(plan.new, TOO_LARGE_UPDATE)
-    plan.table.check_index_keys(plan.new)
-    return plan
+    new = StoredItem(plan.new)
+    check_size(new, TOO_LARGE_UPDATE)
+    plan.table.check_index_keys(new)
+    return plan._replace(new=new)
 
 
 def check_size(item: Item, text: str) -> int:
@@ -204,6 +205,8 @@ def _metrics(plan: Plan) -> dict[str, Any]:
 def charges_of(plan: Plan, factor: int = 1) -> list[Charge]:
     """What a write consumes in its table and in the indexes that it changes."""
     charges = [Charge(plan.table.id, None, False, WRITE, factor * write_units(plan.old, plan.new))]
+    if not plan.table.has_indexes():
+        return charges
     for index in plan.table.indexes():
         before, after = (_indexed(index, item) for item in (plan.old, plan.new))
         if before == after:

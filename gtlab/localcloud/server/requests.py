@@ -27,8 +27,9 @@ _TARGETS = {"DynamoDB_20120810": "dynamodb", "DynamoDBStreams_20120810": "dynamo
             "AnyScaleFrontendService": "application-autoscaling", "GraniteServiceVersion20100801": "cloudwatch"}
 # Services that are called by method and path (rest-json): their names in the credential scope, and botocore's.
 _REST = ("fis",)
-_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")  # the engine checks the range
+# Both are linear in the length of the text: parts have bounds, and no part can match what another one does.
+_CREDENTIAL = re.compile(r"Credential=([^/,\s]{1,128})/(\d{8})/([^/,\s]{1,64})/([^/,\s]{1,64})/aws4_request")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")  # the engine checks the range
 _TYPED_DEPTH = 7  # enough for the attributes of a batch's items; deeper documents are checked value by value
 _MOST_LEVELS = 32  # nested lists and maps in an attribute; the engine accepts one level less
 
