@@ -1,5 +1,5 @@
-"""Build hook: the wheel carries the course's notebooks, their glossary and the solutions of its exercises, as
-``gtlab/notebooks``.
+"""Build hook: the wheel carries the course's notebooks, the pages beside them (such as the glossary) and the
+solutions of its exercises, as ``gtlab/notebooks``.
 
 An editable install gets no copy, because a forced include would be copied once and then go stale: in a checkout the
 folder ``notebooks/`` is the course.
@@ -19,6 +19,7 @@ class NotebooksHook(BuildHookInterface):
         if not notebooks:
             raise FileNotFoundError(f"{self.root} has no notebooks, so the wheel would have no course.")
         solutions = sorted(Path(self.root, "notebooks", "solutions").glob("*.py"))
-        for path in [*notebooks, *solutions, Path(self.root, "notebooks", "glossary.md")]:
+        pages = sorted(Path(self.root, "notebooks").glob("*.md"))
+        for path in [*notebooks, *solutions, *pages]:
             place = path.relative_to(Path(self.root, "notebooks")).as_posix()
             build_data["force_include"][str(path)] = f"gtlab/notebooks/{place}"

@@ -8,6 +8,7 @@ from browser import (
     errors,
     needs_chromium,
     open_notebook,
+    picture,
     pictures,
     run_all,
     settled,
@@ -38,6 +39,22 @@ def test_gtlab_lab_opens_the_first_notebook_without_a_prompt(jupyter, page):
     page.evaluate("index => window.jupyterapp.shell.currentWidget.content.scrollToItem(index, 'start')", 8)
     page.locator(".gt-map").get_by_label("São Paulo, Brazil").click()
     wait_until(lambda: chosen().replicas == ("us-east-1", "eu-west-1", "sa-east-1"), "the choice to be kept")
+
+
+def test_a_term_leads_to_its_entry_in_the_glossary(jupyter, page):
+    import nbformat
+
+    name = jupyter.save("terms.ipynb")
+    notebook = jupyter.ask("GET", f"contents/{name}")
+    notebook["content"]["cells"] = [nbformat.v4.new_markdown_cell("A [late write](glossary.md#lost-write).")]
+    jupyter.ask("PUT", f"contents/{name}", notebook)
+    open_notebook(page, jupyter.url(name))
+    page.get_by_role("link", name="late write").click()
+    entry = page.locator(".jp-MarkdownViewer h3", has_text="Lost write")
+    entry.wait_for()
+    top = page.locator(".jp-MarkdownViewer").bounding_box()["y"]
+    wait_until(lambda: top - 10 < entry.bounding_box()["y"] < top + 100, "the entry to be at the top")
+    picture(page, "glossary")
 
 
 @pytest.mark.parametrize("notebook", [path.stem for path in tour.find_notebooks()])

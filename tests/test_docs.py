@@ -19,8 +19,7 @@ ROOT = Path(__file__).parents[1]
 RULES = [ROOT / "docs/rules.md", ROOT / "docs/local-cloud.md"]
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md"),
-                ROOT / "notebooks/glossary.md",
-                ROOT / "gtlab/data/SOURCES.md"])
+                *ROOT.glob("notebooks/*.md"), ROOT / "gtlab/data/SOURCES.md"])
 # Code spans that begin with one of these are paths in the repository.
 FOLDERS = ("gtlab/", "tests/", "docs/", "notebooks/", "benchmarks/", ".github/", ".ci/")
 # Made while gtlab runs or is built, so not in the repository.
@@ -133,8 +132,15 @@ def test_a_name_that_does_not_exist_is_noticed():
 
 def anchors(page: Path) -> set[str]:
     """The anchors that GitHub gives to a page's headings."""
-    headings = re.findall(r"^#+ (.*)$", without_blocks(read(page)), flags=re.M)
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"<[^>]*>", "", without_blocks(read(page))), flags=re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_glossary_has_the_anchors_of_github_also_for_jupyterlab():
+    """JupyterLab's own anchors are other ones (`Lost-write`), so the page brings those of GitHub."""
+    brought = re.findall(r'^### <a id="([^"]+)"></a>\S', read(ROOT / "notebooks/glossary.md"), flags=re.M)
+    terms = re.findall("^### ", read(ROOT / "notebooks/glossary.md"), flags=re.M)
+    assert len(brought) == len(set(brought)) == len(terms) and set(brought) <= anchors(ROOT / "notebooks/glossary.md")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

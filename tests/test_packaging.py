@@ -121,7 +121,7 @@ def test_the_wheel_carries_the_course_and_its_types(wheel):
         shipped = {name: archive.read(name) for name in names if name.startswith("gtlab/notebooks/")}
         metadata = email.message_from_bytes(archive.read(f"gtlab-{gtlab.__version__}.dist-info/METADATA"))
     course = [*(ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"), *(ROOT / "notebooks").glob("solutions/*.py"),
-              ROOT / "notebooks" / "glossary.md"]
+              *(ROOT / "notebooks").glob("*.md")]
     assert shipped == {f"gtlab/{path.relative_to(ROOT).as_posix()}": path.read_bytes() for path in course} != {}
     tracked = subprocess.run(["git", "ls-files", "gtlab"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     if tracked.returncode == 0:  # not in an unpacked source distribution

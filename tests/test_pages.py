@@ -118,6 +118,21 @@ def test_links_lead_to_pages_that_exist(executed):
     assert ", term." in page
 
 
+def test_the_glossary_beside_the_notebooks_is_a_page_too(executed, tmp_path):
+    import nbformat
+    from bs4 import BeautifulSoup
+
+    nbformat.write(executed, tmp_path / "04_time.ipynb")
+    (tmp_path / "glossary.md").write_text(
+        '# Terms\n\n### <a id="t"></a>Time\n\nSee [another](#t) and [it](04_time.ipynb).\n')
+    pages.prepare(tmp_path / "pages")
+    index = pages.write([Result(tmp_path / "04_time.ipynb", True, 90.0, None, 4)], tmp_path, tmp_path / "pages")
+    assert '<a href="glossary.html">Terms</a>' in index.read_text()
+    assert '<a href="glossary.html#t">term</a>' in (index.parent / "04_time.html").read_text()
+    glossary = BeautifulSoup((index.parent / "glossary.html").read_text(), "html.parser")
+    assert glossary.select_one("h3 #t") and [link["href"] for link in glossary.select("p a")] == ["#t", "04_time.html"]
+
+
 def test_the_notebook_stays_as_it_is(executed):
     before = deepcopy(executed)
     pages.convert(executed, title="Time it", failure="x")

@@ -143,12 +143,13 @@ def test_two_fresh_copies_within_a_second_lose_nothing(one, mine):
         notebook("MY FIRST"), notebook("MY SECOND"), notebook("MY THIRD")}
 
 
-def test_the_glossary_is_beside_the_notebooks_and_follows_the_release(one, mine):
+def test_the_pages_are_beside_the_notebooks_and_follow_the_release(one, mine):
     one[0].with_name("glossary.md").write_text("old")
     refresh(one, mine)
     one[0].with_name("glossary.md").write_text("new")
+    one[0].with_name("further-reading.md").write_text("books")
     assert (mine / "glossary.md").read_text() == "old" and not refresh(one, mine).updated
-    assert (mine / "glossary.md").read_text() == "new"
+    assert (mine / "glossary.md").read_text() == "new" and (mine / "further-reading.md").read_text() == "books"
 
 
 @pytest.mark.parametrize("edit", [False, True])

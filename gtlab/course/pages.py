@@ -1,4 +1,4 @@
-"""Executed notebooks as HTML pages that need neither a kernel nor a network, and an index of them.
+"""Executed notebooks as HTML pages that need neither a kernel nor a network, the glossary, and an index of them.
 
 plotly draws the charts; its script is stored once, beside the pages. A widget becomes a still picture of its last
 state.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gtlab.charts import still
 from gtlab.course.tour import WIDGET_STATE, Result, TourError
+from gtlab.course.workingcopy import pages_beside
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -25,7 +26,7 @@ INDEX = "index.html"
 CHART = "application/vnd.plotly.v1+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
 MODEL = "IPY_MODEL_"  # prefix of a reference to another widget in a widget's state
-LINK = re.compile(r"\[([^\]]*)\]\((\w+)\.(?:ipynb|md)(#[^)]*)?\)")  # to a notebook or the glossary, in Markdown
+LINK = re.compile(r"\[([^\]]*)\]\(([\w-]+)\.(?:ipynb|md)(#[^)]*)?\)")  # to a notebook or a page beside it, in Markdown
 # nbconvert's page without what it loads from other machines: require.js, MathJax, Mermaid and the widgets' manager.
 TEMPLATE = """\
 {%- extends 'lab/index.html.j2' -%}
@@ -105,7 +106,8 @@ def write(results: Sequence[Result], executed: Path, folder: Path) -> Path:
     A notebook that failed before anything was stored is shown as it was before the tour. ``folder`` is one that
     :func:`prepare` made.
     """
-    stems = {result.notebook.stem for result in results}
+    beside = pages_beside(result.notebook for result in results)
+    stems = {result.notebook.stem for result in results} | {path.stem for path in beside}
     rows = []
     for result in results:
         notebook = _read(executed / result.notebook.name, result.notebook)
@@ -114,15 +116,26 @@ def write(results: Sequence[Result], executed: Path, folder: Path) -> Path:
         page = convert(notebook, title=title, failure=result.error, pages=stems)
         (folder / f"{result.notebook.stem}.html").write_text(page, encoding="utf-8")
         rows.append(_row(result, title, promise))
-    (folder / INDEX).write_text(_index(rows), encoding="utf-8")
+    titles = {path.stem: _text_page(path, folder, stems) for path in beside}
+    (folder / INDEX).write_text(_index(rows, titles), encoding="utf-8")
     return folder / INDEX
+
+
+def _text_page(path: Path, folder: Path, stems: Iterable[str]) -> str:
+    """Write the page of a Markdown file, such as the glossary; returns its title."""
+    from nbformat.v4 import new_markdown_cell, new_notebook
+
+    notebook = new_notebook(cells=[new_markdown_cell(path.read_text(encoding="utf-8"))])
+    title, _ = heading(notebook)
+    (folder / f"{path.stem}.html").write_text(convert(notebook, title=title, pages=stems), encoding="utf-8")
+    return title
 
 
 def convert(notebook: NotebookNode, *, title: str, failure: str | None = None, pages: Iterable[str] = ()) -> str:
     """An executed notebook as one HTML page, which asks for ``plotly.min.js`` beside it and nothing else.
 
-    ``failure`` is shown at the top. Links to the notebooks whose stems are in ``pages`` lead to their pages; links to
-    other notebooks become plain text. The notebook itself is not changed.
+    ``failure`` is shown at the top. Links to the files whose stems are in ``pages`` lead to their pages; links to
+    other notebooks and files of Markdown become plain text. The notebook itself is not changed.
     """
     from nbconvert import HTMLExporter
 
@@ -270,9 +283,11 @@ def _row(result: Result, title: str, promise: str) -> str:
             f"<td>{result.seconds / 60:.1f}</td><td>{outcome}</td></tr>")
 
 
-def _index(rows: Sequence[str]) -> str:
+def _index(rows: Sequence[str], beside: Mapping[str, str]) -> str:
+    """``beside``: the titles of the other pages, by the stems of their files."""
+    links = ", ".join(f'<a href="{html.escape(stem)}.html">{html.escape(title)}</a>' for stem, title in beside.items())
     return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<title>The course, executed</title><style>{INDEX_STYLE}</style></head><body><main>"
             "<h1>The course, executed</h1>\n<table><thead><tr><th>Notebook</th><th>Minutes run</th><th>Result</th></tr>"
-            "</thead><tbody>\n" + "\n".join(rows) + "\n</tbody></table></main></body></html>\n")
+            "</thead><tbody>\n" + "\n".join(rows) + f"\n</tbody></table><p>{links}</p></main></body></html>\n")

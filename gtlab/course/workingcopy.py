@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from gtlab import __version__
 
 DEFAULT_FOLDER = "gtlab-course"
 MANIFEST = Path(".gtlab") / "manifest.json"
-GLOSSARY = "glossary.md"  # the page beside the notebooks, to which they link
+PAGES = ("glossary.md", "further-reading.md")  # beside the notebooks, which link to them
 # File name in an earlier release → file name today, or its number. A working copy's notebook of the old name is set
 # aside, as soon as the course has the new one.
 RENAMED: Mapping[str, str] = {"07_fail_over.ipynb": "09", "09_clean_up.ipynb": "11"}
@@ -71,7 +71,7 @@ def refresh(shipped: Sequence[Path], folder: Path, *, fresh: bool = False,
     Missing notebooks are added. One that was not edited becomes the shipped one where their sources differ (its outputs
     are lost then); otherwise it stays as it is. An edited one stays as it is. With ``fresh``, all become the shipped
     ones, and those that were edited or run are first moved to a new folder ``set-aside-DATE``. So are those that have
-    an old name in ``renamed``, with or without ``fresh``. The glossary beside the shipped notebooks is copied
+    an old name in ``renamed``, with or without ``fresh``. The pages beside the shipped notebooks are copied
     each time. Other files are left alone.
 
     Raises WorkingCopyError where the folder cannot be used; no edited notebook is lost then.
@@ -92,15 +92,20 @@ def refresh(shipped: Sequence[Path], folder: Path, *, fresh: bool = False,
             action = _bring(path, folder / path.name, copied.get(path.name), fresh, aside, changes)
             if action is not Action.KEEP:
                 known[path.name] = str(sources_hash(path.read_bytes()))
-        for page in {path.with_name(GLOSSARY) for path in shipped}:
-            if page.is_file():
-                _write(folder / GLOSSARY, page.read_bytes())
+        for page in pages_beside(shipped):
+            _write(folder / page.name, page.read_bytes())
         if known != copied:
             _write(folder / MANIFEST, json.dumps({"gtlab": __version__, "notebooks": known}, indent=1).encode())
     except OSError as error:
         raise WorkingCopyError(f"The course cannot be copied to {folder}: {error.strerror or error}. "
                                "Name another folder: gtlab lab FOLDER") from error
     return changes
+
+
+def pages_beside(notebooks: Iterable[Path]) -> list[Path]:
+    """The glossary and the further reading in the folders of these notebooks, where they exist."""
+    folders = dict.fromkeys(path.parent for path in notebooks)
+    return [folder / name for folder in folders for name in PAGES if (folder / name).is_file()]
 
 
 def follow(renamed: Mapping[str, str], shipped: Sequence[str]) -> dict[str, str]:
