@@ -22,6 +22,7 @@ __all__ = ["Lab", "connect"]
 # The names that notebooks import from gtlab, and the modules behind them.
 _NAMES = {
     "basket": "gtlab.course.basket",
+    "breaking": "gtlab.course.breaking",
     "charts": "gtlab.charts",
     "check": "gtlab.course.check",
     "cleanup": "gtlab.course.cleanup",
@@ -36,6 +37,7 @@ _NAMES = {
     "router": "gtlab.course.router",
     "stages": "gtlab.course.stages",
     "statistics": "gtlab.measure.statistics",
+    "streams": "gtlab.lab.streams",
     "tour": "gtlab.course.tour",
     "watch": "gtlab.lab.watch",
     "widgets": "gtlab.widgets",

@@ -19,6 +19,11 @@ def distances(**trips: float) -> pd.DataFrame:
     return frame.assign(rtt_ms=[5.0, trips["near"], trips["far"]])
 
 
+def overwrites(*records: tuple[str, str, str]) -> pd.DataFrame:
+    """The Region of a stream, and who wrote the item before and after the change."""
+    return pd.DataFrame(records, columns=["stream of", "old WrittenIn", "new WrittenIn"])
+
+
 # Question → what a run may measure, with the option that this makes right.
 TRUTHS = {
     "00-light": [(regions.frame(HOME, [NEAR, FAR]), "slower"), (distances(near=155, far=300), "same"),
@@ -31,6 +36,22 @@ TRUTHS = {
                  ({HOME: "there", NEAR: "there", FAR: "older"}, "some"), ({HOME: "there", NEAR: "there"}, "all")],
     "03-strong": [({HOME: "there", NEAR: "not there"}, "no"), ({HOME: "there", NEAR: "there"}, "yes"),
                   ({HOME: "there", NEAR: "there", FAR: "not there"}, "some")],
+}
+TRUTHS |= {
+    "06-cut": [({HOME: "at home", NEAR: "elsewhere", FAR: "elsewhere"}, "both"),
+               ({HOME: "elsewhere", NEAR: "elsewhere"}, "one"), ({HOME: "before", NEAR: "elsewhere"}, "neither")],
+    "06-winner": [({HOME: "elsewhere", NEAR: "elsewhere"}, "later"), ({HOME: "at home", NEAR: "at home"}, "first"),
+                  ({HOME: "before", NEAR: "before"}, "neither")],
+    "06-trace": [(overwrites((HOME, HOME, HOME), (HOME, HOME, NEAR), (NEAR, HOME, NEAR)), "loser"),
+                 (overwrites((HOME, HOME, HOME), (NEAR, NEAR, HOME)), "winner"),
+                 (overwrites((HOME, HOME, NEAR), (NEAR, NEAR, HOME)), "both"),
+                 (overwrites((HOME, HOME, HOME), (NEAR, HOME, NEAR)), "nowhere")],
+    "06-counter": [({"acknowledged": 10, "counted": counted}, option)
+                   for counted, option in ((5, "five"), (10, "ten"), (7, "other"))],
+    "06-ticket": [(["Ann", "Ben"], "neither"), (["Ann"], "second"), (["Ben"], "first")],
+    "06-queue": [([40, 30, 600, 900, 1200, 2000], "grows"), ([40, 30, 60, 45, 30], "same")],
+    "06-paused": [({HOME: "there", NEAR: "not there"}, "waits"), ({HOME: "there", NEAR: "there"}, "arrives"),
+                  ({HOME: "not there", NEAR: "not there"}, "refused")],
 }
 NO_MEASUREMENT = [None, 3, math.nan, "", "there", [], {}, {"mars": 1.0}, {HOME: "there"}, pd.Series([1.0]),
                   pd.DataFrame(), object()]
