@@ -22,7 +22,8 @@ def lab(cloud) -> Lab:
 
 def put(lab: Lab, region: str, title: str) -> None:
     lab.client(region).put_item(TableName="Music", Item={
-        "Artist": {"S": "Streams"}, "SongTitle": {"S": title}, "Said": {"S": f"in {region}"}, "WrittenIn": {"S": region}})
+        "Artist": {"S": "Streams"}, "SongTitle": {"S": title},
+        "Said": {"S": f"in {region}"}, "WrittenIn": {"S": region}})
 
 
 def test_the_losing_regions_stream_shows_what_replaced_its_value(lab):
