@@ -188,3 +188,15 @@ def test_the_command_shows_asks_deletes_and_exits_with_1_if_something_is_left(ru
     assert refused.exit_code == 1 and "deletion protection" in refused.output
     done = run(main, ["clean", "--unprotect", "--also", "Music"], input="y\n")
     assert done.exit_code == 0 and "Nothing is left." in done.output and tables(running) == set()
+
+
+def test_a_group_is_listed_in_the_order_of_deletion_and_the_largest_counts(lab, running):
+    assert cleanup.survey(lab).group(stages.TODAY) == []
+    stages.ensure_today(lab)
+    assert cleanup.survey(lab).group(stages.TODAY) == [VIRGINIA, SINGAPORE]
+    stages.ensure_baskets(lab)
+    assert cleanup.survey(lab).group("Baskets")[-1] == SINGAPORE and len(cleanup.survey(lab).group("Baskets")) == 3
+    lab.client(VIRGINIA).delete_table(TableName=stages.TODAY)
+    wait_until(lambda: describe.status(lab, stages.TODAY, VIRGINIA) == describe.ABSENT,
+               "the replica to be gone")
+    assert cleanup.survey(lab).group(stages.TODAY) == [SINGAPORE]

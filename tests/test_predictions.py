@@ -11,6 +11,8 @@ import pytest
 from gtlab import regions
 from gtlab.course import predictions, progress
 
+REFUSED = ("Replica cannot be deleted because it has acted as a source region for new replica(s) being added to the "
+           "table in the last 24 hours.")
 HOME, NEAR, FAR = "ap-southeast-1", "us-east-1", "eu-west-1"
 
 
@@ -36,6 +38,10 @@ TRUTHS = {
                  ({HOME: "there", NEAR: "there", FAR: "older"}, "some"), ({HOME: "there", NEAR: "there"}, "all")],
     "03-strong": [({HOME: "there", NEAR: "not there"}, "no"), ({HOME: "there", NEAR: "there"}, "yes"),
                   ({HOME: "there", NEAR: "there", FAR: "not there"}, "some")],
+    "11-first": [({HOME: REFUSED, NEAR: "deleted"}, "replica"), ({NEAR: "deleted", HOME: REFUSED}, "replica"),
+                 ({HOME: "deleted", NEAR: "deleted"}, "either")],
+    "11-items": [({"before": 3, "after": 3}, "all"), ({"before": 3, "after": 0}, "none"),
+                 ({"before": 3, "after": 1}, "some")],
 }
 TRUTHS |= {
     "06-cut": [({HOME: "at home", NEAR: "elsewhere", FAR: "elsewhere"}, "both"),

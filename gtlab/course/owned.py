@@ -100,6 +100,13 @@ class Survey:
         """The Regions of the course's tables of a name, in the order of deletion."""
         return [each.place.region for group in self.groups for each in group.tables if each.place.table == table]
 
+    def group(self, table: str) -> list[str]:
+        """The Regions of one global table of a name, the largest if there are several, in the order of deletion: its
+        replicas, and last the table that they were made from. Tables that are being deleted do not count."""
+        groups = [[each.place.region for each in group.tables if each.status != "DELETING"] for group in self.groups
+                  if group.tables[0].place.table == table]
+        return max(groups, key=len, default=[])
+
     def frame(self) -> pd.DataFrame:
         """A row per table of the course in the order of deletion: ``table``, ``region``, ``status``, ``created``,
         ``protected``, ``of`` (how many tables its group has)."""

@@ -152,5 +152,5 @@ NOTEBOOKS = (
     Notebook("09", "Fail over and come back", needs=(_GLOBAL, _BASKETS, _STRONG),
              leaves=(_GLOBAL, _BASKETS, _STRONG)),
     Notebook("10", "Choose", needs=(_TODAY, _STRONG), leaves=(_TODAY, _STRONG)),
-    Notebook("11", "Clean up"),
+    Notebook("11", "Clean up", needs=(_TODAY,)),
 )
