@@ -282,3 +282,34 @@ def test_tables_that_cannot_be_joined_are_explained(lab, capsys):
     with pytest.raises(RuntimeError, match=r"(?s)cannot be joined: .*contains data.*gtlab clean"):
         stages.ensure_global_table(other)
     assert set(stages.members_of(other)) == set(TRIO)
+
+
+def test_where_the_old_call_is_refused_todays_call_joins_the_same_tables(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
+    with process.throwaway("instant", legacy_api="2026"):
+        lab = gtlab.connect(home=SINGAPORE, replicas=[VIRGINIA, IRELAND])
+        stages.ensure_tables(lab)  # provisioned tables in two Regions, as 01 leaves them
+        lab.client(VIRGINIA).put_item(TableName="Music", Item=song())
+        with pytest.raises(RuntimeError, match=r"already existed as tables.*\n.*gtlab clean"):
+            stages.ensure_global_table(lab)
+        lab.client(VIRGINIA).delete_item(TableName="Music", Key=song())
+        stages.ensure_global_table(lab)
+        shown = capsys.readouterr().out
+        assert "deletes the empty table Music in N. Virginia" in shown and "changes table Music in Singapore" in shown
+        described = lab.client(SINGAPORE).describe_table(TableName="Music")["Table"]
+        assert [entry["RegionName"] for entry in described["Replicas"]] == [VIRGINIA, IRELAND]
+        lab.client(IRELAND).put_item(TableName="Music", Item=song())
+        watch.item(lab, "Music", song())
+        stages.ensure_global_table(lab)
+        assert capsys.readouterr().out == "", "there is nothing left to do"
+
+
+def test_a_global_table_of_the_old_version_is_kept_where_the_old_calls_are_refused(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
+    with process.throwaway("instant"):
+        lab = gtlab.connect(home=SINGAPORE, replicas=[VIRGINIA])
+        stages.ensure_global_table(lab)
+        with lab.legacy_face("2026"):
+            stages.ensure_global_table(lab)
+        assert "is used as it is" in capsys.readouterr().out
+        assert set(stages.members_of(lab)) == {SINGAPORE, VIRGINIA}

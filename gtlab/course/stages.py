@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gtlab import regions as catalogue
-from gtlab.contract import STRONG_REGIONS
+from gtlab.contract import RUN_TAG, STRONG_REGIONS
 from gtlab.course import basket
 from gtlab.lab import DEFAULT_HOME, DEFAULT_REPLICAS, Lab, describe, watch
 
@@ -91,23 +91,64 @@ def ensure_global_table(lab: Lab) -> None:
 def _ensure_current(lab: Lab) -> None:
     """The same where only the current version is available: an on-demand table, and its replicas one after another."""
     client = lab.client(lab.home)
-    if describe.status(lab, TABLE, lab.home) in _GOING:
-        watch.tables(lab, TABLE, describe.ABSENT, [lab.home])
+    status = describe.status(lab, TABLE, lab.home)
+    if status in _GOING:
+        if status == "DELETING":
+            watch.tables(lab, TABLE, describe.ABSENT, [lab.home])
         _announce(f"table {TABLE} in {_names([lab.home])}", "on demand")
         asked = {name: value for name, value in MUSIC.items() if name != "ProvisionedThroughput"}
         client.create_table(**asked, BillingMode="PAY_PER_REQUEST")
     watch.tables(lab, TABLE, "ACTIVE", [lab.home])
     described = client.describe_table(TableName=TABLE)["Table"]
+    listed = [entry["RegionName"] for entry in described.get("Replicas", [])]
     for region in lab.replicas:
-        if region in [entry["RegionName"] for entry in described.get("Replicas", [])]:
-            continue
-        _announce(f"a replica in {_names([region])}", "with one UpdateTable call")
+        if region not in listed:
+            _add_replica(lab, region)
+            watch.tables(lab, TABLE, "ACTIVE", [lab.home, region])
+
+
+def _add_replica(lab: Lab, region: str) -> None:
+    """Add a replica of the article's table with UpdateTable. What 01_create_the_tables left in the way is changed: a
+    provisioned table becomes an on-demand one, and an empty table in the new Region is deleted."""
+    client, cures = lab.client(lab.home), {"already existed as tables": _delete_empty, "Pay-Per-Request": _to_on_demand}
+    while True:
         try:
             client.update_table(TableName=TABLE, ReplicaUpdates=[{"Create": {"RegionName": region}}])
         except client.exceptions.ClientError as error:
-            raise RuntimeError(f"The replica cannot be created: {error.response['Error']['Message']}\n"
+            text = error.response["Error"]["Message"]
+            if "2017.11.29" in text and describe.status(lab, TABLE, region) == "ACTIVE":
+                print(f"Table {TABLE} is a global table of version 2017.11.29 already, and is used as it is.")
+                return
+            reason = next((part for part in cures if part in text), "")
+            if reason and cures.pop(reason)(lab, region):
+                continue
+            raise RuntimeError(f"The replica cannot be created: {text}\n"
                                "To delete the course's tables and start over: gtlab clean") from None
-        watch.tables(lab, TABLE, "ACTIVE", [lab.home, region])
+        _announce(f"a replica in {_names([region])}", "with one UpdateTable call")
+        return
+
+
+def _delete_empty(lab: Lab, region: str) -> bool:
+    """Delete the article's table in a Region if it is empty, and gtlab's own. Returns whether it was deleted."""
+    client = lab.client(region)
+    watch.tables(lab, TABLE, "ACTIVE", [region])
+    arn = client.describe_table(TableName=TABLE)["Table"]["TableArn"]
+    tags = [tag["Key"] for tag in client.list_tags_of_resource(ResourceArn=arn).get("Tags", [])]
+    if client.scan(TableName=TABLE, Limit=1)["Count"] or not (lab.simulated or RUN_TAG in tags):
+        return False
+    print(f"UpdateTable creates the table of a replica itself: gtlab deletes the empty table {TABLE} in "
+          f"{_names([region])}.")
+    client.delete_table(TableName=TABLE)
+    watch.tables(lab, TABLE, describe.ABSENT, [region])
+    return True
+
+
+def _to_on_demand(lab: Lab, region: str) -> bool:
+    print(f"Only an on-demand table, or one that scales automatically, can have replicas: gtlab changes table {TABLE} "
+          f"in {_names([lab.home])}.")
+    lab.client(lab.home).update_table(TableName=TABLE, BillingMode="PAY_PER_REQUEST")
+    watch.tables(lab, TABLE, "ACTIVE", [lab.home])
+    return True
 
 
 def ensure_today(lab: Lab, *, wait: bool = True) -> None:
