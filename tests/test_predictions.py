@@ -62,6 +62,14 @@ TRUTHS |= {
     "06-queue": [([40, 30, 600, 900, 1200, 2000], "grows"), ([40, 30, 60, 45, 30], "same")],
     "06-paused": [({HOME: "there", NEAR: "not there"}, "waits"), ({HOME: "there", NEAR: "there"}, "arrives"),
                   ({HOME: "not there", NEAR: "not there"}, "refused")],
+    "05-two": [("Update table operation with more than one create or delete replica actions not allowed", "refused"),
+               ("accepted", "both")],
+    "05-early-bird": [({HOME: "there", NEAR: "there"}, "arrives"), ({HOME: "there", NEAR: "not there"}, "lost"),
+                      ({HOME: "refused", NEAR: "not there"}, "refused")],
+    "05-strong": [({"eventual": False, "strong": True}, "strong"), ({"eventual": True, "strong": True}, "both"),
+                  ({"eventual": False, "strong": False}, "neither")],
+    "05-conflict": [([{HOME: "accepted", NEAR: "ReplicatedWriteConflictException"}], "refused"),
+                    ([{HOME: "accepted", NEAR: "accepted"}] * 2, "both")],
 }
 NO_MEASUREMENT = [None, 3, math.nan, "", "there", [], {}, {"mars": 1.0}, {HOME: "there"}, pd.Series([1.0]),
                   pd.DataFrame(), object()]
