@@ -16,6 +16,7 @@ from gtlab.localcloud.engine.values import Item, StoredItem, item_size, kind, nu
 from gtlab.localcloud.model import NO_SORT_KEY, Key
 
 SEGMENTS = 1 << 32  # hashes are smaller
+_MOST_NEW = 2000    # partitions that wait to be sorted: a few milliseconds of work
 
 
 class Place(NamedTuple):
@@ -80,13 +81,16 @@ def key_string(value: dict) -> str:
 class Items(Mapping[str, Mapping[str, Item]]):
     """As a mapping: from the string of a partition key to the partition's items by the string of their sort key."""
 
-    __slots__ = ("_indexes", "_order", "_rows", "_sorted", "bytes", "count", "schema")
+    __slots__ = ("_indexes", "_new", "_order", "_rows", "_sorted", "bytes", "count", "schema")
 
     def __init__(self, schema: KeySchema):
         self.schema = schema
         self.count = self.bytes = 0
         self._rows: dict[str, dict[str, Item]] = {}
-        self._order: SortedDict = SortedDict()              # (hash, partition's bytes) → string of the partition key
+        # Partitions in the order of a Scan: (hash, bytes of the partition key) → its string. New ones wait in a list,
+        # because only a Scan needs the order, and a write should not wait for it.
+        self._order: SortedDict = SortedDict()
+        self._new: list[str] = []
         self._sorted: dict[str, SortedDict] = {}            # partition → sort key's bytes → its string
         self._indexes: dict[str, IndexedItems] = {}
 
@@ -111,7 +115,9 @@ class Items(Mapping[str, Mapping[str, Item]]):
         row = self._rows.get(key.partition)
         if row is None:
             row = self._rows[key.partition] = {}
-            self._order[self._partition_place(key)] = key.partition
+            self._new.append(key.partition)
+            if len(self._new) >= _MOST_NEW:
+                self._sort_new()
             if self.schema.sort:
                 self._sorted[key.partition] = SortedDict()
         old = row.get(key.sort)
@@ -132,26 +138,33 @@ class Items(Mapping[str, Mapping[str, Item]]):
         self.bytes -= item_size(old)
         if not row:
             del self._rows[key.partition]
-            del self._order[self._partition_place(key)]
+            self._order.pop(self._partition_place(key.partition), None)
             self._sorted.pop(key.partition, None)
         elif self.schema.sort:
             del self._sorted[key.partition][sort_bytes(old[self.schema.sort[0]])]
         for index in self._indexes.values():
             index.change(key, old, None)
 
-    def _partition_place(self, key: Key) -> tuple[int, bytes]:
-        found = sort_bytes({self.schema.types[self.schema.partition[0]]: key.partition})
+    def _sort_new(self) -> None:
+        """Bring the new partitions into the order."""
+        self._order.update({self._partition_place(name): name for name in self._new if name in self._rows})
+        self._new.clear()
+
+    def _partition_place(self, partition: str) -> tuple[int, bytes]:
+        found = sort_bytes({self.schema.types[self.schema.partition[0]]: partition})
         return zlib.crc32(found), found
 
     def place(self, key: Key) -> Place:
         """Where the item with this key stands, or would stand."""
         sort = sort_bytes({self.schema.types[self.schema.sort[0]]: key.sort}) if self.schema.sort else b""
-        return Place(*self._partition_place(key), sort, key)
+        return Place(*self._partition_place(key.partition), sort, key)
 
     # In order
 
     def query(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Item]:
         """The items of a part of a partition, in their order or backwards, behind a place."""
+        if self._new:
+            self._sort_new()
         name = self._order.get((zlib.crc32(asked.partition), asked.partition))
         if name is None:
             return iter(())
@@ -165,6 +178,7 @@ class Items(Mapping[str, Mapping[str, Item]]):
 
     def scan(self, first: int, last: int, after: Place | None) -> Iterator[Item]:
         """The items of the partitions with hashes from ``first`` up to but not including ``last``, behind a place."""
+        self._sort_new()
         start = (after.hash, after.partition) if after else (first, b"")
         for hash_, partition in self._order.irange(start, (last, b""), inclusive=(True, False)):
             here = after if after and (after.hash, after.partition) == (hash_, partition) else None

@@ -43,7 +43,6 @@ class Page(NamedTuple):
 # One item
 
 def get_item(find: Find, data: dict[str, Any]) -> Read:
-    arguments.check_table_name(data["TableName"])
     arguments.check_choices(data)
     arguments.check_not_mixed(data)
     terms = arguments.terms(data, (PROJECTION,))
@@ -271,7 +270,6 @@ def _check_segments(data: dict[str, Any]) -> None:
 
 
 def _check_page(data: dict[str, Any], doing: str) -> None:
-    arguments.check_table_name(data["TableName"])
     arguments.check_choices(data)
     arguments.check_limit(data)
     arguments.check_not_mixed(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from gtlab.localcloud.engine import borrowed
+from gtlab.localcloud.engine.arguments import check_table_name
 from gtlab.localcloud.engine.borrowed import record, token
 from gtlab.localcloud.engine.items import Items
 from gtlab.localcloud.engine.table import Table, entries, key_schema, not_found
@@ -53,11 +54,18 @@ def find(account: str, region: str, name: str) -> Table:
         name = name[len(prefix):]
     table = _table(TableId(account, region, name))
     if table is None:
+        check_table_name(name)
         raise not_found()
     return table
 
 
 def _table(table: TableId) -> Table | None:
+    stored = _items(table)
+    raw = record(table)
+    return None if stored is None or raw is None else Table(table, raw, stored)
+
+
+def _items(table: TableId) -> Items | None:
     raw = record(table)
     if raw is None:
         return None
@@ -68,22 +76,22 @@ def _table(table: TableId) -> Table | None:
         for partition, row in restored.items():
             for sort, each in row.items():
                 stored.put(Key(partition, sort), each)
-    return Table(table, raw, stored)
+    return stored
 
 
 def apply(table: TableId, key: Key, new: dict | None) -> None:
     """Put an item into a table that exists, or delete it (None)."""
-    found = _table(table)
-    assert found is not None
+    stored = _items(table)
+    assert stored is not None
     if new is None:
-        found.items.delete(key)
+        stored.delete(key)
     else:
-        found.items.put(key, new)
+        stored.put(key, new)
 
 
 def item(table: TableId, key: Key) -> dict | None:
-    found = _table(table)
-    return found.items.item(key) if found else None
+    stored = _items(table)
+    return None if stored is None else stored.item(key)
 
 
 def items(table: TableId) -> Iterator[tuple[Key, dict]]:
@@ -110,10 +118,10 @@ def key_of(table: TableId, attributes: dict) -> Key | None:
 
 def key_attributes(table: TableId, key: Key) -> dict:
     """A primary key as the API writes it."""
-    found = _table(table)
-    if found is None:
+    stored = _items(table)
+    if stored is None:
         raise no_such_table(table.name)
-    schema = found.key
+    schema = stored.schema
     attributes = {schema.partition[0]: {schema.types[schema.partition[0]]: key.partition}}
     if schema.sort:
         attributes[schema.sort[0]] = {schema.types[schema.sort[0]]: key.sort}

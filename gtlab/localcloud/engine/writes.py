@@ -111,7 +111,6 @@ def delete_item(find: Find, data: dict[str, Any]) -> Write:
 
 
 def _check(data: dict[str, Any], returns: tuple[str, ...] | None) -> None:
-    arguments.check_table_name(data["TableName"])
     arguments.check_choices(data)
     arguments.check_not_mixed(data)
     if returns and data.get("ReturnValues", "NONE") not in returns:
@@ -342,7 +341,6 @@ def _action(find: Find, action: dict[str, Any]) -> _Action:
         raise invalid("TransactItems can only contain one of Check, Put, Update or Delete")
     kind, = kinds
     part = action[kind]
-    arguments.check_table_name(part["TableName"], "transactItems.1.member." + kind[0].lower() + kind[1:] + ".tableName")
     arguments.check_choices(part)
     terms = arguments.terms(part, (UPDATE, CONDITION) if kind == "Update" else (CONDITION,))
     tree = parse_update(UPDATE, part[UPDATE]) if kind == "Update" else None
