@@ -22,13 +22,14 @@ from gtlab.localcloud.globaltables.strong import Hold, Strong
 from gtlab.localcloud.globaltables.v2017 import Legacy
 from gtlab.localcloud.globaltables.v2017_settings import LegacySettings
 from gtlab.localcloud.globaltables.v2019 import Current
-from gtlab.localcloud.model import Call, Refusal, TableId, invalid
+from gtlab.localcloud.model import Call, Refusal, TableId
 from gtlab.localcloud.observe.internal_errors import InternalErrors
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.observe.metrics import Metrics
 from gtlab.localcloud.reads import Reads
 from gtlab.localcloud.replication import Delivery, Replication
 from gtlab.localcloud.tables.autoscaling import AutoScaling
+from gtlab.localcloud.tables.backups import Backups
 from gtlab.localcloud.tables.capacity import (
     Capacity,
     consumed_in_vain,
@@ -76,6 +77,7 @@ class Cloud:
                                      self.replication, self.capacity, self.metrics, self.journal, self.errors))
         self.reads = Reads(self.groups, self.replication, self.journal)
         self.unsaved = self.changes.unsaved
+        self._control_plane |= Backups(self.tables, lambda table, key: self.unsaved.items.add((table, key))).operations
         self._next_housekeeping = 0.0
         self._most_at_once, self._behind = most_at_once, 0.0
 
@@ -298,7 +300,8 @@ def _tables(call: Call, data: dict) -> list[TableId]:
         return engine.partiql_tables(call.account, call.region, data)
     if "TableName" in data:
         return [TableId(call.account, call.region, data["TableName"])]
-    return [TableId(call.account, call.region, name) for name in dict.fromkeys(_names(call.operation, data))]
+    found = (engine.table_id(call.account, call.region, name) for name in _names(call.operation, data))
+    return list(dict.fromkeys(found))
 
 
 def _names(operation: str, data: dict) -> Iterator[str]:
@@ -313,10 +316,7 @@ def _by_name(call: Call) -> dict:
     name = call.input.get("TableName", "")
     if not name.startswith("arn:"):
         return call.input
-    prefix = TableId(call.account, call.region, "").arn
-    if not name.startswith(prefix) or "/" in name[len(prefix):]:
-        raise invalid(f"Invalid table ARN for this account and Region: {name}")
-    return call.input | {"TableName": name[len(prefix):]}
+    return call.input | {"TableName": engine.table_id(call.account, call.region, name).name}
 
 
 def _about_charge(charges: list[Charge], now: float) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
+from gtlab.localcloud import engine
 from gtlab.localcloud.globaltables.membership import CURRENT, Groups
 from gtlab.localcloud.globaltables.pauses import Pauses
 from gtlab.localcloud.globaltables.update_table import REPLICA_PARAMETERS
 from gtlab.localcloud.globaltables.v2017 import Legacy
 from gtlab.localcloud.globaltables.v2017_settings import LegacySettings
 from gtlab.localcloud.globaltables.v2019 import Current
-from gtlab.localcloud.model import Call, TableId, invalid
+from gtlab.localcloud.model import Call, Refusal, TableId, invalid
 from gtlab.localcloud.tables.tables import Tables
 
 
@@ -26,6 +28,7 @@ class ControlPlane:
             "DeleteTable": self._delete_table,
             "UpdateTable": self._update_table,
             "ListTables": lambda call, data, now: tables.list_tables(call.account, call.region, data, now),
+            "PutResourcePolicy": self._put_policy,
             "DescribeTimeToLive": lambda call, data, now: tables.describe_ttl(_table(call, data)),
             "UpdateTimeToLive": self._update_ttl,
             "CreateGlobalTable": lambda call, data, now: legacy.create(call.account, call.region, data, now),
@@ -82,6 +85,16 @@ class ControlPlane:
             self._current.updated(table, data, now)
         return {"TableDescription": self._described(table, now)}
 
+    def _put_policy(self, call: Call, data: dict, now: float) -> dict:
+        """Attach a policy to a resource. The one that it has is not a change: its revision stays."""
+        try:
+            known = _ask(call, "GetResourcePolicy", {"ResourceArn": data["ResourceArn"]})
+        except Refusal:
+            known = {}
+        if "ExpectedRevisionId" not in data and known and _same_document(known["Policy"], data["Policy"]):
+            return {"RevisionId": known["RevisionId"]}
+        return _ask(call, "PutResourcePolicy", data)
+
     def _update_ttl(self, call: Call, data: dict, now: float) -> dict:
         table = _table(call, data)
         self._current.check.time_to_live(table)
@@ -93,3 +106,14 @@ class ControlPlane:
 
 def _table(call: Call, data: dict) -> TableId:
     return TableId(call.account, call.region, data["TableName"])
+
+
+def _ask(call: Call, operation: str, data: dict) -> dict:
+    return json.loads(engine.call(call.account, call.region, operation, data))
+
+
+def _same_document(one: str, other: str) -> bool:
+    try:
+        return one == other or json.loads(one) == json.loads(other)
+    except (ValueError, RecursionError):
+        return False

@@ -13,7 +13,10 @@ from gtlab.localcloud.engine.borrowed import reset
 from gtlab.localcloud.engine.calls import call, read, write
 from gtlab.localcloud.engine.items import key_string
 from gtlab.localcloud.engine.storage import (
+    amend,
+    amend_backup,
     apply,
+    backup,
     exists,
     forget_tokens,
     incarnation,
@@ -24,6 +27,7 @@ from gtlab.localcloud.engine.storage import (
     restore,
     saved,
     schema,
+    table_id,
     tables,
     token,
 )
@@ -31,7 +35,10 @@ from gtlab.localcloud.engine.targets import PARTIQL, named, partiql_tables, part
 
 __all__ = [
     "PARTIQL",
+    "amend",
+    "amend_backup",
     "apply",
+    "backup",
     "call",
     "exists",
     "forget_tokens",
@@ -49,6 +56,7 @@ __all__ = [
     "restore",
     "saved",
     "schema",
+    "table_id",
     "tables",
     "token",
     "touched",

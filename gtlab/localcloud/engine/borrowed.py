@@ -25,7 +25,7 @@ from ministack.core import responses as _responses
 from ministack.services import dynamodb as _dynamodb
 
 from gtlab.localcloud.engine.items import Items
-from gtlab.localcloud.model import TableId
+from gtlab.localcloud.model import Key, TableId
 
 log = logging.getLogger(__name__)
 logging.getLogger("dynamodb").setLevel(logging.ERROR)  # the library warns about every expression that it refuses
@@ -169,6 +169,18 @@ def put_other_record(kind: str, account: str, region: str, key: str, value: Any)
             rows[partition][sort] = item
         value = {**value["description"], _SNAPSHOT: dict(rows)}
     getattr(_dynamodb, _OTHERS[kind]).set_scoped(account, region, key, value)
+
+
+def backup(account: str, region: str, arn: str) -> dict | None:
+    """The library's record of a backup."""
+    return _dynamodb._backups.get_scoped(account, region, arn)
+
+
+def snapshot(raw: dict) -> Iterator[tuple[Key, dict]]:
+    """The items in a record of a backup."""
+    for partition, row in raw.get(_SNAPSHOT, {}).items():
+        for sort, item in row.items():
+            yield Key(partition, sort), item
 
 
 def tokens() -> list[tuple[str, str, str]]:

@@ -79,6 +79,8 @@ def _refusal(operation: str, status: int, body: dict[str, Any]) -> Refusal:
     """The library's error as a Refusal."""
     code = body.pop("__type", "InternalServerError").rpartition("#")[2]
     message = body.pop("message", body.pop("Message", ""))
+    if code == "PolicyNotFoundException" and operation == "GetResourcePolicy":
+        message = f"Resource-based policy not found for the provided ResourceArn: {message.rpartition(' ')[2]}"
     if code == "UnknownOperationException":
         message = (f"{operation} is an operation of DynamoDB that gtlab's local cloud does not have. "
                    "Nothing was done.")

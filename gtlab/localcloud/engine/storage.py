@@ -11,8 +11,9 @@ from gtlab.localcloud.engine.items import Items
 from gtlab.localcloud.engine.table import Table, entries, key_schema, not_found
 from gtlab.localcloud.model import Key, Refusal, TableId, invalid, no_such_table
 
-__all__ = ["apply", "exists", "find", "forget_tokens", "incarnation", "is_empty", "item", "items", "key_attributes",
-           "key_of", "restore", "saved", "schema", "tables", "token"]
+__all__ = ["amend", "amend_backup", "apply", "backup", "exists", "find", "forget_tokens", "incarnation", "is_empty",
+           "item", "items", "key_attributes", "key_of", "restore", "saved", "schema", "table_id", "tables",
+           "token"]
 
 _MOST_TOKENS = 1000  # transactions whose tokens are remembered; the library would remember all of them
 
@@ -38,6 +39,17 @@ def schema(table: TableId) -> dict:
     return raw
 
 
+def amend(table: TableId, members: dict) -> None:
+    """Set members of a table's description that the library does not keep. None removes one."""
+    raw = record(table)
+    assert raw is not None
+    for name, value in members.items():
+        if value is None:
+            raw.pop(name, None)
+        else:
+            raw[name] = value
+
+
 def incarnation(table: TableId) -> str:
     """Differs between a table and an earlier one of the same name."""
     return schema(table)["TableId"]
@@ -45,14 +57,19 @@ def incarnation(table: TableId) -> str:
 
 # Items
 
-def find(account: str, region: str, name: str) -> Table:
-    """The table with a name or an ARN. Raises Refusal where there is none."""
+def table_id(account: str, region: str, name: str) -> TableId:
+    """The table that a request names, by its name or its ARN. Raises Refusal for the ARN of something else."""
     if name.startswith("arn:"):
         prefix = TableId(account, region, "").arn
         if not name.startswith(prefix) or "/" in name[len(prefix):]:
             raise invalid(f"Invalid table ARN for this account and Region: {name}")
         name = name[len(prefix):]
-    table = _table(TableId(account, region, name))
+    return TableId(account, region, name)
+
+
+def find(account: str, region: str, name: str) -> Table:
+    """The table with a name or an ARN. Raises Refusal where there is none."""
+    table = _table(table_id(account, region, name))
     if table is None:
         check_table_name(name)
         raise not_found()
@@ -126,6 +143,32 @@ def key_attributes(table: TableId, key: Key) -> dict:
     if schema.sort:
         attributes[schema.sort[0]] = {schema.types[schema.sort[0]]: key.sort}
     return attributes
+
+
+# Backups
+
+_ASKED = "_asked"  # in the library's record of a backup: CreateTable's input for a table like its table
+
+
+def amend_backup(table: TableId, arn: str, asked: dict, now: float) -> None:
+    """Keep with a new backup what its table is restored from, and when it was made."""
+    raw = borrowed.backup(table.account, table.region, arn)
+    assert raw is not None
+    raw[_ASKED] = asked
+    raw["BackupDetails"]["BackupCreationDateTime"] = round(now, 3)
+
+
+def backup(account: str, region: str, arn: str) -> tuple[dict, list[tuple[Key, dict]], str, float] | None:
+    """A backup: CreateTable's input for its table, its items, the ARN of its table, and when it was made. None where
+    there is none."""
+    raw = borrowed.backup(account, region, arn)
+    if raw is None:
+        return None
+    source = raw["SourceTableDetails"]
+    asked = raw.get(_ASKED)
+    if asked is None:  # made by an older release
+        raise invalid("This backup was made by an older gtlab, and cannot be restored. Make a new one.")
+    return asked, list(borrowed.snapshot(raw)), source["TableArn"], raw["BackupDetails"]["BackupCreationDateTime"]
 
 
 # Persistence

@@ -29,7 +29,8 @@ _TARGETS = {"DynamoDB_20120810": "dynamodb", "DynamoDBStreams_20120810": "dynamo
 _REST = ("fis",)
 # Both are linear in the length of the text: parts have bounds, and no part can match what another one does.
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]{1,128})/(\d{8})/([^/,\s]{1,64})/([^/,\s]{1,64})/aws4_request")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")  # the engine checks the range
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")  # the engine checks the range
+_ON_A_TABLE = ("CreateTable", "DescribeTable", "UpdateTable", "DeleteTable")  # they have a text for a missing TableName
 _TYPED_DEPTH = 7  # enough for the attributes of a batch's items; deeper documents are checked value by value
 _MOST_LEVELS = 32  # nested lists and maps in an attribute; the engine accepts one level less
 
@@ -252,8 +253,14 @@ def _type(shape: Shape, depth: int) -> Any:
 def check_input(service: str, operation: str, data: dict) -> None:
     """Refuse values of a wrong type and missing required members; remove members that the model does not have."""
     plan = _plan_of(service, operation)
-    if plan is not None:
+    if plan is None:
+        return
+    try:
         _check(data, plan, None, 0)
+    except Refusal as refusal:
+        if operation in _ON_A_TABLE and refusal.code == "ValidationException" and "TableName" not in data:
+            raise invalid("The parameter 'TableName' is required but was not present in the request") from None
+        raise
 
 
 _Path = tuple["_Path", str] | None  # the path to a value, last part first; joined only for an error message

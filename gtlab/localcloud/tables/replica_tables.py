@@ -8,7 +8,7 @@ import copy
 from gtlab.localcloud import engine
 from gtlab.localcloud.model import Refusal, TableId
 from gtlab.localcloud.tables.table_status import Life
-from gtlab.localcloud.tables.tables import Tables, stream_view
+from gtlab.localcloud.tables.tables import Tables, amend, stream_view
 
 
 def need_stream(tables: Tables, table: TableId, now: float) -> None:
@@ -20,7 +20,9 @@ def need_stream(tables: Tables, table: TableId, now: float) -> None:
 def create(tables: Tables, source: TableId, there: TableId, *, ready: float, now: float, with_stream: bool) -> None:
     """Create a table like the source's in another Region; it is CREATING until ``ready``. Tags and deletion protection
     are each Region's own and not copied."""
-    engine.call(there.account, there.region, "CreateTable", _like(engine.schema(source)))
+    asked = like(engine.schema(source))
+    engine.call(there.account, there.region, "CreateTable", asked)
+    amend(there, asked)
     life = Life(created=round(now, 3), ready=ready, ttl_attribute=tables.find(source).ttl_attribute)
     if engine.schema(there)["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST":
         life.on_demand_since = ready
@@ -60,12 +62,14 @@ def _update(table: TableId, settings: dict) -> None:
     if settings:
         with contextlib.suppress(Refusal):
             engine.call(table.account, table.region, "UpdateTable", {"TableName": table.name} | settings)
+            amend(table, settings)
 
 
-def _like(schema: dict) -> dict:
+def like(schema: dict) -> dict:
     """CreateTable's input for a table like this one."""
     on_demand = schema["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
-    index_parts = ["IndexName", "KeySchema", "Projection"] + ([] if on_demand else ["ProvisionedThroughput"])
+    index_parts = ["IndexName", "KeySchema", "Projection", "WarmThroughput",
+                   *([] if on_demand else ["ProvisionedThroughput"])]
     asked = {name: copy.deepcopy(schema[name]) for name in ("TableName", "KeySchema", "AttributeDefinitions")}
     asked["BillingMode"] = "PAY_PER_REQUEST" if on_demand else "PROVISIONED"
     if not on_demand:
@@ -74,11 +78,12 @@ def _like(schema: dict) -> dict:
         if schema[kind]:
             asked[kind] = [{part: copy.deepcopy(index[part]) for part in parts if part in index}
                            for index in schema[kind]]
-    if "OnDemandThroughput" in schema:
-        asked["OnDemandThroughput"] = schema["OnDemandThroughput"]
+    for name in ("WarmThroughput", "OnDemandThroughput"):
+        if name in schema:
+            asked[name] = schema[name]
     if "TableClassSummary" in schema:
         asked["TableClass"] = schema["TableClassSummary"]["TableClass"]
-    if schema.get("SSEDescription"):
+    if (schema.get("SSEDescription") or {}).get("Status", "DISABLED") != "DISABLED":
         asked["SSESpecification"] = {"Enabled": True, "SSEType": schema["SSEDescription"].get("SSEType", "KMS")}
     return asked
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# WarmThroughput of a new on-demand table (units per second), as observed.
-_WARM_ON_DEMAND = {"ReadUnitsPerSecond": 12000, "WriteUnitsPerSecond": 4000, "Status": "ACTIVE"}
+# The warm throughput of a new on-demand table or index (units per second), as observed.
+_WARM_ON_DEMAND = {"ReadUnitsPerSecond": 12000, "WriteUnitsPerSecond": 4000}
+_PROVISIONED = {"ReadUnitsPerSecond": "ReadCapacityUnits", "WriteUnitsPerSecond": "WriteCapacityUnits"}
+# A table that is being deleted is described without these.
+_NOT_OF_DELETED = ("AttributeDefinitions", "KeySchema", "CreationDateTime")
 
 
 @dataclass
@@ -39,10 +42,17 @@ class Deleted:
 
 def describe(description: dict, life: Life, now: float) -> None:
     """Add to the engine's TableDescription what changes over time."""
-    description["TableStatus"] = life.status(now)
+    description["TableStatus"] = status = life.status(now)
     if life.created:
         description["CreationDateTime"] = life.created
     _describe_capacity(description, life, now)
+    _describe_warm(description, new=status == "CREATING")
+    encryption = description.get("SSEDescription")
+    if encryption and encryption["Status"] == "DISABLED":  # it is shown with its key until it is off
+        if status == "UPDATING":
+            description["SSEDescription"] = encryption | {"Status": "UPDATING"}
+        else:
+            del description["SSEDescription"]
     if life.stream:
         description |= {"LatestStreamArn": life.stream, "LatestStreamLabel": life.stream.rpartition("/")[2]}
     if life.stream_view:
@@ -50,14 +60,30 @@ def describe(description: dict, life: Life, now: float) -> None:
 
 
 def _describe_capacity(description: dict, life: Life, now: float) -> None:
-    description["ProvisionedThroughput"].setdefault("NumberOfDecreasesToday", 0)
+    for each in (description, *description.get("GlobalSecondaryIndexes", ())):
+        each["ProvisionedThroughput"].setdefault("NumberOfDecreasesToday", 0)
     if description.get("BillingModeSummary", {}).get("BillingMode") != "PAY_PER_REQUEST":
         description.pop("BillingModeSummary", None)
-        description.pop("WarmThroughput", None)
-        return
-    if now < life.ready:  # these two appear only with ACTIVE
-        description.pop("WarmThroughput", None)
+    elif now < life.ready:  # it appears only with ACTIVE
         description["BillingModeSummary"].pop("LastUpdateToPayPerRequestDateTime", None)
     else:
-        description["WarmThroughput"] = dict(_WARM_ON_DEMAND)
         description["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"] = life.on_demand_since or life.ready
+
+
+def _describe_warm(description: dict, *, new: bool) -> None:
+    """The warm throughput of a table and its indexes: what was asked for, or else what the capacity mode brings."""
+    on_demand = description.get("BillingModeSummary", {}).get("BillingMode") == "PAY_PER_REQUEST"
+    for each in (description, *description.get("GlobalSecondaryIndexes", ())):
+        asked = each.pop("WarmThroughput", None) or {}
+        if new and not any(asked.get(name) for name in _PROVISIONED):
+            continue
+        units = each["ProvisionedThroughput"]
+        least = _WARM_ON_DEMAND if on_demand else {name: units[old] for name, old in _PROVISIONED.items()}
+        each["WarmThroughput"] = {name: max(asked.get(name, 0), units) for name, units in least.items()} | {
+            "Status": "ACTIVE"}
+
+
+def deleting(description: dict) -> dict:
+    """The description of a table that is being deleted."""
+    kept = {name: value for name, value in description.items() if name not in _NOT_OF_DELETED}
+    return kept | {"TableStatus": "DELETING"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.model import Key, TableId, in_use, invalid, invalid_values, no_such_table
-from gtlab.localcloud.tables import table_status, time_to_live
+from gtlab.localcloud.tables import table_requests, table_status, time_to_live
 from gtlab.localcloud.tables.streams import SHARDS_ON_DEMAND, VIEW_TYPES, Streams
 from gtlab.localcloud.tables.table_status import Deleted, Life
 from gtlab.localcloud.world import World
@@ -34,7 +34,7 @@ class Tables:
         """A table's life; raises ResourceNotFoundException where there is no such table."""
         if not engine.exists(table):
             raise no_such_table(table.name)
-        if table not in self._lives:  # the engine made it by itself: restored from a backup, or imported
+        if table not in self._lives:  # the engine made it by itself, in an older release: restored from a backup
             self._lives[table] = Life(created=0.0, ready=0.0)
         return self._lives[table]
 
@@ -75,6 +75,9 @@ class Tables:
         life = self.find(table)
         description = _ask(table, "DescribeTable")["Table"]
         table_status.describe(description, life, now)
+        restored = engine.schema(table).get("RestoreSummary")
+        if restored:
+            description["RestoreSummary"] = restored | {"RestoreInProgress": description["TableStatus"] == "CREATING"}
         return description
 
     # Changing
@@ -88,11 +91,10 @@ class Tables:
                           "GlobalTableSettingsReplicationMode are not supported. Nothing was created.")
         asked = {name: value for name, value in data.items() if name != "StreamSpecification"}
         view = stream_view(data.get("StreamSpecification"))
+        table_requests.check_create(data)
         engine.call(account, region, "CreateTable", asked)
-        ready = now + self._world.control_plane_s("create table", region)
-        life = self._lives[table] = Life(created=round(now, 3), ready=ready)
-        if data.get("BillingMode") == "PAY_PER_REQUEST":
-            life.on_demand_since = ready
+        amend(table, asked)
+        self.begin(table, now)
         if view:
             self.enable_stream(table, view, now)
         return table
@@ -108,15 +110,17 @@ class Tables:
         if specification and not view and not life.stream_view:
             raise invalid(f"Table already has a disabled stream: TableName: {table.name}")
         rest = {name: value for name, value in data.items() if name != "StreamSpecification"}
+        table_requests.check_update(data, self.describe(table, now))
         if set(rest) - {"TableName"} or not specification:
             engine.call(table.account, table.region, "UpdateTable", rest)
+            amend(table, rest)
         if data.get("BillingMode") == "PAY_PER_REQUEST":
             life.on_demand_since = now
         if view:
             self.enable_stream(table, view, now)
         elif specification:
             self._disable_stream(life, now)
-        if set(rest) - {"TableName", "DeletionProtectionEnabled"} or specification:
+        if set(rest) - {"TableName", "DeletionProtectionEnabled", "WarmThroughput"} or specification:
             life.busy_until = now + self._world.control_plane_s("update table", table.region)
 
     def delete(self, table: TableId, now: float) -> dict:
@@ -152,13 +156,20 @@ class Tables:
 
     # Steps of the control plane, also of those that the service does by itself
 
+    def begin(self, table: TableId, now: float) -> None:
+        """A table that the engine has just created for a caller is CREATING for a while."""
+        ready = now + self._world.control_plane_s("create table", table.region)
+        life = self._lives[table] = Life(created=round(now, 3), ready=ready)
+        if engine.schema(table)["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST":
+            life.on_demand_since = ready
+
     def add(self, table: TableId, life: Life) -> None:
         """A table that the engine has created begins its life."""
         self._lives[table] = life
 
     def remove(self, table: TableId, now: float) -> Deleted:
         """Delete a table at once. The caller sets ``gone`` of the result, until when it is shown as DELETING."""
-        description = self.describe(table, now) | {"TableStatus": "DELETING"}
+        description = table_status.deleting(self.describe(table, now))
         engine.call(table.account, table.region, "DeleteTable", {"TableName": table.name})
         self._disable_stream(self._lives.pop(table), now)
         deleted = self._ghosts[table] = Deleted(description, now)
@@ -218,6 +229,28 @@ class Tables:
 
 def _ask(table: TableId, operation: str) -> dict:
     return json.loads(engine.call(table.account, table.region, operation, {"TableName": table.name}))
+
+
+def amend(table: TableId, asked: dict) -> None:
+    """Keep what the engine's library does not, of CreateTable or UpdateTable's input: the warm throughput, the units of
+    indexes that have become on demand; and forget an encryption that is off when something else is changed."""
+    schema = engine.schema(table)
+    changes: dict = {}
+    if asked.get("WarmThroughput"):
+        changes["WarmThroughput"] = schema.get("WarmThroughput", {}) | asked["WarmThroughput"]
+    if "SSESpecification" not in asked and (schema.get("SSEDescription") or {}).get("Status") == "DISABLED":
+        changes["SSEDescription"] = None
+    warm = {update["Update"]["IndexName"]: update["Update"]["WarmThroughput"]
+            for update in asked.get("GlobalSecondaryIndexUpdates", ())
+            if update.get("Update", {}).get("WarmThroughput")}
+    indexes = schema.get("GlobalSecondaryIndexes") or []
+    to_on_demand = asked.get("BillingMode") == "PAY_PER_REQUEST"
+    if warm or (to_on_demand and indexes):
+        none = {"ProvisionedThroughput": {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0}} if to_on_demand else {}
+        changes["GlobalSecondaryIndexes"] = [
+            index | none | ({"WarmThroughput": index.get("WarmThroughput", {}) | warm[index["IndexName"]]}
+                            if index["IndexName"] in warm else {}) for index in indexes]
+    engine.amend(table, changes)
 
 
 def stream_view(specification: dict | None) -> str | None:

@@ -23,6 +23,9 @@ def update(life: Life, data: dict) -> dict:
     wanted = data["TimeToLiveSpecification"]
     if not wanted["AttributeName"]:
         raise invalid("TimeToLiveSpecification.AttributeName must not be empty")
+    if life.ttl_attribute and wanted["AttributeName"] != life.ttl_attribute:
+        raise invalid("TimeToLive is active on a different AttributeName: current AttributeName is "
+                      f"{life.ttl_attribute}")
     if wanted["Enabled"] and life.ttl_attribute:
         raise invalid("TimeToLive is already enabled")
     if not wanted["Enabled"] and not life.ttl_attribute:

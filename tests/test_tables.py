@@ -1,0 +1,182 @@
+"""Tables of one Region: their requests, descriptions and settings, backups and restored tables."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from support import ON_DEMAND, invalid, refused, table
+
+KEY = ON_DEMAND["KeySchema"]
+UNITS = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}
+INDEX = {"IndexName": "Later", "KeySchema": KEY, "Projection": {"ProjectionType": "ALL"}}
+PROVISIONED = ON_DEMAND | {"BillingMode": "PROVISIONED", "ProvisionedThroughput": UNITS,
+                           "GlobalSecondaryIndexes": [INDEX | {"ProvisionedThroughput": UNITS}]}
+
+
+@pytest.fixture
+def ohio(pretend):
+    return pretend.client("us-east-2")
+
+
+@pytest.fixture
+def music(pretend, ohio):
+    """An on-demand table with three items."""
+    ohio.create_table(**ON_DEMAND)
+    pretend.wait(60)
+    for name in "abc":
+        ohio.put_item(TableName="Music", Item={"Artist": {"S": name}})
+    return ohio
+
+
+# Requests
+
+@pytest.mark.parametrize("operation", ["create_table", "describe_table", "update_table", "delete_table"])
+def test_a_missing_table_name_has_its_own_text(ohio, operation):
+    with invalid("The parameter 'TableName' is required but was not present in the request$"):
+        getattr(ohio, operation)()
+
+
+@pytest.mark.parametrize(("changed", "text"), [
+    ({"KeySchema": [{"AttributeName": "k" * 256, "KeyType": "HASH"}],
+      "AttributeDefinitions": [{"AttributeName": "k" * 256, "AttributeType": "S"}]},
+     "2 validation errors detected: .*'keySchema.1.member.attributeName' failed to satisfy constraint: Member must "
+     "have length less than or equal to 255"),
+    ({"ProvisionedThroughput": UNITS}, "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when "
+                                       "BillingMode is PAY_PER_REQUEST"),
+    ({"GlobalSecondaryIndexes": [INDEX | {"ProvisionedThroughput": UNITS}]},
+     "ProvisionedThroughput should not be specified for index: Later when BillingMode is PAY_PER_REQUEST"),
+])
+def test_tables_that_cannot_be_created(ohio, changed, text):
+    with invalid(text):
+        ohio.create_table(**ON_DEMAND | changed)
+    assert ohio.list_tables()["TableNames"] == []
+
+
+def test_an_index_that_is_not_there_is_named_with_its_table(music):
+    with refused("ResourceNotFoundException", "Requested resource not found: Index Nope for table Music"):
+        music.update_table(TableName="Music", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "Nope"}}])
+
+
+def test_ttl_cannot_be_switched_by_another_attributes_name(music):
+    music.update_time_to_live(TableName="Music", TimeToLiveSpecification={"Enabled": True, "AttributeName": "ends"})
+    for enabled in (True, False):
+        with invalid("TimeToLive is active on a different AttributeName: current AttributeName is ends"):
+            music.update_time_to_live(TableName="Music", TimeToLiveSpecification={
+                "Enabled": enabled, "AttributeName": "other"})
+
+
+def test_a_policy_that_is_put_again_keeps_its_revision(music):
+    arn = table(music)["TableArn"]
+    with refused("PolicyNotFoundException", "Resource-based policy not found for the provided ResourceArn: " + arn):
+        music.get_resource_policy(ResourceArn=arn)
+    policy = {"Version": "2012-10-17", "Statement": []}
+    first = music.put_resource_policy(ResourceArn=arn, Policy=json.dumps(policy))["RevisionId"]
+    again = music.put_resource_policy(ResourceArn=arn, Policy=json.dumps(policy, indent=1))["RevisionId"]
+    other = music.put_resource_policy(ResourceArn=arn, Policy=json.dumps(policy | {"Id": "x"}))["RevisionId"]
+    assert first == again != other
+
+
+# Descriptions
+
+def test_a_deleted_tables_answer_has_no_schema(pretend, ohio):
+    ohio.create_table(**PROVISIONED)
+    pretend.wait(60)
+    deleted = ohio.delete_table(TableName="Music")["TableDescription"]
+    assert deleted["TableStatus"] == "DELETING" and deleted["TableName"] == "Music"
+    assert not {"AttributeDefinitions", "KeySchema", "CreationDateTime"} & set(deleted)
+
+
+def test_a_provisioned_table_and_its_index_have_their_warm_throughput(pretend, ohio):
+    ohio.create_table(**PROVISIONED)
+    pretend.wait(60)
+    described = table(ohio)
+    for each in (described, *described["GlobalSecondaryIndexes"]):
+        assert each["WarmThroughput"] == {"ReadUnitsPerSecond": 5, "WriteUnitsPerSecond": 6, "Status": "ACTIVE"}
+        assert each["ProvisionedThroughput"]["NumberOfDecreasesToday"] == 0
+
+
+def test_warm_throughput_comes_back_as_it_was_set(pretend, ohio):
+    ohio.create_table(**ON_DEMAND, WarmThroughput={"ReadUnitsPerSecond": 15_000, "WriteUnitsPerSecond": 5_000})
+    pretend.wait(60)
+    ohio.update_table(TableName="Music", WarmThroughput={"WriteUnitsPerSecond": 7_000})
+    assert table(ohio)["WarmThroughput"] == {"ReadUnitsPerSecond": 15_000, "WriteUnitsPerSecond": 7_000,
+                                             "Status": "ACTIVE"}
+    with invalid("Requested ReadUnitsPerSecond for WarmThroughput for table is lower than current WarmThroughput"):
+        ohio.update_table(TableName="Music", WarmThroughput={"ReadUnitsPerSecond": 14_000})
+    with invalid("WarmThroughput must be the only operation in the request"):
+        ohio.update_table(TableName="Music", WarmThroughput={"ReadUnitsPerSecond": 16_000},
+                          BillingMode="PAY_PER_REQUEST")
+
+
+def test_encryption_that_is_switched_off_is_shown_until_it_is_off(pretend, ohio):
+    ohio.create_table(**ON_DEMAND, SSESpecification={"Enabled": True, "SSEType": "KMS"})
+    pretend.wait(60)
+    key = table(ohio)["SSEDescription"]["KMSMasterKeyArn"]
+    ohio.update_table(TableName="Music", SSESpecification={"Enabled": False})
+    assert table(ohio)["SSEDescription"] == {"Status": "UPDATING", "SSEType": "KMS", "KMSMasterKeyArn": key}
+    pretend.wait(600)
+    assert "SSEDescription" not in table(ohio)
+    ohio.update_table(TableName="Music", TableClass="STANDARD_INFREQUENT_ACCESS")
+    assert table(ohio)["TableStatus"] == "UPDATING" and "SSEDescription" not in table(ohio)
+
+
+# Backups, restored tables, import and export
+
+def test_a_restored_table_says_where_it_is_from(pretend, music):
+    backup = music.create_backup(TableName="Music", BackupName="Tape")["BackupDetails"]["BackupArn"]
+    source = table(music)["TableArn"]
+    music.delete_table(TableName="Music")
+    pretend.wait(600)
+    fresh = music.restore_table_from_backup(TargetTableName="Again", BackupArn=backup)["TableDescription"]
+    assert fresh["TableStatus"] == "CREATING" and fresh["RestoreSummary"]["RestoreInProgress"]
+    pretend.wait(600)
+    ready = music.describe_table(TableName="Again")["Table"]
+    assert ready["TableStatus"] == "ACTIVE" and not ready["RestoreSummary"]["RestoreInProgress"]
+    assert (ready["RestoreSummary"]["SourceBackupArn"], ready["RestoreSummary"]["SourceTableArn"]) == (backup, source)
+    assert ready["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"].year > 2000
+    assert music.scan(TableName="Again")["Count"] == 3
+    with refused("TableAlreadyExistsException"):
+        music.restore_table_from_backup(TargetTableName="Again", BackupArn=backup)
+
+
+def test_nothing_is_exported_or_restored_without_point_in_time_recovery(music):
+    arn = table(music)["TableArn"]
+    for ask in (lambda: music.export_table_to_point_in_time(TableArn=arn, S3Bucket="bucket"),
+                lambda: music.restore_table_to_point_in_time(SourceTableName="Music", TargetTableName="Again",
+                                                             UseLatestRestorableTime=True)):
+        with refused("PointInTimeRecoveryUnavailableException", "is not enabled for table 'Music'"):
+            ask()
+
+
+def test_the_recovery_period_comes_back_as_it_was_set(music):
+    for asked, days in (({}, 35), ({"RecoveryPeriodInDays": 7}, 7), ({}, 7)):
+        music.update_continuous_backups(TableName="Music", PointInTimeRecoverySpecification={
+            "PointInTimeRecoveryEnabled": True, **asked})
+        told = music.describe_continuous_backups(TableName="Music")["ContinuousBackupsDescription"]
+        assert told["PointInTimeRecoveryDescription"]["RecoveryPeriodInDays"] == days
+    with invalid("Value '36' at 'pointInTimeRecoverySpecification.recoveryPeriodInDays'"):
+        music.update_continuous_backups(TableName="Music", PointInTimeRecoverySpecification={
+            "PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 36})
+
+
+def test_what_would_need_s3_or_the_past_is_refused(music):
+    music.update_continuous_backups(TableName="Music", PointInTimeRecoverySpecification={
+        "PointInTimeRecoveryEnabled": True})
+    with invalid("gtlab's local cloud has no S3"):
+        music.export_table_to_point_in_time(TableArn=table(music)["TableArn"], S3Bucket="bucket")
+    with invalid("gtlab's local cloud has no S3"):
+        music.import_table(S3BucketSource={"S3Bucket": "none"}, InputFormat="DYNAMODB_JSON",
+                           TableCreationParameters=ON_DEMAND | {"TableName": "Imported"})
+    with invalid("gtlab's local cloud does not keep the past of a table"):
+        music.restore_table_to_point_in_time(SourceTableName="Music", TargetTableName="Again", RestoreDateTime=1.7e9)
+    assert music.list_tables()["TableNames"] == ["Music"]
+
+
+def test_the_latest_state_of_a_table_is_restored(pretend, music):
+    music.update_continuous_backups(TableName="Music", PointInTimeRecoverySpecification={
+        "PointInTimeRecoveryEnabled": True})
+    music.restore_table_to_point_in_time(SourceTableName="Music", TargetTableName="Again",
+                                         UseLatestRestorableTime=True)
+    pretend.wait(60)
+    assert music.scan(TableName="Again")["Count"] == 3
