@@ -205,3 +205,88 @@ def test_a_member_cut_off_from_the_others_serves_eventual_reads_only(pretend, tr
     for other in (VIRGINIA, OREGON):
         pretend.cloud.world.turn_back("partition", (OHIO, other))
     assert item(ohio, ConsistentRead=True) == KEY | {"n": {"N": "2"}}
+
+
+# Every way in
+
+@pytest.fixture
+def slowed(pretend, trio):
+    """The trio, with replication slowed: two items that Ohio has acknowledged are on their way to Virginia."""
+    ohio, virginia, _ = trio
+    pretend.cloud.turn("lag", (OHIO, VIRGINIA), 60.0, pretend.now)
+    for name in "ab":
+        ohio.put_item(TableName="Music", Item={"Artist": {"S": name}, "n": {"N": "1"}})
+    assert item(virginia) is None  # an eventual read shows that they have not arrived
+    return ohio, virginia
+
+
+def _select(client, where: str = "", **more) -> list[dict]:
+    return client.execute_statement(Statement=f"SELECT * FROM Music {where}", **more)["Items"]
+
+
+@pytest.mark.parametrize("read", [
+    lambda there: _select(there, "WHERE Artist = 'a'", ConsistentRead=True),
+    lambda there: _select(there, "WHERE n = 1 AND Artist IN ['a']", ConsistentRead=True),
+    lambda there: [answer["Item"] for answer in there.batch_execute_statement(Statements=[
+        {"Statement": "SELECT * FROM Music WHERE Artist = 'a'", "ConsistentRead": True}])["Responses"]],
+    lambda there: there.query(TableName="Music", KeyConditionExpression="Artist = :a", ConsistentRead=True,
+                              ExpressionAttributeValues={":a": {"S": "a"}})["Items"],
+    lambda there: there.scan(TableName="Music", ConsistentRead=True, FilterExpression="Artist = :a",
+                             ExpressionAttributeValues={":a": {"S": "a"}})["Items"],
+    lambda there: there.batch_get_item(RequestItems={"Music": {"Keys": [KEY], "ConsistentRead": True}})["Responses"][
+        "Music"],
+    lambda there: next(iter(there.batch_get_item(RequestItems={table(there)["TableArn"]: {
+        "Keys": [KEY], "ConsistentRead": True}})["Responses"].values())),
+], ids=["select", "select in", "batch of selects", "query", "scan", "batch get", "batch get by arn"])
+def test_every_consistent_read_sees_what_was_acknowledged_elsewhere(slowed, read):
+    assert [found["n"] for found in read(slowed[1])] == [{"N": "1"}]
+
+
+def test_statements_that_write_see_what_was_acknowledged_elsewhere(slowed):
+    ohio, virginia = slowed
+    virginia.execute_statement(Statement="UPDATE Music SET n = n + 1 WHERE Artist = 'a' AND n = 1")
+    with pytest.raises(ClientError, match="DuplicateItemException"):
+        virginia.execute_statement(Statement="INSERT INTO Music VALUE {'Artist': 'b'}")
+    refused = virginia.batch_execute_statement(Statements=[
+        {"Statement": "INSERT INTO Music VALUE {'Artist': 'b'}"}])["Responses"]
+    assert refused[0]["Error"]["Code"] == "DuplicateItem"
+    virginia.execute_statement(Statement="DELETE FROM Music WHERE Artist = 'b'")
+    assert _select(ohio, ConsistentRead=True) == [{"Artist": {"S": "a"}, "n": {"N": "2"}}]
+
+
+def test_a_batch_that_names_the_table_by_its_arn_is_replicated(slowed):
+    ohio, virginia = slowed
+    virginia.batch_write_item(RequestItems={table(virginia)["TableArn"]: [
+        {"PutRequest": {"Item": {"Artist": {"S": "c"}}}}, {"DeleteRequest": {"Key": KEY}}]})
+    found = ohio.scan(TableName="Music", ConsistentRead=True)["Items"]
+    assert sorted(each["Artist"]["S"] for each in found) == ["b", "c"]
+
+
+@pytest.mark.parametrize("ask", [
+    lambda there: there.execute_transaction(TransactStatements=[
+        {"Statement": "SELECT * FROM Music WHERE Artist = 'a'"}]),
+    lambda there: there.execute_transaction(TransactStatements=[{"Statement": "DELETE FROM Music WHERE Artist = 'a'"}]),
+    lambda there: there.transact_get_items(TransactItems=[{"Get": {"TableName": "Music", "Key": KEY}}]),
+    lambda there: there.transact_write_items(TransactItems=[{"Delete": {
+        "TableName": table(there)["TableArn"], "Key": KEY}}]),
+], ids=["selects", "writes", "get", "write by arn"])
+def test_transactions_of_every_kind_are_refused(slowed, ask):
+    with invalid("Transactions are not supported for global tables with MultiRegionConsistency set to STRONG"):
+        ask(slowed[1])
+
+
+@pytest.mark.parametrize("ask", [
+    lambda there: _select(there, "WHERE Artist = 'a'", ConsistentRead=True),
+    lambda there: there.batch_execute_statement(Statements=[
+        {"Statement": "SELECT * FROM Music WHERE Artist = 'a'", "ConsistentRead": True}]),
+    lambda there: there.execute_statement(Statement="INSERT INTO Music VALUE {'Artist': 'd'}"),
+    lambda there: there.scan(TableName="Music", ConsistentRead=True),
+    lambda there: there.batch_get_item(RequestItems={table(there)["TableArn"]: {
+        "Keys": [KEY], "ConsistentRead": True}}),
+], ids=["select", "batch of selects", "insert", "scan", "batch get by arn"])
+def test_a_member_cut_off_refuses_every_consistent_call(pretend, slowed, ask):
+    virginia = slowed[1]
+    pretend.cloud.turn("isolate", (VIRGINIA,), None, pretend.now)
+    with pytest.raises(ClientError, match="InternalServerError"):
+        ask(virginia)
+    assert _select(virginia) == []

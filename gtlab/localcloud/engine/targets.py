@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gtlab.localcloud.engine import partiql, partiql_calls
-from gtlab.localcloud.engine.storage import find, key_of
+from gtlab.localcloud.engine.storage import find, key_of, table_id
 from gtlab.localcloud.model import Key, Refusal, TableId
 
 PARTIQL = ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
@@ -14,9 +14,9 @@ PARTIQL = ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
 def named(account: str, region: str, operation: str, data: dict) -> list[tuple[TableId, Key]]:
     """The items that a request names by their keys, for reading or writing; empty if it names only tables."""
     if operation == "GetItem":
-        return _known([(TableId(account, region, data["TableName"]), data["Key"])])
+        return _known([(table_id(account, region, data["TableName"]), data["Key"])])
     if operation == "BatchGetItem":
-        return _known([(TableId(account, region, name), key) for name, asked in data["RequestItems"].items()
+        return _known([(table_id(account, region, name), key) for name, asked in data["RequestItems"].items()
                        for key in asked["Keys"]])
     if operation in PARTIQL:
         found = [_named_by(account, region, statement) for statement in _parsed(data)]
@@ -27,7 +27,7 @@ def named(account: str, region: str, operation: str, data: dict) -> list[tuple[T
 def touched(account: str, region: str, operation: str, data: dict) -> list[tuple[TableId, Key]]:
     """The items that a request may change. Malformed keys are left out: the engine refuses them."""
     if operation in ("PutItem", "UpdateItem", "DeleteItem"):
-        table = TableId(account, region, data["TableName"])
+        table = table_id(account, region, data["TableName"])
         key = key_of(table, data["Item" if operation == "PutItem" else "Key"])
         return [] if key is None else [(table, key)]
     if operation in PARTIQL:
@@ -39,7 +39,7 @@ def touched(account: str, region: str, operation: str, data: dict) -> list[tuple
         written = _transaction(data)
     else:
         return []
-    return list(dict.fromkeys(_known([(TableId(account, region, name), attributes) for name, attributes in written])))
+    return list(dict.fromkeys(_known([(table_id(account, region, name), attributes) for name, attributes in written])))
 
 
 def _batch(data: dict) -> Iterator[tuple[str, dict]]:
@@ -67,7 +67,7 @@ def _known(found: list[tuple[TableId, dict]]) -> list[tuple[TableId, Key]]:
 
 def partiql_tables(account: str, region: str, data: dict) -> list[TableId]:
     """The tables that PartiQL statements name."""
-    return list(dict.fromkeys(TableId(account, region, _table_of(statement)) for statement in _parsed(data)))
+    return list(dict.fromkeys(table_id(account, region, _table_of(statement)) for statement in _parsed(data)))
 
 
 def partiql_writes(data: dict) -> bool:

@@ -22,7 +22,7 @@ from gtlab.localcloud.disk.keeper import keep
 from gtlab.localcloud.disk.store import ENDINGS
 from gtlab.localcloud.globaltables.strong import Hold
 from gtlab.localcloud.model import Call, Refusal, TableId
-from gtlab.localcloud.proof.audit import ALBUMS, Auditor
+from gtlab.localcloud.proof.audit import ALBUMS, CHARTS, Auditor
 from gtlab.localcloud.proof.oracle import Items, Judge, Violation
 from gtlab.localcloud.proof.witness import Seen, Witness
 
@@ -36,7 +36,7 @@ TABLE = {
     "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
 }
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems", "ExecuteStatement")
-_ITEM_CALLS = (*_WRITES, "GetItem", "Query", "Scan")
+_ITEM_CALLS = (*_WRITES, "GetItem", "Query", "Scan", "BatchGetItem", "BatchExecuteStatement")
 _SAVES_UNTIL_TIDY = 300
 # Two moments at which the process may end: before a write is saved, or after it but before what it leads to.
 UNSAVED, UNSETTLED = "unsaved", "unsettled"
@@ -164,7 +164,7 @@ class Simulated:
 
     def _refused(self, call: Call, refusal: Refusal) -> Answer:
         if refusal.status >= 500:
-            table = TableId(ACCOUNT, call.region, call.input.get("TableName", ""))
+            table = TableId(ACCOUNT, call.region, call.input.get("TableName", CHARTS))  # statements, batches: of Charts
             others = self.cloud.current.replicas.strong_members(table)
             cut_off = others and not any(self.cloud.world.reachable(call.region, other) for other in others)
             if not (cut_off and refusal.code == "InternalServerError"):

@@ -98,6 +98,8 @@ class StrongTable:
         kind = self._chance.choices(("put", "create", "add", "delete", "read", "look"), (20, 15, 30, 10, 20, 5))[0]
         if kind in ("put", "create", "add"):
             self._ever.add(name)
+        if kind != "look" and self._chance.random() < 0.4:
+            return self._other_way(kind, key, name)
         calls: dict[str, tuple[tuple, str, dict]] = {
             "put": (("put", name), "PutItem", charts | {"Item": item} | old),
             "create": (("create", name), "PutItem", charts | {
@@ -111,16 +113,40 @@ class StrongTable:
         }
         return calls[kind]
 
+    def _other_way(self, kind: str, key: tuple[str, str], name: str) -> tuple[tuple, str, dict]:
+        """Like :meth:`_strong_call`, by PartiQL, a batch or a page."""
+        named, literal = attributes(key), f"{{'p': '{key[0]}', 's': '{key[1]}', 'w': '{name}', 'n': 0}}"
+        where = f"WHERE p = '{key[0]}' AND s = '{key[1]}'"
+        if kind == "put":
+            item = named | {"w": {"S": name}, "n": {"N": "0"}}
+            return ("set", name), "BatchWriteItem", {"RequestItems": {CHARTS: [{"PutRequest": {"Item": item}}]}}
+        if kind != "read":
+            what, statement = {
+                "create": (("create", name), f"INSERT INTO {CHARTS} VALUE {literal}"),
+                "add": (("change", name), f"UPDATE {CHARTS} SET n = n + 1 SET w = '{name}' {where} "
+                                          "RETURNING ALL NEW *"),
+                "delete": (("delete",), f"DELETE FROM {CHARTS} {where} RETURNING ALL OLD *")}[kind]
+            return what, "ExecuteStatement", {"Statement": statement}
+        consistent, select = {"ConsistentRead": True}, {"Statement": f"SELECT * FROM {CHARTS} {where}"}
+        ways: tuple[tuple[str, dict], ...] = (
+            ("ExecuteStatement", select | consistent),
+            ("ExecuteStatement", {"Statement": f"SELECT * FROM {CHARTS}"} | consistent),
+            ("BatchExecuteStatement", {"Statements": [select | consistent]}),
+            ("BatchGetItem", {"RequestItems": {CHARTS: {"Keys": [named]} | consistent}}),
+            ("Scan", {"TableName": CHARTS} | consistent),
+            ("Query", {"TableName": CHARTS, "KeyConditionExpression": "p = :p",
+                       "ExpressionAttributeValues": {":p": named["p"]}} | consistent))
+        return ("read",), *self._chance.choice(ways)
+
     def _note(self, key: tuple, operation: Operation, answer: Answer | None = None) -> None:
         """Add an operation to an item's history, unless it had no effect."""
         if answer is None:
             self._histories[key].append(operation)
-        elif answer.code == "ConditionalCheckFailedException":
+        elif answer.code in ("ConditionalCheckFailedException", "DuplicateItemException"):
             self._histories[key].append(operation._replace(answer=False))
         elif not answer.code:
-            found = {"put": "Attributes", "add": "Attributes", "delete": "Attributes", "read": "Item"}
-            kind = operation.what[0]
-            value = _state(answer.needed().get(found[kind])) if kind in found else True
+            shows = operation.what[0] not in ("set", "create")
+            value = _state(_item_in(answer.needed(), key)) if shows else True
             self._histories[key].append(operation._replace(answer=value))
 
     def _check_look(self, answer: Answer) -> None:
@@ -159,10 +185,26 @@ def step(state: tuple | None, what: tuple) -> tuple[tuple | None, object]:
         return None, state
     if kind == "put":
         return (*name, "0"), state
+    if kind == "set":
+        return (*name, "0"), True
+    if kind == "change" and state is None:
+        return None, False
     if kind == "create":
         return (state, False) if state else ((*name, "0"), True)
     added = (*name, str(int(state[1] if state else 0) + 1))
     return added, added
+
+
+def _item_in(data: dict, key: tuple[str, str]) -> dict | None:
+    """The item with a key that an answer shows, in whatever member."""
+    found = data.get("Items", [])
+    responses = data.get("Responses", [])
+    if isinstance(responses, dict):
+        found = responses[CHARTS]
+    elif responses:
+        found = [part["Item"] for part in responses if "Item" in part]
+    found = [*found, *(data[name] for name in ("Item", "Attributes") if name in data)]
+    return next((item for item in found if (item["p"]["S"], item["s"]["S"]) == key), None)
 
 
 def _state(item: dict | None) -> tuple | None:

@@ -74,7 +74,7 @@ class Capacity:
         the form of its answer. If nothing can be carried out, raises ProvisionedThroughputExceededException, or
         TransactionCanceledException for a transaction."""
         kind = "read" if call.operation in _READS else "write"
-        left = {table.name: self.left(table, kind, now) for table in metered}
+        left = {name: self.left(table, kind, now) for table in metered for name in (table.name, table.arn)}
         if call.operation in _UNPROCESSED:
             return _admitted(call, data, left)
         dry = {name for name, units in left.items() if units <= _LEAST}
