@@ -116,6 +116,8 @@ class Cloud:
         if call.service == "fis":
             self._may_change_settings(call)
             return _json(_operation(_FIS, call)(self.fis, call.account, call.region, call.input, now))
+        if call.service == "sts":
+            return _json(_operation(_STS, call)(call.account))
         if call.service == "cloudwatch":
             return _json(_operation(_CLOUDWATCH, call)(self.metrics, call.account, call.region, call.input))
         if call.service == "dynamodbstreams":
@@ -350,6 +352,11 @@ _CLOUDWATCH: dict[str, Callable] = {
     "GetMetricStatistics": Metrics.get_statistics,
     "GetMetricData": Metrics.get_data,
     "ListMetrics": Metrics.list,
+}
+
+_STS: dict[str, Callable] = {
+    "GetCallerIdentity": lambda account: {"UserId": "AIDAGTLABLOCALCLOUD00", "Account": account,
+                                          "Arn": f"arn:aws:iam::{account}:user/gtlab"},
 }
 
 _SCALING: dict[str, Callable] = {

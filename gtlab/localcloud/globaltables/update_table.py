@@ -203,6 +203,8 @@ def _one_kind(updates: list[dict], witnesses: list[dict]) -> tuple[str, list[dic
     """The one kind of action that a request has, and its actions."""
     if any(not set(each) & set(_KINDS) for each in updates) or not (updates or witnesses):
         raise invalid("There are no actions specified in the Replica Update Action of the request.")
+    if any(len(each) != 1 for each in witnesses):
+        raise invalid("Each element of GlobalTableWitnessUpdates must have one action: Create or Delete.")
     kinds = {kind for each in updates for kind in each if kind in _KINDS}
     if len(kinds) > 1:
         raise invalid("Update table operation with more than one type of replica actions not allowed.")

@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 
 from gtlab.localcloud.disk.keeper import Keeper
 from gtlab.localcloud.model import Refusal
-from gtlab.localcloud.server import requests
+from gtlab.localcloud.server import protocols, requests
 from gtlab.localcloud.server.access import Guard, headers_of
 from gtlab.localcloud.server.connections import Connection
 from gtlab.localcloud.server.control import ControlApi, Process
@@ -129,6 +129,11 @@ class App:
         """The answer to a call of an AWS service. If the Region is down, returns at once, so that the request is not
         kept in memory while the client waits for its timeout."""
         method, target = scope["method"], raw_path(scope)
+        form = protocols.form_of(headers)
+        if form is not None:
+            if scope["query_string"]:
+                target += "?" + scope["query_string"].decode("ascii")
+            return await self._in_another_form(form, headers, target, connection, await _read(connection, receive))
         if target == "/" and method in ("GET", "HEAD") and "authorization" not in headers:
             return self._down(connection.region) or _health(connection.region)
         targeted = "x-amz-target" in headers
@@ -145,6 +150,32 @@ class App:
         if connection.region not in (None, call.region):
             raise Refusal("InvalidSignatureException", f"Credential should be scoped to a valid Region, not "
                           f"'{call.region}': this is the endpoint of {connection.region}.")
+        if call.operation == "DescribeEndpoints":
+            return _Answer(200, json.dumps({"Endpoints": [{
+                "Address": headers["host"], "CachePeriodInMinutes": 1440}]}).encode())
+        return await self._in_time(call)
+
+    async def _in_another_form(self, form: protocols.Form, headers: dict[str, str], target: str, connection: Client,
+                               body: bytes) -> _Answer | _Down:
+        """The answer to a call that is made in a protocol other than JSON."""
+        call = None
+        try:
+            call = protocols.parse(form, headers, body, target)
+            if call.service == "sts" and connection.region is not None:
+                call = call._replace(region=connection.region)  # many clients sign for STS's global endpoint
+            if connection.region not in (None, call.region):
+                raise Refusal("SignatureDoesNotMatch", f"Credential should be scoped to a valid Region, not "
+                              f"'{call.region}': this is the endpoint of {connection.region}.")
+            done = await self._in_time(call)
+            if isinstance(done, _Down):
+                return done
+        except Refusal as refusal:
+            done = _refused(refusal)
+        told, kind, more = protocols.answer(form, call, done.status, done.body)
+        return _Answer(done.status, told, kind, more)
+
+    async def _in_time(self, call: requests.Call) -> _Answer | _Down:
+        """Carry out a call in the middle of its round trips."""
         cloud = self._keeper.cloud  # a reset may replace it while this call waits
         away = cloud.world.round_trip_s(call.caller, call.region)
         if away:

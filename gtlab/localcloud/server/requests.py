@@ -52,11 +52,11 @@ def parse(headers: dict[str, str], body: bytes, method: str = "POST", target: st
     scope = _CREDENTIAL.search(authorization) if "x-amz-target" not in headers else None
     if scope and scope.group(4) in _REST:
         service = scope.group(4)
-        account, region = _identity(authorization)
+        account, region = identity(authorization)
         operation, data = _rest(service, body, method, target)
     else:
         service, operation = _targeted(headers.get("x-amz-target", ""))
-        account, region = _identity(authorization)
+        account, region = identity(authorization)
         decoder = _decoder(service, operation)
         try:
             if decoder:
@@ -85,7 +85,18 @@ def _targeted(target: str) -> tuple[str, str]:
     return service, operation
 
 
-def _identity(authorization: str) -> tuple[str, str]:
+def signed_service(authorization: str) -> str | None:
+    """The service that a signature names; None where there is no signature."""
+    found = _CREDENTIAL.search(authorization)
+    return found.group(4) if found else None
+
+
+def is_known(target: str) -> bool:
+    """Whether X-Amz-Target names a service of the local cloud."""
+    return target.partition(".")[0] in _TARGETS
+
+
+def identity(authorization: str) -> tuple[str, str]:
     """Account and Region from the signature's credential scope. Signatures are not verified."""
     same = authorization.partition(", SignedHeaders=")[0]  # this part is the same in all requests of a client: cache it
     return _identity_of(same if "Credential=" in same else authorization)

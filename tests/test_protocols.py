@@ -1,0 +1,109 @@
+"""Calls in AWS's other protocols, by boto3 and by hand, at the real server."""
+
+from __future__ import annotations
+
+import time
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.model import ServiceModel
+from hypothesis import given
+from hypothesis import strategies as st
+from support import VIRGINIA
+
+from gtlab.localcloud.server import cbor
+
+
+@pytest.fixture
+def other(cloud, account):
+    """``other(service)``: a boto3 client of any service."""
+    def make(service: str, **more):
+        return boto3.client(service, region_name=VIRGINIA, endpoint_url=cloud.url, aws_access_key_id=account,
+                            aws_secret_access_key="x", config=Config(retries={"total_max_attempts": 1}, **more))
+    return make
+
+
+def test_sts_says_who_is_asking(other, account):
+    found = other("sts").get_caller_identity()
+    assert found["Account"] == account and found["Arn"] == f"arn:aws:iam::{account}:user/gtlab" and found["UserId"]
+
+
+def test_the_rest_of_sts_is_refused(other):
+    with pytest.raises(ClientError, match=r"AssumeRole is an operation of sts that gtlab's local cloud does not have"):
+        other("sts").assume_role(RoleArn="arn:aws:iam::111111111111:role/x", RoleSessionName="xx")
+
+
+@pytest.mark.parametrize(("service", "ask", "name"), [
+    ("iam", lambda there: there.list_users(), "IAM"),                                      # query
+    ("sns", lambda there: there.list_topics(), "SNS"),
+    ("ec2", lambda there: there.describe_instances(), "EC2"),                              # EC2's
+    ("s3", lambda there: there.list_buckets(), "S3"),                                      # REST with XML
+    ("s3", lambda there: there.put_object(Bucket="b", Key="k", Body=b"x"), "S3"),
+    ("route53", lambda there: there.list_hosted_zones(), "Route 53"),
+    ("lambda", lambda there: there.list_functions(), "Lambda"),                            # REST with JSON
+    ("lambda", lambda there: there.invoke(FunctionName="f", Payload=b"{}"), "Lambda"),
+    ("kms", lambda there: there.list_keys(), "KMS"),                                       # JSON
+    ("sqs", lambda there: there.list_queues(), "SQS"),
+    ("logs", lambda there: there.describe_log_groups(), "CloudWatch Logs"),
+    ("arc-region-switch", lambda there: there.list_plans(), "arc-region-switch"),          # CBOR or JSON
+])
+def test_a_service_that_is_not_there_says_so_in_its_own_protocol(other, service, ask, name):
+    with pytest.raises(ClientError) as refused:
+        ask(other(service))
+    assert refused.value.response["Error"]["Code"] == "UnknownOperationException"
+    assert f"gtlab's local cloud has no {name}: it has DynamoDB" in refused.value.response["Error"]["Message"]
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+@pytest.mark.parametrize("protocol", ["json", "query", "smithy-rpc-v2-cbor"])
+def test_cloudwatch_answers_in_each_of_its_protocols(other, monkeypatch, protocol):
+    monkeypatch.setattr(ServiceModel, "resolved_protocol", protocol)
+    there, now = other("cloudwatch"), time.time()
+    assert there.list_metrics(Namespace="AWS/DynamoDB")["Metrics"] == []
+    dimensions = [{"Name": "TableName", "Value": "Music"}, {"Name": "ReceivingRegion", "Value": "eu-west-1"}]
+    metric = {"Namespace": "AWS/DynamoDB", "MetricName": "ReplicationLatency"}
+    found = there.get_metric_statistics(**metric, Dimensions=dimensions, StartTime=now - 3600, EndTime=now, Period=60,
+                                        Statistics=["Average"])
+    assert (found["Label"], found["Datapoints"]) == ("ReplicationLatency", [])
+    found = there.get_metric_data(StartTime=now - 3600, EndTime=now, MetricDataQueries=[{
+        "Id": "m1", "MetricStat": {"Metric": metric | {"Dimensions": dimensions}, "Period": 60, "Stat": "Average"}}])
+    assert [(each["Id"], each["Values"]) for each in found["MetricDataResults"]] == [("m1", [])]
+    with pytest.raises(ClientError) as refused:
+        there.get_metric_statistics(**metric, Dimensions=dimensions, StartTime=now, EndTime=now, Period=60,
+                                    Statistics=["Average"])
+    assert "StartTime" in refused.value.response["Error"]["Message"]
+
+
+def test_the_endpoint_that_is_described_is_this_clouds(other, cloud):
+    there = other("dynamodb").describe_endpoints()["Endpoints"]
+    assert [f"http://{each['Address']}" for each in there] == [cloud.url]
+
+
+# CBOR
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-2**63, 2**63 - 1) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5), max_leaves=20)
+
+
+@given(_VALUES)
+def test_cbor_reads_what_it_writes(value):
+    assert cbor.decode(cbor.encode(value)) == value
+
+
+@given(st.binary(max_size=200))
+def test_cbor_takes_any_bytes_or_refuses_them(data):
+    try:
+        cbor.decode(data)
+    except ValueError:
+        pass
+
+
+@pytest.mark.parametrize(("data", "value"), [
+    ("9f0102ff", [1, 2]), ("bf6161f5ff", {"a": True}), ("7f61616162ff", "ab"), ("f93c00", 1.0),
+    ("c11a514b67b0", 1363896240), ("3903e7", -1000),
+])
+def test_cbor_reads_the_examples_of_its_standard(data, value):
+    assert cbor.decode(bytes.fromhex(data)) == value
