@@ -12,13 +12,13 @@ import numbers
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gtlab import regions as catalogue
-from gtlab.course import exercises, overview, predictions, solutions, stages, trial
+from gtlab.course import exercises, overview, predictions, solutions, trial
 from gtlab.course import progress as records
-from gtlab.lab import Lab, watch
+from gtlab.lab import Lab
 from gtlab.localcloud import process
 from gtlab.measure import drill
 
@@ -148,65 +148,6 @@ def _record(kind: str, id: str, value: Any) -> None:
     """Keep progress; a state folder that cannot be written must not stop a notebook."""
     with contextlib.suppress(OSError, process.CloudError):
         records.record(kind, id, value)
-
-
-def farthest_replica(lab: Lab, given: Any, *, strict: bool | None = None) -> None:
-    """00: the replica Region with the longest round trip from home."""
-    right = max(lab.replicas, key=lambda region: catalogue.rtt_ms(lab.home, region))
-    _judge(given == right, given, f"{catalogue.label(right)} is {catalogue.rtt_ms(lab.home, right):.0f} ms away.",
-           "Look at the column rtt_ms of regions.frame(), and give the Region's code as a string.", strict)
-
-
-def stream_arn(lab: Lab, region: str, given: Any, *, strict: bool | None = None) -> None:
-    """01: the ARN of the stream of the table in a Region."""
-    described = lab.client(region).describe_table(TableName=stages.TABLE)["Table"]
-    right = described.get("LatestStreamArn")
-    hint = "The response of describe_table contains Table; one of its keys is about the stream and ends in Arn."
-    if given == described["TableArn"]:
-        hint = "That is the ARN of the table. The ARN of the stream continues after it: …/stream/…"
-    _judge(right is not None and given == right, given, "The stream in each Region has its own ARN.", hint, strict)
-
-
-def members(lab: Lab, given: Any, *, strict: bool | None = None) -> None:
-    """02: the Regions of the global table, in any order."""
-    right = set(stages.members_of(lab) or lab.regions)
-    asked = list(given) if isinstance(given, Iterable) and not isinstance(given, str | Mapping) else []
-    hint = "Collect RegionName from each member of ReplicationGroup into a list of strings."
-    if asked and all(isinstance(each, str) for each in asked):
-        lacking, extra = sorted(right - set(asked)), sorted(set(asked) - right)
-        hint = f"Missing: {', '.join(lacking) or 'none'}. Not a member: {', '.join(extra) or 'none'}."
-        twice = sorted({each for each in asked if asked.count(each) > 1})
-        hint = f"Named more than once: {', '.join(twice)}." if twice else hint
-    right_now = all(isinstance(each, str) for each in asked) and set(asked) == right and len(asked) == len(right)
-    _judge(right_now, given, f"{len(right)} replicas, and none of them is a primary.", hint, strict)
-
-
-def item_everywhere(lab: Lab, key: Any, *, strict: bool | None = None, timeout_s: float = 10.0) -> None:
-    """03: the key of an item that was put in a replica Region and can be read in every Region."""
-    named = (isinstance(key, Mapping) and set(key) == {"Artist", "SongTitle"}
-             and all(isinstance(value, Mapping) and isinstance(value.get("S"), str) for value in key.values()))
-    missing: list[str] = list(lab.regions)
-    if named:
-        try:
-            watch.item(lab, stages.TABLE, key, timeout_s=timeout_s)
-            missing = []
-        except TimeoutError:
-            missing = [region for region, seen in watch.look(lab, stages.TABLE, key).items() if seen != "there"]
-    hint = (f"It is missing in {', '.join(missing)}. Put it with put_item of a replica Region's client." if named else
-            'A key has both Artist and SongTitle, each with its type: {"S": "…"}.')
-    _judge(not missing, key, "Every replica accepts writes; there is no primary.", hint, strict)
-
-
-def listed_replicas(lab: Lab, table: str, region: str, given: Any, *, strict: bool | None = None) -> None:
-    """05: the Regions that DescribeTable lists as Replicas in the response of a Region, in any order."""
-    described = lab.client(region).describe_table(TableName=table)["Table"]
-    right = {entry["RegionName"] for entry in described.get("Replicas", [])}
-    codes = isinstance(given, list | tuple | set) and all(isinstance(each, str) for each in given)
-    hint = ("Call describe_table with a client of that Region, and collect RegionName from each entry of Replicas into "
-            "a list.")
-    if codes and region in given:
-        hint = f"DescribeTable lists the other members only, and {region} is the Region of your client."
-    _judge(codes and set(given) == right, given, "A Region is never in its own list.", hint, strict)
 
 
 def slowest_target(lags: pd.DataFrame, given: Any, *, strict: bool | None = None) -> None:

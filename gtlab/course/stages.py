@@ -14,8 +14,9 @@ from gtlab.course import basket
 from gtlab.lab import DEFAULT_HOME, DEFAULT_REPLICAS, Lab, describe, watch
 
 TABLE = "Music"
-TODAY, STRONG = "MusicToday", "MusicStrong"  # tables of today's version (2019.11.21)
-TABLES = (TABLE, TODAY, STRONG, basket.TABLE)  # the names of the course's tables
+TODAY, STRONG, WITNESS = "MusicToday", "MusicStrong", "MusicWitness"  # tables of today's version (2019.11.21)
+DRAFT = "MusicDraft"  # a table that 05_build_it_today makes, tries out and deletes
+TABLES = (TABLE, TODAY, STRONG, WITNESS, DRAFT, basket.TABLE)  # the names of the course's tables
 _GOING = (describe.ABSENT, "DELETING")
 
 # The article's table: its key, its capacity, its stream.
@@ -30,12 +31,12 @@ MUSIC: dict[str, Any] = {
 }
 
 # Today's tables: who makes them in the course, and the parameters of their CreateTable.
-_MAKES = {TODAY: "as 05_build_it_today does", STRONG: "as 05_build_it_today does", basket.TABLE: "for the application"}
+_MAKES = {**dict.fromkeys((TODAY, STRONG, WITNESS), "as 05_build_it_today does"), basket.TABLE: "for the application"}
 _ON_DEMAND: dict[str, dict[str, Any]] = {
     name: {"TableName": name, "BillingMode": "PAY_PER_REQUEST",
            "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}],
            "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}]}
-    for name, key in ((TODAY, "Artist"), (STRONG, "Artist"), (basket.TABLE, "Customer"))}
+    for name, key in ((TODAY, "Artist"), (STRONG, "Artist"), (WITNESS, "Artist"), (basket.TABLE, "Customer"))}
 _ON_DEMAND[basket.TABLE]["StreamSpecification"] = MUSIC["StreamSpecification"]
 
 
@@ -171,6 +172,16 @@ def ensure_strong(lab: Lab, *, wait: bool = True) -> tuple[str, ...]:
     return trio
 
 
+def ensure_witness(lab: Lab, *, wait: bool = True) -> tuple[str, ...]:
+    """Create table MusicWitness, strongly consistent with replicas in two Regions and a witness in a third one, and
+    return the three Regions, the witness's last. They are those of :func:`ensure_strong`; so are ``wait`` and errors.
+    """
+    trio = strong_regions(lab)
+    _ensure_members(lab, WITNESS, trio[:2], {"MultiRegionConsistency": "STRONG", "GlobalTableWitnessUpdates": [
+        {"Create": {"RegionName": trio[2]}}]}, wait)
+    return trio
+
+
 def strong_regions(lab: Lab) -> tuple[str, ...]:
     """The Regions of table MusicStrong: see :func:`ensure_strong`."""
     found = tuple(region for region in lab.regions if region in STRONG_REGIONS)[:3]
@@ -183,7 +194,7 @@ def ensure_baskets(lab: Lab, *, wait: bool = True) -> None:
     _ensure_members(lab, basket.TABLE, lab.regions, {}, wait)
 
 
-def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str, str], wait: bool) -> None:
+def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str, Any], wait: bool) -> None:
     """Create the table in the first Region and its replicas in the others. ``kind`` are further parameters of the
     UpdateTable call: with strong consistency one call creates all replicas, otherwise each needs a call."""
     client, status = lab.client(where[0]), describe.status(lab, table, where[0])

@@ -134,6 +134,8 @@ _GLOBAL = Part("the global table", _members(stages.TABLE, lambda lab: lab.region
 _TODAY = Part("today's global table", _members(stages.TODAY, lambda lab: lab.regions[:2]), stages.ensure_today)
 _STRONG = Part("the table with strong consistency", _members(stages.STRONG, stages.strong_regions),
                stages.ensure_strong)
+_WITNESS = Part("the table with a witness", _members(stages.WITNESS, lambda lab: stages.strong_regions(lab)[:2]),
+                stages.ensure_witness)
 _BASKETS = Part("the application's table", _members(basket.TABLE, lambda lab: lab.regions), stages.ensure_baskets)
 _SONGS = _songs(stages.TABLE, ({"Artist": {"S": f"item_{n}"}, "SongTitle": {"S": f"Song Value {n}"}}
                                for n in range(1, 11)))
@@ -145,7 +147,7 @@ NOTEBOOKS = (
     Notebook("02", "Create the global table", needs=(_TWO,), leaves=(_GLOBAL,)),
     Notebook("03", "Verify replication", needs=(_GLOBAL,), leaves=(_GLOBAL, _SONGS)),
     Notebook("04", "Time it", needs=(_GLOBAL,), leaves=(_GLOBAL, _SONGS)),
-    Notebook("05", "Build it today", leaves=(_TODAY, _EARLY_BIRD, _STRONG)),
+    Notebook("05", "Build it today", leaves=(_TODAY, _EARLY_BIRD, _STRONG, _WITNESS)),
     Notebook("06", "Break it", needs=(_GLOBAL, _TODAY), leaves=(_GLOBAL, _TODAY)),
     Notebook("07", "Write so that nothing is lost", needs=(_BASKETS,), leaves=(_BASKETS,)),
     Notebook("08", "React once, not three times", needs=(_BASKETS,), leaves=(_BASKETS,)),
