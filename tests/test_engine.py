@@ -576,6 +576,8 @@ EXPLAINED = (
 )
 
 
+@pytest.mark.soak
+@pytest.mark.slow
 def test_the_library_answers_the_same_or_there_is_a_reason():
     """Random requests to ours and to the library that the engine used before. Every difference is explained, and few
     are."""

@@ -65,6 +65,7 @@ def written(executed, tmp_path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_widgets_become_still_pictures(executed):
     page = pages.convert(executed, title="Time it")
     assert "us-east-1 <b>ACTIVE</b>" in page and 'max="3" value="2"' in page and "hidden text" not in page

@@ -32,6 +32,7 @@ def intervals(probes: int, seed: int, target: str = "us-east-1", ack_ms: float =
 
 
 @pytest.mark.soak
+@pytest.mark.slow
 def test_confidence_intervals_hold_the_true_percentile_as_often_as_they_say():
     """And not more often: the width is the sample's, not a safety margin.
 
@@ -88,6 +89,7 @@ def test_targets_are_told_apart():
     assert set(statistics.t_visibility(both, [100])["target"]) == {"us-east-1", "eu-west-1"}
 
 
+@pytest.mark.slow
 def test_the_fit_finds_the_distribution_that_the_lags_were_drawn_from():
     found = statistics.fit(intervals(1500, 5)).set_index("distribution")
     shifted, plain = found.loc["shifted log-normal"], found.loc["log-normal"]
@@ -144,6 +146,7 @@ def test_unseen_probes_do_not_pull_the_fit_down():
     assert found["median_ms"] == pytest.approx(SHIFT + MEDIAN, rel=0.08) and math.isnan(found["p_value"])
 
 
+@pytest.mark.slow
 def test_t_visibility_holds_the_true_chance_at_each_time():
     held = []
     for number in range(100):

@@ -118,6 +118,7 @@ def test_an_axis_has_round_values_in_its_range(settings, values, ticks):
     assert all(0 <= at <= 450 for at, _ in axis.ticks())
 
 
+@pytest.mark.slow
 def test_a_line_of_many_points_is_thinned_out():
     fig = draw("lag_by_target")
     fig.add_scatter(x=[at / 100 for at in range(50_000)], y=[0.5] * 50_000, mode="lines")

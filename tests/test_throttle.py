@@ -64,6 +64,7 @@ def test_it_goes_well_while_burst_credit_lasts_and_then_at_the_tables_rate(prete
     assert takes(lambda: put(ohio)) == 50  # credit is kept for so long and no longer
 
 
+@pytest.mark.slow
 def test_nothing_is_metered_before_and_after(pretend, ohio):
     assert takes(lambda: put(ohio), 200) == 200
     throttle(pretend, write_units=1, burst_s=0)
