@@ -361,7 +361,7 @@ def test_the_widget_shows_what_is_broken_and_mends_it(lab):
     assert "Nothing is broken" in shown.value and lab.world.state().empty
     lab.world.partition(IRELAND, VIRGINIA)
     buttons.children[1].click()
-    assert "✕" in shown.value
+    assert "✕" in shown.value and box.still() == shown.value
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lab, "_port", 1)
         buttons.children[1].click()  # an error is shown: nobody sees one that is raised in there

@@ -32,17 +32,18 @@ def style(*names: str) -> str:
 
 
 # A notebook keeps the widget and its still picture as two outputs, one below the other; only one of them is seen. The
-# widget is alive where it has drawn its map or its question, or has moved beside the notebook and left a hint.
-_ALIVE = ":has(.gt-map, .gt-away, .gt-quiz)"
+# widget is alive where it has drawn its map, question or table, or has moved beside the notebook and left a hint.
+_ALIVE = ":has(.gt-map, .gt-away, .gt-quiz, .gt-world)"
 _ONE_OF_TWO = f"""<style>
 .jp-OutputArea-child{_ALIVE} + .jp-OutputArea-child:has(.gt-still) {{ display: none; }}
 .jp-OutputArea-child:not({_ALIVE}):has(+ .jp-OutputArea-child .gt-still) {{ display: none; }}
 </style>"""
 
 
-class Drawn(anywidget.AnyWidget):
-    """An anywidget whose output in a notebook also holds :meth:`still`. It is seen where the widget is not: in a
-    notebook that is opened again, and in programs that show notebooks without a kernel."""
+class WithStill:
+    """A part of a class of widgets, before ipywidgets' own: the output in a notebook also holds :meth:`still`. It is
+    seen where the widget is not: in a notebook that is opened again, and in programs that show notebooks without a
+    kernel."""
 
     _still_shown: Any = None  # the output that holds the still picture
 
@@ -61,13 +62,18 @@ class Drawn(anywidget.AnyWidget):
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        bundle = super()._repr_mimebundle_()
+        bundle = super()._repr_mimebundle_()  # type: ignore[misc]  # of the class of widgets
         if bundle is None:
             return
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
         # The picture is no alternative within the same output: JupyterLab and nbconvert take the widget and show an
         # error, or nothing, where its model is gone.
-        display(bundle[0] | {"text/plain": ""}, raw=True)
+        display(data | {"text/plain": ""}, raw=True)
         self._still_shown = display(self._still_output(), raw=True, display_id=True)
+
+
+class Drawn(WithStill, anywidget.AnyWidget):
+    """An anywidget with a still picture."""
 
     def open(self) -> None:
         """Connect to the browser, so that it is answered while a cell runs."""
@@ -79,7 +85,7 @@ class Drawn(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:  # ipywidgets without a view
+        if bundle is None:  # a widget without a view
             return None
         data, metadata = bundle
         return data | {"text/html": self.still()}, metadata

@@ -92,7 +92,12 @@ function render({ model, el }) {
     const lags = members().length > 4 ? [] : (state.links ?? []).filter(link => link[3] != null && arcs.has(key(...link))).map(
       ([a, b, , lag]) => ({ lines: [ms(lag)], on: [0.45, 0.35, 0.55, 0.25, 0.65].map(arcs.get(key(a, b)).point) }));
     const crosses = (model.get("places").cut ?? []).map(([a, b]) => map.arc(a, b, 0).point(0.5));
-    map.labels([...names, ...lags], [...members().map(({ code }) => map.at(code)), ...crosses]);
+    // Where stale reads are marked, no label is put, also while there is no mark: labels would jump.
+    const marks = members().filter(({ code }) => state.stale?.[code]).map(({ code }) => {
+      const [x, y] = map.at(code);
+      return side(code) < 0 ? [x - 102, y + 2, x - 8, y + 23] : [x + 8, y + 2, x + 102, y + 23];
+    });
+    map.labels([...names, ...lags], [...members().map(({ code }) => map.at(code)), ...crosses], marks);
     map.svg.setAttribute("aria-label", "Map of the replicas. " + names.map(each => each.lines.join(": ")).join(". "));
     if (table.open) tabulate();
   }
@@ -165,7 +170,8 @@ function render({ model, el }) {
     if (!mark) {
       mark = { node: shape("g", { class: "gt-stale", transform: besides(code) },
         shape("path", { d: "M-7 -9L7 -9L-7 9L7 9z" })), many: 0 };
-      mark.text = shape("text", { class: "gt-many", "text-anchor": "end", x: -10, y: 5 });
+      const left = side(code) < 0;
+      mark.text = shape("text", { class: "gt-many", "text-anchor": left ? "end" : "start", x: left ? -10 : 10, y: 5 });
       mark.node.append(mark.text);
       map.layers.moving.append(mark.node);
       stale.set(code, mark);
@@ -178,7 +184,12 @@ function render({ model, el }) {
 
   function besides(code) {
     const [x, y] = map.at(code);
-    return `translate(${x - 17} ${y + 12})`;
+    return `translate(${x + 17 * side(code)} ${y + 12})`;
+  }
+
+  // Stale reads are marked to the left of a Region, unless it is at the left edge of the map.
+  function side(code) {
+    return map.at(code)[0] < 110 ? 1 : -1;
   }
 
   function unmark(code) {

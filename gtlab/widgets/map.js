@@ -134,9 +134,10 @@ class WorldMap {
     return { d: [0, ...copies].map(curve).join(""), point };
   }
 
-  // Labels that avoid each other, the points and the edge. Each: lines, class, and where it may be, best first.
-  labels(wanted, points) {
-    const taken = points.map(([x, y]) => [x - 8, y - 8, x + 8, y + 8]);
+  // Labels that avoid each other, the points, the edge and other boxes (left, top, right, bottom). Each: lines, class,
+  // and where it may be, best first.
+  labels(wanted, points, boxes = []) {
+    const taken = [...points.map(([x, y]) => [x - 8, y - 8, x + 8, y + 8]), ...boxes];
     this.layers.labels.replaceChildren();
     for (const label of wanted) {
       const text = shape("text", { class: `gt-label ${label.class ?? ""}`, "text-anchor": "middle" });
@@ -145,10 +146,10 @@ class WorldMap {
       const width = text.getComputedTextLength() / (label.lines.length > 1 ? 1.35 : 1) + 6;
       const wide = Math.max(width, ...[...text.children].map(each => each.getComputedTextLength() + 6));
       const height = 15 * label.lines.length;
-      const boxes = label.around
+      const places = label.around
         ? around(label.around, label.gap ?? 10, wide, height) : label.on.map(([x, y]) => [x - wide / 2, y - height / 2]);
       let best = null;
-      boxes.forEach(([x, y], rank) => {
+      places.forEach(([x, y], rank) => {
         const inside = [Math.min(Math.max(x, 2), this.width - wide - 2), Math.min(Math.max(y, 2), this.height - height - 2)];
         const box = [inside[0], inside[1], inside[0] + wide, inside[1] + height];
         const moved = Math.abs(inside[0] - x) + Math.abs(inside[1] - y);

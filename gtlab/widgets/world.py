@@ -10,28 +10,41 @@ import pandas as pd
 
 from gtlab.lab import Lab
 from gtlab.localcloud import process
-from gtlab.widgets.keys import guarded
+from gtlab.widgets.drawn import WithStill
+from gtlab.widgets.keys import KeyGuard
 
 
-def world(lab: Lab) -> ipywidgets.VBox:
-    """A table of what is broken in the lab's simulated world, with a button that mends everything and a button that
-    refreshes the table."""
-    mend, again = ipywidgets.Button(description="Mend everything"), ipywidgets.Button(description="Refresh")
-    shown = ipywidgets.HTML()
+class World(WithStill, ipywidgets.VBox):
+    """What :func:`world` returns."""
 
-    def look() -> None:
-        state = lab.world.state()
+    def __init__(self, lab: Lab):
+        self._lab = lab
+        self._shown = ipywidgets.HTML()
+        mend, again = ipywidgets.Button(description="Mend everything"), ipywidgets.Button(description="Refresh")
+        mend.on_click(lambda _: self._show(lab.world.reset, self._look))
+        again.on_click(lambda _: self._show(self._look))
+        self._look()
+        super().__init__([self._shown, ipywidgets.HBox([mend, again]), KeyGuard(name="What is broken")])
+        self.add_class("gt-world")
+
+    def still(self) -> str:
+        return self._shown.value
+
+    def _look(self) -> None:
+        state = self._lab.world.state()
         with pd.option_context("display.max_colwidth", None):  # otherwise to_html shortens long cells
-            shown.value = "<b>Nothing is broken.</b>" if state.empty else state.to_html(index=False, na_rep="")
+            self._shown.value = "<b>Nothing is broken.</b>" if state.empty else state.to_html(index=False, na_rep="")
 
-    def show(*steps: Callable[[], object]) -> None:
+    def _show(self, *steps: Callable[[], object]) -> None:
         try:  # an error in the function of a button is not shown
             for step in steps:
                 step()
         except (process.CloudError, ValueError) as error:
-            shown.value = f"<b>{html.escape(str(error))}</b>"
+            self._shown.value = f"<b>{html.escape(str(error))}</b>"
+        self.keep()
 
-    mend.on_click(lambda _: show(lab.world.reset, look))
-    again.on_click(lambda _: show(look))
-    look()
-    return guarded(shown, ipywidgets.HBox([mend, again]), name="What is broken")
+
+def world(lab: Lab) -> World:
+    """A table of what is broken in the lab's simulated world, with a button that mends everything and a button that
+    refreshes the table."""
+    return World(lab)
