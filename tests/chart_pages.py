@@ -83,9 +83,7 @@ DRAW = """async figures => {
 
 def show(page, figures: Iterable, width: int, theme: str) -> None:
     """Draw the figures below each other in a page of this width, with what stands below them, as a notebook does.
-
-    ``theme`` is "light" or "dark": as JupyterLab's, whose background and attribute of ``body`` the page has.
-    """
+    ``theme``: see :func:`switch`."""
     from plotly.offline import get_plotlyjs
 
     drawn = list(figures)
@@ -93,16 +91,21 @@ def show(page, figures: Iterable, width: int, theme: str) -> None:
         page.set_content("<!DOCTYPE html><html><body></body></html>")
         page.add_script_tag(content=get_plotlyjs())
     page.set_viewport_size({"width": width + 32, "height": 900})
-    parts = "".join(f'<div id="chart-{at}"></div>{below(fig.layout.meta)}' for at, fig in enumerate(drawn))
-    page.evaluate("""([parts, theme]) => {
+    page.evaluate("parts => { document.body.innerHTML = parts; }", "".join(
+        f'<div id="chart-{at}"></div>{below(fig.layout.meta)}' for at, fig in enumerate(drawn)))
+    switch(page, theme)
+    page.evaluate(DRAW, [json.loads(fig.to_json()) for fig in drawn])
+
+
+def switch(page, theme: str) -> None:
+    """Switch the page's theme, "light" or "dark": the background and the attribute of ``body`` are JupyterLab's."""
+    page.evaluate("""theme => {
         const dark = theme === 'dark';
         document.body.dataset.jpThemeLight = String(!dark);
         document.body.style.cssText = `margin: 16px; background: ${dark ? '#111' : '#fff'}; `
             + `--jp-layout-color0: ${dark ? '#111' : '#fff'}; --jp-ui-font-color1: ${dark ? '#dfdfdf' : '#212121'}; `
             + 'color: var(--jp-ui-font-color1)';
-        document.body.innerHTML = parts;
-    }""", [parts, theme])
-    page.evaluate(DRAW, [json.loads(fig.to_json()) for fig in drawn])
+    }""", theme)
 
 
 def complaints(page) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from chart_pages import WIDTHS, complaints, show
+from chart_pages import WIDTHS, complaints, show, switch
 from test_charts import ARRIVALS, CASES, DRILL, LAGS, LATENCY, LOOP, SIMULATED, STATES, VISIBILITY
 
 from gtlab import charts, regions
@@ -72,13 +72,13 @@ def one_row() -> list:
             charts.failover_timeline(DRILL.head(1)), charts.region_map(regions.frame(HOME, TARGETS[:1]))]
 
 
-def thousands() -> list:
+def hundreds() -> list:
     lags = pd.concat([LAGS.assign(lag_min_ms=LAGS["lag_min_ms"] + at, lag_max_ms=LAGS["lag_max_ms"] + at)
-                      for at in range(300)])
+                      for at in range(100)])
     drill = pd.concat([DRILL.head(2)] + [DRILL[4:5].assign(n=at, sent_ms=2000 + 3 * at, answered_ms=2200 + 3 * at)
-                                         for at in range(10, 2000)])
+                                         for at in range(10, 500)])
     return [charts.lag_by_target(lags), charts.lag_distribution(lags), charts.failover_timeline(drill),
-            charts.loop_timing(pd.concat([LOOP] * 1000)), charts.replica_states(pd.concat([STATES] * 500))]
+            charts.loop_timing(pd.concat([LOOP] * 200)), charts.replica_states(pd.concat([STATES] * 100))]
 
 
 def not_finite() -> list:
@@ -93,8 +93,8 @@ def not_finite() -> list:
 SETS = {
     "cases": lambda: [getattr(charts, name)(frame.assign(backend=SIMULATED)) for name, frame in CASES.items()
                       if name != "journal"],
-    **{f"{number} targets": lambda number=number: with_targets(number) for number in (1, 3, 6, 9)},
-    "long names": long_names, "one row": one_row, "thousands of rows": thousands, "not finite": not_finite,
+    **{f"{number} targets": lambda number=number: with_targets(number) for number in (1, 3, 9)},
+    "long names": long_names, "one row": one_row, "hundreds of rows": hundreds, "not finite": not_finite,
 }
 
 
@@ -119,8 +119,9 @@ def test_no_text_is_cut_off_covered_small_or_faint(page, name):
     figures = SETS[name]()
     found = {}
     for width in WIDTHS:
-        for theme in ("light", "dark"):
-            show(page, figures, width, theme)
+        show(page, figures, width, "light")
+        for theme in ("light", "dark"):  # switched while the page is open, as in JupyterLab
+            switch(page, theme)
             found[width, theme] = complaints(page)
             if folder := os.environ.get("GTLAB_SCREENSHOTS"):
                 Path(folder).mkdir(parents=True, exist_ok=True)
@@ -129,17 +130,11 @@ def test_no_text_is_cut_off_covered_small_or_faint(page, name):
 
 
 def test_a_chart_follows_a_theme_that_changes_while_the_page_is_open(page):
-    show(page, SETS["cases"]()[:2], 468, "light")
-    page.evaluate("""() => {
-        document.body.dataset.jpThemeLight = 'false';
-        document.body.style.background = '#111';
-        document.body.style.setProperty('--jp-layout-color0', '#111');
-    }""")
-    assert complaints(page) == []
+    show(page, SETS["cases"]()[:1], 468, "light")
     ink = "getComputedStyle(document.querySelector('.gtitle')).fill"
-    assert page.evaluate(ink) == "rgb(228, 232, 236)"
-    page.evaluate("() => { document.body.dataset.jpThemeLight = 'true'; }")
-    assert page.evaluate(ink) == "rgb(31, 41, 51)"
+    for theme, colour in (("light", "rgb(31, 41, 51)"), ("dark", "rgb(228, 232, 236)"), ("light", "rgb(31, 41, 51)")):
+        switch(page, theme)
+        assert page.evaluate(ink) == colour
 
 
 def test_the_measure_finds_what_is_cut_off_covered_small_and_faint(page):
