@@ -132,6 +132,7 @@ def words(fig):
 
 
 def plot_height(fig):
+    """Together with the legend above it."""
     return fig.layout.height - fig.layout.margin.t - (fig.layout.margin.b or 48)
 
 
@@ -160,7 +161,7 @@ def test_draws_offline_in_plain_svg(name):
 @every_chart
 def test_fits_a_notebook(name):
     fig = draw(name)
-    assert 110 <= plot_height(fig) <= 350
+    assert 110 <= plot_height(fig) <= 350 + 28 * 4 * bool(fig.layout.showlegend)
     assert fig.layout.height <= 600
     assert fig.layout.width is None
     sizes = [int(size) for size in re.findall(r"'size': (\d+)", repr(fig.layout.to_plotly_json()))]
@@ -169,7 +170,7 @@ def test_fits_a_notebook(name):
 
 def test_a_long_loop_still_fits_a_notebook():
     fig = draw("loop_timing", pd.concat([LOOP] * 20))
-    assert plot_height(fig) < 350
+    assert plot_height(fig) < 350 + 4 * 28
     # The names of all 40 rows would cover each other.
     assert len(fig.layout.yaxis.ticktext) == 20
 
@@ -229,7 +230,8 @@ FOUND = {  # what each chart finds in its data, in part
     "latency_beside_lag": "replication lag to N. Virginia, 742 ms: 61.8 times that of put in Singapore, 12 ms.",
     "loop_timing": "A put takes 12 ms and a get 222 ms at the median; 1 of 2 gets found the item.",
     "t_visibility": "in Ireland 700 ms after the acknowledgement, and in N. Virginia after 900 ms.",
-    "journal": "1 arrival lost a conflict; 1 arrival came after a newer write.",
+    "journal": "1 arrival lost a conflict; 1 arrival came after a newer write; 1 delivery had not "
+               "arrived by the end.",
     "spacetime": "3 writes, 3 arrivals in other Regions after 1,600 ms at the median",
     "failover_timeline": "again 1.2 s after the outage began (RTO); 2 acknowledged writes were missing",
 }
@@ -534,7 +536,7 @@ def test_lag_of_a_target_that_never_saw_anything_is_drawn(name):
 @pytest.mark.parametrize("name", ["lag_by_target", "lag_distribution"])
 def test_lag_from_several_sources_keeps_them_apart(name):
     both = pd.concat([LAGS, LAGS.assign(source="eu-west-2")], ignore_index=True)
-    text = words(draw(name, both))
+    text = " ".join(words(draw(name, both)).split())
     assert "ap-southeast-1 → us-east-1" in text and "eu-west-2 → us-east-1" in text
 
 
@@ -693,7 +695,7 @@ def many(count):
 def test_the_diagram_draws_each_write_and_where_it_went():
     fig = draw("journal")
     by_name = {trace.name: trace for trace in fig.data}
-    assert list(by_name) == ["delivery", "overtaken", "loses", "wins", "write", "delete",
+    assert list(by_name) == ["not arrived", "delivery", "overtaken", "loses", "wins", "write", "delete",
                              "labels", "not yet"]
     assert list(by_name["write"].x) == [0.0, 1.5] and list(by_name["delete"].y) == [1]
     assert list(by_name["delivery"].x) == [0.0, 0.5, None] and list(by_name["delivery"].y) == [0, 1, None]
@@ -767,6 +769,22 @@ def test_many_events_are_drawn_together_and_none_is_lost(count, drawn_each):
         assert "at the median" in traces(fig, "replaces")[0].text[1]
         assert len(traces(fig, "loses")[0].x) == 3 * 17  # losers are few enough to be drawn each
     assert len(charts.table(fig)) == min(200, 3 * count)
+
+
+def test_a_write_that_has_not_arrived_has_a_line_that_ends_on_its_way():
+    def drawn(count):
+        writes = [(number / 10, "write", SINGAPORE, None, number / 10, {}) for number in range(count)]
+        return draw("spacetime", events(
+            *writes, (6.0, "delivery", VIRGINIA, SINGAPORE, 0.0, {"lag_ms": 6000.0})))
+
+    fig = drawn(2)
+    (line,) = traces(fig, "not arrived")
+    assert list(line.x) == [0.1, 6.0, None] and list(line.y) == [0, 0.75, None]
+    assert "not in us-east-1 by the end" in line.text[1] and "1 delivery had not arrived" in charts.finding(fig)
+    crowd = drawn(50)
+    assert traces(crowd, "not arrived") == [] and "49 deliveries had not arrived" in charts.finding(crowd)
+    alone = draw("spacetime", events((0.0, "write", SINGAPORE, None, 0.0, {})))
+    assert traces(alone, "not arrived") == []  # nothing says that it is to arrive anywhere
 
 
 def test_what_is_not_drawn_is_said():

@@ -10,10 +10,10 @@ their contrast is sufficient in both themes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import TypeVar
 
-from gtlab.charts.looks import COLOURS, GREEN, VERMILLION, look
+from gtlab.charts.looks import COLOURS, GREEN, VERMILLION
 
 PALETTE = COLOURS
 BACK = "#FFFFFF"
@@ -22,7 +22,6 @@ COAST, LAND, SEA = "#C3CAD1", "#EEF1F3", "#FAFBFC"
 DARK = {BACK: "#111111", INK: "#E4E8EC", QUIET: "#B3BBC4", GRID: "#2E3338", COAST: "#4C545C", LAND: "#1D2226",
         SEA: "#16191C"}
 EDGE = {"color": BACK, "width": 1.5}         # around a marker
-WHITE_EDGE = EDGE
 LABEL_BACKGROUND = "rgba(255,255,255,0.75)"  # BACK, so that a label over a line can be read
 CLEAR = "rgba(0,0,0,0)"
 
@@ -53,11 +52,6 @@ LOOP_COLOURS = {
 Name = TypeVar("Name", bound=Hashable)
 
 
-def colour_each(names: Iterable[Name]) -> dict[Name, str]:
-    """The colour of each Region."""
-    return {name: look(str(name)).colour for name in names}
-
-
 def dash_each(colours: Mapping[Name, str]) -> dict[Name, str]:
     """A line style for each name: names that share a colour have different line styles, up to four of them."""
     styles = ("solid", "dash", "dot", "dashdot")
@@ -72,13 +66,6 @@ def dash_each(colours: Mapping[Name, str]) -> dict[Name, str]:
 def faded(colour: str, opacity: float) -> str:
     """The colour ("#RRGGBB") with an opacity from 0 to 1, as CSS."""
     return f"rgba({','.join(map(str, red_green_blue(colour)))},{opacity})"
-
-
-def darker(colour: str) -> str:
-    """The same hue ("#RRGGBB"), dark enough to be read as text on white."""
-    if colour in (INK, QUIET):
-        return colour
-    return "#" + "".join(f"{int(part * 0.68):02X}" for part in red_green_blue(colour))
 
 
 def red_green_blue(colour: str) -> list[int]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WRITES, ARRIVALS = ("write", "delete"), ("delivery", "replaces", "overtaken", "conflict")
+UNDERWAY = "underway"
 READS = ("read", "stale read")
 BINS = 30  # columns of time in which events that look alike are drawn together
 
@@ -29,9 +30,9 @@ class Version(NamedTuple):
 
 @dataclass(frozen=True)
 class Happening:
-    """One event. ``what``: one of WRITES, ARRIVALS and READS. ``x``: seconds since the first event; ``from_x``: of an
-    arrival, when it was written. ``new``: the version that it brought, or that was read; ``old``: the version that it
-    replaced, that it lost to, or that a stale read missed."""
+    """One event. ``what``: one of WRITES, ARRIVALS, READS and UNDERWAY (:func:`underway`). ``x``: seconds since the
+    first event; ``from_x``: of an arrival, when it was written. ``new``: the version that it brought, or that was read;
+    ``old``: the version that it replaced, that it lost to, or that a stale read missed."""
 
     what: str
     x: float
@@ -48,6 +49,8 @@ class Happening:
 
     def told(self) -> str:
         """The event in words, for the hover text: several lines."""
+        if self.what == UNDERWAY:
+            return f"{self.item}<br>version: {self.new}<br>not in {self.region} by the end of these events"
         lines = [self.item, f"{self._name()} in {self.region}, {self.x:.3f} s ({_clock(self.time)})"]
         if self.new:
             lines.append(f"{'version read' if self.what in READS else 'version'}: {self.new}")
@@ -134,6 +137,22 @@ def winners(events: Iterable[Happening]) -> list[Happening]:
            if event.what == "conflict" and event.old}
     return [event for event in events if event.what in WRITES and event.new
             and any((event.item, event.new.region, _us(event.new.at) + off) in won for off in (0, -1, 1))]
+
+
+def underway(events: Iterable[Happening], end: float) -> list[Happening]:
+    """For each write that has no arrival in another Region by ``end`` (seconds since the first event), what would be
+    that arrival. A Region counts if these events have a write or an arrival in it. Without any arrival, nothing is
+    known of replication, and the list is empty."""
+    events = list(events)
+    arrived = {(event.item, event.source, _us(event.new.at), event.region) for event in events
+               if event.what in ARRIVALS and event.new}
+    if not arrived:
+        return []
+    regions = dict.fromkeys(event.region for event in events if event.what in (*WRITES, *ARRIVALS))
+    return [Happening(UNDERWAY, end, region, event.item, event.time, event.region, event.x, event.new)
+            for event in events if event.what in WRITES and event.new
+            for region in regions if region != event.region and not any(
+                (event.item, event.region, _us(event.new.at) + off, region) in arrived for off in (0, -1, 1))]
 
 
 def together(events: list[Happening], most: int, span: float) -> Iterator[list[Happening]]:

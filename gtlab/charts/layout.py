@@ -28,6 +28,9 @@ def figure(
 
     ``height`` is that of a figure with two lines below its title and one line of a legend. More lines add to it, so
     that they do not shrink the plot. The texts are plain text.
+
+    The legend begins below the texts. Plotly moves the top of the plot to the end of the legend: where the page is
+    wider, the legend has fewer lines and the plot is higher.
     """
     from gtlab.charts.chart import Chart
 
@@ -39,18 +42,25 @@ def figure(
     small = f'<span style="color:{QUIET};font-size:{_NOTE}px">'
     lines = [*found, *(f"{small}{line}</span>" for line in notes)]
     rows = _legend_rows(legend)
-    top = 46 + 21 * (len(above) - 1) + (17 * max(len(lines), 2) if lines else 0) + 28 * rows
+    top = 46 + 21 * (len(above) - 1) + (17 * max(len(lines), 2) if lines else 0)
+    tall = height + top - 80 + 28 * max(0, rows - 1)
     return Chart(
         layout={
             "template": {"layout": _TEMPLATE},
-            "height": height + top - 80 - 28 * bool(rows),
+            "height": tall,
             "title": {"text": "<br>".join(above), "subtitle": {"text": "<br>".join(lines)},
                       # Plotly moves a title of several lines up by this much.
                       "pad": {"t": 14 if len(above) == 1 else 26}},
             "margin": {"t": top},
             "showlegend": bool(legend),
+            "legend": {"y": below_texts(tall, top)},
         }
     )
+
+
+def below_texts(height: float, top: float) -> float:
+    """Where the legend of a figure of this height begins: at its top margin, as a share of the height."""
+    return 1 - (top - 4) / height
 
 
 _AXIS = {
@@ -82,8 +92,9 @@ _TEMPLATE: dict[str, Any] = {
         "orientation": "h",
         "x": 0,
         "xanchor": "left",
-        "y": 1,
-        "yanchor": "bottom",
+        "yref": "container",
+        "yanchor": "top",
+        "tracegroupgap": 4,
         "font": {"size": _BELOW},
     },
     "modebar": {"bgcolor": CLEAR, "color": QUIET, "activecolor": INK,
@@ -94,6 +105,9 @@ _TEMPLATE: dict[str, Any] = {
     "yaxis": _AXIS,
     "colorway": list(PALETTE),
 }
+
+
+_ARROW = " →<br>"
 
 
 def region_axis(
@@ -110,7 +124,7 @@ def region_axis(
     for code in codes:
         below = [text for text in (city(code), (notes or {}).get(code)) if text]
         labels.append(
-            f"{glyph(code)}<b>{short(code)}</b>"
+            f"{glyph(code)}<b>{_ARROW.join(short(part) for part in str(code).split(' → '))}</b>"
             + "".join(f'<br><span style="color:{QUIET}">{plain_text(text)}</span>' for text in below)
         )
     row_axis(fig, labels, at or range(len(codes)), lines=lines)

@@ -58,13 +58,13 @@ def loop_timing(frame: pd.DataFrame) -> go.Figure:
             marker={"color": colour, "line": {"color": QUIET if colour == CLEAR else BACK, "width": 1}},
             name=name,
             text=[f"{name} {ms(value)}" for value in lasted],
-            textposition="inside" if count <= _MOST_TEXTS else "none",
+            textposition="inside" if count <= _MOST_TEXTS and not _covered(frame, name) else "none",
             insidetextanchor=_clear_end(frame, name),
             textangle=0,
             insidetextfont={"color": ink, "size": 12},
             hovertemplate="%{text}<extra></extra>",
         )
-    ends = [start + get for start, get in zip(starts["get"], frame["get_ms"], strict=True)]
+    ends = [start + (0.0 if missing(get) else get) for start, get in zip(starts["get"], frame["get_ms"], strict=True)]
     _mark_arrivals(fig, frame)
     for row, (end, found) in enumerate(zip(ends, frame["found"], strict=True)):
         if count > _MOST_TEXTS:
@@ -113,8 +113,13 @@ def _clear_end(frame: pd.DataFrame, name: str) -> str:
     if not _knows_lag(frame) or name == "put":
         return "middle"
     if name == "get":
-        return "end" if (frame["lag_max_ms"] > frame["sleep_ms"]).any() else "middle"
+        return "middle"
     return "start" if frame["lag_max_ms"].median() > frame["sleep_ms"].median() / 2 else "end"
+
+
+def _covered(frame: pd.DataFrame, name: str) -> bool:
+    """Whether a diamond lies in the bars of the gets, which are too short for a text beside it."""
+    return name == "get" and _knows_lag(frame) and bool((frame["lag_max_ms"] > frame["sleep_ms"]).any())
 
 
 def _mark_arrivals(fig: go.Figure, frame: pd.DataFrame) -> None:

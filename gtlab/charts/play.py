@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gtlab.charts.colours import BACK, CLEAR, COAST, INK
+from gtlab.charts.layout import below_texts
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -45,10 +46,11 @@ def over_time(fig: go.Figure, begin: float, end: float, unit: str) -> None:
                 {"label": "Pause", "method": "animate", "args": [[None], at_once]}],
         }],
         sliders=[{
-            "active": FRAMES, "x": 0.34, "len": 0.66, "y": 0, "yanchor": "top", "pad": {"t": 60, "b": 4},
+            "active": FRAMES, "x": 0.38, "len": 0.62, "y": 0, "yanchor": "top", "pad": {"t": 60, "b": 4},
             "currentvalue": {"visible": False}, "ticklen": 0, "minorticklen": 0, "bordercolor": COAST,
             "bgcolor": COAST, "activebgcolor": INK, "font": {"color": CLEAR, "size": 12},
             "steps": [{"label": f"{at:.3g} {unit}", "method": "animate", "args": [[f"{number}"], at_once]}
                       for number, at in enumerate(moments)],
         }],
-        margin={"b": 48 + ROOM}, height=fig.layout.height + ROOM)
+        margin={"b": 48 + ROOM}, height=fig.layout.height + ROOM,
+        legend={"y": below_texts(fig.layout.height + ROOM, fig.layout.margin.t)})

@@ -15,11 +15,13 @@ from gtlab.charts.columns import each_row, missing, need, unique
 from gtlab.charts.history import (
     ARRIVALS,
     READS,
+    UNDERWAY,
     WRITES,
     Happening,
     happenings,
     together,
     told,
+    underway,
     winners,
 )
 from gtlab.charts.layout import figure, height_for, region_axis
@@ -38,8 +40,9 @@ _DRAWN = ("write", "delete", "delivery", "discarded", "read")
 MOST_EACH = 40   # events of a kind that are drawn each; more are drawn together
 MOST_LABELS = 4  # of a kind: of more labels, none could be read
 _LEGEND = {      # what is drawn first lies below
-    "delivery": "delivery", "replaces": "replaces", "overtaken": "overtaken", "conflict": "loses",
-    "wins": "wins", "write": "write", "delete": "delete", "read": "read", "stale read": "stale read"}
+    UNDERWAY: "not arrived", "delivery": "delivery", "replaces": "replaces", "overtaken": "overtaken",
+    "conflict": "loses", "wins": "wins", "write": "write", "delete": "delete", "read": "read",
+    "stale read": "stale read"}
 _SHORT = 0.13        # rows: how far before a Region's line a delivery ends that loses
 _READS_BELOW = 0.22  # rows: how far below its Region's line a read is drawn
 Groups = list[list[Happening]]
@@ -62,7 +65,8 @@ def spacetime(frame: pd.DataFrame) -> go.Figure:
     arrival nor a read.
 
     Traces, as far as there are such events: "write" and "delete" (the Region's symbol, filled or open); "delivery" (a
-    line with an open arrowhead from each write to the place and time at which it took effect), "replaces" (a delivery
+    line with an open arrowhead from each write to the place and time at which it took effect), "not arrived" (a dashed
+    line from a write that was not in another Region by the last event; at most MOST_EACH), "replaces" (a delivery
     with a filled arrowhead: the Region had another version of the item in these events); "overtaken" and "loses" (a
     dotted line that ends before the row, in a thin or bold cross: a newer write was there; "loses" is a conflict, in
     which neither of the two had seen the other), "wins" (a ring around the write that won a conflict); "read" and
@@ -82,8 +86,9 @@ def spacetime(frame: pd.DataFrame) -> go.Figure:
     codes = unique([*(event.region for event in events if event.what in WRITES),
                     *(event.source for event in events if event.source), *(event.region for event in events)])
     last = max(float((drawn["time"].max() - begin).total_seconds()), 0.001)
-    groups = _groups(events, last)
-    said = _finding(events)
+    waiting = underway(events, last)
+    groups = _groups(events if len(waiting) > MOST_EACH else [*events, *waiting], last)
+    said = _finding(events, len(waiting))
     fig = figure(
         frame,
         title="What happened: writes, and where they went",
@@ -140,7 +145,11 @@ def _draw(fig: go.Figure, groups: dict[str, Groups], codes: list[str]) -> None:
             bands = [group for group in groups.get(what, []) if len(group) > 1 and group[0].source == source]
             if bands:
                 fig.add_scatter(**_bands(bands, codes, source), legendgroup=what)
+    lags = [event.ms / 1000 for what in ARRIVALS for group in groups.get(what, []) for event in group if event.ms]
     for what, found in groups.items():
+        if what == UNDERWAY:
+            fig.add_scatter(**_ways(found, codes, median(lags) if lags else 1.0), name=_LEGEND[what])
+            continue
         fig.add_scatter(**(_paths(what, found, codes) if what in ARRIVALS else _marks(what, found, codes)),
                         name=_LEGEND[what], legendgroup=what)
 
@@ -210,6 +219,21 @@ def _paths(what: str, groups: Groups, codes: list[str]) -> dict[str, Any]:
         "text": [text for group in groups for text in ("", told(group), "")],
         "hovertemplate": "%{text}<extra></extra>",
     }
+
+
+def _ways(groups: Groups, codes: list[str], lag: float) -> dict[str, Any]:
+    """A dashed line for what has not arrived: as far on its way as after ``lag`` (seconds) it would have arrived."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for (event,) in groups:
+        start, a, b = event.from_x or 0.0, codes.index(event.source), codes.index(event.region)
+        x += [round(start, 4), round(event.x, 4), None]
+        y += [a, round(a + (b - a) * min(0.75, (event.x - start) / (lag or 1.0)), 4), None]
+    return {"x": x, "y": y, "mode": "lines+markers", "line": {"color": QUIET, "width": 1.5, "dash": "dash"},
+            "marker": {"symbol": "hexagon-open", "size": [0, 8, 0] * len(groups), "color": QUIET, "opacity": 1,
+                       "line": {"width": 1.5}},
+            "text": [text for (event,) in groups for text in ("", event.told(), "")],
+            "hovertemplate": "%{text}<extra></extra>"}
 
 
 def _bands(groups: Groups, codes: list[str], source: str) -> dict[str, Any]:
@@ -307,8 +331,9 @@ def _shade(fig: go.Figure, fault: _Fault) -> None:
 
 # Words
 
-def _finding(events: list[Happening]) -> str:
-    """One sentence: how long deliveries took, what lost, and how many reads were stale."""
+def _finding(events: list[Happening], waiting: int) -> str:
+    """One sentence: how long deliveries took, what lost, what has not arrived (``waiting``), and how many reads were
+    stale."""
     counts = Counter(event.what for event in events)
     writes = counts["write"] + counts["delete"]
     lags = [event.ms for event in events if event.what in ARRIVALS and event.ms is not None]
@@ -318,6 +343,8 @@ def _finding(events: list[Happening]) -> str:
     parts.append(f"{plural(lost, 'arrival')} lost a conflict" if lost else "none lost a conflict")
     if overtaken:
         parts.append(f"{plural(overtaken, 'arrival')} came after a newer write")
+    if waiting:
+        parts.append(f"{waiting:,} deliver{'y' if waiting == 1 else 'ies'} had not arrived by the end")
     if counts["read"]:
         parts.append(f"{counts['stale read']} of {plural(counts['read'] + counts['stale read'], 'read')} were stale")
     elif counts["stale read"]:

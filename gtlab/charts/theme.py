@@ -17,6 +17,7 @@ from gtlab.charts.colours import BACK, DARK, INK, red_green_blue
 # The dark themes of JupyterLab and Notebook 7, and those of VS Code.
 _WHERE = 'body:is([data-jp-theme-light="false"],.vscode-dark)'
 _BACKGROUND = f"var(--jp-layout-color0,{DARK[BACK]})"  # of the cell: black in the theme with high contrast
+_PAGE = f"var(--jp-layout-color0,{BACK})"  # the same, in any theme
 BELOW_STYLE = (
     ".gt-below{font:13px/1.4 system-ui,'Segoe UI','DejaVu Sans',Arial,sans-serif;margin:0 0 0 12px}"
     ".gt-below summary{cursor:pointer;color:var(--jp-ui-font-color1,#1f2933)}"
@@ -39,6 +40,9 @@ def stylesheet() -> str:
                   for part in ("fill", "stroke")]
         # Plotly copies the colour of a part of a text as it is written in the text.
         rules.append(f'{_WHERE} .js-plotly-plot tspan[style*="{light}"]{{fill:{new}!important}}')
+    # A text beside a point of the data can be read where a line crosses it.
+    rules.append(f".js-plotly-plot .textpoint text{{paint-order:stroke;stroke:{_PAGE};stroke-width:4px;"
+                 "stroke-linejoin:round}")
     # The pattern of a bar is not in the bar's own style.
     rules.append(f"{_WHERE} .js-plotly-plot .modebar-btn path{{fill:{DARK[INK]}!important}}")
     return "".join(rules)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isnan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gtlab.charts.colours import EDGE, INK, LABEL_BACKGROUND, dash_each, faded
 from gtlab.charts.columns import need, unique
@@ -29,7 +29,8 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
     where the measurement ran to the target; in the note). Optionally given_up: where it is above 0 the curve ends,
     because its further course is not known.
 
-    Traces, up to three for each source and target: the band (filled; named after the target with ", band"); the curve,
+    Traces, up to three for each source and target: the band (filled; with more than three targets, a vertical line at
+    each symbol of the curve, because bands would hide each other; named after the target with ", band"); the curve,
     halfway between the shares certain and possible (named after the target); and "99 %", a dot where the certain share
     reaches 0.99, with its time (in the legend if there are more than three targets). x is in milliseconds, y in
     percent.
@@ -55,7 +56,8 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
         title="How likely is a read to see the write?"
         if several
         else f"How likely is a read elsewhere to see a write from {place_name(pairs[0][0])}?",
-        note="Band: confidence interval of the chance. t-visibility, as in Bailis and others (2012)."
+        note=f"{'Vertical line' if crowded else 'Band'}: confidence interval of the chance. t-visibility, as in Bailis "
+        "and others (2012)."
         + ("" if several else f" A read that you send is served half a round trip later: {_away(ways)}."),
         height=410,
         legend=list(legend.values()),
@@ -64,13 +66,9 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
         rows, name, colour, when = curves[pair], names[pair], colours[pair], reached[pair]
         times = list(rows["t_ms"])
         given_up = rows["given_up"] > 0 if "given_up" in rows.columns else [False] * len(rows)
+        symbols = _symbols(len(times), number / len(pairs) if crowded else 0.0)
         fig.add_scatter(
-            x=times + times[::-1],
-            y=[round(100 * value, 2) for value in [*rows["high"], *reversed(list(rows["low"]))]],
-            mode="lines",
-            line={"width": 0},
-            fill="toself",
-            fillcolor=faded(colour, 0.18),
+            **(_bars(rows, symbols, colour) if crowded else _band(rows, colour)),
             name=f"{name}, band",
             legendgroup=name,
             showlegend=False,
@@ -84,8 +82,8 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
             line={"color": colour, "width": 2.5, "dash": dashes[pair]},
             name=legend[pair],
             legendgroup=name,
-            marker={"symbol": look(pair[1]).symbol, "size": _sizes(len(times)), "color": colour, "line": EDGE,
-                    "opacity": 1},
+            marker={"symbol": look(pair[1]).symbol, "size": [9 if at in symbols else 0 for at in range(len(times))],
+                    "color": colour, "line": EDGE, "opacity": 1},
             hovertemplate=f"%{{x:,.0f}} ms after the acknowledgement: %{{y:.0f}} %<extra>{name}</extra>",
         )
         if not isnan(when):
@@ -125,10 +123,27 @@ def _away(ways: dict[Pair, float]) -> str:
     return ", ".join(f"{city(target) or target} {ms(way)}" for (_, target), way in ways.items())
 
 
-def _sizes(points: int) -> list[int]:
-    """The sizes of the markers of a curve: a few large ones, evenly spread, so that its symbol is seen."""
-    shown = {round((points - 1) * part) for part in (0.2, 0.4, 0.6, 0.8)}
-    return [9 if at in shown else 0 for at in range(points)]
+def _symbols(points: int, later: float) -> set[int]:
+    """The points of a curve that show its symbol: a few, evenly spread. ``later``: how far they are moved, as a share
+    of the distance between two of them, so that those of many curves do not cover each other."""
+    return {round((points - 1) * (part + 0.2 * later)) for part in (0.2, 0.4, 0.6, 0.8)}
+
+
+def _band(rows: pd.DataFrame, colour: str) -> dict[str, Any]:
+    times = list(rows["t_ms"])
+    return {"x": times + times[::-1],
+            "y": [round(100 * value, 2) for value in [*rows["high"], *reversed(list(rows["low"]))]],
+            "mode": "lines", "line": {"width": 0}, "fill": "toself", "fillcolor": faded(colour, 0.18)}
+
+
+def _bars(rows: pd.DataFrame, symbols: set[int], colour: str) -> dict[str, Any]:
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for at in sorted(symbols):
+        time, low, high = (float(rows[name].iloc[at]) for name in ("t_ms", "low", "high"))
+        x += [time, time, None]
+        y += [round(100 * low, 2), round(100 * high, 2), None]
+    return {"x": x, "y": y, "mode": "lines", "line": {"width": 2.5, "color": faded(colour, 0.45)}}
 
 
 def _table(curves: dict[Pair, pd.DataFrame], ways: dict[Pair, float]) -> pd.DataFrame:

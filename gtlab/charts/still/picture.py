@@ -122,6 +122,9 @@ class _Picture:
         title = any(_axis_title(axis) for axis in _vertical(axes))
         if widest:
             self.left = max(self.left, widest + 22 + (20 if title else 0))
+        legend = self.layout.get("legend") or {}
+        if legend.get("yref") == "container" and self._legend_rows():  # it begins there, and the plot below it
+            self.top = max(self.top, (1 - legend["y"]) * self.height + 22 * len(self._legend_rows()) + 8)
         for name, axis in axes.items():
             first, last = axis.settings.get("domain") or (0, 1)
             if name[0] == "x":
@@ -379,12 +382,13 @@ class _Picture:
                 + text.element(12, under, text.wrap(below, font.get("size") or 13, WIDTH - 24),
                                Style(font.get("size") or 13, font.get("color") or QUIET, valign="top")))
 
-    def _legend(self) -> str:
+    def _legend_rows(self) -> list[list[tuple[float, Mapping[str, Any]]]]:
+        """The entries of each line of the legend, with their pixels from the left; empty without a legend."""
         named = [trace for trace in self.traces if trace.get("showlegend") is not False and trace.get("name")]
         shown = self.layout.get("showlegend")
         if shown is False or (shown is None and len(self.traces) < 2) or not named:
-            return ""
-        size = ((self.layout.get("legend") or {}).get("font") or {}).get("size") or 13
+            return []
+        size = self._legend_size()
         rows: list[list[tuple[float, Mapping[str, Any]]]] = [[]]
         x = self.left
         for trace in named:
@@ -394,6 +398,13 @@ class _Picture:
                 x = self.left
             rows[-1].append((x, trace))
             x += wide
+        return rows
+
+    def _legend_size(self) -> float:
+        return float(((self.layout.get("legend") or {}).get("font") or {}).get("size") or 13)
+
+    def _legend(self) -> str:
+        rows, size = self._legend_rows(), self._legend_size()
         below = ((self.layout.get("legend") or {}).get("y") or 0) < 0
         first = self.bottom + 58 if below else self.top - 12 - 22 * (len(rows) - 1)
         return "".join(self._swatch(x, first + 22 * row, trace)
