@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.long(25), needs_chromium]
 LAB = """import time
 from pathlib import Path
 import gtlab
-from gtlab import stages, widgets
+from gtlab import stages, watch, widgets
 lab = gtlab.connect(home="ap-southeast-1", replicas="us-east-1, eu-west-1")
 lab.world.reset()
 stages.ensure_global_table(lab)
@@ -50,6 +50,17 @@ WATCH = """() => {
     })).observe(document.querySelector('.gt-live .gt-moving'), {childList: true});
 }"""
 LASTED = "() => [...dots.values()].filter(each => each.length > 1).map(([from, to]) => to - from)"
+# The heights of the second cell, each time when the page is drawn, without repetitions.
+HEIGHTS = """() => {
+    window.cell = window.jupyterapp.shell.currentWidget.content.widgets[1].node;
+    window.heights = [];
+    const look = () => {
+        const now = Math.round(window.cell.getBoundingClientRect().height);
+        if (window.heights.at(-1) !== now) window.heights.push(now);
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
 CELLS = "() => window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.type)"
 DIRTY = "() => window.jupyterapp.shell.currentWidget.context.model.dirty"
 LAG_S = 0.4
@@ -121,6 +132,21 @@ def test_stale_reads_are_marked_at_the_region_that_answered(beside, theme):
         assert page.evaluate(UNREADABLE, ".gt-live") == [], (width, name)
         picture(page, f"live-stale-{width}-{name.lower()}")
         assert violations(page, ".gt-live") == [], (width, name)
+
+
+def test_a_wait_that_is_run_again_does_not_move_the_page(jupyter, page):
+    name = jupyter.save("wait.ipynb", LAB, "time.sleep(0.5)\n_ = watch.tables(lab, 'Music')", "'below'")
+    open_notebook(page, jupyter.url(name))
+    run_all(page)
+    page.evaluate(HEIGHTS)
+    page.evaluate("""async () => {
+        window.jupyterapp.shell.currentWidget.content.activeCellIndex = 1;
+        await window.jupyterapp.commands.execute('notebook:run-cell');
+    }""")
+    page.wait_for_function(ALL_RUN)
+    page.wait_for_function("() => !window.cell.style.minHeight")  # afterwards the cell may become lower
+    heights = page.evaluate("() => window.heights")
+    assert heights[0] > 100 and min(heights) >= heights[0] - 1, heights
 
 
 def test_a_plain_menu_keeps_its_keys_and_saving_still_works(jupyter, page):

@@ -19,8 +19,8 @@ _STYLE = """<style>
   max-width: 1000px; padding: 4px 0; }
 .gt-wait progress { width: 100%; height: 8px; margin: 0; display: block; accent-color: #00704F; }
 .gt-wait p { margin: 0; display: flex; gap: 0 12px; }
-.gt-wait p b { flex: 1; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.gt-wait p span { white-space: nowrap; font-variant-numeric: tabular-nums; }
+.gt-wait p b { flex: 1; min-width: 0; }
+.gt-wait p span { flex: none; min-width: 120px; text-align: right; font-variant-numeric: tabular-nums; }
 .gt-wait ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 0 24px;
   list-style: none; margin: 4px 0 0 !important; padding: 0 !important; }
 .gt-wait li { display: flex; gap: 8px; margin: 0 !important; white-space: nowrap; line-height: 22px; }
@@ -37,15 +37,16 @@ _KEEP_HEIGHT = """<script>
     if (!area || !cell || area.gtKeepsHeight) return;
     area.gtKeepsHeight = true;
     let height = 0;
-    new ResizeObserver(() => { height = area.offsetHeight; }).observe(area);
+    const measure = () => { if (area.querySelector('.gt-wait')) height = cell.offsetHeight; };
+    new ResizeObserver(measure).observe(area);
+    const running = () => cell.querySelector('.jp-InputPrompt')?.textContent.includes('*');
     new MutationObserver(() => {
-      if (area.childElementCount || !height) return;
-      const room = area.parentElement, running = () => cell.querySelector('.jp-InputPrompt')?.textContent.includes('*');
-      room.style.minHeight = `${height}px`;
+      if (area.querySelector('.gt-wait') || !height) return;
+      cell.style.minHeight = `${height}px`;
       const look = setInterval(() => {
         if (running()) return;
         clearInterval(look);
-        setTimeout(() => { room.style.minHeight = ''; }, 500);
+        setTimeout(() => { cell.style.minHeight = ''; }, 500);
       }, 250);
     }).observe(area, { childList: true });
   });
