@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 
+import pandas as pd
 import pytest
 from botocore.exceptions import ClientError
 from support import IRELAND, SINGAPORE, VIRGINIA
 
 import gtlab
 from gtlab import lab, regions
-from gtlab.lab import Choice
+from gtlab.lab import Choice, shown
 from gtlab.localcloud import process
 
 NOWHERE = dict.fromkeys(regions.REGIONS, "http://127.0.0.1:1")  # endpoints that nothing answers at
@@ -129,6 +130,20 @@ def test_aws_asked_for_by_name(home, real_credentials):
     assert "x-gtlab-caller" not in request.headers and b"Credential=AKIAREAL/" in request.headers["Authorization"]
     assert (opened.simulated, opened.legacy_api, opened.label) == (False, False, "AWS")
     assert process.find() is None
+
+
+def test_a_notebook_shows_a_lab_as_text_with_the_style_of_its_tables(cloud):
+    lab = gtlab.connect()
+    said = lab._repr_mimebundle_()
+    assert said["text/plain"] == repr(lab) and f"{lab!r}</pre>" in said["text/html"]
+    assert "table.dataframe" in said["text/html"]
+
+
+def test_a_table_is_broken_between_words_but_not_in_region_codes():
+    table = shown.frame(pd.DataFrame({"at": ["ap-southeast-1"], "in": ["Ireland (us-east-1)"], "is_no": ["a-b-1x"]}))
+    whole = '<span style="white-space:nowrap">{}</span>'
+    assert whole.format("ap-southeast-1") in table and f"({whole.format('us-east-1')})" in table
+    assert table.count("<span") == 2 and "<th>is_<wbr>no</th>" in table
 
 
 def test_a_client_is_made_once(cloud):

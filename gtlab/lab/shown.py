@@ -1,0 +1,51 @@
+"""How a notebook shows a lab, printed text and data frames.
+
+JupyterLab breaks printed words at any letter, and in the cells of a table it breaks Region codes at their hyphens.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import sys
+from typing import Any
+
+_STYLE = """<style>
+.jp-OutputArea .jp-OutputArea-output pre { word-break: normal; overflow-wrap: anywhere; }
+.jp-OutputArea .jp-RenderedHTMLCommon table.dataframe { font-size: 12px; font-variant-numeric: tabular-nums; }
+.jp-OutputArea .jp-RenderedHTMLCommon table.dataframe :is(th, td) {
+  padding: 4px 5px; text-align: right; vertical-align: top;
+}
+.jp-OutputArea pre.gt-lab.gt-lab { margin: 0; padding: 0 0 0 4px; background: none; white-space: pre-wrap; }
+</style>"""
+_NAME = re.compile(r"(?<=<th>)\w+(?=</th>)")
+_CODE = re.compile(r"(?<![\w-])[a-z]{2}(?:-[a-z]+)+-\d(?![\w-])")
+
+
+def lab(said: str) -> dict[str, str]:
+    """A lab that says this, as a MIME bundle. Every notebook shows its lab, so the stylesheet in it is in effect in the
+    whole notebook."""
+    return {"text/plain": said, "text/html": f'{_STYLE}<pre class="gt-lab">{html.escape(said)}</pre>'}
+
+
+def frame(table: Any) -> str | None:
+    """A data frame as HTML, as pandas writes it. On a narrow page, names of columns may be broken after an underscore,
+    and Region codes are not broken."""
+    made = table._repr_html_()
+    if made is None:
+        return None
+    made = _CODE.sub(r'<span style="white-space:nowrap">\g<0></span>', made)
+    return _NAME.sub(lambda name: name.group().replace("_", "_<wbr>"), made)
+
+
+def keep_codes_whole() -> None:
+    """Let the notebook, if this is one, show data frames by :func:`frame`."""
+    if "IPython" not in sys.modules:
+        return
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if hasattr(shell, "kernel"):
+        formatter = shell.display_formatter.formatters["text/html"]
+        for module in ("pandas", "pandas.core.frame"):  # where pandas 3 and pandas 2 have it
+            formatter.for_type_by_name(module, "DataFrame", frame)
