@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from gtlab import regions
-from gtlab.course import predictions, progress
+from gtlab.course import predictions, progress, router
 
 REFUSED = ("Replica cannot be deleted because it has acted as a source region for new replica(s) being added to the "
            "table in the last 24 hours.")
@@ -70,6 +70,27 @@ TRUTHS |= {
                   ({"eventual": False, "strong": False}, "neither")],
     "05-conflict": [([{HOME: "accepted", NEAR: "ReplicatedWriteConflictException"}], "refused"),
                     ([{HOME: "accepted", NEAR: "accepted"}] * 2, "both")],
+}
+TEA, BOTH = {"tea": 1}, {"tea": 1, "milk": 1}
+TRUTHS |= {
+    "07-retry": [({"attempts": 4, "added": 4}, "more"), ({"attempts": 1, "added": 1}, "one"),
+                 ({"attempts": 4, "added": 0}, "none")],
+    "07-condition": [({"accepted": 2, "products": TEA}, "lost"), ({"accepted": 2, "products": BOTH}, "kept"),
+                     ({"accepted": 1, "products": TEA}, "refused")],
+    "07-modes": [(dict(zip(router.MODES, kept, strict=True)), right) for kept, right in (
+        ((TEA, BOTH, BOTH), "any"), ((BOTH, BOTH, BOTH), "none"), ((TEA, TEA, TEA), "all"),
+        ((TEA, TEA, BOTH), "some"))],
+    "07-again": [({"requests": 10, "total": total}, right) for total, right in (
+        (11, "twice"), (10, "once"), (9, "lost"))],
+}
+TRUTHS |= {
+    "08-receipts": [({HOME: ["o"], NEAR: ["o"], FAR: ["o"]}, "each"), ({HOME: ["o"], NEAR: []}, "one"),
+                    ({HOME: ["o"], NEAR: ["o"], FAR: []}, "some"), ({HOME: [], NEAR: []}, "none")],
+    "08-filter": [({"during": [], "after": ["o"]}, "late"), ({"during": ["o"], "after": []}, "taken"),
+                  ({"during": [], "after": []}, "never")],
+    "08-half": [({0: 9, 1: 3, 2: 5}, "half"), ({0: 9, 2: 5}, "whole")],
+    "08-ttl": [({HOME: "dynamodb.amazonaws.com", NEAR: "", FAR: ""}, "one"), ({HOME: "", NEAR: ""}, "none"),
+               ({HOME: "dynamodb.amazonaws.com", NEAR: "dynamodb.amazonaws.com"}, "all")],
 }
 NO_MEASUREMENT = [None, 3, math.nan, "", "there", [], {}, {"mars": 1.0}, {HOME: "there"}, pd.Series([1.0]),
                   pd.DataFrame(), object()]

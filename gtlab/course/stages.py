@@ -5,7 +5,9 @@ Each function creates only what is missing, prints what it creates, and can be c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import threading
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from gtlab import regions as catalogue
@@ -18,6 +20,7 @@ TODAY, STRONG, WITNESS = "MusicToday", "MusicStrong", "MusicWitness"  # tables o
 DRAFT = "MusicDraft"  # a table that 05_build_it_today makes, tries out and deletes
 TABLES = (TABLE, TODAY, STRONG, WITNESS, DRAFT, basket.TABLE)  # the names of the course's tables
 _GOING = (describe.ABSENT, "DELETING")
+_STEP_S = 0.5  # between two steps in the background
 
 # The article's table: its key, its capacity, its stream.
 MUSIC: dict[str, Any] = {
@@ -190,13 +193,51 @@ def strong_regions(lab: Lab) -> tuple[str, ...]:
 
 def ensure_baskets(lab: Lab, *, wait: bool = True) -> None:
     """Create table Baskets of the basket application (:mod:`gtlab.course.basket`), a global table of today's version
-    in all the lab's Regions. ``wait`` and errors are those of :func:`ensure_today`."""
-    _ensure_members(lab, basket.TABLE, lab.regions, {}, wait)
+    in all the lab's Regions.
+
+    With ``wait=False`` it returns immediately, and the table is created in the background while this kernel runs: write
+    nothing until a call that waits has returned, because a replica of a table with items takes minutes. Raises
+    RuntimeError if existing tables prevent this.
+    """
+    where = lab.regions
+    if wait:
+        _background.end()
+    if not _ensure_members(lab, basket.TABLE, where, {}, wait) and not wait:
+        _background.begin(lambda: _ensure_members(lab, basket.TABLE, where, {}, False))
 
 
-def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str, Any], wait: bool) -> None:
+class _Background:
+    """Repeats a step in a thread until it returns True. One at a time."""
+
+    def __init__(self) -> None:
+        self._stop, self._thread = threading.Event(), threading.Thread()
+
+    def begin(self, step: Callable[[], bool]) -> None:
+        self.end()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(step, self._stop), daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    @staticmethod
+    def _run(step: Callable[[], bool], stop: threading.Event) -> None:
+        # A step that fails is repeated by the call that waits, and fails there, where it can be seen.
+        with contextlib.suppress(Exception):
+            while not stop.wait(_STEP_S) and not step():
+                pass
+
+
+_background = _Background()
+
+
+def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str, Any], wait: bool) -> bool:
     """Create the table in the first Region and its replicas in the others. ``kind`` are further parameters of the
-    UpdateTable call: with strong consistency one call creates all replicas, otherwise each needs a call."""
+    UpdateTable call: with strong consistency one call creates all replicas, otherwise each needs a call. Returns
+    whether all replicas are listed; without ``wait`` only the next step is started."""
     client, status = lab.client(where[0]), describe.status(lab, table, where[0])
     if status in _GOING:
         if status == "DELETING":
@@ -217,14 +258,15 @@ def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str
                 {"Create": {"RegionName": region}} for region in next_ones])
         except client.exceptions.ClientError as error:
             if not wait and error.response["Error"]["Code"] == "ResourceInUseException":
-                return  # the step before is not over
+                return False  # the step before is not over
             raise RuntimeError(f"The replicas cannot be created: {error.response['Error']['Message']}\n"
                                "To delete the course's tables and start over: gtlab clean") from None
         if not wait:
-            return
+            return False
         watch.tables(lab, table, "ACTIVE", [where[0], *listed, *next_ones])
     if wait:
         watch.tables(lab, table, "ACTIVE", where)
+    return status == "ACTIVE"
 
 
 def members_of(lab: Lab, table: str = TABLE, region: str = "") -> list[str]:
