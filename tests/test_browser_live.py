@@ -122,7 +122,7 @@ def test_stale_reads_are_marked_at_the_region_that_answered(beside, theme):
     page = beside(READ)
     mark = page.locator(".gt-live .gt-stale")
     mark.filter(has_text="stale ×").wait_for()
-    page.locator(".gt-live .gt-label", has_text="stale read").wait_for()
+    page.locator(".gt-live .gt-label", has_text="stale read").first.wait_for()
     assert mark.count() == 1
     for width, name in LOOKS:
         page.set_viewport_size({"width": width, "height": 900})

@@ -96,7 +96,7 @@ def test_the_picker_by_keyboard_and_no_key_of_its_own_reaches_jupyterlab(first_n
     page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
     for _ in range(4):  # the filter, the list, and out of it
         press("Tab")
-    assert not page.evaluate("() => Boolean(document.activeElement.closest('.gt-root'))")
+    assert not page.evaluate("() => Boolean(document.activeElement.closest('.gt-picker'))")
     assert page.evaluate(CELLS) == cells
 
 
