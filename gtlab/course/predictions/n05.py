@@ -73,7 +73,7 @@ QUESTIONS = (
                         "The replica gets what existed when it was asked for, and everything that is written from then "
                         "on."),
          "arrives": Option("It is stored at home, and the new replica has it too",
-                           "This time the item was not in the new replica. Has it been long enough?")},
+                           "This time the item was not in the new replica when the cell looked.")},
         _early_bird,
         {"arrives": "Adding a replica does not interrupt the table. What is written in the meantime arrives as soon as "
                     "the replica is ready.",
