@@ -33,6 +33,7 @@ from gtlab.localcloud.model import Refusal
 
 _TARGET = re.compile(rb"/(?:[!-$&-~]|%[0-9A-Fa-f]{2})*")  # a path with its query string, as a client may write it
 _SHORT_BYTES = 16 * 1024  # a short body; far below the size at which uvicorn stops reading
+_SIZE_BYTES = 40           # of a chunk's line: its size is at the beginning
 _IDLE, _HEAD, _BODY = "idle", "head", "body"  # waiting for: a request, the end of its headers, the end of its body
 
 
@@ -70,6 +71,10 @@ class Connection(HttpToolsProtocol):
         self._deadline = 0.0            # when that time limit ends, by the event loop's clock
         self._fed = 0               # bytes received of the current request
         self._piece = 0             # bytes of the latest data that belong to no earlier request
+        self._chunked = False       # the request's body comes in chunks
+        self._left = 0              # bytes of the current chunk that have not been fed to the parser
+        self._line = b""            # the line of a chunked body that was fed last: its beginning
+        self._line_ended = True     # its end was fed, too
         self._offers = False        # the request offers to switch to another protocol (Upgrade)
         self._refusal: Refusal | None = None
         self._deaf = False          # further data is discarded
@@ -154,6 +159,32 @@ class Connection(HttpToolsProtocol):
         self._watch(None if answers and self._stage is _IDLE else self._stage)
 
     def _feed(self, data: bytes) -> None:
+        if not self._chunked and not (b"ransfer-" in data or b"RANSFER-" in data):  # most requests
+            self._feed_part(data)
+            return
+        at = 0
+        while at < len(data):
+            end = self._end_of_part(data, at)
+            self._feed_part(data[at:end])
+            at = end
+
+    def _end_of_part(self, data: bytes, at: int) -> int:
+        """Where to cut data of a request with a chunked body, so that each line that tells a chunk's size is a part."""
+        if self._stage is not _BODY:
+            end = data.find(b"\n\r\n", at)
+            return len(data) if end < 0 else end + 3
+        if not self._chunked:
+            return len(data)
+        if self._left:
+            end = min(at + self._left, len(data))
+            self._left -= end - at
+            return end
+        end = data.find(b"\n", at) + 1 or len(data)
+        before = b"" if self._line_ended else self._line
+        self._line, self._line_ended = (before + data[at:min(end, at + _SIZE_BYTES)])[:_SIZE_BYTES], data[end - 1] == 10
+        return end
+
+    def _feed_part(self, data: bytes) -> None:
         while data:
             try:
                 self.parser.feed_data(data)
@@ -167,7 +198,12 @@ class Connection(HttpToolsProtocol):
         self._offers = False
         kept = [name + b": " + value + b"\r\n" for name, value in self.headers
                 if name not in (b"connection", b"upgrade")]
-        return b"".join([self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n", *kept, b"\r\n"])
+        if not self.parser.should_keep_alive():
+            kept.append(b"connection: close\r\n")
+        head = b"".join([self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n", *kept, b"\r\n"])
+        self.parser = httptools.HttpRequestParser(self)  # the other one ignores what follows an offer to close
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        return head
 
     def _check_fed(self) -> None:
         """Check the size of unfinished requests: the parser buffers an unfinished header line without reporting it, and
@@ -204,13 +240,25 @@ class Connection(HttpToolsProtocol):
         self._offers = self.parser.should_upgrade()
         if not self._offers:
             self._stage = _BODY
+            self._chunked = b"transfer-encoding" in fields
             self._short = 0 < length < _SHORT_BYTES and not self.expect_100_continue and not _is_own_api(self.url)
             super().on_headers_complete()
+
+    def on_chunk_header(self) -> None:
+        """A chunk begins. Refuse one that would be longer than a body may be: its bytes might never arrive."""
+        try:
+            self._left = int(self._line.partition(b";")[0], 16)
+        except ValueError:  # the line came together with the end of the head: this body is checked as it arrives
+            self._chunked = False
+            return
+        if self._left > self._limits.body_bytes:
+            self._fault(_too_large(self._limits))
 
     def on_message_complete(self) -> None:
         if not self._offers:
             super().on_message_complete()
             self._stage = _IDLE
+            self._chunked, self._left, self._line, self._line_ended = False, 0, b"", True
             self._piece = 0
             self._timed = None
             if self._held_back:
