@@ -396,6 +396,15 @@ def test_mistakes_are_told_in_the_services_words_and_change_nothing(trio, update
     assert [table(client) for client in trio] == before
 
 
+@pytest.mark.parametrize("witnesses", [
+    [{}], [{"Create": {"RegionName": VIRGINIA}, "Delete": {"RegionName": VIRGINIA}}]])
+def test_a_witness_update_without_one_action_is_refused(ohio, witnesses):
+    for updates in ({}, {"ReplicaUpdates": [{"Create": {"RegionName": "sa-east-1"}}]}):
+        with invalid("Each element of GlobalTableWitnessUpdates must have one action"):
+            ohio.update_table(TableName="Music", GlobalTableWitnessUpdates=witnesses, **updates)
+    assert "Replicas" not in table(ohio)
+
+
 def test_a_table_of_that_name_in_the_new_region_is_in_the_way(pretend, ohio):
     pretend.client(VIRGINIA).create_table(**TABLE)
     pretend.wait(15)

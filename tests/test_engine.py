@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
+import time
 from decimal import Decimal
 from itertools import count
 from random import Random
@@ -15,6 +17,7 @@ from gtlab.localcloud import engine
 from gtlab.localcloud.engine import borrowed
 from gtlab.localcloud.engine.values import number, sort_bytes
 from gtlab.localcloud.model import Refusal
+from gtlab.localcloud.server import requests
 
 REGION = "us-east-1"
 _accounts = count(10**11)
@@ -408,6 +411,144 @@ def test_batches_and_transactions_of_statements(music):
     read = music("ExecuteTransaction", TransactStatements=[
         {"Statement": "SELECT x FROM Music WHERE p = 'a' AND s = 0"}])["Responses"]
     assert read == [{"Item": {"x": {"N": "1"}}}]
+
+
+# Malformed and hostile input
+
+_EQ = {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "a"}]}
+
+
+@pytest.mark.parametrize("comparison", [
+    {"ComparisonOperator": "BETWEEN"}, {"ComparisonOperator": "BETWEEN", "AttributeValueList": [{"S": "a"}]},
+    {"ComparisonOperator": "BETWEEN", "AttributeValueList": [{"S": "a"}, {"N": "1"}]}, {"ComparisonOperator": "EQ"},
+    {"ComparisonOperator": "IN", "AttributeValueList": []}, {"ComparisonOperator": "LIKE"}, {},
+    {"ComparisonOperator": "EQ", "AttributeValueList": [{}]}, {"ComparisonOperator": "NULL", **_EQ} | {
+        "ComparisonOperator": "NULL"},
+])
+def test_malformed_comparisons_are_refused_by_the_service(db, comparison):
+    db.table("Tab", "p")
+    db.put("Tab", p={"S": "a"})
+    for operation, data in (
+            ("Scan", {"ScanFilter": {"x": comparison}}), ("Query", {"KeyConditions": {"p": comparison}}),
+            ("Query", {"KeyConditions": {"p": _EQ}, "QueryFilter": {"x": comparison}}),
+            ("PutItem", {"Item": {"p": {"S": "a"}}, "Expected": {"x": comparison}})):
+        if operation != "PutItem" or comparison:  # an empty Expected is one more kind of it
+            _refused_by_the_service(operation, {"TableName": "Tab"} | data, db)
+
+
+@pytest.mark.parametrize("expression", [
+    "contains([0])", "a[", "a[x]", "a[-1]", "a[0.5] = :x", "((", "size()", "a = size(", "a in ()", "not", "#", ":",
+    "a..b", "a[0][", "contains(a)", "begins_with(a, b, c)", "   ", "\x00", "é", "a = b OR", "a BETWEEN b AND",
+    "a IN (b,)", "a <> b <> c", "attribute_exists(size(a))",
+])
+def test_malformed_expressions_are_refused_in_every_place(db, expression):
+    db.table("Tab", "p")
+    table, key = {"TableName": "Tab"}, {"Key": {"p": {"S": "a"}}}
+    put = table | {"Item": {"p": {"S": "a"}}, "ConditionExpression": expression}
+    for operation, data in (
+            ("PutItem", put), ("TransactWriteItems", {"TransactItems": [{"Put": put}]}),
+            ("TransactWriteItems", {"TransactItems": [{"ConditionCheck": table | key | {
+                "ConditionExpression": expression}}]}),
+            ("TransactWriteItems", {"TransactItems": [{"Update": table | key | {"UpdateExpression": expression}}]}),
+            ("TransactGetItems", {"TransactItems": [{"Get": table | key | {
+                "ProjectionExpression": "a," + expression}}]}),
+            ("Scan", table | {"FilterExpression": expression}),
+            ("Query", table | {"KeyConditionExpression": expression}),
+            ("UpdateItem", table | key | {"UpdateExpression": "SET " + expression}),
+            ("ExecuteStatement", {"Statement": "SELECT * FROM Tab WHERE " + expression})):
+        _refused_by_the_service(operation, data, db)
+
+
+def _refused_by_the_service(operation: str, data: dict, db) -> None:
+    with pytest.raises(Refusal) as refused:
+        requests.check_input("dynamodb", operation, data)
+        db(operation, **data)
+    assert refused.value.code == "ValidationException" and "cannot carry out" not in refused.value.message
+
+
+# What is repeated in hostile strings, and before and behind it.
+_HOSTILE = [("(", ""), ("a", ""), (" ", "x"), ("a.", "a"), ("[0]", ""), ("#", ""), (":", ""), ("NOT ", "a"),
+            ("a,", "a"), ("1", "x"), ("9", ""), ("'", ""), ('"', ""), ("-", ""), ("1e", ""), ("{", ""), ("[", ""),
+            ("é", ""), ("\x00", ""), ("a = b AND ", "a = b"), ("a + ", "a"), ("SET a = b ", ""), ("<<", ""),
+            ("size(", ""), ("\\", ""), ("=", ""), ("arn:", ""), ("0", "1"), ("/*", "*/"), ("--", "\n")]
+_SHORT, _LONG = 4_000, 64_000  # characters of a hostile string
+_MOST = 4 * _LONG // _SHORT    # times as long may the long one take: linear is 16, and quadratic 256
+_LEAST_S = 0.002               # what a request takes in any case
+
+
+def _hostile_requests(text: str) -> list[tuple[str, dict]]:
+    """Requests of every operation of the data plane, with the text in each place that takes one."""
+    table, key, value = {"TableName": "Tab"}, {"Key": {"p": {"S": "a"}}}, {":v": {"S": "a"}}
+    item = {"Item": {"p": {"S": "a"}}}
+    tested = table | item | {"ConditionExpression": "a = :v"}
+    found: list[tuple[str, dict]] = [
+        ("PutItem", table | {"Item": {"p": {"S": text}}}), ("PutItem", table | {"Item": {"p": {"N": text}}}),
+        ("PutItem", table | {"Item": {"p": {"S": "a"}, "n": {"N": text}, "b": {"B": text}, text: {"NS": [text]}}}),
+        ("PutItem", table | {"Item": {"p": {"S": "a"}, "n": {"N": "1" + text}}}),
+        ("PutItem", table | item | {"ConditionExpression": text}), ("PutItem", table | item | {"ReturnValues": text}),
+        ("PutItem", tested | {"ExpressionAttributeValues": {":" + text: {"S": ""}}}),
+        ("PutItem", tested | {"ExpressionAttributeValues": {":v": {"N": text}}}),
+        ("PutItem", table | item | {"ConditionExpression": "a = #a", "ExpressionAttributeNames": {"#a": text}}),
+        ("PutItem", table | item | {"ConditionExpression": "a = #a", "ExpressionAttributeNames": {"#" + text: "a"}}),
+        ("PutItem", table | item | {"Expected": {text: {"ComparisonOperator": text}}}),
+        ("GetItem", {"TableName": text} | key), ("GetItem", table | {"Key": {"p": {"S": text}}}),
+        ("GetItem", table | {"Key": {text: {"S": "a"}}}), ("GetItem", table | key | {"ProjectionExpression": text}),
+        ("GetItem", table | key | {"AttributesToGet": [text]}),
+        ("DeleteItem", table | key | {"ConditionExpression": text}),
+        ("UpdateItem", table | key | {"UpdateExpression": text}),
+        ("UpdateItem", table | key | {"UpdateExpression": "SET a = " + text}),
+        ("UpdateItem", table | key | {"AttributeUpdates": {text: {"Action": text}}}),
+        ("Query", table | {"KeyConditionExpression": text}), ("Query", table | {"IndexName": text}),
+        ("Query", table | {"KeyConditionExpression": "p = :v AND " + text, "ExpressionAttributeValues": value}),
+        ("Query", table | {"KeyConditions": {text: {"ComparisonOperator": text}}}),
+        ("Scan", table | {"FilterExpression": text}), ("Scan", table | {"ExclusiveStartKey": {"p": {"S": text}}}),
+        ("Scan", table | {"ScanFilter": {"a": {"ComparisonOperator": "EQ", "AttributeValueList": [{"N": text}]}}}),
+        ("BatchGetItem", {"RequestItems": {text: {"Keys": [key["Key"]]}}}),
+        ("BatchGetItem", {"RequestItems": {"Tab": {"Keys": [key["Key"]], "ProjectionExpression": text}}}),
+        ("BatchWriteItem", {"RequestItems": {"Tab": [{"PutRequest": {"Item": {"p": {"S": text}}}}] * 26}}),
+        ("TransactWriteItems", {"ClientRequestToken": text, "TransactItems": [{"Delete": table | key}]}),
+        ("TransactWriteItems", {"TransactItems": [{"Update": table | key | {"UpdateExpression": text}}]}),
+        ("TransactGetItems", {"TransactItems": [{"Get": table | key | {"ProjectionExpression": text}}]}),
+        ("ExecuteTransaction", {"TransactStatements": [{"Statement": text}]}),
+        ("BatchExecuteStatement", {"Statements": [{"Statement": "SELECT * FROM " + text}]}),
+        ("ExecuteStatement", {"Statement": "SELECT * FROM Tab WHERE p = ?", "Parameters": [{"N": text}]}),
+        ("ExecuteStatement", {"Statement": "SELECT * FROM Tab", "NextToken": text})]
+    return found + [("ExecuteStatement", {"Statement": begin + text}) for begin in (
+        "", "SELECT ", "SELECT * FROM Tab WHERE ", "SELECT * FROM Tab WHERE a = '", "INSERT INTO Tab VALUE ",
+        "UPDATE Tab SET a = ", "DELETE FROM Tab WHERE ")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("repeated", "end"), _HOSTILE, ids=[repr(repeated) for repeated, _ in _HOSTILE])
+def test_time_grows_linearly_with_hostile_text(db, repeated, end):
+    """The processor time of this process, which other processes do not lengthen; the better of two tries."""
+    db.table("Tab", "p")
+
+    def seconds(operation: str, data: dict) -> float:
+        body, began = json.dumps(data).encode(), time.process_time()
+        with contextlib.suppress(Refusal):
+            call = requests.parse(headers | {"x-amz-target": f"DynamoDB_20120810.{operation}"}, body)
+            engine.named(db.account, REGION, operation, call.input)
+            engine.call(db.account, REGION, operation, call.input)
+        return time.process_time() - began
+
+    headers = {"authorization": "Credential=111111111111/20270101/us-east-1/dynamodb/aws4_request"}
+    texts = [repeated * (size // len(repeated)) + end for size in (_SHORT, _LONG)]
+    for (operation, short), (_, long) in zip(*map(_hostile_requests, texts), strict=True):
+        least = max(_LEAST_S, min(seconds(operation, short) for _ in range(2)))
+        assert min(seconds(operation, long) for _ in range(2)) < _MOST * least, (operation, str(short)[:300])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("repeated", ["Credential=", "a/", "Credential=a/20270101/a/", " ", "=", "Credential=a/1"])
+def test_time_grows_linearly_with_a_hostile_header(repeated):
+    def seconds(size: int) -> float:
+        began = time.process_time()
+        with contextlib.suppress(Refusal):
+            requests.parse({"authorization": "Credential=" + repeated * (size // len(repeated)),
+                            "x-amz-target": "DynamoDB_20120810.ListTables"}, b"{}")
+        return time.process_time() - began
+    assert min(seconds(_LONG), seconds(_LONG)) < _MOST * max(_LEAST_S, seconds(_SHORT))
 
 
 # The library that the engine used before, as a second voice
