@@ -26,6 +26,19 @@ def overwrites(*records: tuple[str, str, str]) -> pd.DataFrame:
     return pd.DataFrame(records, columns=["stream of", "old WrittenIn", "new WrittenIn"])
 
 
+def log(*answers: tuple[float, list[str]]) -> pd.DataFrame:
+    return pd.DataFrame(answers, columns=["ms", "failed"])
+
+
+def stories(early: int, patient: int) -> dict[str, pd.DataFrame]:
+    return {how: pd.DataFrame({"lost": [True] * lost + [False] * 9}) for how, lost in (("early", early),
+                                                                                      ("patient", patient))}
+
+
+def drills(slow: float, strong: float, missing: int, none: int) -> pd.DataFrame:
+    return pd.DataFrame({"rto_ms": [slow, strong], "rpo_writes": [missing, none]})
+
+
 # Question → what a run may measure, with the option that this makes right.
 TRUTHS = {
     "00-light": [(regions.frame(HOME, [NEAR, FAR]), "slower"), (distances(near=155, far=300), "same"),
@@ -42,6 +55,16 @@ TRUTHS = {
                  ({HOME: "there", NEAR: "there", FAR: "older"}, "some"), ({HOME: "there", NEAR: "there"}, "all")],
     "03-strong": [({HOME: "there", NEAR: "not there"}, "no"), ({HOME: "there", NEAR: "there"}, "yes"),
                   ({HOME: "there", NEAR: "there", FAR: "not there"}, "some")],
+    "09-attempts": [([1] * 4, "few"), ([1], "one"), ([1] * 10, "many")],
+    "09-users": [(log((1040, [HOME]), (20, []), (18, [])), "first"), (log((1040, [HOME]), (1020, [HOME])), "all"),
+                 (log((20, [HOME]), (18, [])), "none")],
+    "09-early": [(stories(12, 3), "early"), (stories(2, 3), "patient"), (stories(2, 2), "same"),
+                 (stories(0, 0), "none")],
+    "09-silence": [({"at its start": 7, "acknowledged": 10, "at its end": 7}, "silence"),
+                   ({"at its start": 7, "acknowledged": 10, "at its end": 9}, "rises")],
+    "09-order": [({HOME: "S", NEAR: "S"}, "ann"), ({HOME: "M", NEAR: "M"}, "ben")],
+    "09-strong": [(drills(1100, 1090, 5, 0), "loss"), (drills(1100, 90, 5, 0), "both"), (drills(1, 0.1, 5, 5), "time"),
+                  (drills(1100, 1090, 0, 0), "neither")],
     "11-first": [({HOME: REFUSED, NEAR: "deleted"}, "replica"), ({NEAR: "deleted", HOME: REFUSED}, "replica"),
                  ({HOME: "deleted", NEAR: "deleted"}, "either")],
     "11-items": [({"before": 3, "after": 3}, "all"), ({"before": 3, "after": 0}, "none"),
