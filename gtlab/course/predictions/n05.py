@@ -54,18 +54,6 @@ def _conflict(rounds: Any) -> Truth:
 
 QUESTIONS = (
     Question(
-        "05-two", "One UpdateTable call names two new replicas, in two Regions. What does the service do?",
-        {"both": Option("It creates both at the same time",
-                        "It could, but it does not: for a table of this kind one call creates one replica."),
-         "queue": Option("It accepts the call, and creates one after the other",
-                         "The service keeps no queue of such work. Your program has to wait and to call again."),
-         "refused": Option("It refuses the call", "This time the call was accepted.")},
-        _two,
-        {"refused": "The service adds one replica at a time: one call for each, and the next call when the replica is "
-                    "ACTIVE. A table with strong consistency is the exception, because its members can only be created "
-                    "together.",
-         "both": "One call made both replicas. This is so for a table with strong consistency."}),
-    Question(
         "05-early-bird", "While the replica is being created you put an item at home. What becomes of the item?",
         {"refused": Option("The put is refused until the replica is ready",
                            "TableStatus is UPDATING, and in that status a table serves reads and writes as usual."),
@@ -79,6 +67,18 @@ QUESTIONS = (
                     "the replica is ready.",
          "lost": "Not every Region has the item. Replication is asynchronous: look again in a second.",
          "refused": "Home refused the put: is it still being created, or is a Region down?"}),
+    Question(
+        "05-two", "One UpdateTable call names two new replicas, in two Regions. What does the service do?",
+        {"both": Option("It creates both at the same time",
+                        "It could, but it does not: for a table of this kind one call creates one replica."),
+         "queue": Option("It accepts the call, and creates one after the other",
+                         "The service keeps no queue of such work. Your program has to wait and to call again."),
+         "refused": Option("It refuses the call", "This time the call was accepted.")},
+        _two,
+        {"refused": "The service adds one replica at a time: one call for each, and the next call when the replica is "
+                    "ACTIVE. A table with strong consistency is the exception, because its members can only be created "
+                    "together.",
+         "both": "One call made both replicas. This is so for a table with strong consistency."}),
     Question(
         "05-strong", "You put an item in one Region and read it in another immediately, with both kinds of read. Which "
                      "read finds it?",
