@@ -16,6 +16,8 @@ pytestmark = pytest.mark.notebooks
 COURSE = tour.find_notebooks()
 # Only what takes time on purpose is shortened.
 QUICK = {"sleep_s": 0.3, "samples": 4, "timeout_s": 0.5, "outage_s": 2.5}
+# Not yet in the form of CONTRIBUTING.md, as far as the share of prose and the length of cells are concerned.
+REWRITTEN_SOON = ("04_time_it", "09_fail_over")
 STARTED = ("02_create_the_global_table", "03_verify_replication", "04_time_it", "06_break_it", "09_fail_over")
 
 
@@ -106,7 +108,7 @@ def test_notebooks_are_committed_clean_and_in_the_courses_form(path):
         assert id.startswith(path.stem[:2]) and solutions.path(id).is_file()
         assert any(f'check.exercise("{id}"' in each.source for each in code), "the check has a cell of its own"
         assert len(solutions.text(id).splitlines()) <= 30
-    if stubs:  # converted to the form of CONTRIBUTING.md
+    if stubs or path.stem not in REWRITTEN_SOON:
         assert len(code) / len(notebook.cells) <= 0.55, "prose is at least 45 % of the cells"
         assert all(len(cell.source.splitlines()) <= 10 for cell in code), path.stem
         check_predictions(path.stem[:2], [cell.source for cell in code])
@@ -119,8 +121,12 @@ def test_links_lead_to_notebooks_and_to_terms_of_the_glossary(path):
     text = (path.parent / "glossary.md").read_text(encoding="utf-8")
     terms = set(re.findall(r'<a id="([^"]+)">', text))
     prose = "\n".join(cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown")
-    for file, anchor in re.findall(r"\]\(([\w.-]+)(?:#([^)]*))?\)", prose):
+    links = re.findall(r"\]\(([\w.-]+)(?:#([^)]*))?\)", prose)
+    for file, anchor in links:
         assert (path.parent / file).is_file() and (not anchor or anchor in terms), (file, anchor)
+    linked = [anchor for file, anchor in links if file == "glossary.md"]
+    assert len(linked) == len(set(linked)), "only the first use of a term is linked"
+    assert len(linked) >= 3 or path.stem in REWRITTEN_SOON
 
 
 def check_predictions(number: str, code: list[str]) -> None:
