@@ -87,7 +87,9 @@ def not_finite() -> list:
             charts.arrivals(ARRIVALS.assign(seen_max_ms=INF)), charts.latency_beside_lag(LATENCY.assign(p90_ms=INF)),
             charts.latency_beside_lag(LATENCY.assign(median_ms=NAN, p90_ms=NAN)),
             charts.loop_timing(LOOP.assign(lag_max_ms=INF)), charts.loop_timing(LOOP.assign(get_ms=NAN)),
-            charts.t_visibility(VISIBILITY.assign(certain=0.0))]
+            charts.latency_beside_lag(LATENCY.assign(p90_min_ms=30_000.0, p90_ms=INF)),
+            charts.t_visibility(VISIBILITY.assign(certain=0.0)),
+            charts.t_visibility(pd.concat([VISIBILITY, VISIBILITY.groupby("target").tail(1).assign(t_ms=30_000.0)]))]
 
 
 SETS = {

@@ -48,7 +48,7 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
         note="Solid: median. Striped: 90th percentile (P90).",
         height=max(height_for(at, 46), 140 + 42 * at),
     )
-    values = [value for row in rows for value in (row.median_ms, row.p90_ms) if value > 0 and math.isfinite(value)]
+    values = [value for row in rows for value in (_drawn(row, "median_ms"), _drawn(row, "p90_ms")) if value > 0]
     log = bool(values) and max(values) > 100 * min(values)
     for column, shift, name, opacity in (("median_ms", -0.2, "median", 1.0), ("p90_ms", 0.2, "P90", 0.35)):
         fig.add_bar(
@@ -84,8 +84,8 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
         )
     region_axis(fig, [row.region for row in rows], at=places)
     top, low = max(values, default=1.0), min(values, default=1.0)
-    # The value that is printed beyond the widest bar needs 40 % of a narrow plot if it is an interval.
-    room = 0.6 if any("\N{EN DASH}" in _span(row, "p90_ms") for row in rows) else 0.4
+    # The value that is printed beyond the widest bar needs 40 % of a narrow plot if it is an interval or a bound.
+    room = 0.6 if any(len(_span(row, column)) > 9 for row in rows for column in ("median_ms", "p90_ms")) else 0.4
     begin = math.log10(low) - 0.4
     scale = [begin, begin + (math.log10(top) - begin) * (1 + room)] if log else [0, top * (1 + room)]
     fig.update_xaxes(

@@ -93,9 +93,11 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
                 name="99 %", showlegend=False, hovertemplate=f"99 % by {ms(when)}<extra>{name}</extra>",
             )
             if not crowded:
+                early = when < 0.45 * max(frame["t_ms"])  # to the left of it there may be no room
                 fig.add_annotation(
-                    x=when, y=99, text=f"{glyph(pair[1])}99 % by {ms(when)}", showarrow=False, xanchor="right",
-                    yanchor="top", xshift=-8, yshift=-6 - 18 * number, font={"size": 12, "color": INK},
+                    x=when, y=99, text=f"{glyph(pair[1])}99 % by {ms(when)}", showarrow=False,
+                    xanchor="left" if early else "right", yanchor="top", xshift=8 if early else -8,
+                    yshift=-6 - 18 * number, font={"size": 12, "color": INK},
                     bgcolor=LABEL_BACKGROUND, borderpad=1,
                 )
     fig.update_xaxes(title_text="t: milliseconds from the acknowledgement to the read",
