@@ -16,7 +16,14 @@ _STYLE = """<style>
 .jp-OutputArea .jp-RenderedHTMLCommon table.dataframe :is(th, td) {
   padding: 4px 5px; text-align: right; vertical-align: top;
 }
-.jp-OutputArea pre.gt-lab.gt-lab { margin: 0; padding: 0 0 0 4px; background: none; white-space: pre-wrap; }
+@media (max-width: 1000px) {
+  .jp-OutputArea .jp-RenderedHTMLCommon table.dataframe { font-size: 11px; }
+  .jp-OutputArea .jp-RenderedHTMLCommon table.dataframe :is(th, td) { padding: 3px; }
+}
+.jp-OutputArea pre.gt-lab.gt-lab {
+  margin: 0; padding: 0 0 0 4px; background: none; white-space: pre-wrap; font-size: var(--jp-code-font-size);
+  line-height: var(--jp-code-line-height);
+}
 </style>"""
 _NAME = re.compile(r"(?<=<th>)\w+(?=</th>)")
 _CODE = re.compile(r"(?<![\w-])[a-z]{2}(?:-[a-z]+)+-\d(?![\w-])")
@@ -32,10 +39,12 @@ def frame(table: Any) -> str | None:
     """A data frame as HTML, as pandas writes it. On a narrow page, names of columns may be broken after an underscore,
     and Region codes are not broken."""
     made = table._repr_html_()
-    if made is None:
-        return None
-    made = _CODE.sub(r'<span style="white-space:nowrap">\g<0></span>', made)
-    return _NAME.sub(lambda name: name.group().replace("_", "_<wbr>"), made)
+    return None if made is None else _NAME.sub(lambda name: name.group().replace("_", "_<wbr>"), whole(made))
+
+
+def whole(made: str) -> str:
+    """HTML whose Region codes are not broken at the end of a line."""
+    return _CODE.sub(r'<span style="white-space:nowrap">\g<0></span>', made)
 
 
 def keep_codes_whole() -> None:

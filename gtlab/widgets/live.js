@@ -14,6 +14,7 @@ function render({ model, el }) {
   let flights = new Map();
   const stale = new Map();
   let arcs = new Map();
+  let sides = new Map();
   let frame = 0;
   let labelled = 0;
   let late = 0;
@@ -50,6 +51,7 @@ function render({ model, el }) {
     arcs = new Map();
     map.layers.links.replaceChildren();
     map.layers.points.replaceChildren();
+    chooseSides();
     for (const { code: a } of members()) {
       for (const { code: b } of members()) {
         if (a === b) continue;
@@ -93,10 +95,7 @@ function render({ model, el }) {
       ([a, b, , lag]) => ({ lines: [ms(lag)], on: [0.45, 0.35, 0.55, 0.25, 0.65].map(arcs.get(key(a, b)).point) }));
     const crosses = (model.get("places").cut ?? []).map(([a, b]) => map.arc(a, b, 0).point(0.5));
     // Where stale reads are marked, no label is put, also while there is no mark: labels would jump.
-    const marks = members().filter(({ code }) => state.stale?.[code]).map(({ code }) => {
-      const [x, y] = map.at(code);
-      return side(code) < 0 ? [x - 102, y + 2, x - 8, y + 23] : [x + 8, y + 2, x + 102, y + 23];
-    });
+    const marks = members().filter(({ code }) => state.stale?.[code]).map(({ code }) => markBox(code, sides.get(code)));
     map.labels([...names, ...lags], [...members().map(({ code }) => map.at(code)), ...crosses], marks);
     map.svg.setAttribute("aria-label", "Map of the replicas. " + names.map(each => each.lines.join(": ")).join(". "));
     if (table.open) tabulate();
@@ -170,26 +169,42 @@ function render({ model, el }) {
     if (!mark) {
       mark = { node: shape("g", { class: "gt-stale", transform: besides(code) },
         shape("path", { d: "M-7 -9L7 -9L-7 9L7 9z" })), many: 0 };
-      const left = side(code) < 0;
+      const left = sides.get(code) !== 1;
       mark.text = shape("text", { class: "gt-many", "text-anchor": left ? "end" : "start", x: left ? -10 : 10, y: 5 });
       mark.node.append(mark.text);
       map.layers.moving.append(mark.node);
       stale.set(code, mark);
     }
     mark.many += many;
-    mark.text.textContent = mark.many > 1 ? `stale ×${mark.many.toLocaleString("en")}` : "stale";
+    mark.text.textContent = !sides.get(code) ? "" : mark.many > 1 ? `stale ×${mark.many.toLocaleString("en")}` : "stale";
     clearTimeout(mark.ends);
     mark.ends = setTimeout(() => unmark(code), 1500);
   }
 
   function besides(code) {
     const [x, y] = map.at(code);
-    return `translate(${x + 17 * side(code)} ${y + 12})`;
+    return `translate(${x + 17 * (sides.get(code) || -1)} ${y + 12})`;
   }
 
-  // Stale reads are marked to the left of a Region, unless it is at the left edge of the map.
-  function side(code) {
-    return map.at(code)[0] < 110 ? 1 : -1;
+  // Stale reads are marked to the left (-1) or the right (1) of a Region, where there is room for the words beside the
+  // mark. Elsewhere (0) the mark is without words: the label of the Region has the number.
+  function chooseSides() {
+    const points = members().map(({ code }) => map.at(code)).map(([x, y]) => [x - 11, y - 11, x + 11, y + 11]);
+    sides = new Map();
+    members().forEach(({ code }, at) => {
+      const others = points.filter((_, other) => other !== at);
+      const free = side => {
+        const box = markBox(code, side);
+        return box[0] >= 0 && box[2] <= map.width && others.every(other => !overlap(box, other));
+      };
+      sides.set(code, [-1, 1].find(free) ?? 0);
+      points.push(markBox(code, sides.get(code)));
+    });
+  }
+
+  function markBox(code, side) {
+    const [x, y] = map.at(code);
+    return { "-1": [x - 102, y + 2, x - 8, y + 23], 0: [x - 26, y + 2, x - 8, y + 23], 1: [x + 8, y + 2, x + 102, y + 23] }[side];
   }
 
   function unmark(code) {

@@ -8,10 +8,15 @@ from collections.abc import Callable
 import ipywidgets
 import pandas as pd
 
-from gtlab.lab import Lab
+from gtlab.lab import Lab, shown
 from gtlab.localcloud import process
 from gtlab.widgets.drawn import WithStill
 from gtlab.widgets.keys import KeyGuard
+
+_STYLE = """<style>
+.gt-broken { border-collapse: collapse; }
+.gt-broken.gt-broken :is(th, td) { text-align: left; vertical-align: top; padding: 2px 14px 2px 0; line-height: 1.4; }
+</style>"""
 
 
 class World(WithStill, ipywidgets.VBox):
@@ -33,7 +38,8 @@ class World(WithStill, ipywidgets.VBox):
     def _look(self) -> None:
         state = self._lab.world.state()
         with pd.option_context("display.max_colwidth", None):  # otherwise to_html shortens long cells
-            self._shown.value = "<b>Nothing is broken.</b>" if state.empty else state.to_html(index=False, na_rep="")
+            self._shown.value = "<b>Nothing is broken.</b>" if state.empty else _STYLE + shown.whole(
+                state.to_html(index=False, na_rep="", border=0, classes="gt-broken"))
 
     def _show(self, *steps: Callable[[], object]) -> None:
         try:  # an error in the function of a button is not shown
