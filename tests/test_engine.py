@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import re
 import time
 from decimal import Decimal
 from itertools import count
@@ -282,6 +283,24 @@ def test_limits_hold_on_every_way_in(db, operation, data, told):
     db.table("Tab", "p")
     assert told in db.refusal(operation, **data).message
     assert db("Scan", TableName="Tab")["Count"] == 0
+
+
+_SHOWN = r"com\.amazonaws\.dynamodb\.v20120810\."
+
+
+@pytest.mark.parametrize(("operation", "data", "told"), [
+    ("BatchWriteItem", {"RequestItems": {"Tab": [{"PutRequest": {"Item": {"p": {"S": str(n)}}}} for n in range(26)]}},
+     rf"'{{Tab=\[WriteRequest\(putRequest=PutRequest\(item={{p={_SHOWN}AttributeValue@[0-9a-f]{{8}}}}, "
+     r"workloadProfileName=null\), deleteRequest=null\), .*\]}' at 'requestItems' failed to satisfy constraint"),
+    ("TransactWriteItems", {"TransactItems": [{"Delete": {"TableName": "Tab", "Key": {"p": {"S": str(n)}}}}
+                                              for n in range(101)]},
+     rf"'\[({_SHOWN}TransactWriteItem@[0-9a-f]{{8}}(, )?){{101}}\]' at 'transactItems' failed to satisfy constraint"),
+    ("BatchGetItem", {"RequestItems": {"Tab": {"Keys": [{"p": {"S": str(n)}} for n in range(101)]}}},
+     rf"'\[({{p={_SHOWN}AttributeValue@[0-9a-f]{{8}}}}(, )?){{101}}\]' at 'requestItems.Tab.member.keys' failed"),
+])
+def test_too_many_items_are_shown_in_the_services_notation(db, operation, data, told):
+    db.table("Tab", "p")
+    assert re.search(told, db.refusal(operation, **data).message)
 
 
 @pytest.mark.parametrize(("update", "told"), [

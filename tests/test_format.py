@@ -134,6 +134,7 @@ def test_what_belongs_to_a_table_is_as_it_was_left(opened):
     backup, = opened.call(OHIO, "ListBackups")["BackupSummaries"]
     assert backup["BackupName"] == "kept"
     opened.call(OHIO, "RestoreTableFromBackup", TargetTableName="Restored", BackupArn=backup["BackupArn"])
+    opened.wait(60)
     assert EVERY_TYPE in opened.call(OHIO, "Scan", TableName="Restored")["Items"]
     assert json.loads(opened.call(OHIO, "GetResourcePolicy", ResourceArn=arn)["Policy"])["Statement"] == []
     insights = opened.call(OHIO, "DescribeContributorInsights", TableName="Values")
@@ -395,7 +396,8 @@ def test_up_says_which_gtlab_a_newer_folder_needs(newer, monkeypatch):
     monkeypatch.setenv("GTLAB_HOME", str(newer))
     done = subprocess.run([sys.executable, "-m", "gtlab", "up"], capture_output=True, text=True, env=dict(os.environ))
     assert done.returncode == 1 and "Install gtlab 9.8.7 or newer" in done.stderr and str(newer) in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    told = [line for line in done.stderr.splitlines() if "is starting: waiting" not in line]  # on a busy machine
+    assert len(told) == 1
     assert state_of(newer) == before
     with pytest.raises(process.CloudError, match=r"9\.8\.7"):
         process.up()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterable
 from typing import Any
 
 from gtlab.localcloud.engine.terms import NO_TERMS, Terms
 from gtlab.localcloud.model import Refusal, invalid
 
+_MOST_SHOWN = 64_000  # characters of a request's own values in a refusal
 _TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,255}")
 # The values of some arguments, as the service's refusal lists them.
 _CHOICES = {
@@ -89,16 +91,43 @@ def terms(data: dict[str, Any], expressions: Iterable[str]) -> Terms:
     return Terms(names, values)
 
 
-def too_long(value: object, place: str, most: int) -> Refusal:
-    shown = str(value)
-    return invalid("1 validation error detected: " + failed(shown if len(shown) <= 2000 else shown[:2000] + "…", place,
-                                                           f"Member must have length less than or equal to {most}"))
+def too_long(shown: str, place: str, most: int) -> Refusal:
+    return invalid("1 validation error detected: " + failed(_short(shown), place,
+                                                            f"Member must have length less than or equal to {most}"))
 
 
-def java(value: Any) -> str:
-    """A value in the notation of the service's refusals, which is that of Java's toString."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{name}={java(inner)}" for name, inner in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(java, value)) + "]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+# Values in the notation of the service's refusals, which is that of Java's toString
+
+def objects(kind: str, values: list) -> str:
+    """A list of structures: each is shown by its class and a hash."""
+    return "[" + ", ".join(_object(kind, value) for value in values) + "]"
+
+
+def items(values: list[dict[str, Any]]) -> str:
+    """A list of items or keys."""
+    return "[" + ", ".join(map(_item, values)) + "]"
+
+
+def write_requests(asked: dict[str, list[dict]]) -> str:
+    """RequestItems of BatchWriteItem."""
+    return _short("{" + ", ".join(f"{name}=[{', '.join(map(_write_request, requests))}]"
+                                  for name, requests in asked.items()) + "}")
+
+
+def _write_request(request: dict[str, Any]) -> str:
+    put, delete = request.get("PutRequest"), request.get("DeleteRequest")
+    shown_put = f"PutRequest(item={_item(put['Item'])}, workloadProfileName=null)" if put else "null"
+    shown_delete = f"DeleteRequest(key={_item(delete['Key'])}, workloadProfileName=null)" if delete else "null"
+    return f"WriteRequest(putRequest={shown_put}, deleteRequest={shown_delete})"
+
+
+def _item(item: dict[str, Any]) -> str:
+    return "{" + ", ".join(f"{name}={_object('AttributeValue', value)}" for name, value in item.items()) + "}"
+
+
+def _object(kind: str, value: object) -> str:
+    return f"com.amazonaws.dynamodb.v20120810.{kind}@{zlib.crc32(repr(value).encode('utf-8', 'replace')):08x}"
+
+
+def _short(shown: str) -> str:
+    return shown if len(shown) <= _MOST_SHOWN else shown[:_MOST_SHOWN] + "…"

@@ -151,7 +151,8 @@ def _check_count(parts: list, place: str, most: int) -> None:
     if not parts:
         arguments.refuse_all([arguments.failed("[]", place, "Member must have length greater than or equal to 1")])
     if len(parts) > most:
-        raise arguments.too_long(arguments.java(parts), place, most)
+        kind = "BatchStatementRequest" if place == "statements" else "ParameterizedStatement"
+        raise arguments.too_long(arguments.objects(kind, parts), place, most)
 
 
 # The key in a WHERE

@@ -94,7 +94,7 @@ def batch_get(find: Find, data: dict[str, Any]) -> Read:
             arguments.refuse_all([arguments.failed("[]", f"requestItems.{name}.member.keys",
                                                    "Member must have length greater than or equal to 1")])
         if len(part["Keys"]) > MOST_BATCH_KEYS:
-            raise arguments.too_long(arguments.java(part["Keys"]), f"requestItems.{name}.member.keys", MOST_BATCH_KEYS)
+            raise arguments.too_long(arguments.items(part["Keys"]), f"requestItems.{name}.member.keys", MOST_BATCH_KEYS)
         total += len(part["Keys"])
     if total > MOST_BATCH_KEYS:
         raise invalid("Too many items requested for the BatchGetItem call")
@@ -156,7 +156,7 @@ def transact_get(find: Find, data: dict[str, Any]) -> Read:
         arguments.refuse_all([arguments.failed("[]", "transactItems",
                                                "Member must have length greater than or equal to 1")])
     if len(actions) > MOST_TRANSACT_ITEMS:
-        raise arguments.too_long(arguments.java(actions), "transactItems", MOST_TRANSACT_ITEMS)
+        raise arguments.too_long(arguments.objects("TransactGetItem", actions), "transactItems", MOST_TRANSACT_ITEMS)
     arguments.check_choices(data)
     plans = []
     for action in actions:

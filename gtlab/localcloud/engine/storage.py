@@ -158,20 +158,20 @@ def amend_backup(table: TableId, arn: str, asked: dict, now: float) -> None:
     raw["BackupDetails"]["BackupCreationDateTime"] = round(now, 3)
 
 
-def backup(account: str, region: str, arn: str) -> tuple[dict, list[tuple[Key, dict]], str, float] | None:
-    """A backup: CreateTable's input for its table, its items, the ARN of its table, and when it was made. None where
-    there is none."""
+def backup(account: str, region: str, arn: str) -> tuple[dict | None, list[tuple[Key, dict]], TableId, float] | None:
+    """A backup: CreateTable's input for its table (None if an older release made it), its items, its table, and when it
+    was made. None where there is none."""
     raw = borrowed.backup(account, region, arn)
     if raw is None:
         return None
     source = raw["SourceTableDetails"]
-    asked = raw.get(_ASKED)
-    if asked is None:  # made by an older release
-        raise invalid("This backup was made by an older gtlab, and cannot be restored. Make a new one.")
-    return asked, list(borrowed.snapshot(raw)), source["TableArn"], raw["BackupDetails"]["BackupCreationDateTime"]
+    table = TableId(account, region, source["TableName"])
+    return raw.get(_ASKED), list(borrowed.snapshot(raw)), table, raw["BackupDetails"]["BackupCreationDateTime"]
 
 
 # Persistence
+
+_RECOVERY = "point_in_time_recovery"  # records of older releases; now it is in the description of a table
 
 def saved() -> dict:
     """Every table's description ("tables": TableId, TableDescription) and the other records by kind ("records")."""
@@ -188,7 +188,10 @@ def restore(kept_tables: Iterable[tuple[tuple[str, str, str], dict]], records: d
         borrowed.put_record(TableId(*where), described)
     for kind, kept in records.items():
         for account, region, key, value in kept:
-            borrowed.put_other_record(kind, account, region, key, value)
+            if kind != _RECOVERY:
+                borrowed.put_other_record(kind, account, region, key, value)
+            elif value and exists(TableId(account, region, key)):
+                amend(TableId(account, region, key), {"PointInTimeRecovery": {"since": 0.0, "days": 35}})
     for table, item_key, stored in kept_items:
         apply(table, item_key, stored)
     for account, region, name, answer in tokens:

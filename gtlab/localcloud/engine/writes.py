@@ -236,8 +236,8 @@ def batch_write(find: Find, data: dict[str, Any]) -> Write:
         if len(asked) > 1 and all(len(requests) <= MOST_BATCH_ITEMS for requests in asked.values()):
             raise invalid("Too many items requested for the BatchWriteItem call")
         raise invalid("1 validation error detected: " + arguments.failed(
-            arguments.java(asked)[:2000], "requestItems", "Map value must satisfy constraint: [Member must have length "
-            f"less than or equal to {MOST_BATCH_ITEMS}, Member must have length greater than or equal to 1]"))
+            arguments.write_requests(asked), "requestItems", "Map value must satisfy constraint: [Member must have "
+            f"length less than or equal to {MOST_BATCH_ITEMS}, Member must have length greater than or equal to 1]"))
     plans = list[Plan]()
     for name, requests in asked.items():
         if not requests:
@@ -299,7 +299,7 @@ def transact_write(find: Find, data: dict[str, Any]) -> Write:
         arguments.refuse_all([arguments.failed("[]", "transactItems",
                                                "Member must have length greater than or equal to 1")])
     if len(asked) > MOST_TRANSACT_ITEMS:
-        raise arguments.too_long(arguments.java(asked), "transactItems", MOST_TRANSACT_ITEMS)
+        raise arguments.too_long(arguments.objects("TransactWriteItem", asked), "transactItems", MOST_TRANSACT_ITEMS)
     arguments.check_choices(data)
     actions = [_action(find, action) for action in asked]
     plans, reasons = list[Plan | None](), list[dict[str, Any]]()

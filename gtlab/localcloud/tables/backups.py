@@ -45,8 +45,13 @@ class Backups:
         if backup is None:
             raise Refusal("BackupNotFoundException", f"Backup not found: {data['BackupArn']}")
         asked, items, source, made = backup
+        if asked is None:
+            if not engine.exists(source):
+                raise invalid("This backup was made by an older gtlab, which needs the table that was backed up: "
+                              f"{source.name} does not exist. Nothing was restored.")
+            asked = replica_tables.like(engine.schema(source))
         return self._restored(call, data, asked, items, {
-            "SourceBackupArn": data["BackupArn"], "SourceTableArn": source, "RestoreDateTime": made}, now)
+            "SourceBackupArn": data["BackupArn"], "SourceTableArn": source.arn, "RestoreDateTime": made}, now)
 
     def _restore_to_point(self, call: Call, data: dict, now: float) -> dict:
         name = data.get("SourceTableName") or data.get("SourceTableArn", "").rpartition("/")[2]
