@@ -39,6 +39,14 @@ def drills(slow: float, strong: float, missing: int, none: int) -> pd.DataFrame:
     return pd.DataFrame({"rto_ms": [slow, strong], "rpo_writes": [missing, none]})
 
 
+def puts(*strong: float) -> dict[str, dict[str, float]]:
+    return {"MREC": {HOME: 3.0, NEAR: 3.0}, "MRSC": dict(zip((HOME, NEAR, FAR), strong, strict=True))}
+
+
+def bill(full: float, witness: float) -> pd.DataFrame:
+    return pd.DataFrame({"MRSC": [full], "MRSC, witness": [witness]})
+
+
 # Question → what a run may measure, with the option that this makes right.
 TRUTHS = {
     "00-light": [(regions.frame(HOME, [NEAR, FAR]), "slower"), (distances(near=155, far=300), "same"),
@@ -65,6 +73,11 @@ TRUTHS = {
     "09-order": [({HOME: "S", NEAR: "S"}, "ann"), ({HOME: "M", NEAR: "M"}, "ben")],
     "09-strong": [(drills(1100, 1090, 5, 0), "loss"), (drills(1100, 90, 5, 0), "both"), (drills(1, 0.1, 5, 5), "time"),
                   (drills(1100, 1090, 0, 0), "neither")],
+    "10-write": [(puts(181, 72, 71), "nearest"), (puts(72, 71, 70), "same"), (puts(3, 3, 3), "free"),
+                 (puts(40, 180, 70), "home")],
+    "10-bill": [(bill(243, 162), "third"), (bill(243, 243), "nothing"), (bill(243, 81), "half")],
+    "10-conflicts": [({"MREC": 2, "MRSC": 1}, "mrec"), ({"MREC": 1, "MRSC": 1}, "one"),
+                     ({"MREC": 2, "MRSC": 2}, "two")],
     "11-first": [({HOME: REFUSED, NEAR: "deleted"}, "replica"), ({NEAR: "deleted", HOME: REFUSED}, "replica"),
                  ({HOME: "deleted", NEAR: "deleted"}, "either")],
     "11-items": [({"before": 3, "after": 3}, "all"), ({"before": 3, "after": 0}, "none"),

@@ -153,6 +153,6 @@ NOTEBOOKS = (
     Notebook("08", "React once, not three times", needs=(_BASKETS,), leaves=(_BASKETS,)),
     Notebook("09", "Fail over and come back", needs=(_GLOBAL, _BASKETS, _STRONG),
              leaves=(_GLOBAL, _BASKETS, _STRONG)),
-    Notebook("10", "Choose", needs=(_TODAY, _STRONG), leaves=(_TODAY, _STRONG)),
+    Notebook("10", "Choose", needs=(_TODAY, _STRONG, _WITNESS), leaves=(_TODAY, _STRONG, _WITNESS)),
     Notebook("11", "Clean up", needs=(_TODAY,)),
 )

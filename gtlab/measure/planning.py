@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # US dollars per unit, on demand, in us-east-1: 0.625 and 0.125 per million since 2024-11-01. A replicated write unit
 # costs the same and is charged in every Region.
 PRICES = {"write": 0.625e-6, "read": 0.125e-6}
+STORAGE = 0.25  # US dollars for a GB during a month, after the first 25 GB; in us-east-1, in each Region of a table
 PRICES_FROM = ("on-demand prices of us-east-1 since 2024-11-01, https://aws.amazon.com/dynamodb/pricing/on-demand/; "
                "other Regions differ; data transfer is not included")
 _COLUMNS = ["region", "what", "requests", "requests_most", "unit", "units", "units_most", "dollars", "dollars_most"]
