@@ -180,3 +180,32 @@ def test_the_latest_state_of_a_table_is_restored(pretend, music):
                                          UseLatestRestorableTime=True)
     pretend.wait(60)
     assert music.scan(TableName="Again")["Count"] == 3
+
+
+# Application Auto Scaling
+
+def test_tags_of_a_scalable_target_come_back(pretend, ohio):
+    ohio.create_table(**PROVISIONED)
+    pretend.wait(60)
+    scaling = pretend.client("us-east-2", "application-autoscaling")
+    where = {"ServiceNamespace": "dynamodb", "ResourceId": "table/Music",
+             "ScalableDimension": "dynamodb:table:WriteCapacityUnits"}
+    arn = scaling.register_scalable_target(**where, MinCapacity=1, MaxCapacity=9, Tags={"a": "1"})["ScalableTargetARN"]
+    scaling.tag_resource(ResourceARN=arn, Tags={"b": "2"})
+    scaling.untag_resource(ResourceARN=arn, TagKeys=["a"])
+    assert scaling.list_tags_for_resource(ResourceARN=arn)["Tags"] == {"b": "2"}
+    target, = scaling.describe_scalable_targets(ServiceNamespace="dynamodb")["ScalableTargets"]
+    assert "Tags" not in target and target["ScalableTargetARN"] == arn
+    assert scaling.describe_scaling_activities(ServiceNamespace="dynamodb")["ScalingActivities"] == []
+    assert scaling.describe_scheduled_actions(ServiceNamespace="dynamodb")["ScheduledActions"] == []
+    with refused("ResourceNotFoundException"):
+        scaling.list_tags_for_resource(ResourceARN=arn + "x")
+
+
+# What there is no service for
+
+def test_streaming_to_kinesis_is_refused(music):
+    with invalid("gtlab's local cloud has no Kinesis"):
+        music.enable_kinesis_streaming_destination(TableName="Music", StreamArn=(
+            "arn:aws:kinesis:us-east-2:111111111111:stream/none"))
+    assert music.describe_kinesis_streaming_destination(TableName="Music")["KinesisDataStreamDestinations"] == []

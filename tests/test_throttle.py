@@ -201,6 +201,15 @@ def test_a_batch_gives_back_what_could_not_be_done(pretend, ohio):
         ohio.batch_get_item(RequestItems={"Music": {"Keys": keys}})
 
 
+def test_a_table_is_throttled_by_its_arn_too(pretend, ohio):
+    arn = ohio.describe_table(TableName="Music")["Table"]["TableArn"]
+    throttle(pretend, write_units=10, read_units=4, burst_s=1)
+    asked = {arn: [{"PutRequest": {"Item": thing(1500)}} for _ in range(20)]}
+    assert ohio.batch_write_item(RequestItems=asked)["UnprocessedItems"] == {arn: asked[arn][5:]}
+    with pytest.raises(ohio.exceptions.TransactionCanceledException, match=r"\[ProvisionedThroughputExceeded\]"):
+        ohio.transact_write_items(TransactItems=[{"Put": {"TableName": arn, "Item": thing()}}])
+
+
 def test_a_batch_on_two_tables_does_what_the_other_one_can(pretend, ohio):
     ohio.create_table(**ON_DEMAND | {"TableName": "Other"})
     pretend.wait(15)

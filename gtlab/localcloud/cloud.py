@@ -366,4 +366,9 @@ _SCALING: dict[str, Callable] = {
     "PutScalingPolicy": AutoScaling.put_policy,
     "DescribeScalingPolicies": AutoScaling.describe_policies,
     "DeleteScalingPolicy": AutoScaling.delete_policy,
+    "DescribeScalingActivities": AutoScaling.describe_activities,
+    "DescribeScheduledActions": AutoScaling.describe_scheduled,
+    "ListTagsForResource": AutoScaling.list_tags,
+    "TagResource": AutoScaling.tag,
+    "UntagResource": AutoScaling.untag,
 }

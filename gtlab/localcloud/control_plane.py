@@ -29,6 +29,8 @@ class ControlPlane:
             "UpdateTable": self._update_table,
             "ListTables": lambda call, data, now: tables.list_tables(call.account, call.region, data, now),
             "PutResourcePolicy": self._put_policy,
+            "EnableKinesisStreamingDestination": _no_kinesis,
+            "UpdateKinesisStreamingDestination": _no_kinesis,
             "DescribeTimeToLive": lambda call, data, now: tables.describe_ttl(_table(call, data)),
             "UpdateTimeToLive": self._update_ttl,
             "CreateGlobalTable": lambda call, data, now: legacy.create(call.account, call.region, data, now),
@@ -106,6 +108,11 @@ class ControlPlane:
 
 def _table(call: Call, data: dict) -> TableId:
     return TableId(call.account, call.region, data["TableName"])
+
+
+def _no_kinesis(call: Call, data: dict, now: float) -> dict:
+    raise invalid("gtlab's local cloud has no Kinesis Data Streams to send changes to. Nothing was changed. Use "
+                  "DynamoDB Streams.")
 
 
 def _ask(call: Call, operation: str, data: dict) -> dict:

@@ -17,6 +17,9 @@ _ROLE = "arn:aws:iam::{account}:role/aws-service-role/dynamodb.application-autos
         "AWSServiceRoleForApplicationAutoScaling_DynamoDBTable"
 
 
+_TAGS = "Tags"  # of a scalable target, beside the members of its description
+
+
 @dataclass
 class _Target:
     described: dict
@@ -80,6 +83,8 @@ class AutoScaling:
             raise invalid("Maximum capacity cannot be less than minimum capacity")
         arn = f"arn:aws:application-autoscaling:{region}:{account}:scalable-target/{secrets.token_hex(16)}"
         described = {"RoleARN": _ROLE.format(account=account), "ScalableTargetARN": arn} | described
+        if data.get("Tags"):
+            described[_TAGS] = described.get(_TAGS, {}) | data["Tags"]
         self._targets[key] = _Target(described, known.policies if known else {})
         return {"ScalableTargetARN": described["ScalableTargetARN"]}
 
@@ -89,7 +94,30 @@ class AutoScaling:
         return {}
 
     def describe_targets(self, account: str, region: str, data: dict, now: float) -> dict:
-        return {"ScalableTargets": [target.described for target in self._chosen(account, region, data)]}
+        return {"ScalableTargets": [{name: value for name, value in target.described.items() if name != _TAGS}
+                                    for target in self._chosen(account, region, data)]}
+
+    def list_tags(self, account: str, region: str, data: dict, now: float) -> dict:
+        return {"Tags": self._by_arn(account, region, data["ResourceARN"]).described.get(_TAGS, {})}
+
+    def tag(self, account: str, region: str, data: dict, now: float) -> dict:
+        described = self._by_arn(account, region, data["ResourceARN"]).described
+        described[_TAGS] = described.get(_TAGS, {}) | data["Tags"]
+        return {}
+
+    def untag(self, account: str, region: str, data: dict, now: float) -> dict:
+        described = self._by_arn(account, region, data["ResourceARN"]).described
+        described[_TAGS] = {name: value for name, value in described.get(_TAGS, {}).items()
+                            if name not in data["TagKeys"]}
+        return {}
+
+    def describe_activities(self, account: str, region: str, data: dict, now: float) -> dict:
+        """None: the local cloud does not change capacity by itself."""
+        return {"ScalingActivities": []}
+
+    def describe_scheduled(self, account: str, region: str, data: dict, now: float) -> dict:
+        """None: scheduled actions cannot be made."""
+        return {"ScheduledActions": []}
 
     def put_policy(self, account: str, region: str, data: dict, now: float) -> dict:
         target = self._find(account, region, data)
@@ -111,6 +139,12 @@ class AutoScaling:
             raise Refusal("ObjectNotFoundException", f"No scaling policy found for service namespace: dynamodb, "
                                                      f"policy name: {data['PolicyName']}")
         return {}
+
+    def _by_arn(self, account: str, region: str, arn: str) -> _Target:
+        for (owner, where, _, _), target in self._targets.items():
+            if (owner, where) == (account, region) and target.described["ScalableTargetARN"] == arn:
+                return target
+        raise Refusal("ResourceNotFoundException", f"No scalable target registered with the ARN {arn}")
 
     def _find(self, account: str, region: str, data: dict) -> _Target:
         target = self._targets.get(_key(account, region, data))
