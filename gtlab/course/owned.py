@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -179,7 +179,9 @@ class Looker:
         replicas, witnesses = table.get("Replicas", ()), table.get("GlobalTableWitnesses", ())
         statuses = [table["TableStatus"], *(each["ReplicaStatus"] for each in replicas),
                     *(each["WitnessStatus"] for each in witnesses)]
-        return Found(place, table["TableStatus"], set(statuses) == {"ACTIVE"}, table["CreationDateTime"],
+        # A table that is being deleted has no creation time any more. It counts as the newest.
+        created = table.get("CreationDateTime") or datetime.now(UTC)
+        return Found(place, table["TableStatus"], set(statuses) == {"ACTIVE"}, created,
                      frozenset([place.region, *(each["RegionName"] for each in replicas)]),
                      table.get("MultiRegionConsistency") == "STRONG",
                      next((each["RegionName"] for each in witnesses), ""),

@@ -59,8 +59,8 @@ def watch(client: Any, backend: str, region: str) -> None:
 def meant(backend: str, region: str, described: dict[str, Any]) -> bool:
     """Whether an intent explains a table, whose description is given: the intent has its id, or it was noted shortly
     before the table was created."""
-    created: datetime = described["CreationDateTime"]
-    return any(intent.get("id") == described.get("TableId") if intent.get("id") else
+    created: datetime | None = described.get("CreationDateTime")  # a table that is being deleted has none
+    return any(intent.get("id") == described.get("TableId") if intent.get("id") else created is not None and
                -_SLACK_S <= created.timestamp() - intent["at"] <= _SOON_S
                for intent in _intents(kept.read(MADE_FILE))
                if (intent["backend"], intent["region"], intent["table"]) == (backend, region, described["TableName"]))
