@@ -189,17 +189,17 @@ function render({ model, el }) {
   // Stale reads are marked to the left (-1) or the right (1) of a Region, where there is room for the words beside the
   // mark. Elsewhere (0) the mark is without words: the label of the Region has the number.
   function chooseSides() {
-    const points = members().map(({ code }) => map.at(code)).map(([x, y]) => [x - 11, y - 11, x + 11, y + 11]);
     sides = new Map();
-    members().forEach(({ code }, at) => {
-      const others = points.filter((_, other) => other !== at);
-      const free = side => {
+    for (const { code } of members()) {
+      const taken = members().filter(other => other.code !== code).flatMap(other => {
+        const [x, y] = map.at(other.code);
+        return [[x - 11, y - 11, x + 11, y + 11], markBox(other.code, sides.get(other.code) ?? 0)];
+      });
+      sides.set(code, [-1, 1].find(side => {
         const box = markBox(code, side);
-        return box[0] >= 0 && box[2] <= map.width && others.every(other => !overlap(box, other));
-      };
-      sides.set(code, [-1, 1].find(free) ?? 0);
-      points.push(markBox(code, sides.get(code)));
-    });
+        return box[0] >= 0 && box[2] <= map.width && taken.every(other => !overlap(box, other));
+      }) ?? 0);
+    }
   }
 
   function markBox(code, side) {
