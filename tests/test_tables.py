@@ -58,6 +58,13 @@ def test_an_index_that_is_not_there_is_named_with_its_table(music):
         music.update_table(TableName="Music", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "Nope"}}])
 
 
+@pytest.mark.parametrize("update", [{}, {"Delete": {"IndexName": "a"}, "Create": INDEX}])
+def test_an_index_update_without_one_action_is_refused(music, update):
+    with invalid("Each element of GlobalSecondaryIndexUpdates must have one action"):
+        music.update_table(TableName="Music", GlobalSecondaryIndexUpdates=[update])
+    assert table(music)["TableStatus"] == "ACTIVE"
+
+
 def test_ttl_cannot_be_switched_by_another_attributes_name(music):
     music.update_time_to_live(TableName="Music", TimeToLiveSpecification={"Enabled": True, "AttributeName": "ends"})
     for enabled in (True, False):

@@ -27,6 +27,9 @@ def check_update(data: dict, described: dict) -> None:
     updates = data.get("GlobalSecondaryIndexUpdates", ())
     indexes = {index["IndexName"]: index for index in described.get("GlobalSecondaryIndexes", ())}
     for update in updates:
+        if len(update) != 1:
+            raise invalid_values("Each element of GlobalSecondaryIndexUpdates must have one action: Create, Update or "
+                                 "Delete")
         for kind in ("Update", "Delete"):
             name = update.get(kind, {}).get("IndexName")
             if name is not None and name not in indexes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 # The warm throughput of a new on-demand table or index (units per second), as observed.
 _WARM_ON_DEMAND = {"ReadUnitsPerSecond": 12000, "WriteUnitsPerSecond": 4000}
 _PROVISIONED = {"ReadUnitsPerSecond": "ReadCapacityUnits", "WriteUnitsPerSecond": "WriteCapacityUnits"}
-# A table that is being deleted is described without these.
+# DeleteTable answers without these.
 _NOT_OF_DELETED = ("AttributeDefinitions", "KeySchema", "CreationDateTime")
 
 
@@ -83,7 +83,6 @@ def _describe_warm(description: dict, *, new: bool) -> None:
             "Status": "ACTIVE"}
 
 
-def deleting(description: dict) -> dict:
-    """The description of a table that is being deleted."""
-    kept = {name: value for name, value in description.items() if name not in _NOT_OF_DELETED}
-    return kept | {"TableStatus": "DELETING"}
+def answer_to_delete(description: dict) -> dict:
+    """DeleteTable's answer from the description of the deleted table."""
+    return {name: value for name, value in description.items() if name not in _NOT_OF_DELETED}

@@ -124,7 +124,7 @@ class Tables:
             life.busy_until = now + self._world.control_plane_s("update table", table.region)
 
     def delete(self, table: TableId, now: float) -> dict:
-        """Delete a table; its last TableDescription, with status DELETING."""
+        """Delete a table; DeleteTable's TableDescription."""
         if table in self._ghosts and now < self._ghosts[table].gone:
             raise in_use(f"Attempt to change a resource which is still in use: Table is being deleted: {table.name}")
         status = self.status(table, now)
@@ -132,7 +132,7 @@ class Tables:
             raise in_use(f"Attempt to change a resource which is still in use: Table: {table.name} is being used.")
         deleted = self.remove(table, now)
         deleted.gone = now + self._world.control_plane_s("delete table", table.region)
-        return deleted.description
+        return table_status.answer_to_delete(deleted.description)
 
     def gone_at(self, table: TableId) -> float:
         """When a table that is being deleted is gone."""
@@ -169,7 +169,7 @@ class Tables:
 
     def remove(self, table: TableId, now: float) -> Deleted:
         """Delete a table at once. The caller sets ``gone`` of the result, until when it is shown as DELETING."""
-        description = table_status.deleting(self.describe(table, now))
+        description = self.describe(table, now) | {"TableStatus": "DELETING"}
         engine.call(table.account, table.region, "DeleteTable", {"TableName": table.name})
         self._disable_stream(self._lives.pop(table), now)
         deleted = self._ghosts[table] = Deleted(description, now)
