@@ -1,0 +1,103 @@
+"""The predictions of 04_time_it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from gtlab.course.predictions import NotMeasured, Option, Question, Truth
+
+_LONGER = 1.6  # how many times as long counts as longer
+
+
+def _get(times: Any) -> Truth:
+    """``times``: the median time of a get "in the loop", and of an item that was "never written", in milliseconds."""
+    if not isinstance(times, Mapping) or not {"in the loop", "never written"} <= set(times):
+        raise NotMeasured("Pass the two median times of a get.")
+    loop, never = float(times["in the loop"]), float(times["never written"])
+    if not (loop > 0 and never > 0):
+        raise NotMeasured("Both times must be above zero.")
+    option = "distance" if max(loop, never) < _LONGER * min(loop, never) else "lag" if loop > never else "bound"
+    return Truth(option, f"a get in the loop took {loop:.0f} ms, a get of an item that was never written {never:.0f} "
+                         f"ms "
+                         "(medians).")
+
+
+def _width(widths: Any) -> Truth:
+    """``widths``: the data frame of measure.widths."""
+    known = widths.dropna(subset=["hard_width_ms", "refined_width_ms"])
+    if known.empty:
+        raise NotMeasured("No probe has both intervals. Run the measurement again.")
+    row = known.sort_values("rtt_ms").iloc[-1]  # the farthest target shows it best
+    pale, dark, trip = float(row["hard_width_ms"]), float(row["refined_width_ms"]), float(row["rtt_ms"])
+    if not trip > 0:
+        raise NotMeasured("There is no distance on this network.")
+    grows = [width > 0.7 * trip for width in (pale, dark)]
+    option = {(True, False): "pale", (True, True): "both", (False, False): "neither", (False, True): "dark"}[
+        grows[0], grows[1]]
+    return Truth(option, f"in {row['place']}, {trip:.0f} ms away, the pale interval is {pale:.0f} ms wide, the dark "
+                         f"one "
+                         f"{dark:.0f} ms.")
+
+
+def _service(beside: Any) -> Truth:
+    """``beside``: the data frame of measure.beside_published."""
+    known = [(row["place"], float(row["average_ms"]), float(row["mean_min_ms"]), float(row["mean_max_ms"]))
+             for _, row in beside.iterrows() if not math.isnan(row["average_ms"])]
+    if not known:
+        raise NotMeasured("The service has published nothing yet. On AWS it takes some minutes.")
+    inside = [low <= average <= high for _, average, low, high in known]
+    option = "yes" if all(inside) else "no" if not any(inside) else "some"
+    return Truth(option, "; ".join(f"{place}: the service's average is {average:.0f} ms, your mean between {low:.0f} "
+                                   f"and "
+                                   f"{high:.0f} ms" for place, average, low, high in known) + ".")
+
+
+QUESTIONS = (
+    Question(
+        "04-get", "What does the time of the get in the loop tell about replication?",
+        {"lag": Option("How long replication took",
+                       "The get is sent long after the put, and does not wait for replication. It answers at once, "
+                       "with what is there."),
+         "bound": Option("How long replication took at most",
+                         "The item may have arrived during the sleep, or may not be there yet. The time of the get "
+                         "is the same in both cases."),
+         "distance": Option("Nothing: it tells how far away the Region is",
+                            "This time the two kinds of gets took different times: the machine was busy, or the "
+                            "network changed.")},
+        _get,
+        {"distance": "A get of an item that was never written takes just as long. What you time is the round trip to "
+                     "the Region.",
+         "lag": "Gets in the loop were slower this time. Run both cells again: nothing in a get waits for replication.",
+         "bound": "Gets in the loop were faster this time. Run both cells again."}),
+    Question(
+        "04-width", "Which of the two intervals is about as wide as the round trip to the target?",
+        {"pale": Option("Only the pale one", "This time both were wide, or both were narrow."),
+         "dark": Option("Only the dark one", "The dark one is a part of the pale one, and never wider."),
+         "both": Option("Both: nobody can know more from afar than the distance allows",
+                        "With many reads on their way at once, and symmetric paths, the moment can be placed within "
+                        "the round trip."),
+         "neither": Option("Neither: both depend only on how often you read",
+                           "Without assumptions, a read may have been served at any moment between its request and its "
+                           "answer: that is a round trip.")},
+        _width,
+        {"pale": "The pale interval grows with the distance, the dark one hardly does: reads are sent every few "
+                 "milliseconds, and each is placed in the middle of its round trip.",
+         "both": "The paths were not symmetric enough this time, or the machine was busy, so the dark one is wide too.",
+         "neither": "On this network the round trips are shorter than the pauses between two reads.",
+         "dark": "This should not happen: the dark interval lies in the pale one."}),
+    Question(
+        "04-service", "Will the service's average lie within the interval of your mean?",
+        {"yes": Option("Yes: both measure the same thing",
+                       "They measure nearly the same. But the average covers other writes than your probes as well."),
+         "some": Option("For some targets", "It was the same for all targets this time."),
+         "no": Option("No: the average is of all writes of the minute, not of your probes only",
+                      "The other writes of the minute are few, so they hardly move the average.")},
+        _service,
+        {"yes": "The lag of your probes is like that of the other writes, so the average of all is close to yours.",
+         "some": "The average also covers the writes of the loop and the deletion of your probes. In some targets they "
+                 "moved it out of your interval.",
+         "no": "The average also covers the writes of the loop and the deletion of your probes. These had other "
+               "lags."}),
+)
