@@ -20,8 +20,7 @@ def _get(times: Any) -> Truth:
         raise NotMeasured("Both times must be above zero.")
     option = "distance" if max(loop, never) < _LONGER * min(loop, never) else "lag" if loop > never else "bound"
     return Truth(option, f"a get in the loop took {loop:.0f} ms, a get of an item that was never written {never:.0f} "
-                         f"ms "
-                         "(medians).")
+                         "ms (medians).")
 
 
 def _width(widths: Any) -> Truth:
@@ -37,8 +36,7 @@ def _width(widths: Any) -> Truth:
     option = {(True, False): "pale", (True, True): "both", (False, False): "neither", (False, True): "dark"}[
         grows[0], grows[1]]
     return Truth(option, f"in {row['place']}, {trip:.0f} ms away, the pale interval is {pale:.0f} ms wide, the dark "
-                         f"one "
-                         f"{dark:.0f} ms.")
+                         f"one {dark:.0f} ms.")
 
 
 def _service(beside: Any) -> Truth:
@@ -50,8 +48,7 @@ def _service(beside: Any) -> Truth:
     inside = [low <= average <= high for _, average, low, high in known]
     option = "yes" if all(inside) else "no" if not any(inside) else "some"
     return Truth(option, "; ".join(f"{place}: the service's average is {average:.0f} ms, your mean between {low:.0f} "
-                                   f"and "
-                                   f"{high:.0f} ms" for place, average, low, high in known) + ".")
+                                   f"and {high:.0f} ms" for place, average, low, high in known) + ".")
 
 
 QUESTIONS = (
