@@ -93,7 +93,7 @@ def test_a_reset_asks_first_and_says_what_it_leaves(home):
     assert str(home / "cloud.sqlite3") in done.stdout and "unchanged" in done.stdout
     assert (home / "cloud.sqlite3").exists()
     gtlab("down")
-    assert "begins as the first one did" in gtlab("reset", "--yes").stdout
+    assert "starts with the default settings" in gtlab("reset", "--yes").stdout
     assert not (home / "cloud.sqlite3").exists()
 
 
