@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gtlab.localcloud.engine.expressions import (
+from gtlab.localcloud.engine.terms import Parts, Terms, find, shown
+from gtlab.localcloud.engine.tree import (
     Between,
     Both,
     Compare,
@@ -20,7 +21,6 @@ from gtlab.localcloud.engine.expressions import (
     Path,
     Placeholder,
 )
-from gtlab.localcloud.engine.terms import Parts, Terms, find, shown
 from gtlab.localcloud.engine.values import SETS, TYPES, Item, Value, equal, kind, ordered, size
 from gtlab.localcloud.model import Refusal, invalid
 

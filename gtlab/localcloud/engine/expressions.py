@@ -12,88 +12,28 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable
 
 from gtlab.localcloud.engine.reserved_words import RESERVED
+from gtlab.localcloud.engine.tokens import TokenReader, joined
+from gtlab.localcloud.engine.tree import (
+    Arithmetic,
+    Assignment,
+    Between,
+    Compare,
+    Condition,
+    Function,
+    In,
+    Not,
+    Operand,
+    Path,
+    Placeholder,
+)
 from gtlab.localcloud.model import Refusal, invalid
 
 CONDITION, FILTER, KEY_CONDITION = "ConditionExpression", "FilterExpression", "KeyConditionExpression"
 PROJECTION, UPDATE = "ProjectionExpression", "UpdateExpression"
 MOST_BYTES, MOST_OPERATORS, MOST_IN, MOST_DEPTH = 4096, 300, 100, 32
-
-# The tree
-
-
-class Path(NamedTuple):
-    """A document path: names (as written, with # for a placeholder) and list indexes."""
-
-    parts: tuple[str | int, ...]
-
-
-class Placeholder(NamedTuple):
-    """A value: ``:name``."""
-
-    name: str
-
-
-class Function(NamedTuple):
-    """A function with its arguments, as an operand or as a condition."""
-
-    name: str
-    arguments: tuple[Operand, ...]
-
-
-class Arithmetic(NamedTuple):
-    """``left + right`` or ``left - right``, in a SET clause."""
-
-    operator: str
-    left: Operand
-    right: Operand
-
-
-Operand = Path | Placeholder | Function | Arithmetic
-
-
-class Compare(NamedTuple):
-    operator: str  # = <> < <= > >=
-    left: Operand
-    right: Operand
-
-
-class Between(NamedTuple):
-    operand: Operand
-    low: Operand
-    high: Operand
-
-
-class In(NamedTuple):
-    operand: Operand
-    options: tuple[Operand, ...]
-
-
-class Not(NamedTuple):
-    inner: Condition
-
-
-class Both(NamedTuple):
-    """``left AND right`` or ``left OR right``."""
-
-    operator: str
-    left: Condition
-    right: Condition
-
-
-Condition = Compare | Between | In | Not | Both | Function
-
-
-class Assignment(NamedTuple):
-    """One action of an update. ``value`` is None for REMOVE."""
-
-    section: str  # SET, REMOVE, ADD, DELETE
-    path: Path
-    value: Operand | None
-
 
 # The text
 
@@ -108,63 +48,25 @@ _COMPARATORS = frozenset(("=", "<>", "<", "<=", ">", ">="))
 _SECTIONS = ("SET", "REMOVE", "ADD", "DELETE")
 
 
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    at: int
-
-
-class _Reader:
-    """The tokens of a text, one ahead."""
+class _Reader(TokenReader):
+    pattern, deepest = _TOKEN, 4 * MOST_DEPTH
 
     def __init__(self, kind: str, text: str):
-        self.kind, self._text, self._at, self._depth, self._operators = kind, text, 0, 0, 0
-        self._tokens = list(self._split())
+        self.kind, self._operators = kind, 0
+        super().__init__(text)
 
-    def _split(self) -> Iterator[_Token]:
-        at = 0
-        while True:
-            found = _TOKEN.match(self._text, at)
-            if found is None:
-                start = at + len(self._text[at:]) - len(self._text[at:].lstrip())
-                raise self.refused(f'Syntax error; token: "{self._text[start]}", near: '
-                                   f'"{self._text[max(0, start - 5):start + 6].strip()}"')
-            name = found.lastgroup or ""
-            yield _Token(name, found.group(name), found.start(name))
-            if name == "end":
-                return
-            at = found.end()
+    def unreadable(self, at: int) -> Refusal:
+        start = at + len(self.text[at:]) - len(self.text[at:].lstrip())
+        return self.refused(f'Syntax error; token: "{self.text[start]}", near: '
+                            f'"{self.text[max(0, start - 5):start + 6].strip()}"')
 
-    @property
-    def next(self) -> _Token:
-        return self._tokens[self._at]
-
-    def ahead(self) -> _Token:
-        """The token after the next one."""
-        return self._tokens[min(self._at + 1, len(self._tokens) - 1)]
-
-    def take(self) -> _Token:
-        token = self._tokens[self._at]
-        if token.kind == "end":
-            raise self.syntax_error()
-        self._at += 1
-        return token
-
-    def is_next(self, *texts: str) -> bool:
-        """Whether the next token is one of these signs or (in any case of letters) keywords."""
-        token = self._tokens[self._at]
-        return token.kind in ("sign", "name") and token.text.upper() in texts
-
-    def skip(self, text: str) -> None:
-        if not self.is_next(text):
-            raise self.syntax_error()
-        self._at += 1
-
-    def syntax_error(self) -> Refusal:
-        token, before = self._tokens[self._at], self._tokens[max(0, self._at - 1)]
-        after = self._tokens[min(self._at + 1, len(self._tokens) - 1)]
-        near = self._text[before.at:after.at + len(after.text)].strip()
+    def unexpected(self) -> Refusal:
+        token, before, after = self.next, self.tokens[max(0, self.place - 1)], self.following
+        near = self.text[before.at:after.at + len(after.text)].strip()
         return self.refused(f'Syntax error; token: "{token.text or "<EOF>"}", near: "{near}"')
+
+    def too_deep(self) -> Refusal:
+        return self.refused("The expression is nested too deeply")
 
     def refused(self, why: str) -> Refusal:
         return invalid(f"Invalid {self.kind}: {why}")
@@ -172,13 +74,7 @@ class _Reader:
     def count_operator(self) -> None:
         self._operators += 1
         if self._operators > MOST_OPERATORS:
-            raise self.refused("The expression contains too many operators; the maximum is "
-                               f"{MOST_OPERATORS}")
-
-    def nest(self, change: int) -> None:
-        self._depth += change
-        if self._depth > 4 * MOST_DEPTH:
-            raise self.refused("The expression is nested too deeply")
+            raise self.refused(f"The expression contains too many operators; the maximum is {MOST_OPERATORS}")
 
 
 def _parser(parse: Callable) -> Callable:
@@ -194,7 +90,7 @@ def _parser(parse: Callable) -> Callable:
         reader = _Reader(kind, text)
         tree = parse(reader)
         if reader.next.kind != "end":
-            raise reader.syntax_error()
+            raise reader.unexpected()
         return tree
     return kept
 
@@ -221,7 +117,7 @@ def parse_update(reader: _Reader) -> tuple[Assignment, ...]:
     actions, seen = list[Assignment](), set[str]()
     while reader.next.kind != "end":
         if not reader.is_next(*_SECTIONS):
-            raise reader.syntax_error()
+            raise reader.unexpected()
         section = reader.take().text.upper()
         if section in seen:
             raise reader.refused(f'The "{section}" section can only be used once in an update expression;')
@@ -236,21 +132,11 @@ def parse_update(reader: _Reader) -> tuple[Assignment, ...]:
 # Conditions, the operator that binds least first
 
 def _either(reader: _Reader) -> Condition:
-    condition = _all(reader)
-    while reader.is_next("OR"):
-        reader.take()
-        reader.count_operator()
-        condition = Both("OR", condition, _all(reader))
-    return condition
+    return joined(reader, "OR", _all)
 
 
 def _all(reader: _Reader) -> Condition:
-    condition = _negated(reader)
-    while reader.is_next("AND"):
-        reader.take()
-        reader.count_operator()
-        condition = Both("AND", condition, _negated(reader))
-    return condition
+    return joined(reader, "AND", _negated)
 
 
 def _negated(reader: _Reader) -> Condition:
@@ -269,7 +155,7 @@ def _negated(reader: _Reader) -> Condition:
 
 def _single(reader: _Reader) -> Condition:
     if reader.is_next("("):
-        twice = reader.ahead().text == "(" and _wraps_whole(reader)
+        twice = reader.following.text == "(" and _wraps_whole(reader)
         if twice:
             raise reader.refused("The expression has redundant parentheses;")
         reader.take()
@@ -304,12 +190,12 @@ def _single(reader: _Reader) -> Condition:
         return operand
     if isinstance(operand, Function):
         raise reader.refused("The function is not allowed to be used this way in an expression; function: size")
-    raise reader.syntax_error()
+    raise reader.unexpected()
 
 
 def _wraps_whole(reader: _Reader) -> bool:
     """Whether the two parentheses that open here also close together: ``((a))``."""
-    depth, at, tokens = 0, reader._at, reader._tokens
+    depth, at, tokens = 0, reader.place, reader.tokens
     for place in range(at, len(tokens)):
         text = tokens[place].text if tokens[place].kind == "sign" else ""
         depth += (text == "(") - (text == ")")
@@ -324,7 +210,7 @@ def _operand(reader: _Reader, functions: dict[str, tuple[int, int]]) -> Operand:
     token = reader.next
     if token.kind == "value":
         return Placeholder(reader.take().text)
-    if token.kind == "name" and reader.ahead().text == "(" and reader.ahead().kind == "sign":
+    if token.kind == "name" and reader.following.text == "(" and reader.following.kind == "sign":
         return _function(reader, functions)
     if reader.is_next("("):  # an operand may stand in parentheses of its own
         reader.take()
@@ -369,7 +255,7 @@ def _path(reader: _Reader) -> Path:
             parts.append(_name(reader))
             continue
         if reader.next.kind != "number":
-            raise reader.syntax_error()
+            raise reader.unexpected()
         parts.append(int(reader.take().text[:10]))
         reader.skip("]")
     if len(parts) > MOST_DEPTH:
@@ -383,7 +269,7 @@ def _name(reader: _Reader) -> str:
     if token.kind == "alias":
         return reader.take().text
     if token.kind != "name" or token.text.startswith("_"):
-        raise reader.syntax_error()
+        raise reader.unexpected()
     if token.text.upper() in RESERVED:
         raise reader.refused(f"Attribute name is a reserved keyword; reserved keyword: {token.text}")
     return reader.take().text
@@ -400,7 +286,7 @@ def _action(reader: _Reader, section: str) -> Assignment:
         reader.skip("=")
         return Assignment(section, path, _sum(reader))
     if reader.next.kind != "value":
-        raise reader.syntax_error()
+        raise reader.unexpected()
     return Assignment(section, path, Placeholder(reader.take().text))
 
 

@@ -6,20 +6,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from gtlab.localcloud.engine.conditions import check_bounds
-from gtlab.localcloud.engine.expressions import (
-    KEY_CONDITION,
-    Between,
-    Both,
-    Compare,
-    Condition,
-    Function,
-    Operand,
-    Path,
-    Placeholder,
-    parse_condition,
-)
+from gtlab.localcloud.engine.expressions import KEY_CONDITION, parse_condition
 from gtlab.localcloud.engine.items import KeySchema, Range, joined_sort_bytes, partition_bytes
 from gtlab.localcloud.engine.terms import Terms
+from gtlab.localcloud.engine.tree import Between, Both, Compare, Condition, Function, Operand, Path, Placeholder
 from gtlab.localcloud.engine.values import Value, check, kind, sort_bytes
 from gtlab.localcloud.model import Refusal, invalid, invalid_values
 

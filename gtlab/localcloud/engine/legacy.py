@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from gtlab.localcloud.engine.conditions import Test
-from gtlab.localcloud.engine.updates import add
+from gtlab.localcloud.engine.updates import sum_of, without
 from gtlab.localcloud.engine.values import SETS, Item, Value, check, equal, kind, ordered
 from gtlab.localcloud.model import invalid, invalid_values
 
@@ -120,7 +120,7 @@ _OPERATORS: dict[str, Callable[[Value | None, list[Value]], bool]] = {
 }
 
 
-def attribute_updates(given: dict[str, dict], before: Item, key: Collection[str], *, is_new: bool) -> Item:
+def attribute_updates(given: dict[str, dict], before: Item, key: Collection[str]) -> Item:
     """The item after an AttributeUpdates. Raises Refusal."""
     after = dict(before)
     for name, update in given.items():
@@ -139,13 +139,13 @@ def attribute_updates(given: dict[str, dict], before: Item, key: Collection[str]
         if action == "PUT":
             after[name] = value
         elif action == "ADD":
-            _add(after, name, value, is_new=is_new)
+            _add(after, name, value)
         else:
             _delete(after, name, value)
     return after
 
 
-def _add(after: Item, name: str, value: Value, *, is_new: bool) -> None:
+def _add(after: Item, name: str, value: Value) -> None:
     if kind(value) not in ("N", *SETS, "L"):
         raise invalid_values(f"ADD action is not supported for the type {kind(value)}")
     old = after.get(name)
@@ -153,12 +153,10 @@ def _add(after: Item, name: str, value: Value, *, is_new: bool) -> None:
         after[name] = value
     elif kind(old) != kind(value):
         raise invalid("Type mismatch for attribute to update")
-    elif "N" in value:
-        after[name] = {"N": add(old["N"], value["N"])}
     elif "L" in value:
         after[name] = {"L": [*old["L"], *value["L"]]}
     else:
-        after[name] = {kind(old): list(dict.fromkeys((*old[kind(old)], *value[kind(value)])))}
+        after[name] = sum_of(old, value)
 
 
 def _delete(after: Item, name: str, value: Value) -> None:
@@ -169,8 +167,8 @@ def _delete(after: Item, name: str, value: Value) -> None:
         return
     if kind(old) != kind(value):
         raise invalid("Type mismatch for attribute to update")
-    left = [member for member in old[kind(old)] if member not in set(value[kind(value)])]
+    left = without(old, value)
     if left:
-        after[name] = {kind(old): left}
+        after[name] = left
     else:
         del after[name]

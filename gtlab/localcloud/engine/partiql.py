@@ -8,16 +8,19 @@ The texts of refusals are in the service's style; most of them are ours.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from gtlab.localcloud.engine.expressions import (
-    MOST_IN,
+import msgspec
+
+from gtlab.localcloud.engine.expressions import MOST_IN
+from gtlab.localcloud.engine.terms import Parts, Terms
+from gtlab.localcloud.engine.tokens import TokenReader, joined
+from gtlab.localcloud.engine.tree import (
     Arithmetic,
     Assignment,
     Between,
-    Both,
     Compare,
     Condition,
     Function,
@@ -27,7 +30,6 @@ from gtlab.localcloud.engine.expressions import (
     Path,
     Placeholder,
 )
-from gtlab.localcloud.engine.terms import Parts, Terms
 from gtlab.localcloud.engine.values import Value, check, kind
 from gtlab.localcloud.model import Refusal, invalid
 
@@ -107,21 +109,20 @@ class Exists(NamedTuple):
 Statement = Select | Insert | Update | Delete | Exists
 
 
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    at: int
-
-
 def parse(text: str, parameters: list[Any] | None) -> Statement:
     """A statement with the values of its parameters (``?``). Raises Refusal."""
+    return _parse(text, msgspec.msgpack.encode(parameters or []))
+
+
+@functools.lru_cache(maxsize=8)  # a request's statement is parsed for its tables, for its items, and to carry it out
+def _parse(text: str, parameters: bytes) -> Statement:
     if not text.strip():
         raise invalid("1 validation error detected: Value '' at 'statement' failed to satisfy constraint: Member must "
                       "have length greater than or equal to 1")
     if len(text) > LONGEST_STATEMENT:
         raise invalid("1 validation error detected: Value at 'statement' failed to satisfy constraint: Member must "
                       f"have length less than or equal to {LONGEST_STATEMENT}")
-    reader = _Reader(text, parameters or [])
+    reader = _Reader(text, msgspec.msgpack.decode(parameters))
     statement = _statement(reader)
     if reader.next.kind != "end":
         raise reader.unexpected()
@@ -129,64 +130,22 @@ def parse(text: str, parameters: list[Any] | None) -> Statement:
     return statement
 
 
-class _Reader:
+class _Reader(TokenReader):
+    pattern, deepest = _TOKEN, _DEEPEST
+
     def __init__(self, text: str, parameters: list[Any]):
-        self._text, self._at, self._depth, self._used = text, 0, 0, 0
-        self._parameters, self.terms = parameters, Literals()
-        self._tokens = list(self._split())
+        self._used, self._parameters, self.terms = 0, parameters, Literals()
+        super().__init__(text)
 
-    def _split(self) -> Iterator[_Token]:
-        at = 0
-        while True:
-            found = _TOKEN.match(self._text, at)
-            if found is None:
-                raise self.refused(f"unexpected character at position {at + 1}")
-            name = found.lastgroup or ""
-            yield _Token(name, found.group(name), found.start(name))
-            if name == "end":
-                return
-            at = found.end()
-
-    @property
-    def next(self) -> _Token:
-        return self._tokens[self._at]
-
-    @property
-    def following(self) -> _Token:
-        return self._tokens[min(self._at + 1, len(self._tokens) - 1)]
-
-    def take(self) -> _Token:
-        token = self.next
-        if token.kind == "end":
-            raise self.unexpected()
-        self._at += 1
-        return token
-
-    def is_next(self, *texts: str) -> bool:
-        token = self.next
-        return (token.text if token.kind == "sign" else token.text.upper() if token.kind == "name" else "") in texts
-
-    def skip(self, *texts: str) -> None:
-        for text in texts:
-            if not self.is_next(text):
-                raise self.unexpected()
-            self._at += 1
-
-    def took(self, text: str) -> bool:
-        if self.is_next(text):
-            self._at += 1
-            return True
-        return False
-
-    def nest(self, change: int) -> None:
-        self._depth += change
-        if self._depth > _DEEPEST:
-            raise self.refused("it is nested too deeply")
+    def unreadable(self, at: int) -> Refusal:
+        return self.refused(f"unexpected character at position {at + 1}")
 
     def unexpected(self) -> Refusal:
-        token = self.next
-        shown = token.text.strip()[:50] or "the end"
-        return self.refused(f"unexpected {shown} at position {token.at + 1}")
+        shown = self.next.text.strip()[:50] or "the end"
+        return self.refused(f"unexpected {shown} at position {self.next.at + 1}")
+
+    def too_deep(self) -> Refusal:
+        return self.refused("it is nested too deeply")
 
     def refused(self, why: str) -> Refusal:
         return invalid(f"Statement wasn't well formed, can't be processed: {why}")
@@ -319,17 +278,11 @@ def _returning(reader: _Reader, allowed: tuple[str, ...]) -> str:
 # Conditions, the operator that binds least first
 
 def _either(reader: _Reader) -> Condition:
-    condition = _all(reader)
-    while reader.took("OR"):
-        condition = Both("OR", condition, _all(reader))
-    return condition
+    return joined(reader, "OR", _all)
 
 
 def _all(reader: _Reader) -> Condition:
-    condition = _negated(reader)
-    while reader.took("AND"):
-        condition = Both("AND", condition, _negated(reader))
-    return condition
+    return joined(reader, "AND", _negated)
 
 
 def _negated(reader: _Reader) -> Condition:

@@ -13,22 +13,12 @@ import msgspec
 from gtlab.localcloud.engine import arguments, partiql
 from gtlab.localcloud.engine.charges import READ, Charge, consumed, read_units
 from gtlab.localcloud.engine.conditions import compile_condition
-from gtlab.localcloud.engine.expressions import (
-    Between,
-    Both,
-    Compare,
-    Condition,
-    Function,
-    In,
-    Operand,
-    Path,
-    Placeholder,
-)
 from gtlab.localcloud.engine.items import SEGMENTS, KeySchema, Place, Range, partition_bytes
 from gtlab.localcloud.engine.key_conditions import KeyTest, bounds
 from gtlab.localcloud.engine.reads import Find, cancelled, read_page
 from gtlab.localcloud.engine.table import Index, Table, check_attributes
 from gtlab.localcloud.engine.terms import find as find_value
+from gtlab.localcloud.engine.tree import Between, Both, Compare, Condition, Function, In, Operand, Path, Placeholder
 from gtlab.localcloud.engine.updates import Update
 from gtlab.localcloud.engine.values import Item, Value, item_size, kind, sort_bytes
 from gtlab.localcloud.engine.writes import (

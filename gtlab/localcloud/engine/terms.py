@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from gtlab.localcloud.engine.expressions import Operand, Path, Placeholder
+from gtlab.localcloud.engine.tree import Operand, Path, Placeholder
 from gtlab.localcloud.engine.values import Item, Value, check
 from gtlab.localcloud.model import Refusal, invalid
 

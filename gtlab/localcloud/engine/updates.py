@@ -9,16 +9,9 @@ import copy
 from collections.abc import Callable, Collection
 from decimal import Context, Decimal
 
-from gtlab.localcloud.engine.expressions import (
-    UPDATE,
-    Arithmetic,
-    Assignment,
-    Function,
-    Operand,
-    Path,
-    Placeholder,
-)
+from gtlab.localcloud.engine.expressions import UPDATE
 from gtlab.localcloud.engine.terms import Parts, Terms, check_apart, find
+from gtlab.localcloud.engine.tree import Arithmetic, Assignment, Function, Operand, Path, Placeholder
 from gtlab.localcloud.engine.values import SETS, Item, Value, kind, number
 from gtlab.localcloud.model import Refusal, invalid, invalid_values
 
@@ -74,21 +67,28 @@ def _place(path: Parts) -> int:
 def _change_in_place(after: Item, before: Item, section: str, path: Parts, value: Value) -> None:
     old = find(before, path)
     if section == "ADD":
-        _put(after, path, value if old is None else _sum_of(old, value))
+        _put(after, path, value if old is None else sum_of(old, value))
         return
     if old is None:
         return
     if kind(old) != kind(value):
         raise invalid(_WRONG_TYPE)
-    gone = set(value[kind(value)])
-    left = [member for member in old[kind(old)] if member not in gone]
+    left = without(old, value)
     if left:
-        _put(after, path, {kind(old): left})
-    else:  # there are no empty sets
+        _put(after, path, left)
+    else:
         _remove(after, path)
 
 
-def _sum_of(old: Value, value: Value) -> Value:
+def without(old: Value, value: Value) -> Value | None:
+    """A set without the members of another one of its type; None if nothing is left: there are no empty sets."""
+    gone = set(value[kind(value)])
+    left = [member for member in old[kind(old)] if member not in gone]
+    return {kind(old): left} if left else None
+
+
+def sum_of(old: Value, value: Value) -> Value:
+    """The sum of two numbers, or the union of two sets. Raises Refusal if their types differ."""
     if kind(old) != kind(value):
         raise invalid(_WRONG_TYPE)
     if "N" in value:

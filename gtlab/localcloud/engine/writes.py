@@ -93,7 +93,7 @@ def update_item(find: Find, data: dict[str, Any]) -> Write:
     before = old if old is not None else _key_item(table, data["Key"])
     paths = update.paths
     if data.get("AttributeUpdates"):
-        new = legacy.attribute_updates(data["AttributeUpdates"], before, table.key_names, is_new=old is None)
+        new = legacy.attribute_updates(data["AttributeUpdates"], before, table.key_names)
         paths = [(name,) for name in data["AttributeUpdates"]]
     else:
         new = update.of(before)

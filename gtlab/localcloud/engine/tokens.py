@@ -1,0 +1,110 @@
+"""The tokens of a text, one ahead: what the parsers of expressions and of PartiQL share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
+
+from gtlab.localcloud.engine.tree import Both, Condition
+from gtlab.localcloud.model import Refusal
+
+Reader = TypeVar("Reader", bound="TokenReader")
+
+
+class Token(NamedTuple):
+    kind: str  # a group of the pattern: "sign", "name", "end" or another one
+    text: str
+    at: int
+
+
+class TokenReader:
+    """Reads a text from left to right. A subclass has the pattern, whose group "end" matches the end of the text, and
+    the texts of the refusals."""
+
+    pattern: re.Pattern[str]
+    deepest: int
+
+    def __init__(self, text: str):
+        self.text, self._at, self._depth = text, 0, 0
+        self.tokens = list(self._split())
+
+    def unreadable(self, at: int) -> Refusal:
+        """The refusal of a text in which no token begins at a place."""
+        raise NotImplementedError
+
+    def unexpected(self) -> Refusal:
+        """The refusal of the next token."""
+        raise NotImplementedError
+
+    def too_deep(self) -> Refusal:
+        """The refusal of a text that is nested too deeply."""
+        raise NotImplementedError
+
+    def count_operator(self) -> None:
+        """Called for each operator that joins or negates conditions. Raises Refusal if there are too many."""
+
+    def _split(self) -> Iterator[Token]:
+        at = 0
+        while True:
+            found = self.pattern.match(self.text, at)
+            if found is None:
+                raise self.unreadable(at)
+            kind = found.lastgroup or ""
+            yield Token(kind, found.group(kind), found.start(kind))
+            if kind == "end":
+                return
+            at = found.end()
+
+    @property
+    def place(self) -> int:
+        """The number of the next token."""
+        return self._at
+
+    @property
+    def next(self) -> Token:
+        return self.tokens[self._at]
+
+    @property
+    def following(self) -> Token:
+        """The token after the next one."""
+        return self.tokens[min(self._at + 1, len(self.tokens) - 1)]
+
+    def take(self) -> Token:
+        token = self.next
+        if token.kind == "end":
+            raise self.unexpected()
+        self._at += 1
+        return token
+
+    def is_next(self, *texts: str) -> bool:
+        """Whether the next token is one of these signs or (in any case of letters) keywords."""
+        token = self.next
+        return token.kind in ("sign", "name") and token.text.upper() in texts
+
+    def took(self, text: str) -> bool:
+        """Whether the next token is this sign or keyword; if so, it is taken."""
+        if self.is_next(text):
+            self._at += 1
+            return True
+        return False
+
+    def skip(self, *texts: str) -> None:
+        """Take these signs and keywords. Raises Refusal if others come."""
+        for text in texts:
+            if not self.took(text):
+                raise self.unexpected()
+
+    def nest(self, change: int) -> None:
+        self._depth += change
+        if self._depth > self.deepest:
+            raise self.too_deep()
+
+
+def joined(reader: Reader, operator: str, part: Callable[[Reader], Condition]) -> Condition:
+    """One condition, or several joined by AND or OR, from the left."""
+    condition = part(reader)
+    while reader.took(operator):
+        reader.count_operator()
+        condition = Both(operator, condition, part(reader))
+    return condition
