@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import TimeoutError
 from support import wait_until
 
 from gtlab.localcloud import process as local_cloud
@@ -49,11 +50,21 @@ OF_OTHERS = ("Cannot read properties of undefined (reading 'schema')",
              "Command 'filebrowser:open-path' not registered.", "[anywidget] Failed to initialize model.")
 READY = "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady"
 RUN_ALL = "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
-ALL_RUN = """() => {
+# How far a notebook has run. After a cell with an error JupyterLab runs no other: that is an end too.
+PROGRESS = """first => {
     const panel = window.jupyterapp.shell.currentWidget;
-    const cells = panel.content.widgets.filter(cell => cell.model.type === 'code');
-    return panel.sessionContext.session?.kernel?.status === 'idle'
-        && cells.every(cell => cell.model.executionCount !== null && cell.model.executionState !== 'running');
+    const kernel = panel.sessionContext.session?.kernel;
+    const code = panel.content.widgets.filter(cell => cell.model.type === 'code').slice(0, first ?? undefined);
+    const cells = code.map(({model}) => ({
+        count: model.executionCount, state: model.executionState,
+        error: model.outputs.toJSON().filter(output => output.output_type === 'error')
+                    .map(output => `${output.ename}: ${output.evalue}`)[0] ?? null,
+    }));
+    const idle = kernel?.status === 'idle' && cells.every(cell => cell.state !== 'running');
+    return {
+        kernel: kernel?.status ?? 'none', connection: kernel?.connectionStatus ?? 'none', cells,
+        ended: idle && (cells.every(cell => cell.count !== null) || cells.some(cell => cell.error !== null)),
+    };
 }"""
 # Everything with text in a widget, that is cut off or smaller than 11 px; labels of the map must be within it.
 UNREADABLE = """selector => {
@@ -243,7 +254,15 @@ def open_notebook(page, address: str) -> None:
 
 def run_all(page) -> None:
     page.evaluate(RUN_ALL)
-    page.wait_for_function(ALL_RUN, timeout=300_000)  # some break things for seconds, on purpose
+    wait_until_run(page)
+
+
+def wait_until_run(page, first: int | None = None) -> None:
+    """Wait until all code cells have run, or only the first ones; fail with their state if they cannot all run."""
+    with contextlib.suppress(TimeoutError):  # what follows says more than a time-out
+        page.wait_for_function(f"first => ({PROGRESS})(first).ended", arg=first, timeout=300_000)  # some break things
+    progress = page.evaluate(PROGRESS, first)
+    assert progress["ended"] and all(cell["count"] is not None for cell in progress["cells"]), progress
 
 
 def errors(page) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from browser import (
-    ALL_RUN,
     LOOKS,
     RUN_ALL,
     UNREADABLE,
@@ -15,6 +14,7 @@ from browser import (
     run_all,
     settled,
     violations,
+    wait_until_run,
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.long(25), needs_chromium]
@@ -81,7 +81,7 @@ def beside(jupyter, page, tmp_path):
 
     yield opened
     done.touch()
-    page.wait_for_function(ALL_RUN)
+    wait_until_run(page)
     assert errors(page) == []
 
 
@@ -144,7 +144,7 @@ def test_a_wait_that_is_run_again_does_not_move_the_page(jupyter, page):
         window.jupyterapp.shell.currentWidget.content.activeCellIndex = 1;
         await window.jupyterapp.commands.execute('notebook:run-cell');
     }""")
-    page.wait_for_function(ALL_RUN)
+    wait_until_run(page)
     page.wait_for_function("() => !window.cell.style.minHeight")  # afterwards the cell may become lower
     heights = page.evaluate("() => window.heights")
     assert heights[0] > 100 and min(heights) >= heights[0] - 1, heights

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from browser import (
-    ALL_RUN,
     LOOKS,
     RUN_ALL,
     UNREADABLE,
@@ -15,6 +14,7 @@ from browser import (
     run_all,
     settled,
     violations,
+    wait_until_run,
 )
 from support import wait_until
 
@@ -168,7 +168,7 @@ def live_notebook(jupyter, page, tmp_path):
     page.wait_for_function(f"({ARRIVED})('Ireland') > 0")
     yield page
     done.touch()
-    page.wait_for_function(ALL_RUN)
+    wait_until_run(page)
     assert errors(page) == []
 
 
