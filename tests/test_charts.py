@@ -461,6 +461,11 @@ def test_states_are_bars_with_their_status_from_start_to_end():
     assert "us-east-1" in words(fig) and "N. Virginia" in words(fig)
 
 
+def test_states_that_end_alike_are_said_with_the_first_and_the_last():
+    assert charts.finding(draw("replica_states", STATES.iloc[[0, 1, 2, 3]])) == (
+        "The first is ACTIVE after 0.0 s, and N. Virginia, the last one, after 21.0 s.")
+
+
 def test_a_status_reached_as_the_watching_ends_is_named():
     frame = pd.DataFrame([("us-east-1", "CREATING", 0.0, 9.0), ("us-east-1", "ACTIVE", 9.0, 9.0)],
                          columns=["region", "status", "start_s", "end_s"])

@@ -1,4 +1,4 @@
-"""Bars that show the status of each replica over time."""
+"""Bars that show the status of a table in each Region over time."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MOST_TEXTS = 200  # plotly tries the size of each text: with thousands, that ta
 
 
 def replica_states(frame: pd.DataFrame) -> go.Figure:
-    """The status of each replica over time.
+    """The status of a table in each Region, and of its global table where it is among the rows, over time.
 
     Columns, as the functions of `gtlab.watch` return them: region, status ("CREATING", "ACTIVE", …, or "absent"),
-    start_s, end_s (seconds since the observation began). One row for each period in which a replica had one status.
+    start_s, end_s (seconds since the observation began). One row for each period with one status.
 
     Traces: one horizontal bar trace per status, named after it, in the order in which the statuses appear; one bar per
     row. x is in seconds.
@@ -30,7 +30,7 @@ def replica_states(frame: pd.DataFrame) -> go.Figure:
     need(frame, "replica_states", "region", "status", "start_s", "end_s")
     codes, statuses = unique(frame["region"]), unique(frame["status"])
     said = _finding(frame, codes)
-    fig = figure(frame, title="Status of each replica over time", finding=said, height=height_for(len(codes), 62),
+    fig = figure(frame, title="Status in each Region over time", finding=said, height=height_for(len(codes), 62),
                  legend=[short(status) for status in statuses])
     for status in statuses:
         rows = frame[frame["status"] == status]
@@ -75,8 +75,7 @@ def _finding(frame: pd.DataFrame, codes: list[str]) -> str:
     if len(codes) == 1:
         return f"{names[last]} is {status} after {when}."
     first = min(ends[code]["start_s"] for code in codes)
-    return (f"All {len(codes)} replicas are {status} after {when}: {names[last]} is the last, and the first took "
-            f"{first:,.1f} s.")
+    return f"The first is {status} after {first:,.1f} s, and {names[last]}, the last one, after {when}."
 
 
 def _note_ends(fig: go.Figure, frame: pd.DataFrame, codes: list[str], last: float) -> None:
