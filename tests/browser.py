@@ -50,11 +50,13 @@ OF_OTHERS = ("Cannot read properties of undefined (reading 'schema')",
              "Command 'filebrowser:open-path' not registered.", "[anywidget] Failed to initialize model.")
 READY = "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady"
 RUN_ALL = "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
-# How far a notebook has run. After a cell with an error JupyterLab runs no other: that is an end too.
+# How far a notebook has run. After a cell with an error JupyterLab runs no other: that is an end too. An empty cell,
+# such as the one that Shift+Enter adds at the end, has nothing to run.
 PROGRESS = """first => {
     const panel = window.jupyterapp.shell.currentWidget;
     const kernel = panel.sessionContext.session?.kernel;
-    const code = panel.content.widgets.filter(cell => cell.model.type === 'code').slice(0, first ?? undefined);
+    const code = panel.content.widgets
+        .filter(({model}) => model.type === 'code' && model.sharedModel.source.trim()).slice(0, first ?? undefined);
     const cells = code.map(({model}) => ({
         count: model.executionCount, state: model.executionState,
         error: model.outputs.toJSON().filter(output => output.output_type === 'error')
