@@ -261,10 +261,12 @@ def run_all(page) -> None:
 
 def wait_until_run(page, first: int | None = None) -> None:
     """Wait until all code cells have run, or only the first ones; fail with their state if they cannot all run."""
-    with contextlib.suppress(TimeoutError):  # what follows says more than a time-out
-        page.wait_for_function(f"first => ({PROGRESS})(first).ended", arg=first, timeout=300_000)  # some break things
-    progress = page.evaluate(PROGRESS, first)
-    assert progress["ended"] and all(cell["count"] is not None for cell in progress["cells"]), progress
+    ended = f"first => {{ const now = ({PROGRESS})(first); return now.ended && now; }}"
+    try:
+        progress = page.wait_for_function(ended, arg=first, timeout=300_000).json_value()  # some break things for long
+    except TimeoutError:
+        pytest.fail(f"after five minutes: {page.evaluate(PROGRESS, first)}")
+    assert all(cell["count"] is not None for cell in progress["cells"]), progress
 
 
 def errors(page) -> list[str]:
