@@ -162,6 +162,68 @@ def test_what_both_halves_must_agree_on_stands_once():
     assert twice == []
 
 
+MOST_PARAMETERS = 6  # without self; a function that needs more takes a settings object
+# Learners call these in cells, where settings by keyword, with their defaults, read better than an object to build.
+BY_KEYWORD = {"gtlab.measure.lag.replication_lag", "gtlab.measure.planning.plan", "gtlab.measure.drill.run"}
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions(tree: ast.AST, prefix: str) -> Iterator[tuple[str, Function, bool]]:
+    """Every function with its dotted name, and whether it is a method."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, Function):
+            yield f"{prefix}.{node.name}", node, isinstance(tree, ast.ClassDef)
+        inner = f"{prefix}.{node.name}" if isinstance(node, Function | ast.ClassDef) else prefix
+        yield from functions(node, inner)
+
+
+def too_many_parameters(module: str, text: str) -> list[str]:
+    found = []
+    for name, function, method in functions(ast.parse(text), module):
+        of = function.args
+        given = [*of.posonlyargs, *of.args]
+        count = len(given) - (method and bool(given) and given[0].arg in ("self", "cls"))
+        if name not in BY_KEYWORD or None in of.kw_defaults:
+            count += len(of.kwonlyargs)
+        count += bool(of.vararg) + bool(of.kwarg)
+        # click passes a command one parameter for each of its options.
+        command = any(isinstance(each, ast.Call) and ast.unparse(each.func).endswith((".command", ".group"))
+                      for each in function.decorator_list)
+        if count > MOST_PARAMETERS and not command:
+            found.append(f"{name} (line {function.lineno}) has {count} parameters")
+    return found
+
+
+def test_no_function_has_too_many_parameters():
+    root = Path(__file__).parent.parent
+    assert MODULES.keys() >= {name.rpartition(".")[0] for name in BY_KEYWORD}
+    others = [path for folder in ("tests", "benchmarks") for path in sorted((root / folder).rglob("*.py"))]
+    texts = MODULES | {str(path.relative_to(root)): path for path in others}
+    assert len(others) > 10
+    assert [line for name, path in texts.items() for line in too_many_parameters(name, path.read_text("utf-8"))] == []
+
+
+@pytest.mark.parametrize(("text", "count"), [
+    ("def f(a, b, c, d, e, f): ...", None),
+    ("def f(a, b, c, d, e, f, g): ...", 7),
+    ("async def f(a, b, c, *, d, e, f=1, **g): ...", 7),
+    ("class A:\n    def f(self, a, b, c, d, e, f): ...", None),
+    ("class A:\n    def f(self, a, b, c, d, e, f, g): ...", 7),
+    ("def outer():\n    def f(a, b, c, d, e, f, *g): ...", 7),
+    ("@click.command()\ndef f(a, b, c, d, e, f, g): ...", None),
+])
+def test_functions_with_too_many_parameters_are_found(text, count):
+    found = too_many_parameters("gtlab.lab", text)
+    assert found == [] if count is None else [line for line in found if line.endswith(f" has {count} parameters")]
+
+
+def test_a_public_exception_takes_its_settings_by_keyword_with_a_default():
+    module = "gtlab.measure.drill"
+    assert too_many_parameters(module, "def run(a, b, c, *, d=1, e=2, f=3, g=4): ...") == []
+    assert len(too_many_parameters(module, "def run(a, b, c, d=1, e=2, f=3, g=4): ...")) == 1
+    assert len(too_many_parameters(module, "def run(a, b, c, *, d, e=2, f=3, g=4): ...")) == 1
+
+
 @pytest.mark.parametrize("module", ["gtlab.localcloud.observe.journal", "gtlab.localcloud.observe.metrics"])
 def test_observing_does_not_load_the_engine(module):
     loads = f"import sys, {module}; print(*sys.modules)"

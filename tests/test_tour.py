@@ -11,7 +11,7 @@ import pytest
 from support import wait_until
 
 from gtlab import tour
-from gtlab.course.tour import Result, TourError
+from gtlab.course.tour import Kernels, Result, TourError
 
 PARAMETERS = """\
 samples: int = 20  # how many
@@ -225,7 +225,7 @@ def test_the_kernel_is_this_python_in_the_notebooks_folder(make, run, tmp_path, 
     (impostor / "kernel.json").write_text(json.dumps(spec))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share"))
     path = make("where.ipynb", "import os, sys\nprint(sys.executable, os.getcwd(), os.environ['GTLAB_X'])")
-    result = run(path, env={"GTLAB_X": "a $PATH ${HOME}"})
+    result = run(path, kernels=Kernels({"GTLAB_X": "a $PATH ${HOME}"}))
     assert result.ok, result.error
     assert text(tmp_path / "out" / "where.ipynb").strip() == f"{sys.executable} {tmp_path} a $PATH ${{HOME}}"
 
@@ -304,7 +304,7 @@ def test_swallowed_errors_of_a_notebook_without_widgets():
 @pytest.mark.notebooks
 def test_a_cell_that_takes_too_long(make, run):
     path = make("slow.ipynb", "1", "# Wait", "import time\ntime.sleep(600)")
-    result = run(path, timeout_s=10)
+    result = run(path, kernels=Kernels(timeout_s=10))
     assert not result.ok
     assert 'under "Wait"' in result.error and "still running after 10 s" in result.error
 
@@ -331,7 +331,7 @@ def test_a_kernel_that_ends_before_it_answers_is_started_again(make, run, tmp_pa
     if ends == "always":
         (tmp_path / "ends").write_text(ends)
     result = run(make("good.ipynb", "print('ran')"),
-                 env={"PYTHONPATH": str(tmp_path), "GTLAB_ENDS": str(tmp_path / "ends")})
+                 kernels=Kernels({"PYTHONPATH": str(tmp_path), "GTLAB_ENDS": str(tmp_path / "ends")}))
     assert result.ok == (ends == "once")
     assert ends == "once" or "Kernel died" in result.error
 
@@ -411,5 +411,5 @@ def test_a_large_figure_in_an_output_does_not_stall_the_notebook(make, run):
     """nbclient misses the cell's reply while it sends a large Output back: github.com/jupyter/nbclient/issues/312."""
     path = make("big.ipynb", "import ipywidgets\nfrom IPython.display import display\nout = ipywidgets.Output()\n"
                 "with out:\n    display({'application/json': {'x': list(range(30000))}, 'text/plain': ''}, raw=True)")
-    result = run(path, timeout_s=120)  # a reply that was missed is waited for so long, and no longer
+    result = run(path, kernels=Kernels(timeout_s=120))  # a reply that was missed is waited for so long, and no longer
     assert result.ok, result.error

@@ -32,8 +32,8 @@ class Journal:
         return self.event(kind, region, at, item=item, by="customer", written_at=at)
 
     def delivery(self, source: str, target: str, written_at: float, lag_ms: float, kind: str = "delivery",
-                 item: str = "a", **detail) -> dict:
-        return self.event(kind, target, written_at + lag_ms / 1e3, item=item, source=source, written_at=written_at,
+                 **detail) -> dict:
+        return self.event(kind, target, written_at + lag_ms / 1e3, source=source, written_at=written_at,
                           lag_ms=lag_ms, deleted=False, **detail)
 
 

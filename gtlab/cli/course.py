@@ -131,17 +131,17 @@ def tour(notebooks: tuple[str, ...], parameters: tuple[tuple[str, str], ...], ou
     """
     extra.need(extra.COURSE, "tour")
     from gtlab.course import pages, predictions
-    from gtlab.course.tour import check_parameters, find_notebooks, run, table
+    from gtlab.course.tour import Kernels, check_parameters, find_notebooks, run, table
 
     chosen = find_notebooks(notebooks)
     values = check_parameters(chosen, dict(parameters))
-    answers = [_prediction(each) for each in predicted]
+    kernels = Kernels({predictions.ANSWERS_VARIABLE: ",".join(map(_prediction, predicted))})
     if html:
         pages.prepare(html)
     _commands_at_hand()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the cloud is stopped then too
     with process.throwaway(network):
-        results = run(chosen, values, out, solve=solve, env={predictions.ANSWERS_VARIABLE: ",".join(answers)})
+        results = run(chosen, values, out, kernels=kernels, solve=solve)
     click.echo(table(results))
     if html:
         click.echo(f"Pages: {pages.write(results, out, html)}")

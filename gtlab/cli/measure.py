@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,7 +17,8 @@ from gtlab.cli import extra
 @click.option("--rate", type=float, default=10.0, show_default=True, help="Items per second.")
 @click.option("--every-ms", type=float, metavar="MS",
               help="Time between two polls of a target. Default: 3 for each target.")
-@click.option("--table", metavar="NAME", help="A global table. Default, on the local cloud: the course's, Music.")
+@click.option("--table", metavar="NAME", default="",
+              help="A global table. Default, on the local cloud: the course's, Music.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write every probe (.csv or .parquet), or a report with charts (.html).")
 @click.option("--backend", type=click.Choice(["local", "aws"]), default="local", show_default=True,
@@ -25,16 +27,14 @@ from gtlab.cli import extra
               help="Another DynamoDB-compatible engine; once per Region.")
 @click.option("--profile", help="The AWS profile to use, with --backend aws.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def measure(source: str, targets: str, samples: int, rate: float, every_ms: float | None, table: str | None,
-            out: Path | None, backend: str, endpoints: tuple[str, ...], profile: str | None, yes: bool) -> None:
+def measure(**options: Any) -> None:
     """Measure the replication lag from one Region to others. Ctrl-C keeps what was measured."""
+    # The options are named as the fields of report.Request.
     extra.need(extra.MEASURING, "measure")
     from gtlab.cli import report
 
     try:
-        asked = report.Request(source, targets, samples, rate=rate, every_ms=every_ms, out=out, backend=backend,
-                               endpoints=endpoints, table=table or "", profile=profile, yes=yes)
-        report.run(asked, say=click.echo, ask=click.confirm)
+        report.run(report.Request(**options), say=click.echo, ask=click.confirm)
     except click.Abort:  # a RuntimeError, too
         raise
     except RuntimeError as error:

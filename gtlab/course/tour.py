@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,15 @@ TRUE, FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
 
 class TourError(ValueError):
     """The tour cannot start as asked; the text says why and what there is instead."""
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """How the notebooks' kernels run: `env` is added to their environment, and `timeout_s` is the longest that one cell
+    may take."""
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    timeout_s: float = 600
 
 
 @dataclass(frozen=True)
@@ -184,27 +193,26 @@ def run(
     params: Mapping[str, Any],
     out: Path,
     *,
-    env: Mapping[str, str] | None = None,
-    timeout_s: float = 600,
+    kernels: Kernels | None = None,
     progress: bool = True,
     solve: bool = False,
 ) -> list[Result]:
     """Run `notebooks` one after another; the executed copies, whole or broken off, are written to `out`.
 
-    `params` goes through check_parameters, and each notebook gets those that it has. `env` is added to
-    the kernels' environment. `timeout_s` is the longest that one cell may take. With `progress`, stderr
-    shows a bar, or a line for each notebook when stderr is no terminal. A failure does not stop the
-    tour. Ctrl-C does: the notebook at hand counts as failed ("interrupted") and the results so far are
-    returned.
+    `params` goes through check_parameters, and each notebook gets those that it has. With `progress`,
+    stderr shows a bar, or a line for each notebook when stderr is no terminal. A failure does not stop
+    the tour. Ctrl-C does: the notebook at hand counts as failed ("interrupted") and the results so far
+    are returned.
     With `solve`, the solutions of the exercises run in the place of the stubs, and one that is not right fails.
     Raises TourError, before anything runs, for parameters and folders that cannot be used, and for a stub without a
     solution.
     """
+    kernels = kernels or Kernels()
     if solve:
         _prepare(out, notebooks)
         with tempfile.TemporaryDirectory(prefix="gtlab-") as folder:
-            found = run(_solved(notebooks, Path(folder)), params, out, env={**(env or {}), "GTLAB_STRICT": "1"},
-                        timeout_s=timeout_s, progress=progress)
+            strict = replace(kernels, env={**kernels.env, "GTLAB_STRICT": "1"})
+            found = run(_solved(notebooks, Path(folder)), params, out, kernels=strict, progress=progress)
         return [replace(result, notebook=path) for result, path in zip(found, notebooks, strict=False)]
     checked = check_parameters(notebooks, params)
     shares = {path: _share(path, checked) for path in notebooks}
@@ -214,7 +222,7 @@ def run(
         for path in notebooks:
             shown.start(path)
             target = out / path.name
-            result, interrupted = _run_one(path, shares[path], target, env or {}, timeout_s, shown.cell)
+            result, interrupted = _run_one(path, shares[path], target, kernels, shown.cell)
             results.append(result)
             shown.done(result)
             if interrupted:
@@ -249,12 +257,7 @@ def _prepare(out: Path, notebooks: Sequence[Path]) -> None:
 
 
 def _run_one(
-    path: Path,
-    params: dict[str, Any],
-    target: Path,
-    env: Mapping[str, str],
-    timeout_s: float,
-    on_cell: Callable[..., None],
+    path: Path, params: dict[str, Any], target: Path, kernels: Kernels, on_cell: Callable[..., None]
 ) -> tuple[Result, bool]:
     """The result of one notebook, and whether Ctrl-C ended it."""
     target.unlink(missing_ok=True)  # never judge by an earlier tour's copy
@@ -267,19 +270,14 @@ def _run_one(
 
     started, interrupted = time.perf_counter(), False
     try:
-        error = _execute(path, params, target, env, timeout_s, count)
+        error = _execute(path, params, target, kernels, count)
     except KeyboardInterrupt:
         error, interrupted = "interrupted", True
     return Result(path, error is None, time.perf_counter() - started, error, ran), interrupted
 
 
 def _execute(
-    path: Path,
-    params: dict[str, Any],
-    target: Path,
-    env: Mapping[str, str],
-    timeout_s: float,
-    on_cell: Callable[..., None],
+    path: Path, params: dict[str, Any], target: Path, kernels: Kernels, on_cell: Callable[..., None]
 ) -> str | None:
     """Run one notebook with papermill; what went wrong in one line, or None."""
     import papermill
@@ -298,11 +296,11 @@ def _execute(
             kernel_name="python3",
             language="python",
             progress_bar=False,
-            execution_timeout=timeout_s,
+            execution_timeout=kernels.timeout_s,
             start_timeout=START_TIMEOUT_S,
             cwd=str(path.resolve().parent),
             # These go through papermill to nbclient.
-            kernel_manager_class=_kernel_manager(env),
+            kernel_manager_class=_kernel_manager(kernels.env),
             config=_kernel_config(),
             on_cell_execute=on_cell,
         )
@@ -310,7 +308,7 @@ def _execute(
         where = _where(target, error.cell_index, error.exec_count)
         return f"{where}: {error.ename}: {_first_line(error.evalue)}".rstrip(": ")
     except CellTimeoutError:
-        return f"{_last_cell(target)}: still running after {timeout_s:g} s"
+        return f"{_last_cell(target)}: still running after {kernels.timeout_s:g} s"
     except DeadKernelError:
         return f"{_last_cell(target)}: the kernel died"
     except Exception as error:  # an unreadable file, a kernel that does not start: the tour goes on

@@ -48,6 +48,16 @@ class Delivery(NamedTuple):
     n: int = 0
 
 
+class _Write(NamedTuple):
+    """One change as a copy has it, which is to be sent to other copies. ``item`` is None for a delete."""
+
+    group: str
+    source: str
+    key: Key
+    item: dict[str, Any] | None
+    version: Version
+
+
 @dataclass
 class _Copy:
     versions: dict[Key, Version] = field(default_factory=dict)
@@ -130,9 +140,10 @@ class Replication:
         copy = self._copies[group, region]
         version = self._next_version(copy, key, region, now)
         self._store(group, region, key, version, item)
+        write = _Write(group, region, key, item, version)
         for of, target in self._copies:
             if of == group and target != region:
-                self._send(group, region, target, key, item, version, now)
+                self._send(write, target, now)
         return version
 
     def backfill(self, group: str, source: str, target: str, item_of: Callable[[str, Key], dict[str, Any] | None],
@@ -145,7 +156,7 @@ class Replication:
         for region in self.regions(group):
             for key, version in self._copies[group, region].versions.items() if region != target else ():
                 if region == source or key not in known or known[key] < version:
-                    self._send(group, region, target, key, item_of(region, key), version, now)
+                    self._send(_Write(group, region, key, item_of(region, key), version), target, now)
         copies = [self._copies[group, region].versions for region in self.regions(group) if region != target]
         newest: dict[Key, Delivery] = {}
         for delivery in self.on_their_way():
@@ -153,7 +164,7 @@ class Replication:
                     and all(delivery.version > versions.get(delivery.key, _NEVER) for versions in copies)):
                 newest[delivery.key] = max(delivery, newest.get(delivery.key, delivery), key=lambda each: each.version)
         for delivery in newest.values():
-            self._send(group, delivery.source, target, delivery.key, delivery.item, delivery.version, now)
+            self._send(_Write(group, delivery.source, delivery.key, delivery.item, delivery.version), target, now)
 
     def due(self, now: float) -> Iterator[Delivery]:
         """The deliveries that have arrived by now, in order of arrival, each once. Take them one by one: whether the
@@ -286,8 +297,8 @@ class Replication:
             copy.tombstones.discard(key)
         self.unsaved.versions.add((group, region, key))
 
-    def _send(self, group: str, source: str, target: str, key: Key, item: dict[str, Any] | None, version: Version,
-              now: float) -> None:
+    def _send(self, write: _Write, target: str, now: float) -> None:
+        group, source, key, item, version = write
         item_link, n = (group, source, target, key), next(self._numbers)
         due, last = now + self._lag(source, target), self._last_due.get(item_link)
         if last is not None and last > due:

@@ -7,7 +7,7 @@ import math
 import zlib
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 Point = tuple[float, float]
 Line = list[Point | None]
@@ -30,6 +30,17 @@ _SYMBOLS = {
     "x-thin": "M-1-1 1 1M1-1-1 1", "cross-thin": "M0-1.4V1.4M-1.4 0H1.4", "line-ns": "M0-1.4V1.4",
     "line-ew": "M-1.4 0H1.4",
 }
+
+
+class _Marker(NamedTuple):
+    """The look of a marker; sizes are in pixels. Without a colour, ``edge`` is not drawn."""
+
+    symbol: str
+    colour: str
+    size: float
+    edge: str
+    edge_width: float
+    opacity: float
 
 
 def path(points: Iterable[Point | None], *, closed: bool = False) -> str:
@@ -115,22 +126,22 @@ def one(settings: Any, at: int, default: Any = None) -> Any:
 def markers(points: Line, look: Mapping[str, Any], colour: str) -> str:
     """Markers; ``look`` is plotly's ``marker``. Markers of one look are one element."""
     edge = look.get("line") or {}
-    groups: dict[tuple[Any, ...], list[tuple[Point, float]]] = {}
+    groups: dict[_Marker, list[tuple[Point, float]]] = {}
     seen: set[tuple[Any, ...]] = set()
     for at, point in enumerate(points):
         size = one(look.get("size"), at, 6)
         if point is None or not size or math.isnan(point[0]) or math.isnan(point[1]):
             continue
         symbol = str(one(look.get("symbol"), at, "circle"))
-        kind = (symbol, str(one(look.get("color"), at, colour)), size,
-                str(one(edge.get("color"), at, "")), one(edge.get("width"), at, 0), one(look.get("opacity"), at, 1))
-        spot = (kind, round(point[0]), round(point[1]))
+        marker = _Marker(symbol, str(one(look.get("color"), at, colour)), size, str(one(edge.get("color"), at, "")),
+                         one(edge.get("width"), at, 0), one(look.get("opacity"), at, 1))
+        spot = (marker, round(point[0]), round(point[1]))
         if spot in seen:  # it would cover another one completely
             continue
         seen.add(spot)
         angle = _angle(points, at) if look.get("angleref") == "previous" else one(look.get("angle"), at, 0)
-        groups.setdefault(kind, []).append((point, angle))
-    return "".join(_group(*kind, places=_thinned(places)) for kind, places in groups.items())
+        groups.setdefault(marker, []).append((point, angle))
+    return "".join(_group(marker, _thinned(places)) for marker, places in groups.items())
 
 
 def _thinned(places: list[tuple[Point, float]]) -> list[tuple[Point, float]]:
@@ -146,8 +157,9 @@ def _angle(points: Line, at: int) -> float:
     return math.degrees(math.atan2(here[0] - before[0], before[1] - here[1]))
 
 
-def _group(symbol: str, colour: str, size: float, edge: str, edge_width: float, opacity: float, *,
-           places: list[tuple[Point, float]]) -> str:
+def _group(marker: _Marker, places: list[tuple[Point, float]]) -> str:
+    """Markers of one look, at their places, each turned by an angle in degrees."""
+    symbol, colour, size, edge, edge_width, opacity = marker
     open_, name = "-open" in symbol, symbol.replace("-open", "").replace("-dot", "")
     look = "" if opacity == 1 else f' opacity="{opacity:g}"'
     colour, edge = html.escape(colour), html.escape(edge)

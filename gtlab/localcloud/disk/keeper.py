@@ -94,7 +94,7 @@ class Keeper:
     def reset(self, now: float) -> None:
         """Start over with an empty cloud. Only the journal continues."""
         world, before = self.cloud.world, self.cloud
-        self.cloud = self._make(Settings(world.network, world.seed, before.legacy.face), before.journal)
+        self.cloud = self._make(Settings(world.network, world.seed, before.legacy.face), journal=before.journal)
         self.cloud.journal.reset(now)
         self.cloud.unsaved.settings = True
         if self._store:
@@ -198,22 +198,23 @@ class Keeper:
         self._incarnations = {table: engine.incarnation(table) for table in engine.tables()}
 
 
+def new_cloud(settings: Settings, journal: Journal | None = None, most_at_once: float = math.inf) -> Cloud:
+    """An empty local cloud; ``journal`` and ``most_at_once`` are :class:`Cloud`'s."""
+    return Cloud(World(settings.network, settings.seed), settings.legacy_api, journal, most_at_once)
+
+
 def keep(path: Path | None, network: str | None = None, seed: int | None = None, legacy_api: str | None = None, *,
-         journal: Journal | None = None, clock: Callable[[], float] = time.time,
-         most_at_once: float = math.inf) -> Keeper:
+         make: Callable[..., Cloud] = new_cloud, clock: Callable[[], float] = time.time) -> Keeper:
     """The local cloud whose state is in the file ``path``, or a new one there; None keeps nothing on disk. Settings
     that are given replace those of the last start. A file that cannot be read is set aside, and ``note`` says so.
-    ``clock`` returns epoch seconds; ``most_at_once`` is :class:`Cloud`'s.
+    ``make`` creates the empty cloud: :func:`new_cloud`, or a ``functools.partial`` of it. ``clock`` returns epoch
+    seconds.
 
     Raises sqlite3.Error if the disk or the folder's permissions are the reason, and :class:`version.Newer` if a newer
     gtlab wrote the file: then nothing was touched.
     """
     given = {"network": network, "seed": seed, "legacy_api": legacy_api}
     given = {name: value for name, value in given.items() if value is not None}
-
-    def make(settings: Settings, journal: Journal | None = journal) -> Cloud:
-        return Cloud(World(settings.network, settings.seed), settings.legacy_api, journal, most_at_once)
-
     if path is None:
         return Keeper(make, msgspec.structs.replace(_NEW, **given), None)
     note = ""

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.globaltables.membership import Groups
@@ -26,9 +27,22 @@ STRONG_WINDOW_S = 7 * 24 * 3600                 # within this window
 _ROLE = "arn:aws:iam::{account}:role/aws-service-role/{service}"
 _REPLICATION = "replication.dynamodb.amazonaws.com/AWSServiceRoleForDynamoDBReplication"
 _SCALING = "dynamodb.application-autoscaling.amazonaws.com/AWSServiceRoleForApplicationAutoScaling_DynamoDBTable"
-_TABLE_ACTIONS = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "DescribeTable", "UpdateTable", "Scan",
-                  "DescribeTimeToLive", "UpdateTimeToLive")
-_STREAM_ACTIONS = ("GetRecords", "DescribeStream", "GetShardIterator")
+
+
+class _Denial(NamedTuple):
+    """What a statement denies to which service; ``ending`` comes last in its Sid."""
+
+    actions: tuple[str, ...]
+    service: str = _REPLICATION
+    ending: str = ""
+
+
+# The statements in the policy of a table, of its stream, and of a strongly consistent table.
+_DENIED = (_Denial(("GetItem", "PutItem", "UpdateItem", "DeleteItem", "DescribeTable", "UpdateTable", "Scan",
+                    "DescribeTimeToLive", "UpdateTimeToLive")),)
+_DENIED_STREAM = (_Denial(("GetRecords", "DescribeStream", "GetShardIterator")),)
+_DENIED_STRONG = (_Denial(("UpdateTable",)),
+                  _Denial(("DescribeTable", "UpdateTable"), _SCALING, "ForApplicationAutoScaling"))
 
 
 @dataclass
@@ -107,14 +121,13 @@ class Pauses:
         if strong:
             self._check_quota(table, until, now)
         stream = None if strong else self._tables.stream(table)
-        statements = {table.arn: _strong_statements(table, experiment, until) if strong else [
-            _statement(table, experiment, until, _TABLE_ACTIONS)]}
+        denials = {table.arn: _DENIED_STRONG if strong else _DENIED}
         if stream:
-            statements[stream] = [_statement(table, experiment, until, _STREAM_ACTIONS, stream)]
+            denials[stream] = _DENIED_STREAM
         written: list[str] = []
         try:
-            for arn, added in statements.items():
-                _insert(table, arn, added)
+            for arn, denied in denials.items():
+                _insert(table, arn, [_statement(table, arn, denial, experiment, until) for denial in denied])
                 written.append(arn)
         except Refusal:
             _remove(table, experiment, written)
@@ -148,19 +161,12 @@ class Pauses:
                           f"already been paused for {used / 60:.0f} minutes.")
 
 
-def _statement(table: TableId, experiment: str, until: float, actions: tuple[str, ...], resource: str = "",
-               service: str = _REPLICATION, ending: str = "") -> dict:
+def _statement(table: TableId, arn: str, denial: _Denial, experiment: str, until: float) -> dict:
     ends = datetime.fromtimestamp(until, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {"Sid": f"{SID}{experiment}{ending}", "Effect": "Deny", "Principal": {"AWS": "*"},
-            "Action": [f"dynamodb:{action}" for action in actions], "Resource": resource or table.arn,
+    return {"Sid": f"{SID}{experiment}{denial.ending}", "Effect": "Deny", "Principal": {"AWS": "*"},
+            "Action": [f"dynamodb:{action}" for action in denial.actions], "Resource": arn,
             "Condition": {"DateLessThan": {"aws:CurrentTime": ends}, "ArnEquals": {
-                "aws:PrincipalArn": _ROLE.format(account=table.account, service=service)}}}
-
-
-def _strong_statements(table: TableId, experiment: str, until: float) -> list[dict]:
-    return [_statement(table, experiment, until, ("UpdateTable",)),
-            _statement(table, experiment, until, ("DescribeTable", "UpdateTable"), service=_SCALING,
-                       ending="ForApplicationAutoScaling")]
+                "aws:PrincipalArn": _ROLE.format(account=table.account, service=denial.service)}}}
 
 
 def _insert(table: TableId, arn: str, statements: list[dict]) -> None:

@@ -98,7 +98,8 @@ class Metrics:
                            f"You have requested up to {points:,} datapoints, which exceeds the limit of "
                            f"{_MOST_POINTS:,}. You may reduce the datapoints requested by increasing Period, or "
                            "decreasing the time range.")
-        found = self._points(account, region, data, period, start, end, data.get("Unit")) if asked else ()
+        found = (self._points(_asked_for(account, region, data, data.get("Unit")), period, start, end) if asked
+                 else ())
         return {"Label": data["MetricName"], "Datapoints": [
             {"Timestamp": at, "Unit": UNIT} | {name: _STATISTICS[name](of) for name in asked} for at, of in found]}
 
@@ -133,8 +134,8 @@ class Metrics:
         if name not in _STATISTICS:
             _check_extended(name, "Stat")
         period = _period(asked["Period"], "ValidationError")
-        found = list(self._points(account, region, metric, period, start, end, asked.get("Unit"))
-                     ) if name in _STATISTICS else []
+        found = (list(self._points(_asked_for(account, region, metric, asked.get("Unit")), period, start, end))
+                 if name in _STATISTICS else [])
         return {"Id": query["Id"], "Label": query.get("Label", metric.get("MetricName", "")), "StatusCode": "Complete",
                 "Timestamps": [at for at, _ in found], "Values": [_STATISTICS[name](of) for _, of in found]}
 
@@ -152,20 +153,23 @@ class Metrics:
         more = {"NextToken": str(first + _PAGE)} if len(found) > first + _PAGE else {}
         return {"Metrics": found[first:first + _PAGE]} | more
 
-    def _points(self, account: str, region: str, metric: dict[str, Any], period: int, start: int, end: int,
-                unit: str | None) -> Iterator[tuple[int, _Set]]:
+    def _points(self, series: _Series | None, period: int, start: int, end: int) -> Iterator[tuple[int, _Set]]:
         """The time and the statistic set of each of a metric's periods; the first period begins at ``start``."""
-        names = {each["Name"]: each["Value"] for each in metric.get("Dimensions", ())}
-        if ((metric.get("Namespace"), metric.get("MetricName")) != (NAMESPACE, METRIC)
-                or set(names) != {"TableName", "ReceivingRegion"} or unit not in (None, UNIT)):
-            return
-        series = _Series(TableId(account, region, names["TableName"]), names["ReceivingRegion"])
         periods: dict[int, _Set] = {}
-        for minute, of in self._series.get(series, {}).items():
+        for minute, of in self._series[series].items() if series in self._series else ():
             if start <= minute < end:
                 at = start + (minute - start) // period * period
                 periods[at] = periods[at].with_(of) if at in periods else of
         yield from sorted(periods.items())
+
+
+def _asked_for(account: str, region: str, metric: dict[str, Any], unit: str | None) -> _Series | None:
+    """The metric that a request names; None for one that is never published."""
+    names = {each["Name"]: each["Value"] for each in metric.get("Dimensions", ())}
+    if ((metric.get("Namespace"), metric.get("MetricName")) != (NAMESPACE, METRIC)
+            or set(names) != {"TableName", "ReceivingRegion"} or unit not in (None, UNIT)):
+        return None
+    return _Series(TableId(account, region, names["TableName"]), names["ReceivingRegion"])
 
 
 def _has(dimensions: list[dict[str, Any]], wanted: dict[str, str | None]) -> bool:

@@ -11,6 +11,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ import msgspec
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.cloud import Cloud
-from gtlab.localcloud.disk.keeper import keep
+from gtlab.localcloud.disk.keeper import keep, new_cloud
 from gtlab.localcloud.disk.store import ENDINGS
 from gtlab.localcloud.globaltables.strong import Hold
 from gtlab.localcloud.model import Call, Refusal, TableId
@@ -89,7 +90,8 @@ class Simulated:
         self._keeper.close()
 
     def _open(self) -> None:
-        self._keeper = keep(self._path, "realistic", next(self._seeds), journal=self.witness, clock=lambda: self.clock)
+        self._keeper = keep(self._path, "realistic", next(self._seeds), make=partial(new_cloud, journal=self.witness),
+                            clock=lambda: self.clock)
         if self._keeper.note:
             raise Violation(self._keeper.note)
 

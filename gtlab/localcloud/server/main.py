@@ -33,7 +33,7 @@ from gtlab.contract import (
     TOKEN_VARIABLE,
     Exit,
 )
-from gtlab.localcloud.disk.keeper import keep
+from gtlab.localcloud.disk.keeper import keep, new_cloud
 from gtlab.localcloud.disk.version import Newer
 from gtlab.localcloud.server.access import Guard
 from gtlab.localcloud.server.app import MOST_AT_ONCE, App
@@ -121,7 +121,8 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
     instance = secrets.token_hex(8)
     token = (os.environ.get(TOKEN_VARIABLE) or before.token or secrets.token_urlsafe(24)) if options.listen else None
     keeper = keep(None if options.in_memory else options.home / STATE_FILE,
-                  options.network, options.seed, options.legacy_api, most_at_once=MOST_AT_ONCE)
+                  options.network, options.seed, options.legacy_api,
+                  make=functools.partial(new_cloud, most_at_once=MOST_AT_ONCE))
     app = App(keeper, instance, lambda: setattr(server, "should_exit", True), Guard(token), endpoints)
     config = uvicorn.Config(
         app, http=cast(Any, functools.partial(Connection, limits=limits)), ws="none", lifespan="off",
