@@ -9,7 +9,7 @@ import pytest
 from support import IRELAND, SINGAPORE, VIRGINIA, wait_until
 
 import gtlab
-from gtlab import check, drill, stages
+from gtlab import drill, stages
 from gtlab.failover import Failover
 from gtlab.localcloud import process
 
@@ -188,37 +188,7 @@ def test_what_cannot_be_broken_ends_the_drill(lab, clients):
     wait_until(lambda: left_over(lab) == 0, "the drill's items to be gone")
 
 
-# --- the checks of 06 and 07 ---
-
-def play(lab, region: str, title: str) -> None:
-    lab.client(region).update_item(TableName="Music", Key={"Artist": {"S": "Plays"}, "SongTitle": {"S": title}},
-                                   UpdateExpression="ADD Plays :one", ExpressionAttributeValues={":one": {"N": "1"}})
-
-
-def plays(lab, region: str) -> int:
-    found = lab.client(region).query(TableName="Music", KeyConditionExpression="Artist = :artist",
-                                     ExpressionAttributeValues={":artist": {"S": "Plays"}})["Items"]
-    return sum(int(item["Plays"]["N"]) for item in found)
-
-
-def test_a_counter_survives_a_partition_only_if_each_region_counts_for_itself(lab, capsys):
-    check.counter(lab, lambda region: play(lab, region, "all"), lambda region: plays(lab, region), timeout_s=1)
-    assert "✘ Not yet. Your answer: {'ap-southeast-1': 3" in capsys.readouterr().out
-    check.counter(lab, lambda region: play(lab, region, region), lambda region: plays(lab, region), strict=True)
-    assert "✔ Right" in capsys.readouterr().out and lab.world.state().empty
-    for title in ("all", *TRIO):
-        lab.client(SINGAPORE).delete_item(TableName="Music", Key={"Artist": {"S": "Plays"}, "SongTitle": {"S": title}})
-
-
-def test_an_rto_is_judged_and_the_usual_mistakes_are_named(drilled, capsys):
-    right = drill.summary(drilled)["rto_ms"].iloc[0]
-    check.rto(drilled, right, strict=True)
-    assert "✔ Right" in capsys.readouterr().out
-    for given, hint in ((right / 1000, "in seconds"), (right + drilled["outage_from_ms"].iloc[0], "subtract"),
-                        (0.0, "earliest answered_ms"), (None, "earliest answered_ms")):
-        with pytest.raises(check.NotYet, match=hint):
-            check.rto(drilled, given, strict=True)
-
+# --- the tables of today ---
 
 @pytest.mark.parametrize(("ensure", "table"), [(stages.ensure_today, stages.TODAY),
                                                (stages.ensure_strong, stages.STRONG)])

@@ -8,22 +8,13 @@ checks the course's solutions in this way. What was predicted and solved is kept
 from __future__ import annotations
 
 import contextlib
-import numbers
 import os
 import random
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gtlab import regions as catalogue
 from gtlab.course import exercises, overview, predictions, solutions, trial
 from gtlab.course import progress as records
-from gtlab.lab import Lab
 from gtlab.localcloud import process
-from gtlab.measure import drill
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class NotYet(AssertionError):
@@ -148,60 +139,3 @@ def _record(kind: str, id: str, value: Any) -> None:
     """Keep progress; a state folder that cannot be written must not stop a notebook."""
     with contextlib.suppress(OSError, process.CloudError):
         records.record(kind, id, value)
-
-
-def slowest_target(lags: pd.DataFrame, given: Any, *, strict: bool | None = None) -> None:
-    """04: the target with the largest median of lag_max_ms."""
-    right = str(lags.groupby("target")["lag_max_ms"].median().idxmax())
-    _judge(given == right, given, f"{catalogue.label(right)} has the largest median lag.",
-           'Group by "target", take the median of "lag_max_ms"; idxmax() gives the name of the largest.', strict)
-
-
-def counter(lab: Lab, plus_one: Callable[[str], object], total: Callable[[str], int], *, strict: bool | None = None,
-            timeout_s: float = 15.0) -> None:
-    """06: a counter that counts plays on both sides of a partition without losing one.
-
-    Calls ``plus_one(region)`` three times in the home Region and three times in the first replica Region while the two
-    are partitioned (on AWS: without a partition), and then waits up to ``timeout_s`` seconds until ``total(region)``
-    returns the sum in every Region.
-    """
-    sides, plays = (lab.home, lab.replicas[0]), 3
-    before = total(lab.home)
-    with lab.world.partition(*sides) if lab.simulated else contextlib.nullcontext():
-        for _ in range(plays):
-            for region in sides:
-                plus_one(region)
-    wanted, deadline = before + plays * len(sides), time.monotonic() + timeout_s
-    while (totals := {region: total(region) for region in lab.regions}) != dict.fromkeys(lab.regions, wanted):
-        if time.monotonic() > deadline:
-            break
-        time.sleep(0.1)
-    counted = {region: found - before for region, found in totals.items()}
-    _judge(set(totals.values()) == {wanted}, counted,
-           "Each item is written in one Region only, so no Region can overwrite another Region's write.",
-           f"There were {wanted - before} plays. The last writer wins the whole item: use a separate item for each "
-           "Region, and add them up in total().", strict)
-
-
-def rto(drilled: pd.DataFrame, given: Any, *, strict: bool | None = None) -> None:
-    """07: the RTO of a drill: milliseconds from the beginning of the outage until a write was acknowledged again."""
-    right = drill.summary(drilled)["rto_ms"].iloc[0]
-    number = isinstance(given, numbers.Real) and not isinstance(given, bool)
-    hint = "Take the earliest answered_ms of the writes sent at or after outage_from_ms, and subtract outage_from_ms."
-    if number and abs(given * 1000 - right) < 1:
-        hint = "That is in seconds; give milliseconds."
-    elif number and abs(given - drilled["outage_from_ms"].iloc[0] - right) < 1:
-        hint = "That counts from the first write; subtract outage_from_ms."
-    _judge(number and abs(given - right) < 1, given,
-           "Most of it are your timeouts: the database does not fail over by itself.", hint, strict)
-
-
-def _judge(right: bool, given: Any, praise: str, hint: str, strict: bool | None) -> None:
-    if right:
-        print(f"✔ Right. {praise}")
-        return
-    shown = "nothing yet" if given in (None, "", ...) else repr(given)
-    text = f"✘ Not yet. Your answer: {shown}. {hint}"
-    if strict or (strict is None and os.environ.get("GTLAB_STRICT") == "1"):
-        raise NotYet(text)
-    print(text)

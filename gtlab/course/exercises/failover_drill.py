@@ -97,11 +97,11 @@ class _Drill:
             self._made.limit_s = limit
         took_s = time.monotonic() - began
         if took_s > OBJECTIVE_S:
-            raise Wrong("slow", f"The recovery took {took_s:.1f} s; the objective is {OBJECTIVE_S:g} s. An outage is "
-                                "silence, and only your own timeouts end it: the timeouts of the stacks' clients, "
-                                "times their "
-                                "attempts.", f"the first write after the outage of {self.failed} was acknowledged in "
-                                             f"{self.acknowledged[-1][2]}, after {took_s:.1f} s")
+            raise Wrong("slow",
+                        f"The recovery took {took_s:.1f} s; the objective is {OBJECTIVE_S:g} s. An outage is silence, "
+                        "and only your own timeouts end it: the timeouts of the stacks' clients, times their attempts.",
+                        f"the first write after the outage of {self.failed} was acknowledged in "
+                        f"{self.acknowledged[-1][2]}, after {took_s:.1f} s")
         return took_s
 
     def _silent(self, outcome: Outcome) -> Wrong:
@@ -116,9 +116,9 @@ class _Drill:
         outcome = self._made.run(come_back, self.router, self.failed)
         check_outcome(outcome, self._made.limit_s, "come_back")
         if self.failed in self.router.evacuated:
-            raise Wrong("stays-away", f"{self.failed} works again, but the users are still sent elsewhere, a "
-                                      "continent away. Fail back to "
-                                      "it.", f"still evacuated: {', '.join(self.router.evacuated)}")
+            raise Wrong("stays-away",
+                        f"{self.failed} works again, but the users are still sent elsewhere, a continent away. "
+                        "Fail back to it.", f"still evacuated: {', '.join(self.router.evacuated)}")
 
     def compare(self, lag_s: float) -> None:
         """Every acknowledged write is in the basket of its user, in every Region."""

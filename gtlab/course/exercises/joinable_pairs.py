@@ -128,7 +128,6 @@ EXERCISE = Exercise(
      "way?",
      "Replication reads the stream of each table, and needs the item before and after each change. It finds the item "
      "in the other table by its key. And it does not merge items that are there already. Read capacity may differ.",
-     'A difference in the column key is "keys"; a stream other than NEW_AND_OLD_IMAGES is "stream"; a table with '
-     'items is '
-     '"data". The pair without any of these "joins".'),
+     'A difference in the column key is "keys"; a stream other than NEW_AND_OLD_IMAGES is "stream"; '
+     'a table with items is "data". The pair without any of these "joins".'),
     _judge, material=material)

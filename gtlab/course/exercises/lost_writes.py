@@ -125,9 +125,9 @@ def _compare(value: Any, lost: set[str], written: _Written, records: list[dict])
         raise Wrong("unknown", "Your function returned a value that was never lost.", f"{min(names - lost)}")
     if lost - names:
         shown = min(lost - names)
-        raise Wrong("missed" if names else "none", f"Your function missed {len(lost - names)} of {len(lost)} lost "
-                                                   "writes. Look at the record in which a replicated write replaces "
-                                                   "this Region's own value, although it "
+        raise Wrong("missed" if names else "none",
+                    f"Your function missed {len(lost - names)} of {len(lost)} lost writes. "
+                    "Look at the record in which a replicated write replaces this Region's own value, although it "
                     "has not seen it.", _record(records, shown))
     if len(found) != len(names):
         raise Wrong("twice", f"Your function returned {len(found)} values, {len(found) - len(names)} of them twice.")
@@ -152,7 +152,7 @@ EXERCISE = Exercise(
      "record of an ordinary update?",
      "Look at MODIFY records whose OldImage was written in this Region (WrittenIn) and whose NewImage was written in "
      "another one. Some of these writers had seen the old value. Their Version tells.",
-     "A write that has seen the old one has a greater Version. So a value is lost if the NewImage is from another "
-     "Region "
+     "A write that has seen the old one has a greater Version. "
+     "So a value is lost if the NewImage is from another Region "
      'and int(new["Version"]["N"]) <= int(old["Version"]["N"]). Return old["Value"]["S"].'),
     _judge)

@@ -174,7 +174,6 @@ EXERCISE = Exercise(
      "Responsible is the Region in TakenIn, or the first one in `serving` if that one does not work. Before it "
      "sends, it marks the order in the table, with a condition: only if there is no mark yet.",
      'client.update_item(…, UpdateExpression="SET Receipt = :region", ConditionExpression="attribute_exists(id) AND '
-     'attribute_not_exists(Receipt)"); send only if this is accepted. Records without NewImage, or with Receipt in '
-     'it, need '
-     "nothing."),
+     'attribute_not_exists(Receipt)"); send only if this is accepted. '
+     "Records without NewImage, or with Receipt in it, need nothing."),
     _judge)

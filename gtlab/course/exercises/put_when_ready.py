@@ -85,10 +85,10 @@ def _on_a_bad_item(put: Any, made: Trial) -> None:
                                    "ValidationException, today and tomorrow: waiting does not cure it, so it must be "
                                    "raised.", last_calls(outcome.calls))
     if outcome.error is None:
-        raise Wrong("hides-errors", "Your function was given an item without its sort key. DynamoDB refused it with a "
-                                    "ValidationException, and your function hid that: its caller believes that the "
-                                    "item is stored. Catch only the refusal that waiting "
-                                    "cures.", last_calls(outcome.calls))
+        raise Wrong("hides-errors",
+                    "Your function was given an item without its sort key. DynamoDB refused it with a "
+                    "ValidationException, and your function hid that: its caller believes that the item is stored. "
+                    "Catch only the refusal that waiting cures.", last_calls(outcome.calls))
 
 
 def _create(client: Any, table: str) -> None:

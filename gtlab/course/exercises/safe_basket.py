@@ -140,7 +140,6 @@ EXERCISE = Exercise(
      "Region know that a request has been carried out already?",
      "The table has the key (Customer, Part), and you choose what Part is. If each request has an item of its own, "
      "then no two requests write the same item, and the same request always writes the same one.",
-     'add: put_item with Item={"Customer": …, "Part": {"S": request}, "Product": {"S": product}}. basket: query all '
-     'items '
-     "of the customer, and count their products."),
+     'add: put_item with Item={"Customer": …, "Part": {"S": request}, "Product": {"S": product}}. '
+     "basket: query all items of the customer, and count their products."),
     _judge)

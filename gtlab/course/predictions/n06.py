@@ -114,8 +114,7 @@ QUESTIONS = (
                           "Replicas converge by themselves: all of them apply the same rule.")},
         _winner,
         {"later": "This is “last writer wins”. The earlier write was acknowledged, and could be read for seconds. Now "
-                  "it "
-                  "is in no Region.",
+                  "it is in no Region.",
          "first": "The put that was made first has the later time: the clocks of the two Regions differ.",
          "neither": "A write that is neither of the two came later."}),
     Question(
@@ -129,9 +128,8 @@ QUESTIONS = (
                           "record."),
          "both": Option("In the streams of both Regions",
                         "Only one side has replaced a value of its own. The winner's Region has changed nothing."),
-         "nowhere": Option("Nowhere", "No answer, metric, or log has it. But a stream records every change of an "
-                                      "item, and "
-                                      "one Region's item has changed.")},
+         "nowhere": Option("Nowhere", "No answer, metric, or log has it. But a stream records every change of an item, "
+                                      "and one Region's item has changed.")},
         _trace,
         {"loser": "In that stream, a replicated write replaces the Region's own value. It is the practical conflict "
                   "detector: you need an attribute that says where each write was made.",
@@ -148,26 +146,22 @@ QUESTIONS = (
                          "Within each Region every increment counts. One side's sum wins as a whole.")},
         _counter,
         {"five": "Each side counted to five. The item with the later write won, with its five plays, and the other "
-                 "five "
-                 "are gone. Writes to two different attributes of the item would not be merged either.",
+                 "five are gone. Writes to two different attributes of the item would not be merged either.",
          "ten": "Nothing was cut, and every increment arrived before the next one on the other side.",
          "other": "Without a cut, the increments that had not seen each other were lost."}),
     Question(
         "06-ticket", "Two buyers, one on each side of the cut, want the last ticket. Which put is refused?",
         {"second": Option("The second: its condition is false",
                           "The condition is checked against the copy of the Region that is called, and that copy has "
-                          "no "
-                          "buyer."),
-         "first": Option("The first: it loses to the later one", "It loses, but nobody refuses it: the put was "
-                                                                 "acknowledged "
-                                                                 "long before."),
+                          "no buyer."),
+         "first": Option("The first: it loses to the later one",
+                         "It loses, but nobody refuses it: the put was acknowledged long before."),
          "neither": Option("Neither", "This time the first buyer was known in time."),
          "both": Option("Both: nobody can check the condition during a cut",
                         "Each Region checks it by itself. It needs no other Region for that.")},
         _ticket,
-        {"neither": "Each Region evaluated the condition against its own copy, and neither had seen a buyer. This "
-                    "does not "
-                    "need a cut: it can happen during the usual lag, too.",
+        {"neither": "Each Region evaluated the condition against its own copy, and neither had seen a buyer. This does "
+                    "not need a cut: it can happen during the usual lag, too.",
          "second": "Nothing was cut, and the first buyer had arrived in the other Region.",
          "first": "The ticket had been sold at home before."}),
     Question(
@@ -180,8 +174,8 @@ QUESTIONS = (
          "dropped": Option("The items beyond the capacity are dropped", "They wait. Replication drops nothing.")},
         _queue,
         {"grows": "The puts are as fast as before, and the replica falls behind: the writes wait in a queue. On AWS "
-                  "this is "
-                  "the usual cause of a growing ReplicationLatency, and more capacity in the receiving Region helps.",
+                  "this is the usual cause of a growing ReplicationLatency, and more capacity in the receiving Region "
+                  "helps.",
          "same": "The capacity was enough for these writes."}),
     Question(
         "06-paused", "FIS has paused replication, and you put an item at home. What do you see two seconds later?",

@@ -17,8 +17,8 @@ def _retry(counts: Any) -> Truth:
 
 
 def _condition(found: Any) -> Truth:
-    """``found``: how many of two adds, one on each side of a cut, were ``accepted``, and the ``products`` that are "
-      "left."""
+    """``found``: how many of two adds, one on each side of a cut, were ``accepted``, and the ``products`` that are
+    left."""
     accepted, products = int(found["accepted"]), dict(found["products"])
     option = "refused" if accepted < 2 else "kept" if len(products) > 1 else "lost"
     return Truth(option, f"{accepted} of 2 adds were accepted; afterwards every Region shows {_words(products)}.")
@@ -55,52 +55,46 @@ QUESTIONS = (
          "more": Option("More than one", "This time one attempt took effect at most.")},
         _retry,
         {"more": "botocore repeats a request that was not answered: in its standard mode it makes up to four attempts "
-                 "for "
-                 "DynamoDB, in its legacy mode up to ten. It does so for writes, too, and each attempt took effect.",
+                 "for DynamoDB, in its legacy mode up to ten. It does so for writes, too, and each attempt took "
+                 "effect.",
          "one": "Only one attempt took effect before the program gave up.",
          "none": "No attempt was carried out in time."}),
     Question(
         "07-condition", "A version condition protects each of two adds, one on each side of a cut. What is in the "
-                        "basket "
-        "after the repair?",
+                        "basket after the repair?",
         {"refused": Option("One product: the other add was refused, and its program knows it",
                            "No add was refused. In each Region the version was the one that its writer had read."),
          "kept": Option("Both products: the condition keeps them from overwriting each other",
                         "The condition was checked in each Region, before the other write arrived. Replication does "
-                        "not "
-                        "check it."),
+                        "not check it."),
          "lost": Option("One product, although both adds were accepted",
                         "This time no product was lost: the second writer had seen the first write.")},
         _condition,
         {"lost": "A condition is checked once, in the Region that receives the call, against that Region's copy. It "
-                 "passes "
-                 "on both sides of a cut, and then the last writer wins.",
+                 "passes on both sides of a cut, and then the last writer wins.",
          "kept": "The first write reached the other Region before the second add read the basket.",
          "refused": "The first write arrived between the read and the put of the second add."}),
     Question(
         "07-modes", "Which write modes lose a product when a customer writes on both sides of a cut?",
         {"all": Option("All three: no mode can do anything against a cut",
                        "A product is lost only if two Regions write the same item."),
-         "any": Option("Only any Region", "Another set of modes lost a product in this run."),
-         "some": Option("any Region and your Region, because several Regions write in both",
+         "any": Option("Only “any Region”", "Another set of modes lost a product in this run."),
+         "some": Option("“Any Region” and “your Region”, because several Regions write in both",
                         "In “your Region” several Regions write, but never the same basket."),
          "none": Option("None: each stack has a version condition",
                         "The condition passes on both sides of the cut, as you have just seen.")},
         _modes,
         {"any": "In the other two modes one Region writes a basket, wherever the customer is. Its version condition "
-                "sees "
-                "every write, so nothing is overwritten unseen.",
+                "sees every write, so nothing is overwritten unseen.",
          "none": "Nothing was cut, or replication was faster than the customer.",
          "some": "Some of the writes met although they should not have.",
          "all": "Each mode has lost a product."}),
     Question(
         "07-again", "Each Region counts in an item of its own. A request gets no answer, and is sent again in another "
-                    "Region. "
-        "How often does it count?",
+                    "Region. How often does it count?",
         {"once": Option("Once: the idempotency key is the same",
                         "The key is stored in the item of the first Region. The second one writes another item, and "
-                        "does "
-                        "not look there."),
+                        "does not look there."),
          "twice": Option("Twice", "This time it was counted once."),
          "lost": Option("Not at all: the two items conflict",
                         "Two items cannot conflict. Each is written in one Region only.")},

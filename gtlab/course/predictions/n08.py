@@ -46,8 +46,7 @@ def _ttl(removed: Any) -> Truth:
 QUESTIONS = (
     Question(
         "08-receipts", "Ann orders once, at home. A consumer in each Region sends a receipt for each order that it "
-                       "sees. How "
-        "many receipts does she get?",
+                       "sees. How many receipts does she get?",
         {"one": Option("One: the order was taken in one Region",
                        "The stream of every Region shows the change, also where it was replicated."),
          "each": Option("One from each Region", "This time not every Region's consumer has seen the order."),
@@ -57,8 +56,7 @@ QUESTIONS = (
                         "A record of a replicated change looks like any other record.")},
         _receipts,
         {"each": "A replicated write is a change of the replica, and so it is in the replica's stream. Nothing in the "
-                 "record "
-                 "says that it was replicated.",
+                 "record says that it was replicated.",
          "one": "Only one consumer has seen the order so far.", "some": "Not all consumers have seen the order yet.",
          "none": "No consumer has seen the order yet."}),
     Question(
@@ -76,17 +74,15 @@ QUESTIONS = (
          "never": "No consumer has sent the receipt."}),
     Question(
         "08-half", "Two items are written in one transaction at home. Can a read transaction in another Region see "
-                   "only one "
-        "of them?",
+                   "only one of them?",
         {"whole": Option("No: a transaction takes effect completely or not at all",
                          "That is so in the Region that received it. It is not replicated as a transaction."),
          "half": Option("Yes, for a moment", "This time no read came between the two arrivals. Run the cell again."),
          "locked": Option("No: the read waits, or is refused, until both are there",
                           "The other Region does not know that the two items belong together.")},
         _half,
-        {"half": "Replication copies items, not transactions: the two items arrive one by one. A read transaction "
-                 "sees its "
-                 "own Region only, and there one of them was missing.",
+        {"half": "Replication copies items, not transactions: the two items arrive one by one. A read transaction sees "
+                 "its own Region only, and there one of them was missing.",
          "whole": "In each pair both items arrived between two reads. Nothing guarantees that."}),
     Question(
         "08-ttl", "TTL deletes a basket. In which Regions' streams does the record say that it was TTL?",
@@ -98,8 +94,7 @@ QUESTIONS = (
                         "DynamoDB names itself in `userIdentity`, in the Region where it deleted.")},
         _ttl,
         {"one": "TTL works in one Region, and replication brings the deletion to the others. There nothing tells it "
-                "from a "
-                "customer's.",
+                "from a customer's.",
          "none": "The basket was deleted by somebody else, before TTL came.",
          "all": "Each Region deleted it by its own TTL."}),
 )

@@ -1,4 +1,4 @@
-"""The helpers that stand around plain calls: waiting, timing, checking, and bringing the world to a stage."""
+"""The helpers that stand around plain calls: waiting, timing, and bringing the world to a stage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from support import IRELAND, SINGAPORE, VIRGINIA, song, wait_until
 
 import gtlab
-from gtlab import check, measure, stages, watch
+from gtlab import measure, stages, watch
 from gtlab.course.stages import MUSIC
 from gtlab.intervals import percentile
 from gtlab.localcloud import process
@@ -190,38 +190,6 @@ def test_summary_and_arrivals(lags):
     assert arrivals["sent_ms"].min() == 0
     assert (arrivals["sent_ms"] <= arrivals["seen_min_ms"]).all()
     assert (arrivals["seen_min_ms"] <= arrivals["seen_max_ms"]).all()
-
-
-# --- check ---
-
-def right(capsys) -> None:
-    assert capsys.readouterr().out.startswith("✔ Right.")
-
-
-def test_a_right_answer_is_praised(lags, capsys):
-    slowest = lags.groupby("target")["lag_max_ms"].median().idxmax()
-    check.slowest_target(lags, slowest, strict=True)
-    right(capsys)
-
-
-WRONG = {
-    "not a target": (lambda lab, lags, strict: check.slowest_target(lags, SINGAPORE, strict=strict), "idxmax()"),
-}
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_answers_get_a_hint_and_fail_in_strict_mode(lab, lags, capsys, monkeypatch, name):
-    answer, hint = WRONG[name]
-    answer(lab, lags, None)
-    shown = capsys.readouterr().out
-    assert shown.startswith("✘ Not yet. Your answer: ") and hint in shown
-    with pytest.raises(check.NotYet) as caught:
-        answer(lab, lags, True)
-    assert str(caught.value) == shown.rstrip("\n")
-    monkeypatch.setenv("GTLAB_STRICT", "1")
-    with pytest.raises(check.NotYet):
-        answer(lab, lags, None)
-    answer(lab, lags, False)
 
 
 # --- stages ---
