@@ -38,6 +38,16 @@ class Axis:
         if self.low == self.high:
             self.high = self.low + 1
 
+    @property
+    def label_size(self) -> float:
+        """The font size of the labels, in pixels."""
+        return float((self.settings.get("tickfont") or {}).get("size") or 13)
+
+    @property
+    def title(self) -> str:
+        title = self.settings.get("title") or {}
+        return str(title.get("text") or "") if isinstance(title, Mapping) else str(title)
+
     def number(self, value: Any) -> float:
         """The value as a number on the axis; NaN if it cannot be drawn there."""
         if isinstance(value, str):

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from gtlab.charts.columns import missing
+
 Point = tuple[float, float]
 Line = list[Point | None]
 
@@ -191,6 +193,21 @@ def stripes(colour: str) -> tuple[str, str]:
     return name, (f'<pattern id="{name}" width="6" height="6" patternUnits="userSpaceOnUse" '
                   f'patternTransform="rotate(45)"><path d="M1 0V6" stroke="{html.escape(colour)}" '
                   'stroke-width="1.5"/></pattern>')
+
+
+def mode(trace: Mapping[str, Any]) -> str:
+    """How plotly draws a trace: "lines", "markers", "text", or several of them."""
+    return str(trace.get("mode") or ("lines+markers" if len(numbers(trace.get("x"))) < 20 else "lines"))
+
+
+def extent(trace: Mapping[str, Any], kind: str) -> list[Any]:
+    """The values of a trace that an axis must show."""
+    values = numbers(trace.get(kind))
+    if trace.get("type") != "bar" or (trace.get("orientation") == "h") != (kind == "x"):
+        return values
+    base = trace.get("base")
+    ends = [one(base, at, 0) + value for at, value in enumerate(values) if not missing(value)]
+    return [0, *ends]
 
 
 def numbers(values: Any) -> list[Any]:
