@@ -17,6 +17,7 @@ from gtlab.localcloud.changes import Changes
 from gtlab.localcloud.disk import format
 from gtlab.localcloud.disk.keeper import Keeper, keep
 from gtlab.localcloud.replication import Replication
+from gtlab.localcloud.replication.links import Links
 from gtlab.localcloud.server.access import Guard
 from gtlab.localcloud.server.app import App
 
@@ -199,7 +200,7 @@ def records(pretend) -> int:
     return found
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Changes, "_record"), (Replication, "commit"), (Replication, "_send")])
+@pytest.mark.parametrize(("owner", "name"), [(Changes, "_record"), (Replication, "commit"), (Links, "send")])
 def test_an_acknowledged_write_replicates_although_a_step_failed_once(pair, monkeypatch, owner, name):
     pretend, ohio, virginia = pair
     with monkeypatch.context() as patch:
@@ -289,7 +290,7 @@ def test_a_delivery_that_fails_arrives_all_the_same(pair, monkeypatch, times):
         assert there(virginia, "one") == (times == 1)  # one that failed twice is put back for a minute
         pretend.wait(150)
     assert there(virginia, "one") and pretend.cloud.errors.count == times
-    assert pretend.cloud.replication.waiting() == 0
+    assert pretend.cloud.replication.links.waiting() == 0
 
 
 def test_an_event_of_a_global_table_that_fails_happens_later(pair, monkeypatch):

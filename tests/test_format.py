@@ -192,13 +192,13 @@ def test_replicas_and_deliveries_of_the_last_release_go_on(opened):
     assert opened.replicas(OHIO, "Freed") == {VIRGINIA: "ACTIVE", IRELAND: "ACTIVE"}
     ttl = opened.call(OHIO, "DescribeTimeToLive", TableName="Music")["TimeToLiveDescription"]
     assert ttl == {"TimeToLiveStatus": "ENABLED", "AttributeName": "until"}
-    assert opened.cloud.replication.waiting() == (15 if opened.killed else 11)
+    assert opened.cloud.replication.links.waiting() == (15 if opened.killed else 11)
     opened.wait(40)
     assert opened.replicas(OHIO, "Fresh") == {VIRGINIA: "ACTIVE"}
     assert opened.call(OREGON, "DescribeTimeToLive", TableName="Paused")["TimeToLiveDescription"] == ttl
     assert opened.table(OREGON, "Paused")["OnDemandThroughput"]["MaxReadRequestUnits"] == 99
     mend(opened)
-    assert opened.cloud.replication.waiting() == 0
+    assert opened.cloud.replication.links.waiting() == 0
     assert opened.replicas(OHIO, "Music") == {VIRGINIA: "ACTIVE"}
     # Ohio wins the conflict: of two writes at one moment, the one of the later Region in the alphabet.
     left = {"on its way": "to Virginia, in an hour"} | ({"unsettled": None} if opened.killed else {})

@@ -211,7 +211,7 @@ def test_the_last_writer_wins_and_the_one_who_lost_leaves_no_trace(article):
 
 def test_a_write_that_lost_before_it_was_marked_stays_unmarked(pretend):
     article = Article(pretend)
-    pretend.cloud.replication._lag = lambda source, target: 0.001  # faster than any second update
+    pretend.cloud.replication.links._lag = lambda source, target: 0.001  # faster than any second update
     article.there[VIRGINIA].put_item(TableName="Music", Item=song(by="virginia"))
     pretend.now += 0.0005
     article.home.put_item(TableName="Music", Item=song(by="singapore"))
@@ -256,7 +256,7 @@ def test_what_ttl_deleted_is_not_brought_back_by_an_older_write(article):
             article.pretend.cloud.groups.find("1" * 12, "Music").id, VIRGINIA, ("item_1", "Song Value 1"))
 
     assert version()
-    article.pretend.cloud.replication._lag = lambda source, target: 500.0
+    article.pretend.cloud.replication.links._lag = lambda source, target: 500.0
     article.there[IRELAND].put_item(TableName="Music", Item=song(by="ireland"))  # long on its way
     article.pretend.wait(0.5)
     article.there[VIRGINIA].put_item(TableName="Music", Item=song() | {

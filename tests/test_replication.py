@@ -21,24 +21,24 @@ def joined(*regions: str, lag=lambda source, target: 1.0) -> Replication:
 def test_a_change_is_due_after_its_lag_and_only_once():
     core = joined(HERE, THERE)
     core.commit("g", HERE, "k", {"v": 1}, now=10.0)
-    assert list(core.due(10.9)) == []
-    delivery, = core.due(11.0)
+    assert list(core.links.due(10.9)) == []
+    delivery, = core.links.due(11.0)
     assert (delivery.target, delivery.item, delivery.due) == (THERE, {"v": 1}, 11.0)
-    assert list(core.due(99.0)) == [] and core.next_due() is None
+    assert list(core.links.due(99.0)) == [] and core.links.next_due() is None
 
 
 def test_an_applied_delivery_is_not_sent_on():
     core = joined(HERE, THERE, BEYOND)
     core.commit("g", HERE, "k", {"v": 1}, now=0.0)
-    assert [accept(core, delivery) for delivery in core.due(1.0)] == [True, True]
-    assert core.waiting() == 0
+    assert [accept(core, delivery) for delivery in core.links.due(1.0)] == [True, True]
+    assert core.links.waiting() == 0
 
 
 def test_the_newer_version_wins_and_a_replay_is_harmless():
     core = joined(HERE, THERE)
     core.commit("g", HERE, "k", {"v": "old"}, now=1.0)
     core.commit("g", THERE, "k", {"v": "new"}, now=1.5)
-    old, new = core.due(9.0)
+    old, new = core.links.due(9.0)
     assert not accept(core, old) and accept(core, new) and not accept(core, new)
     assert core.version("g", HERE, "k") == core.version("g", THERE, "k")
 
@@ -47,15 +47,16 @@ def test_of_two_writes_at_the_same_time_the_later_region_in_the_alphabet_wins():
     core = joined(HERE, THERE)
     core.commit("g", HERE, "k", {"v": HERE}, now=1.0)
     core.commit("g", THERE, "k", {"v": THERE}, now=1.0)
-    assert [(delivery.source, accept(core, delivery)) for delivery in core.due(9.0)] == [(HERE, False), (THERE, True)]
+    verdicts = [(delivery.source, accept(core, delivery)) for delivery in core.links.due(9.0)]
+    assert verdicts == [(HERE, False), (THERE, True)]
 
 
 def test_a_write_is_newer_than_what_its_writer_saw_even_if_the_clock_went_back():
     core = joined(HERE, THERE)
     core.commit("g", HERE, "k", {"v": 1}, now=5.0)
-    assert [accept(core, delivery) for delivery in core.due(6.0)] == [True]
+    assert [accept(core, delivery) for delivery in core.links.due(6.0)] == [True]
     core.commit("g", THERE, "k", {"v": 2}, now=4.0)
-    assert [accept(core, delivery) for delivery in core.due(6.0)] == [True]
+    assert [accept(core, delivery) for delivery in core.links.due(6.0)] == [True]
 
 
 def test_a_late_write_does_not_bring_a_deleted_item_back():
@@ -63,7 +64,7 @@ def test_a_late_write_does_not_bring_a_deleted_item_back():
     core = joined(HERE, THERE, lag=lambda source, target: next(lags))
     core.commit("g", HERE, "k", {"v": 1}, now=0.0)
     core.commit("g", THERE, "k", None, now=1.0)  # deleted there before the write arrived
-    verdicts = {delivery.source: accept(core, delivery) for delivery in core.due(9.0)}
+    verdicts = {delivery.source: accept(core, delivery) for delivery in core.links.due(9.0)}
     assert verdicts == {HERE: False, THERE: True}
 
 
@@ -73,7 +74,7 @@ def test_one_items_deliveries_keep_their_order_others_need_not():
     core.commit("g", HERE, "k", {"v": 1}, now=0.0)
     core.commit("g", HERE, "k", {"v": 2}, now=0.1)
     core.commit("g", HERE, "other", {"v": 3}, now=0.2)
-    assert [delivery.item["v"] for delivery in core.due(9.0)] == [3, 1, 2]
+    assert [delivery.item["v"] for delivery in core.links.due(9.0)] == [3, 1, 2]
 
 
 def test_nothing_is_delivered_to_a_region_that_left_and_what_it_had_sent_arrives():
@@ -81,7 +82,7 @@ def test_nothing_is_delivered_to_a_region_that_left_and_what_it_had_sent_arrives
     core.commit("g", HERE, "k", {"v": 1}, now=0.0)
     core.commit("g", THERE, "l", {"v": 2}, now=0.0)
     core.leave("g", HERE)
-    assert [(delivery.source, delivery.target) for delivery in core.due(9.0)] == [
+    assert [(delivery.source, delivery.target) for delivery in core.links.due(9.0)] == [
         (HERE, THERE), (HERE, BEYOND), (THERE, BEYOND)]
 
 
@@ -90,7 +91,7 @@ def test_with_the_last_copy_all_that_is_on_its_way_goes():
     core.commit("g", HERE, "k", {"v": 1}, now=0.0)
     core.leave("g", HERE)
     core.leave("g", THERE)
-    assert core.waiting() == 0 and list(core.due(9.0)) == []
+    assert core.links.waiting() == 0 and list(core.links.due(9.0)) == []
 
 
 def test_a_new_copy_gets_what_was_on_its_way_to_its_source_and_to_nobody_else():
@@ -98,14 +99,14 @@ def test_a_new_copy_gets_what_was_on_its_way_to_its_source_and_to_nobody_else():
     items = {(HERE, "old"): {"v": 1}, (THERE, "new"): {"v": 2}}
     core.commit("g", HERE, "old", {"v": 1}, now=0.0)
     core.commit("g", HERE, "gone", {"v": 1}, now=0.0)
-    for delivery in core.due(50.0):
+    for delivery in core.links.due(50.0):
         accept(core, delivery)
     core.commit("g", THERE, "new", {"v": 2}, now=51.0)
     core.commit("g", THERE, "gone", None, now=51.0)
     core.join("g", BEYOND)
     core.backfill("g", HERE, BEYOND, lambda region, key: items.get((region, key)), now=52.0)
     arrived = {}
-    for delivery in core.due(200.0):
+    for delivery in core.links.due(200.0):
         if accept(core, delivery) and delivery.target == BEYOND:
             arrived[delivery.key] = delivery.item
     assert arrived == {"old": {"v": 1}, "new": {"v": 2}, "gone": None}
@@ -117,7 +118,7 @@ def test_tombstones_are_kept_while_a_delivery_of_their_item_is_on_its_way():
     core.commit("g", HERE, "k", {"v": 1}, now=0.0)
     core.commit("g", THERE, "k", None, now=1.0)
     assert core.forget_tombstones(before=50.0) == 0
-    for delivery in core.due(200.0):
+    for delivery in core.links.due(200.0):
         accept(core, delivery)
     assert core.forget_tombstones(before=50.0) == 2
     assert core.version("g", HERE, "k") is None
@@ -130,12 +131,12 @@ def test_what_comes_to_a_cut_link_waits_and_then_arrives_in_order():
         core.join("g", region)
     for number in range(3):
         core.commit("g", HERE, "k", {"v": number}, now=float(number))
-    assert [delivery.target for delivery in core.due(50.0)] == [BEYOND] * 3
-    assert core.waiting() == 3 and core.forget_tombstones(before=100.0) == 0
+    assert [delivery.target for delivery in core.links.due(50.0)] == [BEYOND] * 3
+    assert core.links.waiting() == 3 and core.forget_tombstones(before=100.0) == 0
     cut.clear()
-    assert core.next_due() is not None
-    assert [delivery.item["v"] for delivery in core.due(60.0) if accept(core, delivery)] == [0, 1, 2]
-    assert core.next_due() is None
+    assert core.links.next_due() is not None
+    assert [delivery.item["v"] for delivery in core.links.due(60.0) if accept(core, delivery)] == [0, 1, 2]
+    assert core.links.next_due() is None
 
 
 def test_copies_converge_whatever_the_order_of_arrival():
@@ -146,7 +147,7 @@ def test_copies_converge_whatever_the_order_of_arrival():
         newest, now = {}, 0.0
 
         def settle(until: float) -> None:
-            for delivery in core.due(until):  # noqa: B023
+            for delivery in core.links.due(until):  # noqa: B023
                 if accept(core, delivery):  # noqa: B023
                     copies[delivery.target][delivery.key] = delivery.item  # noqa: B023
 

@@ -27,6 +27,7 @@ from gtlab.localcloud.proof.schedule import HOUR, KEYS, REGIONS, SPARE, attribut
 from gtlab.localcloud.proof.simulated import ACCOUNT, TABLE, UNSAVED, UNSETTLED, Answer, Simulated
 from gtlab.localcloud.proof.simulation import Simulation
 from gtlab.localcloud.replication import Replication, Version
+from gtlab.localcloud.replication.links import Links
 from gtlab.localcloud.tables.streams import Streams
 
 EVERYWHERE = (*REGIONS, SPARE)
@@ -86,8 +87,8 @@ def breaks_accept(patch):
 
 def breaks_delivery(patch):
     """One delivery in fifty is lost."""
-    due = Replication.due
-    patch.setattr(Replication, "due", lambda self, now: (each for each in due(self, now) if each.n % 50))
+    due = Links.due
+    patch.setattr(Links, "due", lambda self, now: (each for each in due(self, now) if each.n % 50))
 
 
 def breaks_tombstones(patch):
@@ -109,13 +110,13 @@ def breaks_order(patch):
 
 def breaks_leaving(patch):
     """What is on its way to a Region that leaves stays on its way."""
-    leave = Replication.leave
+    drop = Links.drop
 
-    def half(self, group, region):
+    def half(self, group, region, **options):
         queue, held = list(self._queue), dict(self._held)
-        leave(self, group, region)
+        drop(self, group, region, **options)
         self._queue, self._held = queue, held
-    patch.setattr(Replication, "leave", half)
+    patch.setattr(Links, "drop", half)
 
 
 def breaks_streams(patch):
@@ -416,7 +417,7 @@ class CoreLife(RuleBasedStateMachine):
     def wait(self, seconds):
         self.now += seconds
         self.latest = max(self.latest, self.now)
-        for delivery in self.core.due(self.now):
+        for delivery in self.core.links.due(self.now):
             _, _, target, key, item, version, *_ = delivery
             if accept(self.core, delivery):
                 self.put(target, key, item)
@@ -445,9 +446,9 @@ class CoreLife(RuleBasedStateMachine):
     def teardown(self):
         self.heal()
         for _ in range(100):
-            if self.core.waiting():
+            if self.core.links.waiting():
                 self.wait(100.0)
-        assert self.core.waiting() == 0
+        assert self.core.links.waiting() == 0
         self.judge.converged("g", self.copies)
 
 

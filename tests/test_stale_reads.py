@@ -174,19 +174,19 @@ def test_after_a_restart_reads_are_still_stale(pretend, pair):
     here, there = pair
     put(here, "a")
     replication = pretend.cloud.replication
-    replication._coming.clear()
+    replication.links._coming.clear()
     (group,) = pretend.cloud.groups
-    assert not replication.is_behind(group.id, IRELAND)
+    assert not replication.links.is_behind(group.id, IRELAND)
     entries = [(of, region, key, *replication.entry(of, region, key)) for of, region in replication.copies()
                for key in replication.keys_of(of, region)]
-    waiting = list(replication.on_their_way())
-    replication._queue.clear()
+    waiting = list(replication.links.on_their_way())
+    replication.links._queue.clear()
     replication.restore(replication.copies(), entries, waiting)
-    assert replication.is_behind(group.id, IRELAND) and not replication.is_behind(group.id, SINGAPORE)
+    assert replication.links.is_behind(group.id, IRELAND) and not replication.links.is_behind(group.id, SINGAPORE)
     get(there, "a")
     assert len(reads(pretend)) == 1
     pretend.wait(LAG_S + 1)
-    assert not replication.is_behind(group.id, IRELAND)
+    assert not replication.links.is_behind(group.id, IRELAND)
 
 
 @pytest.fixture

@@ -127,7 +127,7 @@ class Changes:
         """Apply a delivery that has arrived. If that fails twice, the delivery is put back and arrives again after
         RETRY_S."""
         if not self._rooms.errors.attempt(_about_delivery, self.apply_delivery, delivery, now, looked):
-            self._rooms.replication.put_back(delivery, now + RETRY_S)
+            self._rooms.replication.links.put_back(delivery, now + RETRY_S)
 
     def apply_delivery(self, delivery: Delivery, now: float, looked: float) -> None:
         """Apply a delivery if it is newer than what its target has. Its version is recorded last, so that an attempt

@@ -186,7 +186,7 @@ class Cloud:
             if step is not None and step <= due:
                 self._tick_experiments(due)
             self.changes.mark_due(due)
-            for delivery in self.replication.due(due):
+            for delivery in self.replication.links.due(due):
                 self.changes.deliver(delivery, max(due, self._behind), now)
                 left -= 1
                 if left <= 0:  # the rest takes effect later than it was due: a caller cannot see it yet
@@ -217,7 +217,7 @@ class Cloud:
 
     def _next_event(self) -> float:
         first = math.inf
-        for due in (self.replication.next_due(), self.current.schedule.next_due(), self.changes.marks.next_due(),
+        for due in (self.replication.links.next_due(), self.current.schedule.next_due(), self.changes.marks.next_due(),
                     self.fis.runner.next_due()):
             if due is not None and due < first:  # runs for every call: min() of a generator takes three times as long
                 first = due
@@ -229,7 +229,7 @@ class Cloud:
         return {"network": self.world.network, "seed": self.world.seed, "legacy_api": self.legacy.face,
                 "tables": [{"account": table.account, "region": table.region, "name": table.name,
                             "status": self.tables.status(table, now)} for table in engine.tables()],
-                "deliveries_waiting": self.replication.waiting(),
+                "deliveries_waiting": self.replication.links.waiting(),
                 "internal_errors": self.errors.summary() | {"kept": len(self.changes.failed),
                                                             "refuses_writes": self.changes.failed.is_full}}
 

@@ -34,11 +34,12 @@ class Reads:
 
     def worth_a_look(self, tables: list[TableId]) -> bool:
         """Whether a read of these tables may be noted. It is called for every read."""
-        if self._replication.is_idle() and not self._journal.all_reads:
+        links = self._replication.links
+        if links.is_idle() and not self._journal.all_reads:
             return False
         for table in tables:
             group = self._groups.of(table)
-            if group is not None and (self._journal.all_reads or self._replication.is_behind(group.id, table.region)):
+            if group is not None and (self._journal.all_reads or links.is_behind(group.id, table.region)):
                 return True
         return False
 
@@ -94,7 +95,7 @@ class Reads:
                 or any(name in data for name in _FILTERS) or b'"LastEvaluatedKey"' in body):
             return
         seen = set(keys)
-        for delivery in islice(self._replication.on_their_way(), MOST_LOOKED_AT):
+        for delivery in islice(self._replication.links.on_their_way(), MOST_LOOKED_AT):
             if (delivery.group == group.id and delivery.target == table.region and delivery.key not in seen
                     and partition in (None, delivery.key.partition)):
                 seen.add(delivery.key)

@@ -107,7 +107,7 @@ class Groups:
 
     def waiting(self, group: Group, region: str) -> int:
         """The number of deliveries on their way to or from a member."""
-        return self._replication.waiting(group.id, region)
+        return self._replication.links.waiting(group.id, region)
 
     def leave(self, group: Group, region: str, now: float) -> None:
         """Stop the replication of a Region's table; the table itself stays. The group ends when its last member

@@ -96,7 +96,7 @@ class Strong:
         remaining member may have these changes."""
         if not set(self._replicas.of_group(group).replicas) - set(group.members):
             return []
-        return sorted((delivery for delivery in self._replication.on_their_way() if delivery.group == group.id
+        return sorted((delivery for delivery in self._replication.links.on_their_way() if delivery.group == group.id
                        and delivery.target == region and delivery.source not in group.members
                        and self._is_news(delivery)), key=lambda delivery: delivery.version)
 

@@ -250,7 +250,7 @@ class Simulated:
                              for table in tables},
             "versions": {copy: {key: replication.entry(*copy, key) for key in replication.keys_of(*copy)}
                          for copy in replication.copies()},
-            "deliveries": sorted(replication.on_their_way(), key=lambda delivery: delivery.n),
+            "deliveries": sorted(replication.links.on_their_way(), key=lambda delivery: delivery.n),
             "members": {group.id: (group.version, list(group.members)) for group in self.cloud.groups},
             "replicas": msgspec.json.encode(current.saved(), enc_hook=list),
             "knobs": sorted(self.cloud.world.turned(), key=str),
@@ -314,9 +314,9 @@ class Simulated:
         self.mend_all()
         began = self.true
         self.advance(10.0)
-        while self.cloud.replication.waiting():
+        while self.cloud.replication.links.waiting():
             if self.true - began > MOST_SETTLING_S:
-                raise Violation(f"{self.cloud.replication.waiting()} deliveries never arrive")
+                raise Violation(f"{self.cloud.replication.links.waiting()} deliveries never arrive")
             self.advance(10.0)
 
     def audit(self) -> None:

@@ -1,0 +1,183 @@
+"""The copies of each global table: which version of each item a Region has.
+
+A *copy* is one Region's copy of a global table; an item in it is known by its key. Every item of every copy has a
+version beside it (commit time, Region), never in it. A delivery is applied where its version is newer than the stored
+one, so replays are harmless and order across items does not matter. The deliveries of one item over one link are never
+reordered. A delete leaves its version behind as a tombstone, so that an older write which is still on its way cannot
+bring the item back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from gtlab.localcloud.model import Key
+from gtlab.localcloud.replication.deliveries import Delivery, Unsaved, Version, Write
+from gtlab.localcloud.replication.links import Lag, Links, Passes
+
+_NEVER = Version(-1, "")  # older than every other
+
+
+@dataclass
+class _Copy:
+    versions: dict[Key, Version] = field(default_factory=dict)
+    tombstones: set[Key] = field(default_factory=set)
+
+
+class Replication:
+    """All copies of all groups. ``links`` has the deliveries that are on their way between them; ``lag`` and ``passes``
+    are those of :class:`Links`. ``unsaved``: what is to be written to disk."""
+
+    def __init__(self, lag: Lag, passes: Passes = lambda delivery, now: True):
+        self._copies: dict[tuple[str, str], _Copy] = {}
+        self.unsaved = Unsaved()
+        self.links = Links(lag, passes, self.unsaved)
+
+    def join(self, group: str, region: str) -> None:
+        """A Region gets a copy, empty as far as replication knows."""
+        self._copies.setdefault((group, region), _Copy())
+        self.unsaved.copies.add((group, region))
+
+    def adopt(self, group: str, region: str, key: Key, now: float) -> None:
+        """An item that a Region had before it joined: its version is this moment's, and it is not sent."""
+        self._copies[group, region].versions[key] = Version(int(now * 1e6), region)
+        self.unsaved.versions.add((group, region, key))
+
+    def leave(self, group: str, region: str) -> None:
+        """A Region's copy is removed, and deliveries to it are dropped. Deliveries from it still arrive: some members
+        may have them already, and copies must not differ for ever. With the last copy, all deliveries are dropped."""
+        self._copies.pop((group, region), None)
+        self.unsaved.copies.add((group, region))
+        self.links.drop(group, region, everything=not self.regions(group))
+
+    def regions(self, group: str) -> list[str]:
+        return [region for of, region in self._copies if of == group]
+
+    def commit(self, group: str, region: str, key: Key, item: dict[str, Any] | None, now: float) -> Version:
+        """A local write took effect in a Region: give it its version and send it to every other copy."""
+        copy = self._copies[group, region]
+        version = self._next_version(copy, key, region, now)
+        self._store(group, region, key, version, item)
+        write = Write(group, region, key, item, version)
+        for of, target in self._copies:
+            if of == group and target != region:
+                self.links.send(write, target, now)
+        return version
+
+    def backfill(self, group: str, source: str, target: str, item_of: Callable[[str, Key], dict[str, Any] | None],
+                 now: float) -> None:
+        """Send the existing items, with their versions, to a copy that has just joined: the items of the source, and
+        from every other copy the items that are newer there, because deliveries of these to the source do not reach
+        the new copy. Deliveries still on their way from Regions that have left are sent, too, if no copy has their
+        changes. ``item_of(region, key)`` returns an item, or None."""
+        known = self._copies[group, source].versions
+        for region in self.regions(group):
+            for key, version in self._copies[group, region].versions.items() if region != target else ():
+                if region == source or key not in known or known[key] < version:
+                    self.links.send(Write(group, region, key, item_of(region, key), version), target, now)
+        copies = [self._copies[group, region].versions for region in self.regions(group) if region != target]
+        newest: dict[Key, Delivery] = {}
+        for delivery in self.links.on_their_way():
+            if (delivery.group == group and delivery.target != target
+                    and all(delivery.version > versions.get(delivery.key, _NEVER) for versions in copies)):
+                newest[delivery.key] = max(delivery, newest.get(delivery.key, delivery), key=lambda each: each.version)
+        for delivery in newest.values():
+            self.links.send(Write(group, delivery.source, delivery.key, delivery.item, delivery.version), target, now)
+
+    def is_newer(self, delivery: Delivery) -> bool:
+        """Whether a delivery is to be applied: it is newer than what its target has."""
+        copy = self._copies.get((delivery.group, delivery.target))
+        if copy is None:
+            return False
+        stored = copy.versions.get(delivery.key)
+        return stored is None or stored < delivery.version
+
+    def applied(self, delivery: Delivery) -> None:
+        """Record the version of a delivery that was newer, and that its target has now."""
+        self._store(delivery.group, delivery.target, delivery.key, delivery.version, delivery.item)
+
+    def missed(self, group: str, region: str, key: Key) -> Version | None:
+        """The newest version of an item in another copy, if it is newer than what a Region's copy has; otherwise None.
+        An item that neither copy has is not missed: a reader cannot see a difference."""
+        mine = self._copies[group, region]
+        newest, where = mine.versions.get(key, _NEVER), mine
+        for (of, _), copy in self._copies.items():
+            if of == group and copy.versions.get(key, _NEVER) > newest:
+                newest, where = copy.versions[key], copy
+        if where is mine or (key in where.tombstones and (key not in mine.versions or key in mine.tombstones)):
+            return None
+        return newest
+
+    def version(self, group: str, region: str, key: Key) -> Version | None:
+        copy = self._copies.get((group, region))
+        return copy.versions.get(key) if copy else None
+
+    def keys(self, group: str) -> set[Key]:
+        """Every item of a group that any copy has a version of."""
+        return {key for (of, _), copy in self._copies.items() if of == group for key in copy.versions}
+
+    def lost(self, group: str, region: str, key: Key) -> None:
+        """An item was deleted in one copy, and no other copy learns of it. Its version stays as a tombstone, so that
+        nothing older brings it back."""
+        copy = self._copies[group, region]
+        if key in copy.versions:
+            copy.tombstones.add(key)
+            self.unsaved.versions.add((group, region, key))
+
+    def forget_tombstones(self, before: float) -> int:
+        """Drop tombstones older than a time, but never one whose item still has a delivery on its way."""
+        old = [(group, region, key) for (group, region), copy in self._copies.items() for key in copy.tombstones
+               if copy.versions[key].time_us < before * 1e6]
+        busy = {(delivery.group, delivery.key) for delivery in self.links.on_their_way()} if old else set()
+        old = [(group, region, key) for group, region, key in old if (group, key) not in busy]
+        for group, region, key in old:
+            self._copies[group, region].tombstones.discard(key)
+            del self._copies[group, region].versions[key]
+        self.unsaved.versions.update(old)
+        return len(old)
+
+    def _next_version(self, copy: _Copy, key: Key, region: str, now: float) -> Version:
+        # A write is judged against what its writer saw, so it is newer than that even on a coarse clock.
+        seen = copy.versions.get(key)
+        time_us = int(now * 1e6)
+        return Version(time_us if seen is None else max(time_us, seen.time_us + 1), region)
+
+    def _store(self, group: str, region: str, key: Key, version: Version, item: dict[str, Any] | None) -> None:
+        copy = self._copies[group, region]
+        copy.versions[key] = version
+        if item is None:
+            copy.tombstones.add(key)
+        else:
+            copy.tombstones.discard(key)
+        self.unsaved.versions.add((group, region, key))
+
+    # Persistence
+
+    def copies(self) -> list[tuple[str, str]]:
+        """Every copy: group and Region."""
+        return list(self._copies)
+
+    def keys_of(self, group: str, region: str) -> list[Key]:
+        """Every item that a copy has a version of; none where there is no such copy."""
+        copy = self._copies.get((group, region))
+        return list(copy.versions) if copy else []
+
+    def entry(self, group: str, region: str, key: Key) -> tuple[Version, bool] | None:
+        """An item's version in a copy, and whether it is a tombstone."""
+        copy = self._copies.get((group, region))
+        if copy is None or key not in copy.versions:
+            return None
+        return copy.versions[key], key in copy.tombstones
+
+    def restore(self, copies: Iterable[tuple[str, str]], entries: Iterable[tuple[str, str, Key, Version, bool]],
+                deliveries: Iterable[Delivery]) -> None:
+        """Load the saved state. Call this before any other method."""
+        self._copies = {copy: _Copy() for copy in copies}
+        for group, region, key, version, is_tombstone in entries:
+            copy = self._copies[group, region]
+            copy.versions[key] = version
+            if is_tombstone:
+                copy.tombstones.add(key)
+        self.links.restore(deliveries)

@@ -1,0 +1,139 @@
+"""The links between copies: the deliveries on their way, in their order, and those that a closed link holds back."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+
+from gtlab.localcloud.model import Key
+from gtlab.localcloud.replication.deliveries import Delivery, Unsaved, Write
+
+LOOK_AGAIN_S = 0.2  # seconds between two checks of links that hold deliveries back
+
+Lag = Callable[[str, str], float]
+Passes = Callable[[Delivery, float], bool]
+
+
+class Links:
+    """The deliveries that are on their way.
+
+    ``lag(source, target)`` answers the seconds that one delivery takes, ``passes(delivery, now)`` whether it can
+    arrive. A delivery that cannot arrive waits, and so do those behind it on the same link, which keeps their order.
+    Each such link is checked again every LOOK_AGAIN_S. ``unsaved`` learns what is sent, and what no longer is on its
+    way.
+    """
+
+    def __init__(self, lag: Lag, passes: Passes, unsaved: Unsaved):
+        self._lag, self._passes, self._unsaved = lag, passes, unsaved
+        self._queue: list[tuple[float, int, Delivery]] = []
+        self._numbers = itertools.count(1)
+        self._last_due: dict[tuple[str, str, str, Key], float] = {}
+        self._held: dict[tuple[str, str, str], deque[Delivery]] = {}  # by link: group, source and target
+        self._coming: Counter[tuple[str, str]] = Counter()  # deliveries on their way, by group and target
+        self._look_again: float | None = None
+
+    def send(self, write: Write, target: str, now: float) -> None:
+        """Send a change to another copy. It is never due before an earlier one of the same item on the same link."""
+        group, source, key, item, version = write
+        item_link, n = (group, source, target, key), next(self._numbers)
+        due, last = now + self._lag(source, target), self._last_due.get(item_link)
+        if last is not None and last > due:
+            due = last
+        delivery = self._unsaved.sent[n] = Delivery(group, source, target, key, item, version, due, n)
+        self._put(delivery, item_link)
+
+    def _put(self, delivery: Delivery, item_link: tuple[str, str, str, Key]) -> None:
+        self._last_due[item_link] = delivery.due
+        self._coming[delivery.group, delivery.target] += 1
+        heapq.heappush(self._queue, (delivery.due, delivery.n, delivery))
+
+    def drop(self, group: str, region: str, *, everything: bool) -> None:
+        """Drop the deliveries to a Region's copy; with ``everything``, all deliveries of the group."""
+        def dropped(delivery: Delivery) -> bool:
+            gone = delivery.group == group and (everything or delivery.target == region)
+            if gone:
+                self._no_longer(delivery)
+            return gone
+
+        self._queue = [entry for entry in self._queue if not dropped(entry[2])]
+        heapq.heapify(self._queue)
+        held = ((link, deque(delivery for delivery in waiting if not dropped(delivery)))
+                for link, waiting in self._held.items())
+        self._held = {link: waiting for link, waiting in held if waiting}
+        self._last_due = {link: due for link, due in self._last_due.items()
+                          if link[0] != group or not (everything or link[2] == region)}
+        self._coming = +self._coming  # forget the copies of which nothing is left
+
+    def due(self, now: float) -> Iterator[Delivery]:
+        """The deliveries that have arrived by now, in order of arrival, each once. Take them one by one: whether the
+        next one can arrive is checked only when its turn comes."""
+        self._release(now)
+        while self._queue and self._queue[0][0] <= now:
+            delivery = heapq.heappop(self._queue)[2]
+            link = delivery[:3]
+            if link in self._held or not self._passes(delivery, now):
+                self._held.setdefault(link, deque()).append(delivery)
+                self._look_again = self._look_again or now + LOOK_AGAIN_S
+                continue
+            item_link = (*link, delivery.key)
+            if self._last_due.get(item_link) == delivery.due:
+                del self._last_due[item_link]
+            self._no_longer(delivery)
+            yield delivery
+
+    def _release(self, now: float) -> None:
+        """Release the deliveries that wait on links that are open again, in the order in which they came."""
+        if self._look_again is None or now < self._look_again:
+            return
+        for link in [link for link, waiting in self._held.items() if self._passes(waiting[0], now)]:
+            for delivery in self._held.pop(link):
+                heapq.heappush(self._queue, (now, delivery.n, delivery))
+        self._look_again = now + LOOK_AGAIN_S if self._held else None
+
+    def _no_longer(self, delivery: Delivery) -> None:
+        self._coming[delivery.group, delivery.target] -= 1
+        if self._unsaved.sent.pop(delivery.n, None) is None:
+            self._unsaved.done.add(delivery.n)
+
+    def put_back(self, delivery: Delivery, due: float) -> None:
+        """A delivery that was handed out could not be applied: it is on its way again, until ``due``."""
+        again = self._unsaved.sent[delivery.n] = delivery._replace(due=due)
+        self._unsaved.done.discard(delivery.n)
+        self._coming[delivery.group, delivery.target] += 1
+        heapq.heappush(self._queue, (due, again.n, again))
+
+    def next_due(self) -> float | None:
+        if not self._queue:
+            return self._look_again
+        first = self._queue[0][0]
+        return first if self._look_again is None or first < self._look_again else self._look_again
+
+    def waiting(self, group: str | None = None, region: str | None = None) -> int:
+        """Deliveries that are on their way; of one group, to or from one Region, if they are named."""
+        if group is None:
+            return len(self._queue) + sum(map(len, self._held.values()))
+        return sum(delivery.group == group and region in (delivery.source, delivery.target)
+                   for delivery in self.on_their_way())
+
+    def on_their_way(self) -> Iterator[Delivery]:
+        yield from (entry[2] for entry in self._queue)
+        for held in self._held.values():
+            yield from held
+
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way."""
+        return not (self._queue or self._held)
+
+    def is_behind(self, group: str, region: str) -> bool:
+        """Whether a delivery is on its way to a Region's copy. If none is, no read there is stale."""
+        return self._coming[group, region] > 0
+
+    def restore(self, deliveries: Iterable[Delivery]) -> None:
+        """Load the saved deliveries. Call this before any other method."""
+        last = 0
+        for delivery in sorted(deliveries, key=lambda delivery: delivery.n):
+            self._put(delivery, (*delivery[:3], delivery.key))
+            last = delivery.n
+        self._numbers = itertools.count(last + 1)
