@@ -1,7 +1,8 @@
-"""One client connection: its limits of size and time, and how it is dropped.
+"""One client connection: how its data becomes requests, within limits of size and time, and how it is dropped.
 
 uvicorn's own connection has no limits: a client could fill the memory with a header, or keep a connection for ever
-by sending a byte per minute.
+by sending a byte per minute. The limits are in :mod:`limits`, the time of each stage is kept by :mod:`stopwatch`, and
+:mod:`chunks` follows a body that comes in chunks.
 
 This is the one place that relies on uvicorn's internals (with ``_Server`` in :mod:`main`, which overrides
 ``shutdown``); pyproject.toml pins the minor release. Of ``HttpToolsProtocol``: the constructor's ``config``,
@@ -19,35 +20,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import re
 import socket
-import types
-from collections.abc import Callable, Coroutine, Generator
-from typing import Any, NamedTuple
-from urllib.parse import unquote_to_bytes
+from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gtlab.localcloud.model import Refusal
+from gtlab.localcloud.server import eager
+from gtlab.localcloud.server.chunks import Chunks
+from gtlab.localcloud.server.limits import (
+    Limits,
+    check_target,
+    malformed,
+    too_large,
+    too_long_a_head,
+    too_many_headers,
+    too_slow,
+)
+from gtlab.localcloud.server.stopwatch import Stopwatch
 
-_TARGET = re.compile(rb"/(?:[!-$&-~]|%[0-9A-Fa-f]{2})*")  # a path with its query string, as a client may write it
 _SHORT_BYTES = 16 * 1024  # a short body; far below the size at which uvicorn stops reading
-_SIZE_BYTES = 40           # of a chunk's line: its size is at the beginning
 _IDLE, _HEAD, _BODY = "idle", "head", "body"  # waiting for: a request, the end of its headers, the end of its body
-
-
-class Limits(NamedTuple):
-    """The limits of one connection, and of the number of connections."""
-
-    head_bytes: int = 32 * 1024         # request line and headers; an AWS session token alone may have 4 KiB
-    headers: int = 100
-    body_bytes: int = 16 * 1024 * 1024  # the service's limit for a request
-    head_s: float = 10.0                # from a request's first byte to the end of its headers
-    body_s: float = 30.0                # from the end of the headers to the end of the body
-    idle_s: float = 75.0                # between requests, and before the first
-    linger_s: float = 2.0               # how long to discard a refused client's data, so that it can read the answer
-    connections: int = 4096
 
 
 class _Fault(Exception):
@@ -67,21 +61,17 @@ class Connection(HttpToolsProtocol):
         self._limits = limits
         self._seconds = {_IDLE: limits.idle_s, _HEAD: limits.head_s, _BODY: limits.body_s}
         self._stage = _IDLE
-        self._timed: str | None = None  # the stage whose time limit is running
-        self._deadline = 0.0            # when that time limit ends, by the event loop's clock
+        self._stopwatch = Stopwatch(self.loop, self._seconds, self._too_slow)
         self._fed = 0               # bytes received of the current request
         self._piece = 0             # bytes of the latest data that belong to no earlier request
-        self._chunked = False       # the request's body comes in chunks
-        self._left = 0              # bytes of the current chunk that have not been fed to the parser
-        self._line = b""            # the line of a chunked body that was fed last: its beginning
-        self._line_ended = True     # its end was fed, too
+        self._chunks: Chunks | None = None  # of a request whose body comes in chunks
         self._offers = False        # the request offers to switch to another protocol (Upgrade)
         self._refusal: Refusal | None = None
         self._deaf = False          # further data is discarded
         self._running: Any = None   # the request that the application is processing
         self._short = False         # pass the request to the application only when its body is complete
         self._held_back: tuple[Any, Any] | None = None  # the cycle and the application to start then
-        self._timer: asyncio.TimerHandle | None = None
+        self._linger: asyncio.TimerHandle | None = None  # of a refused client, until the connection is dropped
 
     # For the application
 
@@ -134,11 +124,13 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > self._limits.connections:
             self.abort()
         else:
-            self._watch(_IDLE)
+            self._stopwatch.start(_IDLE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._stop_timer()
+        self._stopwatch.end()
+        if self._linger is not None:
+            self._linger.cancel()
         self._disconnect()
         # Break the reference cycles, so that memory is freed without waiting for the garbage collector.
         self.scope = self._held_back = None  # type: ignore[assignment]
@@ -153,13 +145,13 @@ class Connection(HttpToolsProtocol):
             self._feed(data)
             self._check_fed()
         except (httptools.HttpParserError, _Fault):
-            self._refuse(self._refusal or _malformed("The request is not valid HTTP/1.1 (RFC 9112)."))
+            self._refuse(self._refusal or malformed("The request is not valid HTTP/1.1 (RFC 9112)."))
             return
         answers = self._running is not None and not self._running.response_complete
-        self._watch(None if answers and self._stage is _IDLE else self._stage)
+        self._stopwatch.start(None if answers and self._stage is _IDLE else self._stage)
 
     def _feed(self, data: bytes) -> None:
-        if not self._chunked and not (b"ransfer-" in data or b"RANSFER-" in data):  # most requests
+        if self._chunks is None and not (b"ransfer-" in data or b"RANSFER-" in data):  # most requests
             self._feed_part(data)
             return
         at = 0
@@ -173,16 +165,7 @@ class Connection(HttpToolsProtocol):
         if self._stage is not _BODY:
             end = data.find(b"\n\r\n", at)
             return len(data) if end < 0 else end + 3
-        if not self._chunked:
-            return len(data)
-        if self._left:
-            end = min(at + self._left, len(data))
-            self._left -= end - at
-            return end
-        end = data.find(b"\n", at) + 1 or len(data)
-        before = b"" if self._line_ended else self._line
-        self._line, self._line_ended = (before + data[at:min(end, at + _SIZE_BYTES)])[:_SIZE_BYTES], data[end - 1] == 10
-        return end
+        return len(data) if self._chunks is None else self._chunks.end_of_part(data, at)
 
     def _feed_part(self, data: bytes) -> None:
         while data:
@@ -210,9 +193,9 @@ class Connection(HttpToolsProtocol):
         a chunked body may never end."""
         limits = self._limits
         if self._stage is _HEAD and self._fed > limits.head_bytes:
-            self._fault(_too_long_a_head(limits))
+            self._fault(too_long_a_head(limits))
         if self._stage is _BODY and self._fed > limits.body_bytes + limits.head_bytes:
-            self._fault(_too_large(limits))
+            self._fault(too_large(limits))
 
     # The parser's callbacks
 
@@ -224,43 +207,41 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if self.parser.get_http_version() not in ("1.1", "1.0"):
-            self._fault(_malformed("The local cloud supports HTTP/1.1 and HTTP/1.0 only."))
+            self._fault(malformed("The local cloud supports HTTP/1.1 and HTTP/1.0 only."))
         self._check_head()
-        if self.url != b"/":
-            self._check_target()
+        if self.url != b"/" and (wrong := check_target(self.url)):
+            self._fault(wrong)
         fields = dict(self.headers)
         length = int(fields.get(b"content-length", 0))  # the parser refuses a repeated Content-Length
         if length > self._limits.body_bytes:
-            self._fault(_too_large(self._limits))
+            self._fault(too_large(self._limits))
         if b"upgrade" in fields and b"websocket" in fields[b"upgrade"].lower():
-            self._fault(_malformed("The local cloud does not support WebSockets. It sends events as server-sent "
-                                   "events: GET /_gtlab/v1/events with Accept: text/event-stream."))
+            self._fault(malformed("The local cloud does not support WebSockets. It sends events as server-sent "
+                                  "events: GET /_gtlab/v1/events with Accept: text/event-stream."))
         if self.parser.get_method() == b"CONNECT":  # an offer by itself: declined, it would come again
-            self._fault(_malformed("The local cloud is not a proxy: CONNECT is not supported."))
+            self._fault(malformed("The local cloud is not a proxy: CONNECT is not supported."))
         self._offers = self.parser.should_upgrade()
         if not self._offers:
             self._stage = _BODY
-            self._chunked = b"transfer-encoding" in fields
+            self._chunks = Chunks() if b"transfer-encoding" in fields else None
             self._short = 0 < length < _SHORT_BYTES and not self.expect_100_continue and not _is_own_api(self.url)
             super().on_headers_complete()
 
     def on_chunk_header(self) -> None:
         """A chunk begins. Refuse one that would be longer than a body may be: its bytes might never arrive."""
-        try:
-            self._left = int(self._line.partition(b";")[0], 16)
-        except ValueError:  # the line came together with the end of the head: this body is checked as it arrives
-            self._chunked = False
-            return
-        if self._left > self._limits.body_bytes:
-            self._fault(_too_large(self._limits))
+        size = self._chunks.begin() if self._chunks else 0
+        if size is None:  # the line came together with the end of the head: this body is checked as it arrives
+            self._chunks = None
+        elif size > self._limits.body_bytes:
+            self._fault(too_large(self._limits))
 
     def on_message_complete(self) -> None:
         if not self._offers:
             super().on_message_complete()
             self._stage = _IDLE
-            self._chunked, self._left, self._line, self._line_ended = False, 0, b"", True
+            self._chunks = None
             self._piece = 0
-            self._timed = None
+            self._stopwatch.stage = None
             if self._held_back:
                 held_back, self._held_back = self._held_back, None
                 self._start_now(*held_back)
@@ -274,29 +255,17 @@ class Connection(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         elif self._stage is _IDLE:
-            self._timed = None
-            self._watch(_IDLE)
+            self._stopwatch.stage = None
+            self._stopwatch.start(_IDLE)
 
     def _check_head(self) -> None:
         limits, headers = self._limits, self.headers
         # Check the received bytes first: usually they are below the limit, and the sum need not be computed.
         if (self._fed > limits.head_bytes
                 and len(self.url) + sum([len(name) + len(value) + 4 for name, value in headers]) > limits.head_bytes):
-            self._fault(_too_long_a_head(limits))
+            self._fault(too_long_a_head(limits))
         if len(headers) > limits.headers:
-            self._fault(Refusal("RequestHeaderFieldsTooLargeException", f"A request may have at most {limits.headers} "
-                                "headers.", 431))
-
-    def _check_target(self) -> None:
-        if not _TARGET.fullmatch(self.url):
-            self._fault(_malformed("The request's target must be a path that begins with / and consists of ASCII "
-                                   "characters and %XX escapes."))
-        try:
-            path = unquote_to_bytes(self.url.partition(b"?")[0]).decode()
-        except UnicodeDecodeError:
-            path = "\0"
-        if "\0" in path:
-            self._fault(_malformed("The request's path must be UTF-8 and must not contain NUL."))
+            self._fault(too_many_headers(limits))
 
     def _fault(self, refusal: Refusal) -> None:
         self._refusal = refusal
@@ -315,55 +284,19 @@ class Connection(HttpToolsProtocol):
         """Run the application until it first waits; usually it finishes without waiting. Creating a task, and another
         turn of the event loop, would take as long as the request itself. The lab's own API is not started this way,
         because its library needs the current task."""
-        coroutine = cycle.run_asgi(app)
-        try:
-            awaited = coroutine.send(None)
-        except StopIteration:
-            return
-        task = self.loop.create_task(_rest_of(coroutine, awaited))
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
+        rest = eager.begin(cycle.run_asgi(app))
+        if rest is not None:
+            task = self.loop.create_task(rest)
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
 
-    def _watch(self, stage: str | None) -> None:
-        """Start the time limit of a stage, or stop it (None)."""
-        if stage is self._timed:
-            return
-        self._timed = stage
-        if stage is None:
-            return
-        self._deadline = self.loop.time() + self._seconds[stage]
-        # One timer serves many requests: it usually fires before the deadline, and is then set again.
-        if self._timer is None or self._timer.when() > self._deadline:
-            self._set_timer(self._deadline)
-
-    def _set_timer(self, at: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self.loop.call_at(at, self._look_at_the_time)
-
-    def _stop_timer(self) -> None:
-        self._timed = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look_at_the_time(self) -> None:
-        self._timer = None
-        if self._timed is not None:
-            if self.loop.time() < self._deadline:
-                self._set_timer(self._deadline)
-            else:
-                self._too_slow()
-
-    def _too_slow(self) -> None:
-        stage, self._timed = self._timed or _IDLE, None
+    def _too_slow(self, stage: str) -> None:
         if self.flow.read_paused:  # the server has stopped reading, so the client is not at fault
-            self._watch(stage)
+            self._stopwatch.start(stage)
         elif stage is _IDLE:
             self.transport.close()
         else:
-            self._refuse(Refusal("RequestTimeoutException",
-                                 f"The request's {stage} did not arrive within {self._seconds[stage]:g} s.", 408))
+            self._refuse(too_slow(stage, self._seconds[stage]))
 
     def _refuse(self, refusal: Refusal) -> None:
         """Send the refusal, if no other answer is being sent, and close the connection."""
@@ -371,7 +304,7 @@ class Connection(HttpToolsProtocol):
         mine = self._stage is _BODY and running is self.cycle
         can_answer = not running.response_started if mine else running is None or running.response_complete
         self._deaf = True
-        self._stop_timer()
+        self._stopwatch.stop()
         self._disconnect()
         if not can_answer or self.transport.is_closing():
             self.transport.close()
@@ -382,7 +315,7 @@ class Connection(HttpToolsProtocol):
             b"content-length: %d\r\n\r\n" % len(body), body]))
         self.transport.write_eof()
         self.flow.resume_reading()  # closed with bytes unread, the client would be reset before it reads the answer
-        self._timer = self.loop.call_later(self._limits.linger_s, self.transport.abort)
+        self._linger = self.loop.call_later(self._limits.linger_s, self.transport.abort)
 
     def _disconnect(self) -> None:
         """Inform the application that its client no longer waits for an answer."""
@@ -392,39 +325,5 @@ class Connection(HttpToolsProtocol):
         self.pipeline.clear()
 
 
-async def _rest_of(coroutine: Coroutine, awaited: Any) -> Any:
-    """Finish a coroutine that was run until it awaited ``awaited``. (Since Python 3.12, tasks do not accept
-    generators.)"""
-    return await _resumed(coroutine, awaited)
-
-
-@types.coroutine
-def _resumed(coroutine: Coroutine, awaited: Any) -> Generator:
-    while True:
-        given: Any
-        step: Callable[[Any], Any]
-        try:
-            given, step = (yield awaited), coroutine.send
-        except BaseException as error:
-            given, step = error, coroutine.throw
-        try:
-            awaited = step(given)
-        except StopIteration as end:
-            return end.value
-
-
 def _is_own_api(target: bytes) -> bool:
     return target.startswith(b"/_gtlab")
-
-
-def _malformed(message: str) -> Refusal:
-    return Refusal("BadRequestException", message)
-
-
-def _too_large(limits: Limits) -> Refusal:
-    return Refusal("RequestEntityTooLargeException", f"A request may have {limits.body_bytes} bytes.", 413)
-
-
-def _too_long_a_head(limits: Limits) -> Refusal:
-    return Refusal("RequestHeaderFieldsTooLargeException",
-                   f"A request's first line and headers may have {limits.head_bytes} bytes.", 431)

@@ -37,8 +37,9 @@ from gtlab.localcloud.disk.keeper import keep, new_cloud
 from gtlab.localcloud.disk.version import Newer
 from gtlab.localcloud.server.access import Guard
 from gtlab.localcloud.server.app import MOST_AT_ONCE, App
-from gtlab.localcloud.server.connections import Connection, Limits
+from gtlab.localcloud.server.connections import Connection
 from gtlab.localcloud.server.endpoints import Endpoints, NoAddress, listen
+from gtlab.localcloud.server.limits import Limits
 
 _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
@@ -82,7 +83,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--legacy-api", choices=FACES, help="default: the previous setting, at first historic")
     parser.add_argument("--in-memory", action="store_true", help="keep state in memory only")
     parser.add_argument("--until-input-ends", action="store_true", help="stop when standard input ends")
-    parser.add_argument("--limits", type=json.loads, default={}, help=argparse.SUPPRESS)  # for tests: door.Limits
+    parser.add_argument("--limits", type=json.loads, default={}, help=argparse.SUPPRESS)  # for tests: limits.Limits
     return parser.parse_args()
 
 
