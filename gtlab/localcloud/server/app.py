@@ -7,12 +7,8 @@ operation takes effect when it would in reality.
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
-import logging
 import random
-import sqlite3
-import time
 import zlib
 from collections.abc import Callable
 from typing import NamedTuple
@@ -25,22 +21,12 @@ from gtlab.localcloud.server import protocols, requests
 from gtlab.localcloud.server.access import Guard, headers_of
 from gtlab.localcloud.server.connections import Connection
 from gtlab.localcloud.server.control import ControlApi, Process
+from gtlab.localcloud.server.driver import Driver
 from gtlab.localcloud.server.endpoints import REFUSED, TIMEOUT, Endpoints
 from gtlab.localcloud.server.exchange import Exchange, Receive, Send, raw_path
 
-log = logging.getLogger(__name__)
-_NOT_SAVED = Refusal("ServiceUnavailable", "gtlab's local cloud cannot write its state to disk. Make room, or start it "
-                     "with: gtlab up --in-memory", 503)
-_INTERNAL = Refusal("InternalServerError", "Internal server error: a defect of gtlab's local cloud. gtlab status shows "
-                    "it, and its log has the details.", 500)
-MOST_AT_ONCE = 50  # deliveries per tick, so that callers wait for a few milliseconds of work at most
-SWEEP_CALLS = 16   # calls between two collections of generation 0, which take about half a millisecond each
-OLDER_SWEEPS, ALL_SWEEPS = 512, 512 * 64  # sweeps between two collections of generation 1, and of generation 2
-TIDY_S = 1.0       # delay before the log is folded into the state, so that an item that changes often is stored once
 _METHODS = ("POST", "GET", "PATCH", "DELETE")  # the methods of the AWS APIs that the local cloud has
 _JSON_TYPES = ("application/x-amz-json-1.0", "application/x-amz-json-1.1", "application/json")
-_DYNAMODB = ("dynamodb", "dynamodbstreams")
-
 
 Client = Connection | Exchange  # the connection on which a client waits for an answer
 
@@ -75,11 +61,8 @@ class App:
         """Without ``endpoints``, the server's one port serves all Regions."""
         self._keeper, self._guard, self._endpoints = keeper, guard, endpoints
         process = Process(instance, endpoints.ports if endpoints else {}, stop)
+        self._driver = Driver(keeper, endpoints)
         self._control = ControlApi(keeper, process, self.turned).application()
-        self._timer: asyncio.TimerHandle | None = None
-        self._waking = False
-        self._carried, self._swept = 0, 0
-        self._tidying: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: dict, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -108,7 +91,7 @@ class App:
                 raise
             connection.abort()
         except Exception as error:
-            await _send(connection, self._internal_error(f"{scope['method']} {scope['path']}", error))
+            await _send(connection, _refused(self._driver.report(f"{scope['method']} {scope['path']}", error)))
 
     async def _run(self, receive: Receive, send: Send) -> None:
         """Handle ASGI's lifespan events. (The process of :mod:`main` does the same work without them.)"""
@@ -188,12 +171,12 @@ class App:
                 await asyncio.sleep(hold.seconds)
                 if down := self._down(call.region):
                     return down
-            answer = self._carry_out(call)
+            done = self._driver.carry_out(call)
         finally:
             cloud.end(hold)
         if away:
             await asyncio.sleep(away / 2)
-        return answer
+        return _refused(done) if isinstance(done, Refusal) else _Answer(200, done)
 
     def _down(self, region: str | None) -> _Down | None:
         if region is None:
@@ -201,105 +184,9 @@ class App:
         outage = self._keeper.cloud.world.outage(region)
         return _Down(region, outage) if outage else None
 
-    def _carry_out(self, call: requests.Call) -> _Answer:
-        try:
-            answer = _Answer(200, self._keeper.cloud.answer(call, time.time()))
-        except Refusal as refusal:
-            answer = _refused(refusal)
-        except Exception as error:
-            answer = self._internal_error(call.operation, error)
-        finally:
-            self._carried += 1
-            if call.service in _DYNAMODB:
-                self._wake_soon()
-            else:
-                self.turned()
-        unsaved = self._save()
-        return answer if unsaved is None else _refused(unsaved)
-
-    def _internal_error(self, what: str, error: Exception) -> _Answer:
-        """Answer a defect of gtlab: it is logged, counted in ``gtlab status``, and never reported as the client's
-        error."""
-        self._keeper.cloud.errors.report(what, error)
-        return _refused(_INTERNAL)
-
-    def _save(self) -> Refusal | None:
-        """Write all changes to disk. Returns the refusal to answer with if that fails: an answer must not confirm a
-        change that would be lost if this process ended."""
-        try:
-            if self._keeper.save():
-                self._tidy_soon()
-            return None
-        except sqlite3.Error:
-            log.exception("the state cannot be written")
-            return _NOT_SAVED
-        except Exception as error:
-            self._keeper.cloud.errors.report("Writing the state to disk", error)
-            return _INTERNAL
-
-    def _tidy_soon(self) -> None:
-        if self._tidying is None:
-            self._tidying = asyncio.get_running_loop().call_later(TIDY_S, self._tidy)
-
-    def _tidy(self) -> None:
-        self._tidying = None
-        try:
-            self._keeper.save()
-            self._keeper.tidy(wait=False)
-        except sqlite3.Error:
-            log.exception("the state cannot be tidied")
-        except Exception as error:
-            self._keeper.cloud.errors.report("Folding the state's log", error)
-
     def turned(self) -> None:
-        """Adapt the endpoints to the world's outages, and set the timer. Call this after the world may have changed."""
-        if self._endpoints:
-            self._endpoints.follow(self._keeper.cloud.world)
-        self.wake()
-
-    def _wake_soon(self) -> None:
-        """Carry out what is due after the answer has been sent, so that the client need not wait for it."""
-        if not self._waking:
-            self._waking = True
-            asyncio.get_running_loop().call_soon(self._look)
-
-    def _look(self) -> None:
-        self._waking = False
-        cloud = self._keeper.cloud
-        if cloud.changes.unsettled or cloud.next_due() <= time.time():
-            self._tick()
-        else:
-            self.wake()
-        if self._carried >= SWEEP_CALLS:
-            self._sweep()
-
-    def _sweep(self) -> None:
-        """Collect garbage in small steps between answers. Python's automatic collection starts only when allocations
-        exceed deallocations by thousands. As old events and records are freed while new ones are created, that happens
-        rarely and then takes many milliseconds."""
-        self._carried = 0
-        self._swept += 1
-        gc.collect(2 if self._swept % ALL_SWEEPS == 0 else 1 if self._swept % OLDER_SWEEPS == 0 else 0)
-
-    def wake(self) -> None:
-        """Set a timer that ticks the cloud when something is due."""
-        loop, due = asyncio.get_running_loop(), self._keeper.cloud.next_due()
-        at = loop.time() + max(0.0, due - time.time())
-        if self._timer is None or self._timer.cancelled() or at < self._timer.when():
-            if self._timer:
-                self._timer.cancel()
-            self._timer = loop.call_at(at, self._tick)
-
-    def _tick(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-        try:
-            self._keeper.cloud.tick(time.time())
-        except Exception as error:
-            self._keeper.cloud.errors.report("What is due", error)
-        self._save()  # now, because otherwise the next answer would have to wait for it
-        self.turned()
+        """Call this after the world may have changed, and once when the event loop runs."""
+        self._driver.turned()
 
 
 def _no_method(methods: tuple[str, ...]) -> _Answer:

@@ -36,8 +36,9 @@ from gtlab.contract import (
 from gtlab.localcloud.disk.keeper import keep, new_cloud
 from gtlab.localcloud.disk.version import Newer
 from gtlab.localcloud.server.access import Guard
-from gtlab.localcloud.server.app import MOST_AT_ONCE, App
+from gtlab.localcloud.server.app import App
 from gtlab.localcloud.server.connections import Connection
+from gtlab.localcloud.server.driver import MOST_AT_ONCE
 from gtlab.localcloud.server.endpoints import Endpoints, NoAddress, listen
 from gtlab.localcloud.server.limits import Limits
 

@@ -1,0 +1,141 @@
+"""Drives a cloud by the computer's clock: carries out calls, saves what they change, and does what is due.
+
+The cloud itself has no clock. Here a timer wakes it when the next delivery or step is due. After an answer has been
+sent, what follows from it is done in the event loop's next turn, and garbage is collected in small steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import sqlite3
+import time
+
+from gtlab.localcloud.disk.keeper import Keeper
+from gtlab.localcloud.model import Call, Refusal
+from gtlab.localcloud.server.endpoints import Endpoints
+
+log = logging.getLogger(__name__)
+_NOT_SAVED = Refusal("ServiceUnavailable", "gtlab's local cloud cannot write its state to disk. Make room, or start it "
+                     "with: gtlab up --in-memory", 503)
+_INTERNAL = Refusal("InternalServerError", "Internal server error: a defect of gtlab's local cloud. gtlab status shows "
+                    "it, and its log has the details.", 500)
+MOST_AT_ONCE = 50  # deliveries per tick, so that callers wait for a few milliseconds of work at most
+SWEEP_CALLS = 16   # calls between two collections of generation 0, which take about half a millisecond each
+OLDER_SWEEPS, ALL_SWEEPS = 512, 512 * 64  # sweeps between two collections of generation 1, and of generation 2
+TIDY_S = 1.0       # delay before the log is folded into the state, so that an item that changes often is stored once
+_DYNAMODB = ("dynamodb", "dynamodbstreams")
+
+
+class Driver:
+    """Drives one keeper's cloud. ``endpoints`` follow the world's outages; None: one port serves all Regions."""
+
+    def __init__(self, keeper: Keeper, endpoints: Endpoints | None):
+        self._keeper, self._endpoints = keeper, endpoints
+        self._timer: asyncio.TimerHandle | None = None
+        self._waking = False
+        self._carried, self._swept = 0, 0
+        self._tidying: asyncio.TimerHandle | None = None
+
+    def carry_out(self, call: Call) -> bytes | Refusal:
+        """The answer to a call. What it changed is on disk when this returns."""
+        answer: bytes | Refusal
+        try:
+            answer = self._keeper.cloud.answer(call, time.time())
+        except Refusal as refusal:
+            answer = refusal
+        except Exception as error:
+            answer = self.report(call.operation, error)
+        finally:
+            self._carried += 1
+            if call.service in _DYNAMODB:
+                self._wake_soon()
+            else:
+                self.turned()
+        unsaved = self._save()
+        return answer if unsaved is None else unsaved
+
+    def report(self, what: str, error: Exception) -> Refusal:
+        """A defect of gtlab: it is logged, counted in ``gtlab status``, and never reported as the client's error.
+        Returns what to answer."""
+        self._keeper.cloud.errors.report(what, error)
+        return _INTERNAL
+
+    def _save(self) -> Refusal | None:
+        """Write all changes to disk. Returns the refusal to answer with if that fails: an answer must not confirm a
+        change that would be lost if this process ended."""
+        try:
+            if self._keeper.save():
+                self._tidy_soon()
+            return None
+        except sqlite3.Error:
+            log.exception("the state cannot be written")
+            return _NOT_SAVED
+        except Exception as error:
+            self._keeper.cloud.errors.report("Writing the state to disk", error)
+            return _INTERNAL
+
+    def _tidy_soon(self) -> None:
+        if self._tidying is None:
+            self._tidying = asyncio.get_running_loop().call_later(TIDY_S, self._tidy)
+
+    def _tidy(self) -> None:
+        self._tidying = None
+        try:
+            self._keeper.save()
+            self._keeper.tidy(wait=False)
+        except sqlite3.Error:
+            log.exception("the state cannot be tidied")
+        except Exception as error:
+            self._keeper.cloud.errors.report("Folding the state's log", error)
+
+    def turned(self) -> None:
+        """Adapt the endpoints to the world's outages, and set the timer. Call this after the world may have changed."""
+        if self._endpoints:
+            self._endpoints.follow(self._keeper.cloud.world)
+        self._wake()
+
+    def _wake_soon(self) -> None:
+        """Carry out what is due after the answer has been sent, so that the client need not wait for it."""
+        if not self._waking:
+            self._waking = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        self._waking = False
+        cloud = self._keeper.cloud
+        if cloud.changes.unsettled or cloud.next_due() <= time.time():
+            self._tick()
+        else:
+            self._wake()
+        if self._carried >= SWEEP_CALLS:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Collect garbage in small steps between answers. Python's automatic collection starts only when allocations
+        exceed deallocations by thousands. As old events and records are freed while new ones are created, that happens
+        rarely and then takes many milliseconds."""
+        self._carried = 0
+        self._swept += 1
+        gc.collect(2 if self._swept % ALL_SWEEPS == 0 else 1 if self._swept % OLDER_SWEEPS == 0 else 0)
+
+    def _wake(self) -> None:
+        """Set a timer that ticks the cloud when something is due."""
+        loop, due = asyncio.get_running_loop(), self._keeper.cloud.next_due()
+        at = loop.time() + max(0.0, due - time.time())
+        if self._timer is None or self._timer.cancelled() or at < self._timer.when():
+            if self._timer:
+                self._timer.cancel()
+            self._timer = loop.call_at(at, self._tick)
+
+    def _tick(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        try:
+            self._keeper.cloud.tick(time.time())
+        except Exception as error:
+            self._keeper.cloud.errors.report("What is due", error)
+        self._save()  # now, because otherwise the next answer would have to wait for it
+        self.turned()
