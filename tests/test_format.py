@@ -18,7 +18,8 @@ import gtlab
 from gtlab.localcloud import process
 from gtlab.localcloud.disk import convert, format
 from gtlab.localcloud.disk.keeper import keep
-from gtlab.localcloud.disk.store import PUT, Store
+from gtlab.localcloud.disk.rows import PUT
+from gtlab.localcloud.disk.store import Store
 from gtlab.localcloud.disk.version import Newer
 from gtlab.localcloud.globaltables import schedule
 from gtlab.localcloud.model import Call, Refusal

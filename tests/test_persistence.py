@@ -18,7 +18,8 @@ from support import IRELAND, OHIO, ON_DEMAND, SOAK, VIRGINIA, records, wait_unti
 
 from gtlab.course.stages import MUSIC
 from gtlab.localcloud import process
-from gtlab.localcloud.disk.store import DELETE, PUT, Change, Store
+from gtlab.localcloud.disk.rows import DELETE, PUT, Change
+from gtlab.localcloud.disk.store import Store
 
 pytestmark = pytest.mark.server
 

@@ -13,10 +13,12 @@ import pytest
 from support import OHIO, ON_DEMAND, SOAK, VIRGINIA, seed
 
 from gtlab.localcloud import engine
+from gtlab.localcloud.disk.files import ENDINGS
 from gtlab.localcloud.disk.format import ROWS
 from gtlab.localcloud.disk.keeper import keep
 from gtlab.localcloud.disk.log import Broken, Log
-from gtlab.localcloud.disk.store import DELETE, DELETE_ALL, DELETE_BEFORE, ENDINGS, PUT, Damaged, Store
+from gtlab.localcloud.disk.rows import DELETE, DELETE_ALL, DELETE_BEFORE, PUT, Damaged
+from gtlab.localcloud.disk.store import Store
 from gtlab.localcloud.model import NO_SORT_KEY, Call, Key, TableId
 
 
@@ -271,7 +273,7 @@ def filled(path: Path, rounds: int, random: Random) -> Store:
                      (PUT, "documents", [("settings", random.randbytes(300))])])
         if n == rounds // 2:
             store.fold()
-            store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            store._rows._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         elif n > rounds // 2 and n % max(1, rounds // 10) == 0:
             store.fold(wait=n < rounds * 0.9)
     return store

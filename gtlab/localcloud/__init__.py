@@ -5,6 +5,6 @@ The learner's half reaches it over HTTP alone: the DynamoDB API, and the lab's o
 :mod:`gtlab.judging`.
 
 The path of a request: :mod:`server.app` (HTTP), :mod:`server.requests` (account, Region, operation, checked input),
-:mod:`server.driver` (carry out, save, wake when something is due), :mod:`cloud` (dispatch), then :mod:`engine`, :mod:`globaltables`, :mod:`tables` or :mod:`faults`. A write's changes
-go on to :mod:`replication` and to the streams.
+:mod:`server.driver` (carry out, save, wake when something is due), :mod:`cloud` (dispatch), then :mod:`engine`,
+:mod:`globaltables`, :mod:`tables` or :mod:`faults`. A write's changes go on to :mod:`replication` and to the streams.
 """

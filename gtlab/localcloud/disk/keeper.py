@@ -18,18 +18,10 @@ from gtlab.contract import HISTORIC
 from gtlab.localcloud import engine
 from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.disk import convert, format
+from gtlab.localcloud.disk.files import is_the_disks, set_aside
 from gtlab.localcloud.disk.format import Settings
-from gtlab.localcloud.disk.store import (
-    DELETE,
-    DELETE_ALL,
-    DELETE_BEFORE,
-    PUT,
-    Change,
-    Damaged,
-    Store,
-    is_the_disks,
-    set_aside,
-)
+from gtlab.localcloud.disk.rows import DELETE, DELETE_ALL, DELETE_BEFORE, PUT, Change, Damaged
+from gtlab.localcloud.disk.store import Store
 from gtlab.localcloud.model import TableId
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.world import World

@@ -19,8 +19,8 @@ import msgspec
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.cloud import Cloud
+from gtlab.localcloud.disk.files import ENDINGS
 from gtlab.localcloud.disk.keeper import keep, new_cloud
-from gtlab.localcloud.disk.store import ENDINGS
 from gtlab.localcloud.globaltables.strong import Hold
 from gtlab.localcloud.model import Call, Refusal, TableId
 from gtlab.localcloud.proof.audit import ALBUMS, CHARTS, Auditor
