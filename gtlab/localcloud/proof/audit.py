@@ -33,7 +33,7 @@ class Auditor:
         self._cloud.settle()
         shown: dict[str, dict[str, Items]] = {}
         for table in engine.tables():
-            self._cloud.look_at(table, engine.incarnation(table))
+            self._cloud.testimony.look_at(table, engine.incarnation(table))
             items = self.items(table)
             self._cloud.judge.shows(table.name, table.region, {key: own(item) for key, item in items.items()})
             shown.setdefault(table.name, {})[table.region] = items

@@ -23,8 +23,9 @@ from gtlab.localcloud.disk.files import ENDINGS
 from gtlab.localcloud.disk.keeper import keep, new_cloud
 from gtlab.localcloud.globaltables.strong import Hold
 from gtlab.localcloud.model import Call, Refusal, TableId
-from gtlab.localcloud.proof.audit import ALBUMS, CHARTS, Auditor
+from gtlab.localcloud.proof.audit import CHARTS, Auditor
 from gtlab.localcloud.proof.oracle import Items, Judge, Violation
+from gtlab.localcloud.proof.testimony import Testimony
 from gtlab.localcloud.proof.witness import Seen, Witness
 
 ACCOUNT = "111111111111"
@@ -73,7 +74,7 @@ class Simulated:
         self.doomed: str | None = None  # the next write is followed by a crash: UNSAVED, or UNSETTLED
         self._seeds, self._saves = itertools.count(seed), itertools.count(1)
         self._paths = (folder / f"cloud-{number}.sqlite3" for number in itertools.count(1))
-        self._incarnations: dict[TableId, str] = {}
+        self.testimony = Testimony(self.judge, self.happened)
         self._auditor = Auditor(self)
         self._path = next(self._paths)
         self._open()
@@ -200,43 +201,12 @@ class Simulated:
             self._tidy()
         seen, self.witness.seen = self.witness.seen, []
         for each in seen:
-            self._tell(each)
+            self.testimony.tell(each)
         return seen
 
     def _tidy(self) -> None:
         """What the server does every few seconds. Here it depends on the number of saves, not on time."""
         self._keeper.tidy()
-
-    def _tell(self, seen: Seen) -> None:
-        table, name = seen.table, seen.table.name
-        self.look_at(table, seen.incarnation)
-        if seen.kind == "joined":
-            self.happened["replicas joined"] += 1
-            self.judge.joined(name, table.region, seen.at, backfilled=name != ALBUMS)
-        elif seen.kind == "left":
-            self.happened["replicas left"] += 1
-            self.judge.left(name, table.region)
-        elif seen.kind == "wrote":
-            self.happened["writes that changed an item"] += 1
-            self.judge.wrote(name, table.region, seen.key, seen.item, seen.stamp, seen.at)
-        else:
-            self._tell_of_delivery(seen)
-
-    def _tell_of_delivery(self, seen: Seen) -> None:
-        table, name = seen.table, seen.table.name
-        assert seen.stamp is not None  # every delivery has one
-        if seen.kind == "arrived":
-            self.happened["deliveries applied"] += 1
-            self.judge.arrived(name, table.region, seen.key, seen.item, seen.stamp)
-        else:
-            self.happened["deliveries discarded"] += 1
-            self.happened["of those, conflicts"] += seen.kind == "conflict"
-            self.judge.discarded(name, table.region, seen.key, seen.stamp)
-
-    def look_at(self, table: TableId, incarnation: str | None) -> None:
-        if incarnation and self._incarnations.get(table) != incarnation:
-            self._incarnations[table] = incarnation
-            self.judge.begun(table.name, table.region)
 
     def image(self) -> dict:
         """Everything that a crash must not change."""

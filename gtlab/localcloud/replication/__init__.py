@@ -1,12 +1,12 @@
 """Replication as a pure state machine: changes and the time go in, due deliveries come out.
 
-No I/O, and no clock of its own. ``core`` has the copies of each global table, with the versions of their items;
+No I/O, and no clock of its own. ``replication`` has the copies of each global table, with the versions of their items;
 ``links`` has the deliveries that are on their way between them; ``deliveries`` has the words of both.
 """
 
 from __future__ import annotations
 
-from gtlab.localcloud.replication.core import Replication
+from gtlab.localcloud.replication.replication import Replication
 from gtlab.localcloud.replication.deliveries import Delivery, Version
 from gtlab.localcloud.replication.links import LOOK_AGAIN_S
 
