@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gtlab.charts.still import marks, text
+from gtlab.charts.still.plot import SWATCH, Plot
 from gtlab.charts.still.text import Style
-
-if TYPE_CHECKING:
-    from gtlab.charts.still.plot import Plot
-
-_SWATCH, _GAP = 30, 18  # pixels
-
-
-def rows(plot: Plot) -> list[list[tuple[float, Mapping[str, Any]]]]:
-    """The entries of each line of the legend, with their pixels from the left; empty without a legend."""
-    named = [trace for trace in plot.traces if trace.get("showlegend") is not False and trace.get("name")]
-    shown = plot.layout.get("showlegend")
-    if shown is False or (shown is None and len(plot.traces) < 2) or not named:
-        return []
-    size = _size(plot)
-    found: list[list[tuple[float, Mapping[str, Any]]]] = [[]]
-    x = plot.left
-    for trace in named:
-        wide = _SWATCH + 6 + text.width(str(trace["name"]), size) + _GAP
-        if found[-1] and x + wide > plot.width:
-            found.append([])
-            x = plot.left
-        found[-1].append((x, trace))
-        x += wide
-    return found
 
 
 def drawn(plot: Plot) -> str:
     """The whole legend as SVG; empty without one."""
-    lines, size = rows(plot), _size(plot)
+    lines, size = plot.legend_rows(), plot.legend_size
     below = ((plot.layout.get("legend") or {}).get("y") or 0) < 0
     first = plot.bottom + 58 if below else plot.top - 12 - 22 * (len(lines) - 1)
     return "".join(_swatch(plot, x, first + 22 * row, trace)
-                   + text.element(x + _SWATCH + 6, first + 22 * row, str(trace["name"]), Style(size, plot.ink))
+                   + text.element(x + SWATCH + 6, first + 22 * row, str(trace["name"]), Style(size, plot.ink))
                    for row, entries in enumerate(lines) for x, trace in entries)
 
 
@@ -48,7 +25,7 @@ def _swatch(plot: Plot, x: float, y: float, trace: Mapping[str, Any]) -> str:
     if trace.get("type") == "bar":
         return marks.rect((x + 8, y - 6), (x + 22, y + 6), f'fill="{marks.one(look.get("color"), 0, colour)}"')
     line, mode = trace.get("line") or {}, marks.mode(trace)
-    swatch = marks.stroke([(x, y), (x + _SWATCH, y)], line, colour) if "lines" in mode else ""
+    swatch = marks.stroke([(x, y), (x + SWATCH, y)], line, colour) if "lines" in mode else ""
     if "markers" in mode:
         last = len(marks.numbers(trace.get("x"))) - 1
         sizes = [marks.one(look.get("size"), at, 6) for at in range(last + 1)]
@@ -57,9 +34,5 @@ def _swatch(plot: Plot, x: float, y: float, trace: Mapping[str, Any]) -> str:
         one = {name: marks.one(look.get(name), seen) for name in ("symbol", "color", "size", "opacity")}
         one |= {"line": {name: marks.one(edge.get(name), seen) for name in ("color", "width")},
                 "angle": 90 if look.get("angleref") == "previous" else 0}
-        swatch += marks.markers([(x + _SWATCH / 2, y)], one, str(line.get("color") or colour))
+        swatch += marks.markers([(x + SWATCH / 2, y)], one, str(line.get("color") or colour))
     return swatch
-
-
-def _size(plot: Plot) -> float:
-    return float(((plot.layout.get("legend") or {}).get("font") or {}).get("size") or 13)

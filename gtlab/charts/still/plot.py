@@ -7,10 +7,11 @@ from typing import Any
 
 from gtlab.charts.colours import INK, PALETTE
 from gtlab.charts.columns import missing
-from gtlab.charts.still import legend, marks, text
+from gtlab.charts.still import marks, text
 from gtlab.charts.still.axis import Axis
 
 WIDTH = 880  # pixels; where there is less room, the picture is scaled down
+SWATCH, _GAP = 30, 18  # of the legend, in pixels
 
 
 class Plot:
@@ -53,7 +54,7 @@ class Plot:
         title = any(axis.title for axis in _vertical(axes))
         if widest:
             self.left = max(self.left, widest + 22 + (20 if title else 0))
-        above, rows = self.layout.get("legend") or {}, legend.rows(self)
+        above, rows = self.layout.get("legend") or {}, self.legend_rows()
         if above.get("yref") == "container" and rows:  # it begins there, and the plot below it
             self.top = max(self.top, (1 - above["y"]) * self.height + 22 * len(rows) + 8)
         for name, axis in axes.items():
@@ -82,6 +83,29 @@ class Plot:
         x, y = self.axes[trace.get("xaxis") or "x"], self.axes[trace.get("yaxis") or "y"]
         return [None if missing(a) or missing(b) else (x.pixel(a), y.pixel(b))
                 for a, b in zip(marks.numbers(trace.get("x")), marks.numbers(trace.get("y")), strict=False)]
+
+    def legend_rows(self) -> list[list[tuple[float, Mapping[str, Any]]]]:
+        """The entries of each line of the legend, with their pixels from the left; empty without a legend."""
+        named = [trace for trace in self.traces if trace.get("showlegend") is not False and trace.get("name")]
+        shown = self.layout.get("showlegend")
+        if shown is False or (shown is None and len(self.traces) < 2) or not named:
+            return []
+        size = self.legend_size
+        found: list[list[tuple[float, Mapping[str, Any]]]] = [[]]
+        x = self.left
+        for trace in named:
+            wide = SWATCH + 6 + text.width(str(trace["name"]), size) + _GAP
+            if found[-1] and x + wide > self.width:
+                found.append([])
+                x = self.left
+            found[-1].append((x, trace))
+            x += wide
+        return found
+
+    @property
+    def legend_size(self) -> float:
+        """The font size of the legend, in pixels."""
+        return float(((self.layout.get("legend") or {}).get("font") or {}).get("size") or 13)
 
     def colour(self, trace: Mapping[str, Any]) -> str:
         """The colour of a trace that has none of its own."""

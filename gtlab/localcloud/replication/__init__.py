@@ -6,8 +6,8 @@ No I/O, and no clock of its own. ``replication`` has the copies of each global t
 
 from __future__ import annotations
 
-from gtlab.localcloud.replication.replication import Replication
 from gtlab.localcloud.replication.deliveries import Delivery, Version
 from gtlab.localcloud.replication.links import LOOK_AGAIN_S
+from gtlab.localcloud.replication.replication import Replication
 
 __all__ = ["LOOK_AGAIN_S", "Delivery", "Replication", "Version"]
