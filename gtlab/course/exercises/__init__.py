@@ -135,6 +135,16 @@ def function(answer: Any, exercise_wants: str, *arguments: str) -> Callable[...,
     return answer
 
 
+def pair(answer: Any, exercise_wants: str) -> tuple[Any, Any]:
+    """The two functions of an answer, not yet checked. Raises Wrong."""
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        raise Wrong("no-pair", f"That is {described(answer)}. Wanted: {exercise_wants}.")
+    first, second = answer
+    if first is None or second is None:
+        raise Wrong("nothing", f"One of the two functions is missing. Wanted: {exercise_wants}.")
+    return first, second
+
+
 def check_outcome(outcome: Any, limit_s: float, what: str) -> None:
     """Raise Wrong if a learner's function raised an error or did not end."""
     if outcome.late:

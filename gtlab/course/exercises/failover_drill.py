@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gtlab.course import basket
-from gtlab.course.exercises import Exercise, Setting, Wrong, check_outcome, described, function, last_calls
+from gtlab.course.exercises import Exercise, Setting, Wrong, check_outcome, described, function, last_calls, pair
 from gtlab.course.router import Router
 from gtlab.course.trial import Outcome, Trial, trial
 
@@ -39,11 +39,7 @@ def _judge(answer: Any, setting: Setting) -> str:
 
 
 def _given(answer: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    if not isinstance(answer, tuple | list) or len(answer) != 2:
-        raise Wrong("no-pair", f"That is {described(answer)}. Wanted: {_WANTS}.")
-    build, come_back = answer
-    if build is None or come_back is None:
-        raise Wrong("nothing", f"One of the two functions is missing. Wanted: {_WANTS}.")
+    build, come_back = pair(answer, _WANTS)
     return (function(build, "a function build(lab, table, homes) that returns a router", "lab", "table", "homes"),
             function(come_back, "a function come_back(router, region)", "router", "region"))
 

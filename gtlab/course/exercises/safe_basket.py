@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gtlab.course.exercises import Exercise, Setting, Wrong, check_outcome, described, function
+from gtlab.course.exercises import Exercise, Setting, Wrong, check_outcome, described, function, pair
 from gtlab.course.trial import Trial, trial
 
 _WANTS = "a pair of functions, (add, basket)"
@@ -52,11 +52,7 @@ def _judge(answer: Any, setting: Setting) -> str:
 
 
 def _given(answer: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    if not isinstance(answer, tuple | list) or len(answer) != 2:
-        raise Wrong("no-pair", f"That is {described(answer)}. Wanted: {_WANTS}.")
-    add, basket = answer
-    if add is None or basket is None:
-        raise Wrong("nothing", f"One of the two functions is missing. Wanted: {_WANTS}.")
+    add, basket = pair(answer, _WANTS)
     return (function(add, f"a function add({', '.join(_ADD)})", *_ADD),
             function(basket, f"a function basket({', '.join(_BASKET)}) that returns product → count", *_BASKET))
 
