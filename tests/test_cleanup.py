@@ -15,7 +15,7 @@ from gtlab import connect
 from gtlab.cli.main import main
 from gtlab.contract import MADE_FILE, RUN_TAG
 from gtlab.course import cleanup, stages
-from gtlab.lab import Choice, Lab, describe, made, remember
+from gtlab.lab import Choice, Lab, describe, ownership, remember
 from gtlab.localcloud import process
 
 pytestmark = pytest.mark.server
@@ -111,7 +111,7 @@ def test_tables_are_known_by_tag_or_by_intent_and_by_nothing_else(running, lab, 
     stages.ensure_today(lab)
     arn = lab.client(SINGAPORE).describe_table(TableName=stages.TODAY)["Table"]["TableArn"]
     (tag,) = stranger(SINGAPORE).list_tags_of_resource(ResourceArn=arn)["Tags"]
-    assert tag == {"Key": RUN_TAG, "Value": made.run_id()}
+    assert tag == {"Key": RUN_TAG, "Value": ownership.run_id()}
     def groups() -> int:
         return len(cleanup.survey(lab).groups)
     (process.state_folder() / MADE_FILE).unlink()

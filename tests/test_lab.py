@@ -12,7 +12,7 @@ from support import IRELAND, SINGAPORE, VIRGINIA
 
 import gtlab
 from gtlab import lab, regions
-from gtlab.lab import Choice, shown
+from gtlab.lab import Choice, display
 from gtlab.localcloud import process
 
 NOWHERE = dict.fromkeys(regions.REGIONS, "http://127.0.0.1:1")  # endpoints that nothing answers at
@@ -140,7 +140,7 @@ def test_a_notebook_shows_a_lab_as_text_with_the_style_of_its_tables(cloud):
 
 
 def test_a_table_is_broken_between_words_but_not_in_region_codes():
-    table = shown.frame(pd.DataFrame({"at": ["ap-southeast-1"], "in": ["Ireland (us-east-1)"], "is_no": ["a-b-1x"]}))
+    table = display.frame(pd.DataFrame({"at": ["ap-southeast-1"], "in": ["Ireland (us-east-1)"], "is_no": ["a-b-1x"]}))
     whole = '<span style="white-space:nowrap">{}</span>'
     assert whole.format("ap-southeast-1") in table and f"({whole.format('us-east-1')})" in table
     assert table.count("<span") == 2 and "<th>is_<wbr>no</th>" in table

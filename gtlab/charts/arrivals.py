@@ -1,4 +1,4 @@
-"""The space-time diagram: writes on their way from Region to Region."""
+"""Arrivals: the writes of a measurement on their way from Region to Region, as lines over time."""
 
 from __future__ import annotations
 

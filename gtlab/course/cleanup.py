@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gtlab.course.owned import DEFAULTS, Found, Group, Left, Looker, Options, Place, Survey, at_once, grouped
-from gtlab.lab import Lab, made, watch
+from gtlab.lab import Lab, ownership, watch
 
 __all__ = ["Left", "Options", "Survey", "clean", "survey"]
 
@@ -44,7 +44,7 @@ def clean(lab: Lab, options: Options = DEFAULTS, *, timeout_s: float = 1800.0) -
     still = [Place(each.table, each.region) for each in left]
     for place in ours:
         if place not in still:
-            made.forget(lab.backend, place.region, place.table)
+            ownership.forget(lab.backend, place.region, place.table)
     if lacking := [each for each in left if not each.foreign]:
         _say(f"Deleted: {sum(place not in still for place in ours)} of the course's {len(ours)} tables. Left:")
     else:

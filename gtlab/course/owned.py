@@ -1,7 +1,8 @@
 """Which tables are the course's? Asked of the tables themselves, in every Region, whatever Regions are chosen now.
 
 A table is the course's if it carries the tag ``gtlab:run``, if it is a replica of such a table, or if gtlab noted that
-it was about to create it (:mod:`gtlab.lab.made`). A table of the same name without any of these is somebody else's.
+it was about to create it (:mod:`gtlab.lab.ownership`). A table of the same name without any of these is somebody
+else's.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from gtlab import regions as catalogue
 from gtlab.contract import RUN_TAG
 from gtlab.course.stages import TABLES
-from gtlab.lab import Lab, made
+from gtlab.lab import Lab, ownership
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +135,7 @@ class Looker:
     """Looks for the course's tables with clients of its own, which give up sooner than usual."""
 
     def __init__(self, lab: Lab, options: Options = DEFAULTS):
-        self.lab, self.options, self._run = lab, options, made.run_id()
+        self.lab, self.options, self._run = lab, options, ownership.run_id()
         self.clients: dict[str, Any] = {}
         for code in catalogue.REGIONS:
             try:
@@ -186,7 +187,7 @@ class Looker:
                      table.get("MultiRegionConsistency") == "STRONG",
                      next((each["RegionName"] for each in witnesses), ""),
                      table.get("DeletionProtectionEnabled", False), tags.get(RUN_TAG),
-                     made.meant(self.lab.backend, place.region, table))
+                     ownership.meant(self.lab.backend, place.region, table))
 
     def _tags(self, client: Any, table: Mapping[str, Any]) -> dict[str, str]:
         try:

@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from gtlab.contract import PROGRESS_FILE
-from gtlab.lab import kept
+from gtlab.lab import json_files
 
 _VERSION = 1
 
@@ -34,7 +34,7 @@ def record(kind: str, id: str, value: Any = True) -> None:
         entry = json.loads(json.dumps({"value": value, "at": round(time.time(), 3)}, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{value!r} cannot be kept as progress, because JSON cannot hold it: {error}.") from None
-    with kept.changing(PROGRESS_FILE) as content:
+    with json_files.changing(PROGRESS_FILE) as content:
         records = _records(content)
         of_kind = records.setdefault(kind, {})
         of_kind.pop(id, None)  # so that the newest record is the last
@@ -46,12 +46,12 @@ def record(kind: str, id: str, value: Any = True) -> None:
 def recorded(kind: str) -> dict[str, Any]:
     """The values that were recorded for a kind, by id; the newest record is the last. Empty if there is none, or if
     the file cannot be read."""
-    return {id: entry["value"] for id, entry in _records(kept.read(PROGRESS_FILE)).get(kind, {}).items()}
+    return {id: entry["value"] for id, entry in _records(json_files.read(PROGRESS_FILE)).get(kind, {}).items()}
 
 
 def reset() -> int:
     """Forget everything. Returns how many records there were. Raises OSError if the state folder cannot be written."""
-    with kept.changing(PROGRESS_FILE) as content:
+    with json_files.changing(PROGRESS_FILE) as content:
         count = sum(map(len, _records(content).values()))
         content.clear()
         return count

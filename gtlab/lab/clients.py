@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from gtlab import regions
 from gtlab.contract import CALLER_HEADER, LOOPBACK
-from gtlab.lab import made
+from gtlab.lab import ownership
 from gtlab.localcloud import process
 
 _REMEMBERED_CALLS = 100
@@ -99,7 +99,7 @@ class Clients:
             raise ValueError(f"You asked for AWS, but AWS_ENDPOINT_URL or your AWS configuration makes boto3 call "
                              f"{url}. Perhaps `gtlab env` set it in this shell: use another shell.")
         if service == "dynamodb" and self._noted:
-            made.watch(client, self._access.backend, region)
+            ownership.watch(client, self._access.backend, region)
         if local:
             client.meta.events.register("before-send.*.*", _add_caller(caller or self._caller))
             client.meta.events.register_first("needs-retry", self._check_cloud)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gtlab import regions
 from gtlab.contract import HISTORIC
-from gtlab.lab import commands, leftovers, shown
+from gtlab.lab import commands, display, leftovers
 from gtlab.lab.choice import Choice, checked_choice, chosen
 from gtlab.lab.clients import Access, Clients
 from gtlab.lab.knobs import Knobs
@@ -31,7 +31,7 @@ def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", repli
     Raises ValueError for Regions that do not exist or cannot be combined, and CloudError if the local cloud cannot
     start.
     """
-    shown.keep_codes_whole()
+    display.keep_codes_whole()
     before = chosen()
     if home and not replicas and home in before.replicas:
         # The new home was a replica until now: the old home takes its place.
@@ -207,7 +207,7 @@ class Lab:
         return process.control(self._port, what, method, body)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return shown.lab(repr(self))
+        return display.lab(repr(self))
 
     def __repr__(self) -> str:
         rows = {"home": [regions.label(self.home)], "replicas": [regions.label(region) for region in self.replicas]}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import ipywidgets
 import pandas as pd
 
-from gtlab.lab import Lab, shown
+from gtlab.lab import Lab, display
 from gtlab.localcloud import process
 from gtlab.widgets.drawn import WithStill
 from gtlab.widgets.keys import KeyGuard
@@ -38,7 +38,7 @@ class World(WithStill, ipywidgets.VBox):
     def _look(self) -> None:
         state = self._lab.world.state()
         with pd.option_context("display.max_colwidth", None):  # otherwise to_html shortens long cells
-            self._shown.value = "<b>Nothing is broken.</b>" if state.empty else _STYLE + shown.whole(
+            self._shown.value = "<b>Nothing is broken.</b>" if state.empty else _STYLE + display.whole(
                 state.to_html(index=False, na_rep="", border=0, classes="gt-broken"))
 
     def _show(self, *steps: Callable[[], object]) -> None:

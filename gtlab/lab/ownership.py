@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from gtlab.contract import MADE_FILE, RUN_TAG
-from gtlab.lab import kept
+from gtlab.lab import json_files
 
 _SLACK_S = 60.0     # by how much the service's clock may be behind this machine's
 _SOON_S = 3600.0    # how long after its intent a replica is created at the latest
@@ -23,10 +23,10 @@ _CONTEXT = "gtlab_intent"
 
 def run_id() -> str:
     """The value of the tag: an id of this state folder, made at first use."""
-    found = kept.read(MADE_FILE).get("run")
+    found = json_files.read(MADE_FILE).get("run")
     if isinstance(found, str) and found:
         return found
-    with kept.changing(MADE_FILE) as content:
+    with json_files.changing(MADE_FILE) as content:
         content["run"] = content.get("run") or uuid.uuid4().hex[:12]
         return str(content["run"])
 
@@ -62,20 +62,20 @@ def meant(backend: str, region: str, described: dict[str, Any]) -> bool:
     created: datetime | None = described.get("CreationDateTime")  # a table that is being deleted has none
     return any(intent.get("id") == described.get("TableId") if intent.get("id") else created is not None and
                -_SLACK_S <= created.timestamp() - intent["at"] <= _SOON_S
-               for intent in _intents(kept.read(MADE_FILE))
+               for intent in _intents(json_files.read(MADE_FILE))
                if (intent["backend"], intent["region"], intent["table"]) == (backend, region, described["TableName"]))
 
 
 def forget(backend: str, region: str, table: str) -> None:
     """Drop the intents of a table that no longer exists."""
-    with kept.changing(MADE_FILE) as content:
+    with json_files.changing(MADE_FILE) as content:
         content["intents"] = [intent for intent in _intents(content) if
                               (intent["backend"], intent["region"], intent["table"]) != (backend, region, table)]
 
 
 def _note(backend: str, regions: list[str], table: str) -> str:
     call = uuid.uuid4().hex
-    with kept.changing(MADE_FILE) as content:
+    with json_files.changing(MADE_FILE) as content:
         content["intents"] = [*_intents(content), *({"call": call, "backend": backend, "region": region, "table": table,
                                                      "at": time.time()} for region in regions)][-_MOST:]
     return call
@@ -83,7 +83,7 @@ def _note(backend: str, regions: list[str], table: str) -> str:
 
 def _settle(call: str, table: dict[str, Any] | None, region: str) -> None:
     """Withdraw the intents of a refused call (``table`` is None), or give the one of ``region`` the table's id."""
-    with kept.changing(MADE_FILE) as content:
+    with json_files.changing(MADE_FILE) as content:
         intents = [intent for intent in _intents(content) if table is not None or intent["call"] != call]
         for intent in intents:
             if table and intent["call"] == call and intent["region"] == region and "TableId" in table:
