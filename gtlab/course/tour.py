@@ -1,51 +1,37 @@
 """The tour: run notebooks headless, one after another, and report which ones failed.
 
-papermill runs the cells; it is imported inside functions only, because it takes over a second.
+papermill runs the cells; it is imported inside functions only, because it takes over a second. :mod:`kernels` has the
+kernels that it uses, :mod:`parameters` what notebooks can be given.
 A notebook fails when a cell raises, and also when an error was swallowed by a widget's Output,
 which papermill itself does not notice.
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from gtlab.course import solutions
+from gtlab.course.kernels import Kernels, kernel_config, kernel_manager
+from gtlab.course.parameters import TourError, check_parameters, first_line, share
 from gtlab.course.workingcopy import course_folder
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
-    from traitlets.config import Config
 
 COURSE = "[0-9][0-9]_*.ipynb"
 START_TIMEOUT_S = 120  # about one kernel start in ten takes seconds; a busy machine, far more
 STARTS = 3  # of a kernel that ends before it answers
-LOOK_AGAIN_S = 0.1
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 ERROR_MARKER = "papermill-error-cell-tag"  # papermill's tag on the two cells it adds to a failed notebook
-TRUE, FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
-
-
-class TourError(ValueError):
-    """The tour cannot start as asked; the text says why and what there is instead."""
-
-
-@dataclass(frozen=True)
-class Kernels:
-    """How the notebooks' kernels run: `env` is added to their environment, and `timeout_s` is the longest that one cell
-    may take."""
-
-    env: Mapping[str, str] = field(default_factory=dict)
-    timeout_s: float = 600
 
 
 @dataclass(frozen=True)
@@ -100,91 +86,6 @@ def _refuse_namesakes(notebooks: Sequence[Path]) -> None:
             raise TourError(f"Two notebooks are called {path.name}: {other} and {path}. Run them apart.")
 
 
-# --- parameters ---
-
-
-def check_parameters(notebooks: Sequence[Path], params: Mapping[str, Any]) -> dict[str, Any]:
-    """`params` with every value converted to the type that the notebooks declare; fit for run().
-
-    Known are the variables of a notebook's cell tagged `parameters`. Strings are converted by the
-    annotation there, or else by the type of the default; `list` takes "a,b" or a JSON array; a `str`
-    stays one even when it looks like a number. Values that are no strings pass unchanged.
-    Raises TourError for a name that none of the notebooks knows, for a value that does not convert,
-    and for a parameter that two notebooks declare with different types.
-    """
-    declared = {path: _declared(path) for path in notebooks} if params else {}
-    return {name: _checked(name, value, declared) for name, value in params.items()}
-
-
-def _checked(name: str, value: Any, declared: Mapping[Path, Mapping[str, Mapping[str, str]]]) -> Any:
-    kinds = {_type_name(known[name]): path.stem for path, known in declared.items() if name in known}
-    if not kinds:
-        raise TourError(_unknown_parameter(name, declared))
-    if len(kinds) > 1:
-        both = ", ".join(f"{kind} in {stem}" for kind, stem in kinds.items())
-        raise TourError(f"Parameter {name!r} is declared as {both}: run them apart.")
-    return _convert(name, value, *kinds)
-
-
-def _share(path: Path, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `params` that the notebook has: papermill would inject the others too."""
-    known = _declared(path) if params else {}
-    return {name: value for name, value in params.items() if name in known}
-
-
-def _declared(path: Path) -> dict[str, dict[str, str]]:
-    """papermill's view of a notebook's parameters: name → inferred_type_name, default, help."""
-    import papermill
-
-    try:
-        return papermill.inspect_notebook(str(path))
-    except Exception as error:  # papermill and nbformat raise a dozen kinds for a file that is no notebook
-        raise TourError(f"{path} cannot be read as a notebook: {_first_line(error)}") from error
-
-
-def _unknown_parameter(name: str, declared: Mapping[Path, Mapping[str, Any]]) -> str:
-    lines = [f"No notebook of this tour has a parameter called {name!r}. Known:"]
-    lines += [f"  {path.stem}: {', '.join(known) or 'none'}" for path, known in declared.items()]
-    return "\n".join(lines)
-
-
-def _convert(name: str, value: Any, kind: str) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return CONVERTERS.get(kind, str)(value)
-    except ValueError:
-        hint = " (say true or false)" if kind == "bool" else ""
-        raise TourError(f"Parameter {name!r} takes a value of type {kind}, not {value!r}{hint}.") from None
-
-
-def _type_name(declared: Mapping[str, str]) -> str:
-    """The annotated type without its brackets; without an annotation, the type of the default."""
-    annotation = declared["inferred_type_name"]
-    if annotation != "None":
-        return annotation.partition("[")[0].strip()
-    try:
-        return type(ast.literal_eval(declared["default"])).__name__
-    except (ValueError, SyntaxError):
-        return "str"
-
-
-def _bool(text: str) -> bool:
-    word = text.strip().lower()
-    if word not in TRUE | FALSE:
-        raise ValueError(text)
-    return word in TRUE
-
-
-def _list(text: str) -> list[Any]:
-    if text.lstrip().startswith("["):
-        return json.loads(text)
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-CONVERTERS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "bool": _bool, "list": _list}
-
-
 # --- running ---
 
 
@@ -215,7 +116,7 @@ def run(
             found = run(_solved(notebooks, Path(folder)), params, out, kernels=strict, progress=progress)
         return [replace(result, notebook=path) for result, path in zip(found, notebooks, strict=False)]
     checked = check_parameters(notebooks, params)
-    shares = {path: _share(path, checked) for path in notebooks}
+    shares = {path: share(path, checked) for path in notebooks}
     _prepare(out, notebooks)
     results: list[Result] = []
     with _Progress(len(notebooks), shown=progress) as shown:
@@ -238,7 +139,7 @@ def _solved(notebooks: Sequence[Path], folder: Path) -> list[Path]:
             notebook = json.loads(path.read_text(encoding="utf-8"))
             solutions.solved(notebook)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TourError(f"{path.name} cannot be solved: {_first_line(error)}") from error
+            raise TourError(f"{path.name} cannot be solved: {first_line(error)}") from error
         copy = folder / path.name
         copy.write_text(json.dumps(notebook), encoding="utf-8")
         copies.append(copy)
@@ -300,80 +201,21 @@ def _execute(
             start_timeout=START_TIMEOUT_S,
             cwd=str(path.resolve().parent),
             # These go through papermill to nbclient.
-            kernel_manager_class=_kernel_manager(kernels.env),
-            config=_kernel_config(),
+            kernel_manager_class=kernel_manager(kernels.env),
+            config=kernel_config(),
             on_cell_execute=on_cell,
         )
     except papermill.PapermillExecutionError as error:
         where = _where(target, error.cell_index, error.exec_count)
-        return f"{where}: {error.ename}: {_first_line(error.evalue)}".rstrip(": ")
+        return f"{where}: {error.ename}: {first_line(error.evalue)}".rstrip(": ")
     except CellTimeoutError:
         return f"{_last_cell(target)}: still running after {kernels.timeout_s:g} s"
     except DeadKernelError:
         return f"{_last_cell(target)}: the kernel died"
     except Exception as error:  # an unreadable file, a kernel that does not start: the tour goes on
-        return f"{type(error).__name__}: {_first_line(error)}"
+        return f"{type(error).__name__}: {first_line(error)}"
     hidden = swallowed_errors(notebook)
     return "in a widget's output: " + "; ".join(hidden) if hidden else None
-
-
-def _kernel_manager(env: Mapping[str, str]) -> type:
-    """A kernel manager that runs this very Python, whatever kernelspec JUPYTER_PATH has under "python3"."""
-    from ipykernel.kernelspec import get_kernel_dict
-    from jupyter_client.kernelspec import KernelSpec
-    from jupyter_client.manager import AsyncKernelManager
-    from traitlets import Type
-
-    # jupyter_client fills in ${...} in a kernelspec's environment; ours is meant literally.
-    literal = {name: value.replace("$", "$$") for name, value in env.items()}
-    spec = KernelSpec(**{**get_kernel_dict(), "env": literal})
-
-    class ThisPython(AsyncKernelManager):
-        client_factory = Type(_patient_client())
-
-        @property
-        def kernel_spec(self) -> KernelSpec:
-            return spec
-
-    return ThisPython
-
-
-def _patient_client() -> type:
-    """A kernel client that looks for an answer again and again while it waits for one.
-
-    nbclient sends a widget's Output back to the kernel on the channel on which it waits for the cell's reply; a reply
-    that comes during a long send is then noticed only when the wait times out (github.com/jupyter/nbclient/issues/312).
-    """
-    from queue import Empty
-
-    from jupyter_client.asynchronous import AsyncKernelClient
-    from jupyter_client.channels import AsyncZMQSocketChannel
-    from traitlets import Type
-
-    class LookingAgain(AsyncZMQSocketChannel):
-        async def get_msg(  # type: ignore[override]  # the base class's is a coroutine, too, whatever its annotation says
-                self, timeout: float | None = None) -> dict[str, Any]:
-            deadline = None if timeout is None else time.monotonic() + timeout
-            while True:
-                left = LOOK_AGAIN_S if deadline is None else max(0.0, deadline - time.monotonic())
-                try:
-                    return await super().get_msg(min(LOOK_AGAIN_S, left))
-                except Empty:
-                    if left <= LOOK_AGAIN_S and deadline is not None:
-                        raise
-
-    class PatientClient(AsyncKernelClient):
-        shell_channel_class = Type(LookingAgain)
-
-    return PatientClient
-
-
-def _kernel_config() -> Config:
-    """Encrypt the kernel's transport where possible: ipykernel 7.3 and later warns on stderr otherwise."""
-    import zmq
-    from traitlets.config import Config
-
-    return Config({"KernelManager": {"transport_encryption": "auto"}} if zmq.has("curve") else {})
 
 
 # --- what went wrong ---
@@ -383,7 +225,7 @@ def swallowed_errors(nb: NotebookNode) -> list[str]:
     """The errors, as "ename: evalue", that widgets' Outputs hold in an executed notebook."""
     widgets = nb.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
     return [
-        f"{output.get('ename')}: {_first_line(output.get('evalue', ''))}"
+        f"{output.get('ename')}: {first_line(output.get('evalue', ''))}"
         for widget in widgets.values()
         if widget.get("model_name") == "OutputModel"
         for output in widget.get("state", {}).get("outputs", ())
@@ -424,10 +266,6 @@ def _heading(cells: Sequence[NotebookNode]) -> str | None:
             if line.startswith("#"):
                 return line.lstrip("#").strip()
     return None
-
-
-def _first_line(error: object) -> str:
-    return (str(error).strip().splitlines() or [""])[0]
 
 
 # --- reporting ---
