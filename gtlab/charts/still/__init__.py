@@ -10,6 +10,7 @@ annotations, linear and logarithmic axes, and a horizontal legend. Buttons, slid
 
 from __future__ import annotations
 
-from gtlab.charts.still.picture import WIDTH, shows, svg, words
+from gtlab.charts.still.picture import shows, svg, words
+from gtlab.charts.still.plot import WIDTH
 
 __all__ = ["WIDTH", "shows", "svg", "words"]
