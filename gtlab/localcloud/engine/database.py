@@ -1,0 +1,205 @@
+"""The engine's whole state, as one object: tables with their items, other records, and the tokens of transactions.
+
+An operation gets the database that it works on. There is no other place where the engine keeps anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from gtlab.localcloud.engine.arguments import check_table_name
+from gtlab.localcloud.engine.items import Items
+from gtlab.localcloud.engine.table import Table, entries, key_schema, not_found
+from gtlab.localcloud.model import Key, Refusal, TableId, invalid, no_such_table
+
+TAGS, KINESIS, BACKUPS, INSIGHTS, POLICIES, EXPORTS, IMPORTS = KINDS = (
+    "tags", "kinesis_destinations", "backups", "contributor_insights", "resource_policies", "exports", "imports")
+TOKEN_S = 600.0       # how long the service remembers a transaction's token
+_MOST_TOKENS = 1000   # more are forgotten before their time, so that memory is bounded
+
+
+class RecordId(NamedTuple):
+    """What identifies a record among those of its kind: ``name`` is a table's name or a resource's ARN."""
+
+    account: str
+    region: str
+    name: str
+
+
+class TokenId(NamedTuple):
+    """A ClientRequestToken of an account in a Region."""
+
+    account: str
+    region: str
+    token: str
+
+
+class Remembered(NamedTuple):
+    """A transaction with a token, what was answered, and when (epoch seconds)."""
+
+    request: dict[str, Any]
+    answer: dict[str, Any]
+    at: float
+
+
+class Database:
+    """``tables``: every table. ``records``: all other records by kind (KINDS) and :class:`RecordId`, with values in the
+    shapes of DynamoDB's API. Operations may change both; items change through :class:`Items` or :meth:`apply`."""
+
+    def __init__(self) -> None:
+        self.tables: dict[TableId, Table] = {}
+        self.records: dict[str, dict[RecordId, Any]] = {kind: {} for kind in KINDS}
+        self._tokens: dict[TokenId, Remembered] = {}  # the oldest first
+
+    # Tables
+
+    def exists(self, table: TableId) -> bool:
+        return table in self.tables
+
+    def table(self, table: TableId) -> Table:
+        """Raises Refusal (ResourceNotFoundException, as the operations on tables word it) where there is no such
+        table."""
+        found = self.tables.get(table)
+        if found is None:
+            raise no_such_table(table.name)
+        return found
+
+    def find(self, account: str, region: str, name: str) -> Table:
+        """The table with a name or an ARN. Raises Refusal, as the operations on items word it, where there is none."""
+        table = self.tables.get(table_id(account, region, name))
+        if table is None:
+            check_table_name(name)
+            raise not_found()
+        return table
+
+    def schema(self, table: TableId) -> dict[str, Any]:
+        """What the engine knows of a table's TableDescription: the members that do not change over time. Read only.
+
+        Raises Refusal (ResourceNotFoundException) where there is no such table.
+        """
+        return self.table(table).described
+
+    def amend(self, table: TableId, members: dict[str, Any]) -> None:
+        """Set members of a table's description. None removes one."""
+        described = self.tables[table].described
+        for name, value in members.items():
+            if value is None:
+                described.pop(name, None)
+            else:
+                described[name] = value
+
+    def incarnation(self, table: TableId) -> str:
+        """Differs between a table and an earlier one of the same name."""
+        return self.schema(table)["TableId"]
+
+    def add(self, table: TableId, described: dict[str, Any]) -> Table:
+        """Add an empty table with a description."""
+        items = Items(key_schema(described["KeySchema"], described["AttributeDefinitions"]))
+        added = self.tables[table] = Table(table, described, items)
+        return added
+
+    # Items
+
+    def apply(self, table: TableId, key: Key, new: dict[str, Any] | None) -> None:
+        """Put an item into a table that exists, or delete it (None)."""
+        items = self.tables[table].items
+        if new is None:
+            items.delete(key)
+        else:
+            items.put(key, new)
+
+    def item(self, table: TableId, key: Key) -> dict[str, Any] | None:
+        found = self.tables.get(table)
+        return None if found is None else found.items.item(key)
+
+    def items(self, table: TableId) -> Iterator[tuple[Key, dict[str, Any]]]:
+        """Every item with its key; none where there is no such table."""
+        found = self.tables.get(table)
+        return iter(()) if found is None else entries(found)
+
+    def is_empty(self, table: TableId) -> bool:
+        found = self.tables.get(table)
+        return found is None or not found.items
+
+    def key_of(self, table: TableId, attributes: dict[str, Any]) -> Key | None:
+        """The key of an item with these attributes; None where there is no such table, or where the key is not
+        valid."""
+        found = self.tables.get(table)
+        if found is None:
+            return None
+        try:
+            return found.checked_key({name: attributes[name] for name in found.key_names if name in attributes})
+        except Refusal:
+            return None
+
+    def key_attributes(self, table: TableId, key: Key) -> dict[str, Any]:
+        """A primary key as the API writes it."""
+        schema = self.table(table).key
+        values = zip((*schema.partition, *schema.sort), key, strict=False)
+        return {name: {schema.types[name]: value} for name, value in values}
+
+    # Tokens of transactions
+
+    def token(self, token: TokenId, now: float) -> Remembered | None:
+        """The transaction that was carried out with a token, as long as the service remembers it."""
+        known = self._tokens.get(token)
+        return None if known is None or now >= known.at + TOKEN_S else known
+
+    def remember(self, token: TokenId, transaction: Remembered) -> None:
+        self._tokens.pop(token, None)  # so that it becomes the newest
+        self._tokens[token] = transaction
+
+    def forget_tokens(self, now: float) -> list[TokenId]:
+        """Forget the tokens whose time is over, and the oldest ones if there are too many. Returns those."""
+        surplus, old = len(self._tokens) - _MOST_TOKENS, list[TokenId]()
+        for token, known in self._tokens.items():
+            if len(old) >= surplus and now < known.at + TOKEN_S:
+                break
+            old.append(token)
+        for token in old:
+            del self._tokens[token]
+        return old
+
+
+def table_id(account: str, region: str, name: str) -> TableId:
+    """The table that a request names, by its name or its ARN. Raises Refusal for the ARN of something else."""
+    if name.startswith("arn:"):
+        prefix = TableId(account, region, "").arn
+        if not name.startswith(prefix) or "/" in name[len(prefix):]:
+            raise invalid(f"Invalid table ARN for this account and Region: {name}")
+        name = name[len(prefix):]
+    return TableId(account, region, name)
+
+
+# What is kept on disk: see gtlab.localcloud.disk.format
+
+_RECOVERY = "point_in_time_recovery"  # records of older releases; now it is in the description of a table
+
+
+def saved(database: Database) -> dict[str, Any]:
+    """Every table's description ("tables": TableId, TableDescription) and the other records by kind ("records":
+    account, Region, name or ARN, value)."""
+    return {"tables": [(table.id, table.described) for table in database.tables.values()],
+            "records": {kind: [[*where, value] for where, value in kept.items()]
+                        for kind, kept in database.records.items()} | {_RECOVERY: []}}
+
+
+def restore(database: Database, kept_tables: Iterable[tuple[tuple[str, str, str], dict]], records: dict[str, list],
+            kept_items: Iterable[tuple[TableId, Key, dict]],
+            tokens: Iterable[tuple[str, str, str, dict]]) -> None:
+    """Fill an empty database from a saved state: both parts of :func:`saved`, the items, and the tokens with the record
+    of each."""
+    for where, described in kept_tables:
+        database.add(TableId(*where), described)
+    for kind, kept in records.items():
+        for account, region, name, value in kept:
+            if kind != _RECOVERY:
+                database.records[kind][RecordId(account, region, name)] = value
+            elif value and database.exists(TableId(account, region, name)):
+                database.amend(TableId(account, region, name), {"PointInTimeRecovery": {"since": 0.0, "days": 35}})
+    for table, key, item in kept_items:
+        database.apply(table, key, item)
+    for account, region, token, record in tokens:
+        database.remember(TokenId(account, region, token),
+                          Remembered(record["request"], record["answer"], record.get("at", 0.0)))
