@@ -1,0 +1,118 @@
+"""Tags of tables: TagResource, UntagResource, ListTagsOfResource. Each Region's table has its own."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+from gtlab.localcloud.engine.database import TAGS, Database, RecordId
+from gtlab.localcloud.model import Call, Refusal, TableId, invalid, invalid_values
+
+MOST_TAGS = 50
+_LONGEST_KEY, _LONGEST_VALUE = 128, 256
+_SIGNS = "+-=._:/@"
+
+
+def put(database: Database, table: TableId, tags: list[dict[str, str]]) -> None:
+    """Add tags that have been checked to a table; those with the same keys are replaced."""
+    where = _record(table)
+    merged = {tag["Key"]: tag for tag in (*database.records[TAGS].get(where, ()), *tags)}
+    database.records[TAGS][where] = [{"Key": tag["Key"], "Value": tag["Value"]} for tag in merged.values()]
+
+
+def of(database: Database, table: TableId) -> list[dict[str, str]]:
+    """A table's tags, as the API writes them."""
+    return list(database.records[TAGS].get(_record(table), ()))
+
+
+def check_new(tags: list[dict[str, str]]) -> None:
+    """Raise Refusal for tags that no table can have."""
+    for tag in tags:
+        _check_key(tag["Key"])
+        if len(tag["Value"]) > _LONGEST_VALUE or not _is_legal(tag["Value"]):
+            raise invalid(f"The Tag Value provided is invalid, Value: {tag['Value']}")
+    keys = [tag["Key"] for tag in tags]
+    twice = next((key for place, key in enumerate(keys) if key in keys[:place]), None)
+    if twice is not None:
+        raise invalid(f"Duplicate Tag Keys provided as input: Duplicate Tag Key found {twice}")
+    _check_number(len(tags))
+
+
+def _check_key(key: str) -> None:
+    if not 1 <= len(key) <= _LONGEST_KEY or not _is_legal(key):
+        raise invalid(f"The Tag Key provided is invalid, Key: {key}")
+    if key.startswith("aws:"):
+        raise invalid(f"Tag Key cannot be prefixed with aws:, Key: {key}")
+
+
+def _is_legal(text: str) -> bool:
+    """Letters and digits of any script, spaces, and a few signs."""
+    return all(sign in _SIGNS or unicodedata.category(sign)[0] in "LN" or unicodedata.category(sign) == "Zs"
+               for sign in text)
+
+
+def _check_number(number: int) -> None:
+    if number > MOST_TAGS:
+        raise invalid("Number of Tags exceed the current limit for the provided ResourceArn")
+
+
+# Operations
+
+def _tag(database: Database, call: Call, now: float) -> dict[str, Any]:
+    given = call.input["Tags"]
+    if not given:
+        raise invalid("Atleast one Tag needs to be provided as Input.")
+    check_new(given)
+    table = _table(database, call)
+    _check_number(len({tag["Key"] for tag in (*of(database, table), *given)}))
+    put(database, table, given)
+    return {}
+
+
+def _untag(database: Database, call: Call, now: float) -> dict[str, Any]:
+    keys = call.input["TagKeys"]
+    if not keys:
+        raise invalid("Atleast one Tag Key needs to be provided as Input.")
+    for key in keys:
+        _check_key(key)
+    _check_number(len(keys))
+    table = _table(database, call)
+    left = [tag for tag in of(database, table) if tag["Key"] not in keys]
+    database.records[TAGS][_record(table)] = left
+    return {}
+
+
+def _list(database: Database, call: Call, now: float) -> dict[str, Any]:
+    return {"Tags": of(database, _table(database, call))}
+
+
+OPERATIONS: dict[str, Callable[[Database, Call, float], dict[str, Any]]] = {
+    "TagResource": _tag, "UntagResource": _untag, "ListTagsOfResource": _list}
+
+
+def _record(table: TableId) -> RecordId:
+    return RecordId(table.account, table.region, table.arn)
+
+
+def _table(database: Database, call: Call) -> TableId:
+    """The table that a request names by its ARN. Raises Refusal."""
+    arn = call.input["ResourceArn"]
+    if not arn.startswith("arn:"):
+        raise invalid_values(f"ARNs must start with 'arn:': {arn}")
+    parts = arn.split(":", 5)
+    if len(parts) < 6 or parts[2] != "dynamodb":
+        raise invalid_values(f"Provided Arn is not a DynamoDB resource arn: {arn}")
+    _, _, _, region, account, resource = parts
+    kind, _, name = resource.partition("/")
+    if kind != "table" or "/" in name:
+        raise invalid_values("Invalid resource arn provided, only table or stream is accepted. Provided resource arn: "
+                             + arn)
+    if account != call.account:
+        raise Refusal("AccessDeniedException", "Access denied. The user is not authorized to access this resource.")
+    if region != call.region:
+        raise invalid(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}")
+    table = TableId(account, region, name)
+    if not database.exists(table):
+        raise Refusal("ResourceNotFoundException", f"Requested resource not found: ResourcArn: {arn} not found")
+    return table
