@@ -12,7 +12,6 @@ import msgspec
 import pytest
 from support import OHIO, ON_DEMAND, SOAK, VIRGINIA, seed
 
-from gtlab.localcloud import engine
 from gtlab.localcloud.disk.files import ENDINGS
 from gtlab.localcloud.disk.format import ROWS
 from gtlab.localcloud.disk.keeper import keep
@@ -58,7 +57,7 @@ def test_a_write_whose_process_ends_right_after_the_answer_is_replicated_and_tol
     keeper = keep(tmp_path / "copy.sqlite3", clock=lambda: now)
     now += 60
     keeper.cloud.tick(now)
-    assert engine.item(TableId("1" * 12, VIRGINIA, "Music"), Key("a", NO_SORT_KEY))["n"] == {"N": "2"}
+    assert keeper.cloud.database.item(TableId("1" * 12, VIRGINIA, "Music"), Key("a", NO_SORT_KEY))["n"] == {"N": "2"}
     told = []
     arn = call("ListStreams", {}, "dynamodbstreams")["Streams"][0]["StreamArn"]
     for shard in call("DescribeStream", {"StreamArn": arn}, "dynamodbstreams")["StreamDescription"]["Shards"]:

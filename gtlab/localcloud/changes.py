@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from gtlab.localcloud import engine
+from gtlab.localcloud.engine import Database
 from gtlab.localcloud.engine.charges import write_units
 from gtlab.localcloud.globaltables.membership import LEGACY, Group, Groups
 from gtlab.localcloud.globaltables.replicas import Replicas
@@ -46,6 +46,7 @@ class Unsaved:
 class Rooms:
     """The parts of the cloud that a change passes through."""
 
+    database: Database
     world: World
     tables: Tables
     streams: Streams
@@ -99,7 +100,7 @@ class Changes:
     def _settle(self, write: Unsettled) -> None:
         """Carry out the steps that an earlier attempt has not done."""
         change, now = write.change, write.at
-        key = engine.key_attributes(change.table, change.key)
+        key = self._rooms.database.key_attributes(change.table, change.key)
         if STREAM not in write.done:
             self._record(change, now, key, _TTL_IDENTITY if write.by_ttl else None)
             write.done += (STREAM,)
@@ -136,7 +137,7 @@ class Changes:
         group = rooms.groups.by_id(delivery.group)
         assert group is not None  # when a group ends, its deliveries are dropped
         table = group.table(delivery.target)
-        key = engine.key_attributes(table, delivery.key)
+        key = self._rooms.database.key_attributes(table, delivery.key)
         if rooms.capacity.metered([table]):
             self._charge_delivery(group, table, delivery, now)
         if not rooms.replication.is_newer(delivery):
@@ -144,7 +145,7 @@ class Changes:
             assert winner is not None  # a delivery that is not newer has lost to a stored version
             rooms.journal.discarded(table, key, delivery, winner, now)
             return
-        old = engine.item(table, delivery.key)
+        old = self._rooms.database.item(table, delivery.key)
         for new in replicated(old, delivery) if group.version == LEGACY else [delivery.item]:
             self._apply(Change(table, delivery.key, old, new), now, key)
             old = new
@@ -161,7 +162,7 @@ class Changes:
     def _charge_delivery(self, group: Group, table: TableId, delivery: Delivery, now: float) -> None:
         """Charge a delivery like a write, even if the stored item is newer. In the legacy version, a delivery that
         creates or deletes an item consumes twice as much."""
-        old = engine.item(table, delivery.key)
+        old = self._rooms.database.item(table, delivery.key)
         twice = group.version == LEGACY and (old is None or delivery.item is None)
         self._rooms.capacity.charge(table, "write", write_units(old, delivery.item) * (2 if twice else 1), now)
 
@@ -180,10 +181,10 @@ class Changes:
             group = rooms.groups.by_id(mark.group)
             assert group is not None  # the item has a version, so its group exists
             table = group.table(mark.region)
-            old = engine.item(table, mark.key)
+            old = self._rooms.database.item(table, mark.key)
             if old is not None:
                 change = Change(table, mark.key, old, marked(old, mark.version))
-                self._apply(change, now, engine.key_attributes(table, mark.key))
+                self._apply(change, now, self._rooms.database.key_attributes(table, mark.key))
                 if rooms.capacity.metered([table]):
                     rooms.capacity.charge(table, "write", write_units(old, change.new), now)
 
@@ -191,7 +192,7 @@ class Changes:
         """After a restart: queue the second updates that the legacy version had not made yet."""
         for group in self._rooms.groups:
             for table in map(group.table, group.members if group.version == LEGACY else ()):
-                for key, item in engine.items(table):
+                for key, item in self._rooms.database.items(table):
                     version = self._rooms.replication.version(group.id, table.region, key)
                     if version and version.region == table.region and marked(item, version) != item:
                         self.marks.add(Mark(group.id, table.region, key, version, now))
@@ -201,9 +202,9 @@ class Changes:
         others. In the legacy version each Region deletes by its own settings, and the delete does not replicate."""
         rooms = self._rooms
         group = rooms.groups.of(table)
-        change = Change(table, key, engine.item(table, key), None)
+        change = Change(table, key, self._rooms.database.item(table, key), None)
         if group and group.version == LEGACY:
-            attributes = engine.key_attributes(table, key)
+            attributes = self._rooms.database.key_attributes(table, key)
             self._store(change)
             self._record(change, now, attributes, _TTL_IDENTITY)
             rooms.journal.write(table, attributes, deleted=True, by="ttl", version=None, at=now)
@@ -226,7 +227,7 @@ class Changes:
             self._store(change)
 
     def _store(self, change: Change) -> None:
-        engine.apply(change.table, change.key, change.new)
+        self._rooms.database.apply(change.table, change.key, change.new)
         self.unsaved.items.add((change.table, change.key))
 
     def _record(self, change: Change, now: float, key: dict, identity: dict | None = None) -> None:

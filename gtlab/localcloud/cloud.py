@@ -56,28 +56,31 @@ class Cloud:
 
     def __init__(self, world: World, legacy_api: str = HISTORIC, journal: Journal | None = None,
                  most_at_once: float = math.inf):
-        engine.reset()  # the library keeps its tables in a module, so a process can have only one cloud
         self.world, self.errors = world, InternalErrors()
+        self.database = engine.Database()
         self.streams = Streams()
-        self.tables = Tables(world, self.streams)
+        self.tables = Tables(self.database, world, self.streams)
         self.journal = journal or Journal()
         self.replication = Replication(world.replication_lag_s, self._passes)
-        self.groups = Groups(self.replication, self.journal)
-        self.scaling = AutoScaling()
+        self.groups = Groups(self.database, self.replication, self.journal)
+        self.scaling = AutoScaling(self.database)
         self.current = Current(world, self.tables, self.groups, self.scaling, self.errors)
         self.fis = Fis(world, self.tables, self.groups, self.current.replicas, self.journal)
-        self.capacity = Capacity(world)
+        self.capacity = Capacity(self.database, world)
         self.metrics = Metrics()
-        self.strong = Strong(world, self.current.replicas, self.groups, self.replication, self.fis.pauses)
+        self.strong = Strong(self.database, world, self.current.replicas, self.groups, self.replication,
+                             self.fis.pauses)
         self.legacy = Legacy(world, self.tables, self.groups, face=legacy_api)
         self.legacy_settings = LegacySettings(world, self.tables, self.legacy, self.scaling)
         self._control_plane = ControlPlane(self.tables, self.groups, self.current, self.fis.pauses, self.legacy,
                                            self.legacy_settings).operations
-        self.changes = Changes(Rooms(world, self.tables, self.streams, self.groups, self.current.replicas,
-                                     self.replication, self.capacity, self.metrics, self.journal, self.errors))
-        self.reads = Reads(self.groups, self.replication, self.journal)
+        self.changes = Changes(Rooms(
+            self.database, world, self.tables, self.streams, self.groups, self.current.replicas, self.replication,
+            self.capacity, self.metrics, self.journal, self.errors))
+        self.reads = Reads(self.database, self.groups, self.replication, self.journal)
         self.unsaved = self.changes.unsaved
-        self._control_plane |= Backups(self.tables, lambda table, key: self.unsaved.items.add((table, key))).operations
+        self._control_plane |= Backups(self.database, self.tables,
+                                       lambda table, key: self.unsaved.items.add((table, key))).operations
         self._next_housekeeping = 0.0
         self._most_at_once, self._behind = most_at_once, 0.0
 
@@ -128,7 +131,7 @@ class Cloud:
             return _json(self._control_plane[call.operation](call, data, now))
         if call.operation in _WRITES or call.operation in _READS:
             return self._data_plane(call, data, now)
-        return engine.call(call.account, call.region, call.operation, data)
+        return _json(engine.control(self.database, call._replace(input=data), now))
 
     def _data_plane(self, call: Call, data: dict, now: float) -> bytes:
         tables, unprocessed = _tables(call, data), dict[str, Any]()
@@ -142,7 +145,7 @@ class Cloud:
         for delivery in self.strong.behind(call, data, tables) if strong else ():
             self.changes.apply_delivery(delivery, now, now)
         if call.operation in _READS:
-            body, charges = engine.read(call.account, call.region, call.operation, data)
+            body, charges = engine.read(self.database, call._replace(input=data))
             if metered:
                 self._consumed(charges, now)
             if self.reads.worth_a_look(tables):
@@ -155,15 +158,15 @@ class Cloud:
 
     def _write(self, call: Call, data: dict, metered: bool, now: float) -> bytes:
         try:
-            body, changes, charges = engine.write(call.account, call.region, call.operation, data)
+            body, changes, charges = engine.write(self.database, call._replace(input=data), now)
         except Refusal as refusal:
             if metered and refusal.code in _JUDGED:
-                self._consumed(consumed_in_vain(call, data), now)
+                self._consumed(consumed_in_vain(self.database, call._replace(input=data)), now)
             raise
         for change in changes:
             self.changes.add(change, now)
         if "ClientRequestToken" in data:
-            self.unsaved.tokens.add((call.account, call.region, data["ClientRequestToken"]))
+            self.unsaved.tokens.add(engine.TokenId(call.account, call.region, data["ClientRequestToken"]))
         if metered:  # the write has taken effect: if an error here failed the call, the client would send it again
             self.errors.attempt(_about_charge, self._consumed, charges, now)
         return body
@@ -228,7 +231,7 @@ class Cloud:
         self.settle()
         return {"network": self.world.network, "seed": self.world.seed, "legacy_api": self.legacy.face,
                 "tables": [{"account": table.account, "region": table.region, "name": table.name,
-                            "status": self.tables.status(table, now)} for table in engine.tables()],
+                            "status": self.tables.status(table, now)} for table in self.database.tables],
                 "deliveries_waiting": self.replication.links.waiting(),
                 "internal_errors": self.errors.summary() | {"kept": len(self.changes.failed),
                                                             "refuses_writes": self.changes.failed.is_full}}
@@ -275,7 +278,7 @@ class Cloud:
 
     def _housekeep(self, now: float) -> None:
         self.unsaved.settings |= self.tables.housekeep(now) | self.streams.trim(now)
-        self.unsaved.tokens.update(engine.forget_tokens())
+        self.unsaved.tokens.update(self.database.forget_tokens(now))
         self.replication.forget_tombstones(now - RETENTION_S)
         for table, key in self.tables.ttl_expired(now):
             self.changes.expire(table, key, now)
@@ -299,7 +302,7 @@ def _operation(known: dict[str, Callable], call: Call) -> Callable:
 def _tables(call: Call, data: dict) -> list[TableId]:
     """The tables that a request of the data plane names."""
     if call.operation in engine.PARTIQL:
-        return engine.partiql_tables(call.account, call.region, data)
+        return engine.partiql_tables(call._replace(input=data))
     if "TableName" in data:
         return [TableId(call.account, call.region, data["TableName"])]
     found = (engine.table_id(call.account, call.region, name) for name in _names(call.operation, data))

@@ -90,12 +90,15 @@ class ControlPlane:
     def _put_policy(self, call: Call, data: dict, now: float) -> dict:
         """Attach a policy to a resource. The one that it has is not a change: its revision stays."""
         try:
-            known = _ask(call, "GetResourcePolicy", {"ResourceArn": data["ResourceArn"]})
+            known = self._ask(call, "GetResourcePolicy", {"ResourceArn": data["ResourceArn"]}, now)
         except Refusal:
             known = {}
         if "ExpectedRevisionId" not in data and known and _same_document(known["Policy"], data["Policy"]):
             return {"RevisionId": known["RevisionId"]}
-        return _ask(call, "PutResourcePolicy", data)
+        return self._ask(call, "PutResourcePolicy", data, now)
+
+    def _ask(self, call: Call, operation: str, data: dict, now: float) -> dict:
+        return engine.control(self._tables.database, call._replace(operation=operation, input=data), now)
 
     def _update_ttl(self, call: Call, data: dict, now: float) -> dict:
         table = _table(call, data)
@@ -113,10 +116,6 @@ def _table(call: Call, data: dict) -> TableId:
 def _no_kinesis(call: Call, data: dict, now: float) -> dict:
     raise invalid("gtlab's local cloud has no Kinesis Data Streams to send changes to. Nothing was changed. Use "
                   "DynamoDB Streams.")
-
-
-def _ask(call: Call, operation: str, data: dict) -> dict:
-    return json.loads(engine.call(call.account, call.region, operation, data))
 
 
 def _same_document(one: str, other: str) -> bool:

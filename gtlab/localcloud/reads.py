@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from gtlab.localcloud import engine
+from gtlab.localcloud.engine import Database
 from gtlab.localcloud.globaltables.membership import Group, Groups
 from gtlab.localcloud.model import Call, Key, TableId
 from gtlab.localcloud.observe.journal import Journal, ReadDetail
@@ -29,7 +30,8 @@ _ONE_PARTITION = re.compile(r"\s*[#\w.-]+\s*=\s*(:\w+)\s*")  # a key condition t
 class Reads:
     """Notes the stale reads in the journal; if somebody asked for them, the other reads, too."""
 
-    def __init__(self, groups: Groups, replication: Replication, journal: Journal):
+    def __init__(self, database: Database, groups: Groups, replication: Replication, journal: Journal):
+        self._database = database
         self._groups, self._replication, self._journal = groups, replication, journal
 
     def worth_a_look(self, tables: list[TableId]) -> bool:
@@ -49,7 +51,7 @@ class Reads:
             self._page(call, data, body, now)
             return
         for part, consistent in _gets(call.operation, data):
-            for table, key in engine.named(call.account, call.region, "GetItem", part):
+            for table, key in engine.named(self._database, call._replace(operation="GetItem", input=part)):
                 group = self._groups.of(table)
                 if group is None:
                     continue
@@ -57,7 +59,7 @@ class Reads:
                 if missed or self._journal.all_reads:
                     known = self._replication.entry(group.id, table.region, key)
                     version = known[0] if known and not known[1] else None
-                    self._journal.read(table, engine.key_attributes(table, key), ReadDetail(
+                    self._journal.read(table, self._database.key_attributes(table, key), ReadDetail(
                         call.operation, consistent, version, missed), now)
 
     def _page(self, call: Call, data: dict, body: bytes, now: float) -> None:
@@ -76,10 +78,21 @@ class Reads:
     def _keys_on_page(self, call: Call, data: dict, table: TableId) -> set[Key]:
         """The items that were read, including those that a filter left out: their newer versions may pass it."""
         keys = set()
-        for item in _read_on_page(call, data):
-            for _, key in engine.named(table.account, table.region, "PutItem", {"TableName": table.name, "Item": item}):
+        for item in self._read_on_page(call, data):
+            key = self._database.key_of(table, item)
+            if key is not None:
                 keys.add(key)
         return keys
+
+    def _read_on_page(self, call: Call, data: dict) -> list[dict]:
+        """All items that a Query or Scan read, including those that its filter left out."""
+        asked = {name: value for name, value in data.items() if name not in _CHOOSING}
+        # The engine refuses unused placeholders.
+        used = set(re.findall(r"[#:]\w+", data.get("KeyConditionExpression", "")))
+        for name in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+            kept = {placeholder: value for placeholder, value in data.get(name, {}).items() if placeholder in used}
+            asked |= {name: kept} if kept else {}
+        return json.loads(engine.read(self._database, call._replace(input=asked))[0])["Items"]
 
     def _not_there(self, group: Group, table: TableId, keys: set[Key], data: dict, body: bytes) -> Iterator[Key]:
         """The items on their way here that a page lacks. Only where that is certain: the whole table or one partition
@@ -112,14 +125,3 @@ def _gets(operation: str, data: dict) -> Iterator[tuple[dict, bool]]:
                 yield {"TableName": name, "Key": key}, bool(asked.get("ConsistentRead"))
     else:
         yield from ((action["Get"], True) for action in data["TransactItems"])
-
-
-def _read_on_page(call: Call, data: dict) -> list[dict]:
-    """All items that a Query or Scan read, including those that its filter left out."""
-    asked = {name: value for name, value in data.items() if name not in _CHOOSING}
-    # The engine refuses unused placeholders.
-    used = set(re.findall(r"[#:]\w+", data.get("KeyConditionExpression", "")))
-    for name in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
-        kept = {placeholder: value for placeholder, value in data.get(name, {}).items() if placeholder in used}
-        asked |= {name: kept} if kept else {}
-    return json.loads(engine.call(call.account, call.region, call.operation, asked))["Items"]

@@ -13,6 +13,7 @@ import msgspec
 from gtlab.localcloud import engine
 from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.disk import format
+from gtlab.localcloud.engine import Database
 from gtlab.localcloud.faults import experiments, fis
 from gtlab.localcloud.globaltables import membership, pauses, schedule, v2019
 from gtlab.localcloud.model import Change, Key, TableId
@@ -45,7 +46,7 @@ def documents(cloud: Cloud) -> format.Documents:
         knobs=_as(list[format.Knob], [{"knob": knob, "place": place, "value": value}
                                       for knob, place, value in cloud.world.turned()]),
         tables=_as(format.Tables, {"tables": kept_tables.lives, "deleted": kept_tables.ghosts}),
-        engine=_as(format.Engine, engine.saved()),
+        engine=_as(format.Engine, engine.saved(cloud.database)),
         streams=format.Streams(cloud.streams.sequence, _as(list[format.Stream], cloud.streams.saved())),
         scaling=[format.Target(*where, described=target.described, policies=target.policies)
                  for where, target in cloud.scaling.saved()],
@@ -92,10 +93,10 @@ def unsettled(write: Unsettled) -> format.Unsettled:
     return format.Unsettled(table, key, old, write.at, write.by_ttl, list(write.done))
 
 
-def restored_unsettled(kept: format.Unsettled) -> Unsettled:
+def restored_unsettled(database: Database, kept: format.Unsettled) -> Unsettled:
     """The same, once the engine has its items."""
     table, key = TableId(*kept.table), Key(*kept.key)
-    return Unsettled(Change(table, key, kept.old, engine.item(table, key)), kept.at, kept.by_ttl, tuple(kept.done))
+    return Unsettled(Change(table, key, kept.old, database.item(table, key)), kept.at, kept.by_ttl, tuple(kept.done))
 
 
 def restored_version(kept: format.Version) -> tuple[str, str, Key, Version, bool]:

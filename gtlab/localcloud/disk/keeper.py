@@ -106,25 +106,27 @@ class Keeper:
                   if name != _UNSETTLED}
         changed = {name: body for name, body in bodies.items() if written.get(name) != body}
         written.update(changed)
-        now = {table: engine.incarnation(table) for table in engine.tables()}
+        database = self.cloud.database
+        now = {table: database.incarnation(table) for table in database.tables}
         other = [table for table in {*now, *incarnations} if now.get(table) != incarnations.get(table)]
         incarnations.clear()
         incarnations.update(now)
         return [(PUT, "documents", list(changed.items())), (DELETE_ALL, "items", [tuple(table) for table in other]),
                 (PUT, "items", [format.item_row(table, key, item) for table in other if table in now
-                                for key, item in engine.items(table)])]
+                                for key, item in database.items(table)])]
 
     def _items(self) -> list[Change]:
         unsaved, there, gone = self.cloud.unsaved, [], []
         for table, key in unsaved.items:
-            item = engine.item(table, key)
+            item = self.cloud.database.item(table, key)
             if item is None:
                 gone.append((*table, *key))
             else:
                 there.append(format.item_row(table, key, item))
         changes = [(PUT, "items", there), (DELETE, "items", gone)]
         if unsaved.tokens:
-            answers = [(token, engine.token(*token)) for token in unsaved.tokens]
+            remembered = self.cloud.database.remembered
+            answers = [(token, remembered(token)) for token in unsaved.tokens]
             changes += [(PUT, "tokens", [format.token_row(*token, answer) for token, answer in answers
                                          if answer is not None]),
                         (DELETE, "tokens", [token for token, answer in answers if answer is None])]
@@ -175,19 +177,19 @@ class Keeper:
         """Restore everything that is on disk. Raises some exception if it is not as the format says."""
         store, cloud, kept = self._store, self.cloud, format.documents(bodies)
         assert store is not None
-        engine.restore(kept.engine.tables, msgspec.structs.asdict(kept.engine.records),
+        engine.restore(cloud.database, kept.engine.tables, msgspec.structs.asdict(kept.engine.records),
                        format.items(store.rows("items")), format.tokens(store.rows("tokens")))
         convert.restore(cloud, kept)
         cloud.streams.restore(convert.stream_list(kept.streams), kept.streams.sequence, store.rows("records"))
         cloud.replication.restore(
             kept.copies, map(convert.restored_version, format.versions(store.rows("versions"))),
             map(convert.restored_delivery, format.deliveries(store.rows("deliveries"))))
-        cloud.changes.failed.restore((n, convert.restored_unsettled(write))
+        cloud.changes.failed.restore((n, convert.restored_unsettled(cloud.database, write))
                                      for n, write in format.failed(store.rows("failed")))
-        cloud.changes.unsettled.extend(map(convert.restored_unsettled, kept.unsettled))
+        cloud.changes.unsettled.extend(convert.restored_unsettled(cloud.database, write) for write in kept.unsettled)
         self._owes = bodies.pop(_UNSETTLED, None) is not None
         self._written = bodies
-        self._incarnations = {table: engine.incarnation(table) for table in engine.tables()}
+        self._incarnations = {table: cloud.database.incarnation(table) for table in cloud.database.tables}
 
 
 def new_cloud(settings: Settings, journal: Journal | None = None, most_at_once: float = math.inf) -> Cloud:

@@ -1,64 +1,51 @@
 """The engine: one Region's DynamoDB. A call goes in; an answer and a list of changes come out. No I/O and no clock.
 
-It stores tables and items and carries out reads and writes. Streams, TTL, global tables and statuses over time are the
-task of other packages. The control plane (tables, indexes, backups, tags) is still a library's; only :mod:`borrowed`
-uses it.
+It stores tables and items in a :class:`Database`, and carries out reads and writes. Streams, TTL, global tables and
+statuses over time are the task of other packages. Backups and policies are still a library's; only :mod:`borrowed` uses
+it.
 
 May import: :mod:`gtlab.localcloud.model`.
 """
 
 from __future__ import annotations
 
-from gtlab.localcloud.engine.borrowed import reset
-from gtlab.localcloud.engine.calls import call, read, write
+from gtlab.localcloud.engine.calls import call, control, protected, read, write
+from gtlab.localcloud.engine.create_table import check as check_create_table
+from gtlab.localcloud.engine.create_table import create as create_table
+from gtlab.localcloud.engine.database import BACKUPS, Database, RecordId, TokenId, restore, saved, table_id
+from gtlab.localcloud.engine.descriptions import delete, description
 from gtlab.localcloud.engine.items import key_string
-from gtlab.localcloud.engine.storage import (
-    amend,
-    amend_backup,
-    apply,
-    backup,
-    exists,
-    forget_tokens,
-    incarnation,
-    is_empty,
-    item,
-    items,
-    key_attributes,
-    restore,
-    saved,
-    schema,
-    table_id,
-    tables,
-    token,
-)
+from gtlab.localcloud.engine.tags import of as tags
 from gtlab.localcloud.engine.targets import PARTIQL, named, partiql_tables, partiql_writes, touched
+from gtlab.localcloud.engine.update_table import change as change_table
+from gtlab.localcloud.engine.update_table import check as check_update_table
+from gtlab.localcloud.engine.update_table import check_table as check_update_of
 
 __all__ = [
+    "BACKUPS",
     "PARTIQL",
-    "amend",
-    "amend_backup",
-    "apply",
-    "backup",
+    "Database",
+    "RecordId",
+    "TokenId",
     "call",
-    "exists",
-    "forget_tokens",
-    "incarnation",
-    "is_empty",
-    "item",
-    "items",
-    "key_attributes",
+    "change_table",
+    "check_create_table",
+    "check_update_of",
+    "check_update_table",
+    "control",
+    "create_table",
+    "delete",
+    "description",
     "key_string",
     "named",
     "partiql_tables",
     "partiql_writes",
+    "protected",
     "read",
-    "reset",
     "restore",
     "saved",
-    "schema",
     "table_id",
-    "tables",
-    "token",
+    "tags",
     "touched",
     "write",
 ]

@@ -1,13 +1,8 @@
-"""Everything that depends on the insides of ``ministack``, the library from which the engine borrows its control plane:
-tables, indexes, backups, tags, policies. The data plane is ours.
+"""The operations that are still ``ministack``'s: backups, policies, contributor insights, exports and imports.
 
 No other module of gtlab imports the library. This one calls and replaces its private names, so pyproject.toml pins one
-exact release; a new release needs a fresh look at each name below.
-
-Called: ``handle_request``, ``reset``, the request's account and Region in ``core.responses``, and the dictionaries in
-which the library keeps its state. Replaced (monkeypatched): see "Replacements". The engine's other modules also read a
-table's record, which is the library's dictionary for it: ``TableId``, what DescribeTable shows, and ``items``, in which
-:mod:`storage` puts an :class:`~gtlab.localcloud.engine.items.Items`.
+exact release. Before a call, the library is shown the tables and records of the database; afterwards, its records are
+taken over.
 """
 
 from __future__ import annotations
@@ -16,7 +11,7 @@ import json
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any
 
@@ -24,67 +19,83 @@ import msgspec
 from ministack.core import responses as _responses
 from ministack.services import dynamodb as _dynamodb
 
-from gtlab.localcloud.engine.items import Items
-from gtlab.localcloud.model import Key, TableId
+from gtlab.localcloud.engine.database import (
+    BACKUPS,
+    EXPORTS,
+    IMPORTS,
+    INSIGHTS,
+    KINESIS,
+    POLICIES,
+    TAGS,
+    Database,
+    RecordId,
+)
+from gtlab.localcloud.engine.descriptions import description
+from gtlab.localcloud.model import Call, Refusal
 
 log = logging.getLogger(__name__)
 logging.getLogger("dynamodb").setLevel(logging.ERROR)  # the library warns about every expression that it refuses
 
 
 class CannotEvaluate(Exception):
-    """The library failed on a request: it has no answer to what the client sent. It may have changed items."""
+    """The library failed on a request: it has no answer to what the client sent."""
 
-
-# Replacements
-
-# Do not recount a table's items at each write: refresh_counts does, when a description is asked for.
-_dynamodb._update_counts = lambda raw: None
-# Do not look for a stream at each write: gtlab.localcloud.tables.streams has the streams.
-_dynamodb._emit_stream_event = lambda *change: None
-
-
-class _Json:
-    """Replaces the library's ``json`` with msgspec, which is faster."""
-
-    loads = staticmethod(msgspec.json.decode)
-    dumps = staticmethod(json.dumps)
-    JSONDecodeError = msgspec.DecodeError
-
-
-_dynamodb.json = _Json
-_dynamodb.json_response = lambda answer, status=200: (status, {}, msgspec.json.encode(answer))
-
-
-# Requests
 
 # The exceptions that the library raises for input that it cannot evaluate. Others are defects, or MemoryError.
 _STUMBLES = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, re.error)
+# The dictionaries in which the library keeps its records, by our kinds.
+_KEPT = {TAGS: "_tags", KINESIS: "_kinesis_destinations", BACKUPS: "_backups", INSIGHTS: "_contributor_insights",
+         POLICIES: "_resource_policies", EXPORTS: "_exports", IMPORTS: "_imports"}
+_SNAPSHOT = "_items_snapshot"  # the items in its record of a backup
 
 
-def run(account: str, region: str, operation: str, data: dict) -> tuple[int, bytes]:
-    """Status and body of the library's answer to a request. An item that is put belongs to the library afterwards.
-
-    Raises CannotEvaluate where the library fails on the request. The line between that and a defect of gtlab: the
-    exception is one of ``_STUMBLES`` and was raised in the library, or in what the library called, and not in one of
-    the replacements above. Every other exception is passed on as it is.
-    """
-    # Kept until the next request sets it: the library's own request_scope also restores it, which costs time.
-    _responses._request_account_id.set(account)
-    _responses._request_region.set(region)
+def run(database: Database, call: Call) -> dict[str, Any]:
+    """The library's answer to a request. Raises Refusal, or CannotEvaluate where the library fails on the request: the
+    exception is one of ``_STUMBLES`` and was raised in the library. Every other exception is passed on as it is."""
+    _responses._request_account_id.set(call.account)
+    _responses._request_region.set(call.region)
+    _show(database)
     try:
-        status, _, body = _handled(operation, data)
+        headers = {"x-amz-target": f"DynamoDB_20120810.{call.operation}"}
+        status, _, body = _finish(_dynamodb.handle_request("POST", "/", headers, json.dumps(call.input).encode(), {}))
     except _STUMBLES as error:
         if _is_ours(error.__traceback__):
             raise
-        log.warning("the engine cannot evaluate a %s: %s: %s", operation, type(error).__name__, error)
-        # For an invalid projection of a BatchGetItem, the library's message is the error text for the client.
-        raise CannotEvaluate(str(error) if operation == "BatchGetItem" and type(error) is ValueError else "") from None
-    return status, body if isinstance(body, bytes) else body.encode()
+        log.warning("the engine cannot evaluate a %s: %s: %s", call.operation, type(error).__name__, error)
+        raise CannotEvaluate() from None
+    answer = msgspec.json.decode(body)
+    if status >= 400:
+        raise _refusal(call.operation, status, answer)
+    for kind, name in _KEPT.items():
+        database.records[kind] = {RecordId(*where): _backup(value) if kind == BACKUPS else value
+                                  for where, value in getattr(_dynamodb, name)._data.items()}
+    return answer
 
 
-def _handled(operation: str, data: dict) -> tuple[int, dict, bytes | str]:
-    headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
-    return _finish(_dynamodb.handle_request("POST", "/", headers, msgspec.json.encode(data), {}))
+def _show(database: Database) -> None:
+    """Give the library the state of a database."""
+    _dynamodb.reset()
+    for table in database.tables.values():
+        keys = table.key
+        _dynamodb._tables.set_scoped(*table.id, table.described | description(table) | {
+            "items": table.items, "pk_name": keys.partition[0], "sk_name": keys.sort[0] if keys.sort else None})
+    for kind, name in _KEPT.items():
+        for where, value in database.records[kind].items():
+            getattr(_dynamodb, name).set_scoped(*where, _snapshot(value) if kind == BACKUPS else value)
+
+
+def _backup(raw: dict[str, Any]) -> dict[str, Any]:
+    """The library's record of a backup as it is kept."""
+    return {"description": {name: value for name, value in raw.items() if name != _SNAPSHOT},
+            "items": [[partition, sort, item] for partition, row in raw.get(_SNAPSHOT, {}).items()
+                      for sort, item in row.items()]}
+
+
+def _snapshot(kept: dict[str, Any]) -> dict[str, Any]:
+    rows: defaultdict[str, dict] = defaultdict(dict)
+    for partition, sort, item in kept["items"]:
+        rows[partition][sort] = item
+    return {**kept["description"], _SNAPSHOT: dict(rows)}
 
 
 def _finish(coroutine: Coroutine[Any, Any, tuple]) -> tuple:
@@ -106,98 +117,13 @@ def _is_ours(traceback: TracebackType | None) -> bool:
     return nearest.startswith("gtlab.")
 
 
-# State
-
-# The library's other records by our names, and the dictionaries in which it keeps them.
-_OTHERS = {"tags": "_tags", "point_in_time_recovery": "_pitr_settings", "kinesis_destinations": "_kinesis_destinations",
-           "backups": "_backups", "contributor_insights": "_contributor_insights",
-           "resource_policies": "_resource_policies", "exports": "_exports", "imports": "_imports"}
-_DERIVED = ("items", "pk_name", "sk_name")  # in its record of a table, beside the members of the table's description
-_SNAPSHOT = "_items_snapshot"               # the items in its record of a backup
-
-
-def reset() -> None:
-    _dynamodb.reset()
-
-
-def record(table: TableId) -> dict | None:
-    """The library's record of a table; None where there is no such table."""
-    return _dynamodb._tables._data.get(table)  # as its get_scoped does; this is called several times per request
-
-
-def records() -> Iterator[tuple[TableId, dict]]:
-    """Every table with its record."""
-    return ((TableId(*scoped), raw) for scoped, raw in _dynamodb._tables.all_items())
-
-
-def description(raw: dict) -> dict:
-    """What a record of a table has of the table's description (TableDescription in the API)."""
-    return {name: value for name, value in raw.items() if name not in _DERIVED}
-
-
-def put_record(table: TableId, described: dict) -> None:
-    """Create an empty table from its :func:`description`."""
-    keys = {element["KeyType"]: element["AttributeName"] for element in described["KeySchema"]}
-    _dynamodb._tables.set_scoped(*table, described | {
-        "pk_name": keys["HASH"], "sk_name": keys.get("RANGE"), "items": defaultdict(dict)})
-
-
-def refresh_counts(table: TableId) -> None:
-    """Update the figures that a description shows: items and their bytes."""
-    raw = record(table)
-    if raw:
-        stored = raw["items"]
-        raw["ItemCount"], raw["TableSizeBytes"] = (stored.count, stored.bytes) if type(stored) is Items else (0, 0)
-
-
-def other_records() -> dict[str, list[list]]:
-    """The library's other records by kind: account, Region, a name or ARN, and the value in the API's shapes. A backup
-    is {"description", "items"}; each of its items is the two parts of its key, and the item."""
-    found = {kind: [[*scoped, value] for scoped, value in getattr(_dynamodb, attribute).all_items()]
-             for kind, attribute in _OTHERS.items()}
-    found["backups"] = [[*where, {
-        "description": {name: value for name, value in raw.items() if name != _SNAPSHOT},
-        "items": [[partition, sort, item] for partition, row in raw.get(_SNAPSHOT, {}).items()
-                  for sort, item in row.items()]}] for *where, raw in found["backups"]]
-    return found
-
-
-def put_other_record(kind: str, account: str, region: str, key: str, value: Any) -> None:
-    if kind == "backups":
-        rows: defaultdict[str, dict] = defaultdict(dict)
-        for partition, sort, item in value["items"]:
-            rows[partition][sort] = item
-        value = {**value["description"], _SNAPSHOT: dict(rows)}
-    getattr(_dynamodb, _OTHERS[kind]).set_scoped(account, region, key, value)
-
-
-def backup(account: str, region: str, arn: str) -> dict | None:
-    """The library's record of a backup."""
-    return _dynamodb._backups.get_scoped(account, region, arn)
-
-
-def snapshot(raw: dict) -> Iterator[tuple[Key, dict]]:
-    """The items in a record of a backup."""
-    for partition, row in raw.get(_SNAPSHOT, {}).items():
-        for sort, item in row.items():
-            yield Key(partition, sort), item
-
-
-def tokens() -> list[tuple[str, str, str]]:
-    """Account, Region and ClientRequestToken of the transactions that are remembered, oldest first."""
-    return [scoped for scoped, _ in _dynamodb._txn_idempotency.all_items()]
-
-
-def token(account: str, region: str, name: str) -> dict | None:
-    """What is remembered of the transaction with this ClientRequestToken: {"request", "answer"}."""
-    known = _dynamodb._txn_idempotency.get_scoped(account, region, name)
-    return known and {"request": known["signature"], "answer": known["response"]}
-
-
-def put_token(account: str, region: str, name: str, kept: dict) -> None:
-    _dynamodb._txn_idempotency.set_scoped(account, region, name,
-                                          {"signature": kept["request"], "response": kept["answer"]})
-
-
-def forget_token(account: str, region: str, name: str) -> None:
-    _dynamodb._txn_idempotency.pop_scoped(account, region, name, None)
+def _refusal(operation: str, status: int, body: dict[str, Any]) -> Refusal:
+    """The library's error as a Refusal."""
+    code = body.pop("__type", "InternalServerError").rpartition("#")[2]
+    message = body.pop("message", body.pop("Message", ""))
+    if code == "PolicyNotFoundException" and operation == "GetResourcePolicy":
+        message = f"Resource-based policy not found for the provided ResourceArn: {message.rpartition(' ')[2]}"
+    if code == "UnknownOperationException":
+        message = (f"{operation} is an operation of DynamoDB that gtlab's local cloud does not have. "
+                   "Nothing was done.")
+    return Refusal(code, message, status, body)

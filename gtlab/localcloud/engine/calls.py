@@ -1,19 +1,21 @@
-"""Carry out calls: the data plane is ours, the rest is the library's."""
+"""Carry out calls in a database: reads and writes of items, and the operations on tables that take no time here."""
 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from gtlab.localcloud.engine import borrowed, partiql_calls, reads, storage, writes
+from gtlab.localcloud.engine import borrowed, create_table, partiql_calls, reads, tags, update_table, writes
 from gtlab.localcloud.engine.charges import Charge
+from gtlab.localcloud.engine.database import Database, Remembered, TokenId
+from gtlab.localcloud.engine.descriptions import LIMITS, delete, description
 from gtlab.localcloud.engine.reads import Read
+from gtlab.localcloud.engine.table_rules import WARM_UNITS
 from gtlab.localcloud.engine.writes import Write
-from gtlab.localcloud.model import Change, Refusal, TableId, invalid
+from gtlab.localcloud.model import Call, Change, Refusal, TableId, invalid
 
 _READS: dict[str, Callable[..., Read]] = {
     "GetItem": reads.get_item, "BatchGetItem": reads.batch_get, "TransactGetItems": reads.transact_get,
@@ -24,64 +26,105 @@ _WRITES: dict[str, Callable[..., Write]] = {
     "ExecuteStatement": partiql_calls.execute, "BatchExecuteStatement": partiql_calls.batch,
     "ExecuteTransaction": partiql_calls.transaction}
 _TOKENS = ("TransactWriteItems", "ExecuteTransaction")
+Operation = Callable[[Database, Call, float], dict[str, Any]]
 _encode = msgspec.json.encode
 
 
-def read(account: str, region: str, operation: str, data: dict) -> tuple[bytes, list[Charge]]:
+def call(database: Database, call: Call, now: float) -> bytes:
+    """Carry out any operation in one Region and return its answer as JSON. ``now`` is in epoch seconds. If it raises
+    Refusal, nothing has changed."""
+    if call.operation in _READS:
+        return read(database, call)[0]
+    if call.operation in _WRITES:
+        return write(database, call, now)[0]
+    return _encode(control(database, call, now))
+
+
+def read(database: Database, call: Call) -> tuple[bytes, list[Charge]]:
     """Carry out a read; returns its answer as JSON, and what it consumed. Raises Refusal."""
-    done = _READS[operation](_find(account, region), data)
+    done = _READS[call.operation](_find(database, call), call.input)
     return _encode(done.answer), done.charges
 
 
-def call(account: str, region: str, operation: str, data: dict) -> bytes:
-    """Carry out any operation in one Region and return its answer as JSON. If it raises Refusal, nothing has
-    changed."""
-    if operation in _READS:
-        return read(account, region, operation, data)[0]
-    if operation in _WRITES:
-        return write(account, region, operation, data)[0]
-    if "TableName" in data:
-        borrowed.refresh_counts(TableId(account, region, data["TableName"]))
-    try:
-        status, body = borrowed.run(account, region, operation, data)
-    except borrowed.CannotEvaluate as stumble:
-        raise invalid(str(stumble) or f"gtlab's local cloud cannot carry out this {operation}; nothing was changed."
-                      ) from None
-    if status >= 400:
-        raise _refusal(operation, status, json.loads(body))
-    return body
-
-
-def write(account: str, region: str, operation: str, data: dict) -> tuple[bytes, list[Change], list[Charge]]:
+def write(database: Database, call: Call, now: float) -> tuple[bytes, list[Change], list[Charge]]:
     """Carry out a write; returns its answer as JSON, its changes, and what it consumed. As on the service, a write that
     leaves an item as it was is not a change. If it raises Refusal, or another exception (a defect of gtlab), nothing
     has changed."""
-    token = data.get("ClientRequestToken") if operation in _TOKENS else None
-    request = {name: value for name, value in data.items() if name != "ClientRequestToken"}
-    if token is not None:
-        known = storage.token(account, region, token)
+    token, request = None, call.input
+    if call.operation in _TOKENS and "ClientRequestToken" in request:
+        token = TokenId(call.account, call.region, request["ClientRequestToken"])
+        request = {name: value for name, value in request.items() if name != "ClientRequestToken"}
+        known = database.token(token, now)
         if known is not None:
-            if known["request"] != request:
+            if known.request != request:
                 raise Refusal("IdempotentParameterMismatchException", "Request token already in use for another "
                               "request with a different payload")
-            return _encode(known["answer"]), [], []
-    done = _WRITES[operation](_find(account, region), data)
+            return _encode(known.answer), [], []
+    done = _WRITES[call.operation](_find(database, call), call.input)
     if token is not None:
-        borrowed.put_token(account, region, token, {"request": request, "answer": done.answer})
+        database.remember(token, Remembered(request, done.answer, now))
     return _encode(done.answer), done.changes, done.charges
 
 
-def _find(account: str, region: str) -> reads.Find:
-    return functools.partial(storage.find, account, region)
+def control(database: Database, call: Call, now: float) -> dict[str, Any]:
+    """Carry out an operation that is not about items. Raises Refusal."""
+    operation = OPERATIONS.get(call.operation)
+    if operation is not None:
+        return operation(database, call, now)
+    try:
+        return borrowed.run(database, call)
+    except borrowed.CannotEvaluate as stumble:
+        raise invalid(str(stumble) or f"gtlab's local cloud cannot carry out this {call.operation}; nothing was "
+                      "changed.") from None
 
 
-def _refusal(operation: str, status: int, body: dict[str, Any]) -> Refusal:
-    """The library's error as a Refusal."""
-    code = body.pop("__type", "InternalServerError").rpartition("#")[2]
-    message = body.pop("message", body.pop("Message", ""))
-    if code == "PolicyNotFoundException" and operation == "GetResourcePolicy":
-        message = f"Resource-based policy not found for the provided ResourceArn: {message.rpartition(' ')[2]}"
-    if code == "UnknownOperationException":
-        message = (f"{operation} is an operation of DynamoDB that gtlab's local cloud does not have. "
-                   "Nothing was done.")
-    return Refusal(code, message, status, body)
+def _find(database: Database, call: Call) -> reads.Find:
+    return functools.partial(database.find, call.account, call.region)
+
+
+# Tables, as they are without time: gtlab.localcloud.tables carries these out with what comes between
+
+def _create_table(database: Database, call: Call, now: float) -> dict[str, Any]:
+    create_table.check(call.input)
+    return {"TableDescription": description(create_table.create(database, _named(call), call.input, now))}
+
+
+def _update_table(database: Database, call: Call, now: float) -> dict[str, Any]:
+    update_table.check(call.input)
+    table = database.table(_named(call))
+    least = dict.fromkeys(WARM_UNITS, 0)
+    update_table.check_table(table, call.input, {"": least} | {
+        index["IndexName"]: least for index in table.described["GlobalSecondaryIndexes"]})
+    update_table.change(table, call.input, now)
+    return {"TableDescription": description(table)}
+
+
+def _delete_table(database: Database, call: Call, now: float) -> dict[str, Any]:
+    shown = description(database.table(_named(call)))
+    if shown["DeletionProtectionEnabled"]:
+        raise protected()
+    delete(database, _named(call))
+    return {"TableDescription": shown | {"TableStatus": "DELETING"}}
+
+
+def protected() -> Refusal:
+    """The refusal to delete a table whose deletion protection is on."""
+    return invalid("Resource cannot be deleted as it is currently protected against deletion. Disable deletion "
+                   "protection first.")
+
+
+def _describe_table(database: Database, call: Call, now: float) -> dict[str, Any]:
+    return {"Table": description(database.table(_named(call)))}
+
+
+def _describe_limits(database: Database, call: Call, now: float) -> dict[str, Any]:
+    return dict(LIMITS)
+
+
+def _named(call: Call) -> TableId:
+    return TableId(call.account, call.region, call.input["TableName"])
+
+
+OPERATIONS: dict[str, Operation] = {
+    "CreateTable": _create_table, "UpdateTable": _update_table, "DeleteTable": _delete_table,
+    "DescribeTable": _describe_table, "DescribeLimits": _describe_limits, **tags.OPERATIONS}

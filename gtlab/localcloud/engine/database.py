@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from gtlab.localcloud.engine.arguments import check_table_name
 from gtlab.localcloud.engine.items import Items
 from gtlab.localcloud.engine.table import Table, entries, key_schema, not_found
+from gtlab.localcloud.engine.table_rules import check_name
 from gtlab.localcloud.model import Key, Refusal, TableId, invalid, no_such_table
 
 TAGS, KINESIS, BACKUPS, INSIGHTS, POLICIES, EXPORTS, IMPORTS = KINDS = (
@@ -36,11 +37,15 @@ class TokenId(NamedTuple):
 
 
 class Remembered(NamedTuple):
-    """A transaction with a token, what was answered, and when (epoch seconds)."""
+    """A transaction with a token, what was answered, and when (epoch seconds; None where an older release kept it
+    without the time)."""
 
     request: dict[str, Any]
     answer: dict[str, Any]
-    at: float
+    at: float | None
+
+    def has_expired(self, now: float) -> bool:
+        return self.at is not None and now >= self.at + TOKEN_S
 
 
 class Database:
@@ -62,6 +67,7 @@ class Database:
         table."""
         found = self.tables.get(table)
         if found is None:
+            check_name({"TableName": table.name})
             raise no_such_table(table.name)
         return found
 
@@ -144,19 +150,25 @@ class Database:
     def token(self, token: TokenId, now: float) -> Remembered | None:
         """The transaction that was carried out with a token, as long as the service remembers it."""
         known = self._tokens.get(token)
-        return None if known is None or now >= known.at + TOKEN_S else known
+        return None if known is None or known.has_expired(now) else known
 
     def remember(self, token: TokenId, transaction: Remembered) -> None:
         self._tokens.pop(token, None)  # so that it becomes the newest
         self._tokens[token] = transaction
 
+    def remembered(self, token: TokenId) -> dict[str, Any] | None:
+        """The record of a token; None where there is none."""
+        known = self._tokens.get(token)
+        return None if known is None else known._asdict()
+
     def forget_tokens(self, now: float) -> list[TokenId]:
         """Forget the tokens whose time is over, and the oldest ones if there are too many. Returns those."""
         surplus, old = len(self._tokens) - _MOST_TOKENS, list[TokenId]()
         for token, known in self._tokens.items():
-            if len(old) >= surplus and now < known.at + TOKEN_S:
-                break
-            old.append(token)
+            if known.at is None:  # its ten minutes begin now
+                self._tokens[token] = known._replace(at=now)
+            elif known.has_expired(now) or len(old) < surplus:
+                old.append(token)
         for token in old:
             del self._tokens[token]
         return old
@@ -202,4 +214,4 @@ def restore(database: Database, kept_tables: Iterable[tuple[tuple[str, str, str]
         database.apply(table, key, item)
     for account, region, token, record in tokens:
         database.remember(TokenId(account, region, token),
-                          Remembered(record["request"], record["answer"], record.get("at", 0.0)))
+                          Remembered(record["request"], record["answer"], record.get("at")))

@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gtlab.localcloud.engine import partiql, partiql_calls
-from gtlab.localcloud.engine.storage import find, key_of, table_id
-from gtlab.localcloud.model import Key, Refusal, TableId
+from gtlab.localcloud.engine.database import Database, table_id
+from gtlab.localcloud.model import Call, Key, Refusal, TableId
 
 PARTIQL = ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
 
 
-def named(account: str, region: str, operation: str, data: dict) -> list[tuple[TableId, Key]]:
+def named(database: Database, call: Call) -> list[tuple[TableId, Key]]:
     """The items that a request names by their keys, for reading or writing; empty if it names only tables."""
-    if operation == "GetItem":
-        return _known([(table_id(account, region, data["TableName"]), data["Key"])])
-    if operation == "BatchGetItem":
-        return _known([(table_id(account, region, name), key) for name, asked in data["RequestItems"].items()
-                       for key in asked["Keys"]])
-    if operation in PARTIQL:
-        found = [_named_by(account, region, statement) for statement in _parsed(data)]
+    data = call.input
+    if call.operation == "GetItem":
+        return _known(database, call, [(data["TableName"], data["Key"])])
+    if call.operation == "BatchGetItem":
+        return _known(database, call, [(name, key) for name, asked in data["RequestItems"].items()
+                                       for key in asked["Keys"]])
+    if call.operation in PARTIQL:
+        found = [_named_by(database, call, statement) for statement in _parsed(data)]
         return [named for each in found for named in each] if all(found) else []
-    return touched(account, region, operation, data)
+    return touched(database, call)
 
 
-def touched(account: str, region: str, operation: str, data: dict) -> list[tuple[TableId, Key]]:
+def touched(database: Database, call: Call) -> list[tuple[TableId, Key]]:
     """The items that a request may change. Malformed keys are left out: the engine refuses them."""
+    operation, data = call.operation, call.input
     if operation in ("PutItem", "UpdateItem", "DeleteItem"):
-        table = table_id(account, region, data["TableName"])
-        key = key_of(table, data["Item" if operation == "PutItem" else "Key"])
-        return [] if key is None else [(table, key)]
+        return _known(database, call, [(data["TableName"], data["Item" if operation == "PutItem" else "Key"])])
     if operation in PARTIQL:
         return [named for statement in _parsed(data) if not isinstance(statement, partiql.Select | partiql.Exists)
-                for named in _named_by(account, region, statement)]
+                for named in _named_by(database, call, statement)]
     if operation == "BatchWriteItem":
         written = _batch(data)
     elif operation == "TransactWriteItems":
         written = _transaction(data)
     else:
         return []
-    return list(dict.fromkeys(_known([(table_id(account, region, name), attributes) for name, attributes in written])))
+    return list(dict.fromkeys(_known(database, call, written)))
 
 
 def _batch(data: dict) -> Iterator[tuple[str, dict]]:
@@ -60,14 +60,17 @@ def _transaction(data: dict) -> Iterator[tuple[str, dict]]:
                 yield action[kind]["TableName"], action[kind]["Item" if kind == "Put" else "Key"]
 
 
-def _known(found: list[tuple[TableId, dict]]) -> list[tuple[TableId, Key]]:
-    keys = ((table, key_of(table, attributes)) for table, attributes in found)
+def _known(database: Database, call: Call, found: Iterable[tuple[str, dict]]) -> list[tuple[TableId, Key]]:
+    """Table names and attributes that hold keys, as tables and keys."""
+    tables = ((table_id(call.account, call.region, name), attributes) for name, attributes in found)
+    keys = ((table, database.key_of(table, attributes)) for table, attributes in tables)
     return [(table, key) for table, key in keys if key is not None]
 
 
-def partiql_tables(account: str, region: str, data: dict) -> list[TableId]:
+def partiql_tables(call: Call) -> list[TableId]:
     """The tables that PartiQL statements name."""
-    return list(dict.fromkeys(table_id(account, region, _table_of(statement)) for statement in _parsed(data)))
+    return list(dict.fromkeys(table_id(call.account, call.region, _table_of(statement))
+                              for statement in _parsed(call.input)))
 
 
 def partiql_writes(data: dict) -> bool:
@@ -79,10 +82,10 @@ def _table_of(statement: partiql.Statement) -> str:
     return statement.select.table if isinstance(statement, partiql.Exists) else statement.table
 
 
-def _named_by(account: str, region: str, statement: partiql.Statement) -> list[tuple[TableId, Key]]:
+def _named_by(database: Database, call: Call, statement: partiql.Statement) -> list[tuple[TableId, Key]]:
     """The item that a statement names by its whole key; empty if it does not."""
     try:
-        table = find(account, region, _table_of(statement))
+        table = database.find(call.account, call.region, _table_of(statement))
         key = partiql_calls.key_named(table, statement)
     except Refusal:
         return []

@@ -42,7 +42,7 @@ class Fis:
     def __init__(self, world: World, tables: Tables, groups: Groups, replicas: Replicas, journal: Journal):
         self.pauses = Pauses(groups, replicas, tables, journal)
         self._templates: dict[str, Template] = {}
-        self.runner = Runner(world, groups, self.pauses)
+        self.runner = Runner(tables.database, world, groups, self.pauses)
 
     # Time
 

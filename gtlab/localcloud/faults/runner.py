@@ -5,10 +5,10 @@ The durations of actions are real time, whatever the network. All times are epoc
 
 from __future__ import annotations
 
-import json
 import random
 
 from gtlab.localcloud import engine
+from gtlab.localcloud.engine import Database
 from gtlab.localcloud.faults.experiments import OVER, Action, Experiment
 from gtlab.localcloud.faults.templates import PAUSE, how_many, table_of
 from gtlab.localcloud.globaltables.membership import CURRENT, Groups
@@ -25,8 +25,8 @@ _NOTHING_FOUND = ("Target resolution returned empty set: {names}. A target is th
 class Runner:
     """Every experiment, by ID, and the pauses of replication that experiments have brought about."""
 
-    def __init__(self, world: World, groups: Groups, pauses: Pauses):
-        self._world, self._groups, self._pauses = world, groups, pauses
+    def __init__(self, database: Database, world: World, groups: Groups, pauses: Pauses):
+        self._database, self._world, self._groups, self._pauses = database, world, groups, pauses
         self.experiments: dict[str, Experiment] = {}
         self._active: dict[str, Experiment] = {}
 
@@ -119,10 +119,13 @@ class Runner:
             found = [table for table in replicas if table in named]
         else:
             wanted = target["resourceTags"].items()
-            found = [table for table in replicas if wanted <= _tags(table).items()]
+            found = [table for table in replicas if wanted <= self._tags(table).items()]
         # Which of them are taken is random, and seeded like everything that is random in the local cloud.
         chance = random.Random(f"{self._world.seed}:{len(self.experiments)}")
         return chance.sample(found, how_many(target["selectionMode"], len(found)))
+
+    def _tags(self, table: TableId) -> dict[str, str]:
+        return {tag["Key"]: tag["Value"] for tag in engine.tags(self._database, table)}
 
     def _start_actions(self, experiment: Experiment, now: float) -> None:
         """Start the actions that have nothing left to wait for. When all actions are over, so is the experiment."""
@@ -165,8 +168,3 @@ class Runner:
                 action.status, action.reason = "cancelled", "Action was cancelled before it started."
         experiment.status, experiment.reason, experiment.ended, experiment.due = status, reason[:512], now, None
         del self._active[experiment.id]
-
-
-def _tags(table: TableId) -> dict[str, str]:
-    answer = json.loads(engine.call(table.account, table.region, "ListTagsOfResource", {"ResourceArn": table.arn}))
-    return {tag["Key"]: tag["Value"] for tag in answer["Tags"]}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gtlab.localcloud import engine
 from gtlab.localcloud.globaltables.membership import CURRENT, Group, Groups
 from gtlab.localcloud.globaltables.replica_status import Replica, State
 from gtlab.localcloud.globaltables.replicas import Replicas
@@ -51,7 +50,7 @@ class Lifecycle:
         if not update.strong:
             replica_tables.need_stream(self._tables, table, now)
         step = ("witnessed replica" if update.new_witness else "strong replica" if update.strong
-                else "replica" if engine.is_empty(table) else "replica with data")
+                else "replica" if self._tables.database.is_empty(table) else "replica with data")
         settled = now
         for action in update.actions:
             region = action["RegionName"]
@@ -83,7 +82,7 @@ class Lifecycle:
             replica.busy_until = until
             for table in (update.table, there):
                 self._tables.busy(table, until)
-            replica_tables.override(there, replica.overrides)
+            replica_tables.override(self._tables, there, replica.overrides, now)
 
     def _begin_delete(self, update: ReplicaUpdate, now: float) -> None:
         group = self._groups.must_have(update.table)
@@ -122,7 +121,7 @@ class Lifecycle:
             return
         source, there = group.table(replica.source), group.table(event.region)
         replica_tables.create(self._tables, source, there, ready=replica.ready, now=now, with_stream=not state.strong)
-        replica_tables.override(there, replica.overrides)
+        replica_tables.override(self._tables, there, replica.overrides, now)
         self._scaling.copy(source, there)
         self._groups.join(group, event.region, now)
         self._groups.backfill(group, replica.source, event.region, now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gtlab.localcloud import engine
+from gtlab.localcloud.engine import Database
 from gtlab.localcloud.model import TableId
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.replication import Replication
@@ -50,8 +50,8 @@ class Saved:
 class Groups:
     """Every global table of every account, by account and name."""
 
-    def __init__(self, replication: Replication, journal: Journal):
-        self._replication, self._journal = replication, journal
+    def __init__(self, database: Database, replication: Replication, journal: Journal):
+        self._database, self._replication, self._journal = database, replication, journal
         self._groups: dict[tuple[str, str], Group] = {}
         self._by_id: dict[str, Group] = {}
         self._made = 0
@@ -96,14 +96,14 @@ class Groups:
         group.members.insert(0, region)
         group.joined[region] = now
         self._replication.join(group.id, region)
-        for key, _ in engine.items(group.table(region)):
+        for key, _ in self._database.items(group.table(region)):
             self._replication.adopt(group.id, region, key, now)
         self._journal.member(group.table(region), joined=True, at=now)
 
     def backfill(self, group: Group, source: str, target: str, now: float) -> None:
         """Send the existing items to a new member: see :meth:`Replication.backfill`."""
-        self._replication.backfill(group.id, source, target, lambda region, key: engine.item(group.table(region), key),
-                                   now)
+        self._replication.backfill(group.id, source, target,
+                                   lambda region, key: self._database.item(group.table(region), key), now)
 
     def waiting(self, group: Group, region: str) -> int:
         """The number of deliveries on their way to or from a member."""

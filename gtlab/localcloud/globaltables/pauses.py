@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from gtlab.localcloud import engine
+from gtlab.localcloud.engine import Database
 from gtlab.localcloud.globaltables.membership import Groups
 from gtlab.localcloud.globaltables.replicas import Replicas
-from gtlab.localcloud.model import Refusal, TableId, in_use, invalid
+from gtlab.localcloud.model import Call, Refusal, TableId, in_use, invalid
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.replication import Delivery
 from gtlab.localcloud.tables.tables import Tables
@@ -125,12 +126,13 @@ class Pauses:
         if stream:
             denials[stream] = _DENIED_STREAM
         written: list[str] = []
+        policies = _Policies(self._tables.database, table, now)
         try:
             for arn, denied in denials.items():
-                _insert(table, arn, [_statement(table, arn, denial, experiment, until) for denial in denied])
+                policies.insert(arn, [_statement(table, arn, denial, experiment, until) for denial in denied])
                 written.append(arn)
         except Refusal:
-            _remove(table, experiment, written)
+            policies.remove(experiment, written)
             raise
         self._pauses[table][experiment] = Pause(table, experiment, now, until, strong, written)
         self._journal.world("broken", "pause", tuple(table), {"experiment": experiment}, now)
@@ -144,12 +146,12 @@ class Pauses:
             del self._pauses[table]
         if pause.strong:
             self._impaired.append((table, pause.begun, now))
-        _remove(table, experiment, pause.policies)
+        _Policies(self._tables.database, table, now).remove(experiment, pause.policies)
         self._journal.world("mended", "pause", tuple(table), {"experiment": experiment}, now)
 
     def forget_deleted(self, now: float) -> None:
         """End the pauses of tables that have been deleted."""
-        for pause in [pause for pause in self if not engine.exists(pause.table)]:
+        for pause in [pause for pause in self if not self._tables.exists(pause.table)]:
             self.end(pause.table, pause.experiment, now)
 
     def _check_quota(self, table: TableId, until: float, now: float) -> None:
@@ -169,46 +171,50 @@ def _statement(table: TableId, arn: str, denial: _Denial, experiment: str, until
                 "aws:PrincipalArn": _ROLE.format(account=table.account, service=denial.service)}}}
 
 
-def _insert(table: TableId, arn: str, statements: list[dict]) -> None:
-    policy = _policy(table, arn) or {"Version": "2012-10-17", "Statement": []}
-    _ask(table, "PutResourcePolicy", arn, Policy=json.dumps(policy | {
-        "Statement": [*_statements(policy), *statements]}))
+class _Policies:
+    """The resource policies of a table and its stream, at a time."""
 
+    def __init__(self, database: Database, table: TableId, now: float):
+        self._database, self._table, self._now = database, table, now
 
-def _remove(table: TableId, experiment: str, arns: list[str]) -> None:
-    """Remove an experiment's statements from policies. A policy that has no other statements is deleted."""
-    for arn in arns if engine.exists(table) else ():
+    def insert(self, arn: str, statements: list[dict]) -> None:
+        policy = self._of(arn) or {"Version": "2012-10-17", "Statement": []}
+        self._ask("PutResourcePolicy", arn, Policy=json.dumps(policy | {
+            "Statement": [*_statements(policy), *statements]}))
+
+    def remove(self, experiment: str, arns: list[str]) -> None:
+        """Remove an experiment's statements. A policy that has no other statements is deleted."""
+        for arn in arns if self._database.exists(self._table) else ():
+            try:
+                policy = self._of(arn)
+            except Refusal:  # the policy was replaced with something that is not a policy document
+                continue
+            rest = [each for each in _statements(policy or {})
+                    if not (isinstance(each, dict) and str(each.get("Sid")).startswith(f"{SID}{experiment}"))]
+            if policy and rest:
+                self._ask("PutResourcePolicy", arn, Policy=json.dumps(policy | {"Statement": rest}))
+            elif policy:
+                self._ask("DeleteResourcePolicy", arn)
+
+    def _of(self, arn: str) -> dict | None:
+        """A resource's policy, or None."""
         try:
-            policy = _policy(table, arn)
-        except Refusal:  # the policy was replaced with something that is not a policy document
-            continue
-        rest = [each for each in _statements(policy or {})
-                if not (isinstance(each, dict) and str(each.get("Sid")).startswith(f"{SID}{experiment}"))]
-        if policy and rest:
-            _ask(table, "PutResourcePolicy", arn, Policy=json.dumps(policy | {"Statement": rest}))
-        elif policy:
-            _ask(table, "DeleteResourcePolicy", arn)
+            policy = json.loads(self._ask("GetResourcePolicy", arn)["Policy"])
+        except Refusal as refusal:
+            if refusal.code == "PolicyNotFoundException":
+                return None
+            raise
+        except (ValueError, RecursionError):
+            policy = None
+        if not isinstance(policy, dict):
+            raise invalid(f"The resource policy of {arn} is not a policy document, so no statement can be added to it.")
+        return policy
 
-
-def _policy(table: TableId, arn: str) -> dict | None:
-    """A resource's policy, or None."""
-    try:
-        policy = json.loads(_ask(table, "GetResourcePolicy", arn)["Policy"])
-    except Refusal as refusal:
-        if refusal.code == "PolicyNotFoundException":
-            return None
-        raise
-    except (ValueError, RecursionError):
-        policy = None
-    if not isinstance(policy, dict):
-        raise invalid(f"The resource policy of {arn} is not a policy document, so no statement can be added to it.")
-    return policy
+    def _ask(self, operation: str, arn: str, **more: str) -> dict:
+        call = Call(self._table.account, self._table.region, "dynamodb", operation, {"ResourceArn": arn, **more})
+        return engine.control(self._database, call, self._now)
 
 
 def _statements(policy: dict) -> list:
     found = policy.get("Statement", [])
     return found if isinstance(found, list) else [found]
-
-
-def _ask(table: TableId, operation: str, arn: str, **more: str) -> dict:
-    return json.loads(engine.call(table.account, table.region, operation, {"ResourceArn": arn, **more}))

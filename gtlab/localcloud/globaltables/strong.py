@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from gtlab import regions
 from gtlab.localcloud import engine
+from gtlab.localcloud.engine import Database
 from gtlab.localcloud.globaltables.membership import Group, Groups
 from gtlab.localcloud.globaltables.pauses import Pauses
 from gtlab.localcloud.globaltables.replicas import Replicas
@@ -32,7 +33,9 @@ class Hold(NamedTuple):
 class Strong:
     """The rules of the data plane that apply only to strongly consistent tables."""
 
-    def __init__(self, world: World, replicas: Replicas, groups: Groups, replication: Replication, pauses: Pauses):
+    def __init__(self, database: Database, world: World, replicas: Replicas, groups: Groups, replication: Replication,
+                 pauses: Pauses):
+        self._database = database
         self._world, self._replicas, self._groups, self._replication = world, replicas, groups, replication
         self._pauses = pauses
         self._being_written: Counter[tuple[str, Key, str]] = Counter()  # group, key, Region
@@ -83,7 +86,7 @@ class Strong:
         for table in tables:
             group = self._groups.of(table) if self._members(table) else None
             if group:
-                named = engine.named(call.account, call.region, call.operation, data)
+                named = engine.named(self._database, call._replace(input=data))
                 sent = self._sent_by_who_left(group, table.region)
                 keys = ({key for at, key in named if at == table}
                         or self._replication.keys(group.id) | {delivery.key for delivery in sent})
@@ -111,7 +114,7 @@ class Strong:
         mine = versions[region]
         if best == region or (mine is not None and mine >= known[best]):
             return None
-        item = engine.item(group.table(best), key)
+        item = self._database.item(group.table(best), key)
         return Delivery(group.id, best, region, key, item, known[best], due=0.0)
 
     def _paused(self, region: str, tables: list[TableId]) -> bool:
@@ -125,7 +128,7 @@ class Strong:
     def _written(self, call: Call, data: dict) -> list[tuple[str, Key]]:
         if not _is_write(call):
             return []
-        return [(group.id, key) for table, key in engine.touched(call.account, call.region, call.operation, data)
+        return [(group.id, key) for table, key in engine.touched(self._database, call._replace(input=data))
                 if self._members(table) and (group := self._groups.of(table))]
 
 

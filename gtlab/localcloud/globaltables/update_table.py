@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from gtlab import regions
 from gtlab.contract import STRONG_REGIONS
-from gtlab.localcloud import engine
 from gtlab.localcloud.globaltables.membership import CURRENT, Groups
 from gtlab.localcloud.globaltables.replica_status import State
 from gtlab.localcloud.globaltables.replicas import Replicas
@@ -106,7 +105,7 @@ class Checks:
             if (state and there.region in state.replicas) or self._tables.occupied(there, now):
                 raise invalid(f"Failed to create a the new replica of table with name: ‘{table.name}’ because one or "
                               "more replicas already existed as tables.")
-            _check_override(table, action)
+            self._check_override(table, action)
         if not self._scaling.scales_writes(table):
             raise invalid("Table write capacity should either be Pay-Per-Request or AutoScaled.")
         if not self._scaling.scales_index_writes(table):
@@ -115,10 +114,10 @@ class Checks:
     def _check_strong_group(self, update: ReplicaUpdate) -> None:
         table = update.table
         _check_strong_regions(table, update.named, _new_witnesses(update.witnesses))
-        if not engine.is_empty(table):
+        if not self._tables.database.is_empty(table):
             raise invalid_values(f"Table: '{table.name}' must be empty to become a global table with "
                                  "MultiRegionConsistency set to STRONG")
-        if engine.schema(table)["LocalSecondaryIndexes"]:
+        if self._tables.database.schema(table)["LocalSecondaryIndexes"]:
             raise invalid("Local secondary indexes are not supported for global tables with MultiRegionConsistency "
                           "set to STRONG.")
         if self._tables.find(table).ttl_attribute:
@@ -127,7 +126,7 @@ class Checks:
     def _update(self, update: ReplicaUpdate, state: State | None, now: float) -> None:
         _members(update, state)
         for action in update.actions:
-            _check_override(update.table, action)
+            self._check_override(update.table, action)
 
     def _delete(self, update: ReplicaUpdate, state: State | None, now: float) -> None:
         state = _members(update, state)
@@ -160,6 +159,11 @@ class Checks:
             raise invalid(f"Cannot disassociate table {table.name} in region {table.region} because it has "
                           "disassociation protection enabled. Disable disassociation protection first.")
 
+    def _check_override(self, table: TableId, action: dict) -> None:
+        if self._tables.is_on_demand(table) and "ProvisionedThroughputOverride" in action:
+            raise invalid("Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is "
+                          "PAY_PER_REQUEST")
+
     # Other calls
 
     def protection(self, table: TableId) -> State:
@@ -186,7 +190,7 @@ class Checks:
     def create_table(self, table: TableId) -> None:
         """CreateTable, where a replica's table is about to appear."""
         state = self._replicas.state_of(table)
-        if state and state.replicas[table.region].deleting is None and not engine.exists(table):
+        if state and state.replicas[table.region].deleting is None and not self._tables.exists(table):
             raise in_use(f"Table already exists: {table.name}")
 
     def delete_table(self, table: TableId, now: float) -> None:
@@ -252,13 +256,6 @@ def _check_strong_regions(table: TableId, replicas: list[str], witnesses: list[s
     if wrong:
         raise invalid("Unsupported Region(s) specified for global tables with MultiRegionConsistency set to STRONG: "
                       f"[{', '.join(wrong)}].")
-
-
-def _check_override(table: TableId, action: dict) -> None:
-    on_demand = engine.schema(table)["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
-    if on_demand and "ProvisionedThroughputOverride" in action:
-        raise invalid("Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is "
-                      "PAY_PER_REQUEST")
 
 
 def _members(update: ReplicaUpdate, state: State | None) -> State:

@@ -14,7 +14,6 @@ from collections.abc import Callable
 
 from gtlab import regions
 from gtlab.contract import HISTORIC
-from gtlab.localcloud import engine
 from gtlab.localcloud.globaltables.membership import CURRENT, LEGACY, Group, Groups
 from gtlab.localcloud.model import Refusal, TableId, invalid, invalid_values
 from gtlab.localcloud.tables.tables import Tables
@@ -150,16 +149,16 @@ class Legacy:
             if self._tables.stream_view(table) != "NEW_AND_OLD_IMAGES":
                 raise invalid_values(f"Table: '{name}' in Region: '{region}' must have a stream enabled with "
                                      "StreamViewType NEW_AND_OLD_IMAGES")
-            if not engine.is_empty(table):
+            if not self._tables.database.is_empty(table):
                 raise invalid_values(f"Table: '{name}' in Region: '{region}' contains data. A table must be empty "
                                      "to become a replica of a global table")
         for what, look in _ALIKE.items():
             self._check_alike(account, name, [*members, *adds], what, look)
 
     def _check_alike(self, account: str, name: str, among: list[str], what: str, look: Callable) -> None:
+        schema = self._tables.database.schema
         for region in among[1:]:
-            if look(engine.schema(TableId(account, region, name))) != look(
-                    engine.schema(TableId(account, among[0], name))):
+            if look(schema(TableId(account, region, name))) != look(schema(TableId(account, among[0], name))):
                 raise invalid_values(f"Table: '{name}' in Region: '{region}' does not have the same {what} as in "
                                      f"Region: '{among[0]}'")
 

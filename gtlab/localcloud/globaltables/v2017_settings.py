@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gtlab.localcloud import engine
 from gtlab.localcloud.globaltables.membership import Group
 from gtlab.localcloud.globaltables.v2017 import Legacy, checked_name
 from gtlab.localcloud.model import Refusal, TableId, in_use, invalid, invalid_values
@@ -104,7 +103,7 @@ class LegacySettings:
     # Changing
 
     def _plan(self, table: TableId, data: dict, replica: dict) -> _Plan:
-        schema, plan = engine.schema(table), _Plan(table)
+        schema, plan = self._tables.database.schema(table), _Plan(table)
         before = schema["BillingModeSummary"]["BillingMode"]
         mode = data.get("GlobalTableBillingMode", before)
         if mode != before:

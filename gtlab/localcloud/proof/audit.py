@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gtlab.localcloud import engine
 from gtlab.localcloud.model import Refusal, TableId
 from gtlab.localcloud.proof.oracle import Items, Violation
 from gtlab.localcloud.proof.witness import own
@@ -32,8 +31,8 @@ class Auditor:
         """Mend everything, wait, and look at everything."""
         self._cloud.settle()
         shown: dict[str, dict[str, Items]] = {}
-        for table in engine.tables():
-            self._cloud.testimony.look_at(table, engine.incarnation(table))
+        for table in self._cloud.database.tables:
+            self._cloud.testimony.look_at(table, self._cloud.database.incarnation(table))
             items = self.items(table)
             self._cloud.judge.shows(table.name, table.region, {key: own(item) for key, item in items.items()})
             shown.setdefault(table.name, {})[table.region] = items
@@ -50,7 +49,7 @@ class Auditor:
     def items(self, table: TableId) -> Items:
         """A table's items, by Scan. A table that is being created refuses a Scan, so its items come from the engine."""
         if self._cloud.cloud.tables.status(table, self._cloud.clock) == "CREATING":
-            return {tuple(key): item for key, item in engine.items(table)}
+            return {tuple(key): item for key, item in self._cloud.database.items(table)}
         shown = self._cloud.call(table.region, "Scan", {"TableName": table.name}).needed()["Items"]
         return {key_of(item): item for item in shown}
 
@@ -73,14 +72,14 @@ class Auditor:
 
     def read_streams(self) -> None:
         """Read the new records of every stream. All records together must give the table's items."""
-        for table in engine.tables():
+        for table in self._cloud.database.tables:
             arn = self._cloud.cloud.tables.stream(table)
             if arn:
                 reader = self._readers.setdefault(arn, StreamReader(arn))
                 reader.read_on(self._cloud.stream_calls(table.region))
-                if reader.items != {tuple(key): item for key, item in engine.items(table)}:
+                if reader.items != {tuple(key): item for key, item in self._cloud.database.items(table)}:
                     raise Violation(f"the records of {arn} do not rebuild the table's items: {reader.items} is not "
-                                    f"{dict(engine.items(table))}")
+                                    f"{dict(self._cloud.database.items(table))}")
                 self._cloud.judge.made["streams replayed"] += 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gtlab.localcloud import engine
 from gtlab.localcloud.model import TableId
 from gtlab.localcloud.proof.schedule import KEYS, Process, Schedule, attributes
 from gtlab.localcloud.proof.simulated import ACCOUNT
@@ -20,7 +19,7 @@ class Customers:
             yield self._chance.choice((0.0, self._schedule.about(0.05), self._schedule.about(0.6)))
 
     def _write(self, name: str) -> None:
-        here = [table.region for table in engine.tables() if table.name == name]
+        here = [table.region for table in self._cloud.database.tables if table.name == name]
         if here:
             self._cloud.call(self._chance.choice(here), *self._random_write(name, self._chance.choice(here)))
 
@@ -32,7 +31,7 @@ class Customers:
         if kind == "put":
             return "PutItem", table | {"Item": self._item(key)}
         if kind == "same":
-            there = [item for _, item in engine.items(TableId(ACCOUNT, region, name))]
+            there = [item for _, item in self._cloud.database.items(TableId(ACCOUNT, region, name))]
             return "PutItem", table | {"Item": chance.choice(there) if there else self._item(key)}
         if kind == "create":
             return "PutItem", table | {"Item": self._item(key), "ConditionExpression": "attribute_not_exists(p)"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gtlab.localcloud import engine
 from gtlab.localcloud.model import TableId
 from gtlab.localcloud.proof.audit import ALBUMS, MUSIC
 from gtlab.localcloud.proof.schedule import HOUR, MINUTE, REGIONS, SPARE, Process, Schedule
@@ -17,7 +16,7 @@ class Membership:
 
     def membership_changes(self) -> Process:
         """Change replicas while something is broken."""
-        here = [table.region for table in engine.tables() if table.name == MUSIC]
+        here = [table.region for table in self._cloud.database.tables if table.name == MUSIC]
         for _ in range(self._chance.choice((1, 2, 3)) if here else 0):
             self._change_music(here, self._cloud.judge.members(MUSIC))
         yield from ()
@@ -25,7 +24,7 @@ class Membership:
     def mrec(self) -> Process:
         """Version 2019.11.21: add and remove replicas, calling any Region."""
         while True:
-            here = [table.region for table in engine.tables() if table.name == MUSIC]
+            here = [table.region for table in self._cloud.database.tables if table.name == MUSIC]
             members = self._cloud.judge.members(MUSIC)
             if not here:
                 self._schedule.create_table(self._chance.choice(REGIONS), MUSIC)
@@ -86,7 +85,8 @@ class Membership:
 
     def _change_albums(self, asked: str, kind: str, region: str) -> Answer:
         if kind == "Create":
-            for _, item in list(engine.items(TableId(ACCOUNT, region, ALBUMS))):  # a member must be empty at first
+            there = TableId(ACCOUNT, region, ALBUMS)
+            for _, item in list(self._cloud.database.items(there)):  # a member must be empty at first
                 self._cloud.call(region, "DeleteItem", {
                     "TableName": ALBUMS, "Key": {name: item[name] for name in "ps"}})
         return self._cloud.call(asked, "UpdateGlobalTable", {"GlobalTableName": ALBUMS, "ReplicaUpdates": [

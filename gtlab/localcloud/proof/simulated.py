@@ -11,16 +11,16 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from gtlab.localcloud import engine
 from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.disk.files import ENDINGS
+from gtlab.localcloud.disk.format import Settings
 from gtlab.localcloud.disk.keeper import keep, new_cloud
+from gtlab.localcloud.engine import Database
 from gtlab.localcloud.globaltables.strong import Hold
 from gtlab.localcloud.model import Call, Refusal, TableId
 from gtlab.localcloud.proof.audit import CHARTS, Auditor
@@ -87,14 +87,22 @@ class Simulated:
     def clock(self) -> float:
         return self.true + self.skew
 
+    @property
+    def database(self) -> Database:
+        return self.cloud.database
+
     def close(self) -> None:
         self._keeper.close()
 
     def _open(self) -> None:
-        self._keeper = keep(self._path, "realistic", next(self._seeds), make=partial(new_cloud, journal=self.witness),
-                            clock=lambda: self.clock)
+        self._keeper = keep(self._path, "realistic", next(self._seeds), make=self._make, clock=lambda: self.clock)
         if self._keeper.note:
             raise Violation(self._keeper.note)
+
+    def _make(self, settings: Settings) -> Cloud:
+        cloud = new_cloud(settings, journal=self.witness)
+        self.witness.database = cloud.database
+        return cloud
 
     # Time and calls
 
@@ -181,7 +189,7 @@ class Simulated:
         return Answer(None, code)
 
     def _all_items(self, region: str) -> dict[TableId, dict]:
-        return {table: dict(engine.items(table)) for table in engine.tables() if table.region == region}
+        return {table: dict(self.database.items(table)) for table in self.database.tables if table.region == region}
 
     def _check_told(self, call: Call, before: dict, after: dict, answer: Answer, saw: list[Seen]) -> None:
         """Check that replication was told of exactly what a call changed, and that a refused call changed nothing."""
@@ -211,13 +219,11 @@ class Simulated:
     def image(self) -> dict:
         """Everything that a crash must not change."""
         replication, current = self.cloud.replication, self.cloud.current
-        tables = engine.tables()
+        database, tables = self.database, list(self.database.tables)
         return {
-            "tables": {table: engine.incarnation(table) for table in tables},
-            "items": {table: dict(engine.items(table)) for table in tables},
-            # Without the size: the engine reckons it anew at the next write.
-            "descriptions": {table: self.cloud.tables.describe(table, self.clock) | {"TableSizeBytes": 0}
-                             for table in tables},
+            "tables": {table: database.incarnation(table) for table in tables},
+            "items": {table: dict(database.items(table)) for table in tables},
+            "descriptions": {table: self.cloud.tables.describe(table, self.clock) for table in tables},
             "versions": {copy: {key: replication.entry(*copy, key) for key in replication.keys_of(*copy)}
                          for copy in replication.copies()},
             "deliveries": sorted(replication.links.on_their_way(), key=lambda delivery: delivery.n),

@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from gtlab.localcloud import engine
 from gtlab.localcloud.proof.audit import ALBUMS, CHARTS, MUSIC
 from gtlab.localcloud.proof.customers import Customers
 from gtlab.localcloud.proof.failures import Failures
@@ -49,8 +48,9 @@ class Simulation:
 
     def digest(self) -> str:
         """A hash of the outcome: every item, and every count."""
-        tables = [[*table, sorted([*key, item] for key, item in engine.items(table))]
-                  for table in sorted(engine.tables())]
+        database = self.cloud.database
+        tables = [[*table, sorted([*key, item] for key, item in database.items(table))]
+                  for table in sorted(database.tables)]
         counts = [sorted(each.items()) for each in (self.cloud.calls, self.cloud.refused, self.cloud.happened,
                                                     self.cloud.judge.made)]
         return hashlib.sha256(json.dumps([tables, counts], sort_keys=True).encode()).hexdigest()

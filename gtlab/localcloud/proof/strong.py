@@ -6,7 +6,6 @@ import math
 from collections import defaultdict
 
 from gtlab.judging.linearizability import Operation, linearization
-from gtlab.localcloud import engine
 from gtlab.localcloud.model import Call
 from gtlab.localcloud.proof.audit import CHARTS
 from gtlab.localcloud.proof.oracle import Violation
@@ -65,7 +64,7 @@ class StrongTable:
         """A customer in some Region who reads and writes a strong table, one call after the other."""
         chance = self._chance
         for _ in range(chance.randint(1, 4)):
-            here = [table.region for table in engine.tables() if table.name == CHARTS]
+            here = [table.region for table in self._cloud.database.tables if table.name == CHARTS]
             if not here:
                 return
             region, key = chance.choice(here), chance.choice(KEYS[:3])
@@ -158,7 +157,7 @@ class StrongTable:
 
     def read_everywhere(self, key: tuple[str, str]) -> None:
         """A strong read in every Region that has the table."""
-        for table in engine.tables():
+        for table in self._cloud.database.tables:
             if table.name == CHARTS:
                 began = self._cloud.true
                 answer = self._cloud.call(table.region, "GetItem", {

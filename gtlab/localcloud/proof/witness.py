@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gtlab.localcloud import engine
+from gtlab.localcloud.engine import Database
 from gtlab.localcloud.model import TableId
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.proof.oracle import Stamp
@@ -24,16 +24,18 @@ class Seen(NamedTuple):
 
 
 class Witness(Journal):
-    """A journal that remembers all it was told until it was taken."""
+    """A journal that remembers all it was told until it was taken. ``database``: of the cloud whose journal it is."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seen: list[Seen] = []
+        self.database = Database()
 
     def write(self, table: TableId, key: dict, *, deleted: bool, by: str, version: Version | None, at: float) -> None:
         super().write(table, key, deleted=deleted, by=by, version=version, at=at)
-        (_, place), = engine.named(table.account, table.region, "GetItem", {"TableName": table.name, "Key": key})
-        self._saw("wrote", table, at, tuple(place), engine.item(table, place), version)
+        place = self.database.key_of(table, key)
+        assert place is not None  # the item has just been written
+        self._saw("wrote", table, at, tuple(place), self.database.item(table, place), version)
 
     def delivery(self, table: TableId, key: dict, delivery: Delivery, at: float, looked: float) -> None:
         super().delivery(table, key, delivery, at, looked)
@@ -50,7 +52,7 @@ class Witness(Journal):
 
     def _saw(self, kind: str, table: TableId, at: float, key: tuple | None = None, item: dict | None = None,
              version: Version | None = None) -> None:
-        incarnation = engine.incarnation(table) if engine.exists(table) else None
+        incarnation = self.database.incarnation(table) if self.database.exists(table) else None
         self.seen.append(Seen(kind, table, incarnation, at, key, item and own(item),
                               (version.time_us, version.region) if version else None))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
-from gtlab.localcloud import engine
+from gtlab.localcloud.engine import Database
 from gtlab.localcloud.model import Refusal, TableId, invalid
 
 TABLE_WRITES, INDEX_WRITES = "dynamodb:table:WriteCapacityUnits", "dynamodb:index:WriteCapacityUnits"
@@ -32,7 +32,8 @@ Saved = list[tuple[tuple[str, str, str, str], _Target]]
 class AutoScaling:
     """Scalable targets by account, Region, resource and dimension."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database):
+        self._database = database
         self._targets: dict[tuple[str, str, str, str], _Target] = {}
 
     # Persistence
@@ -47,12 +48,12 @@ class AutoScaling:
 
     def scales_writes(self, table: TableId) -> bool:
         """Whether a table is on demand or has a scaling policy for its write capacity."""
-        return _on_demand(table) or self._has_policy(table, f"table/{table.name}", TABLE_WRITES)
+        return self._on_demand(table) or self._has_policy(table, f"table/{table.name}", TABLE_WRITES)
 
     def scales_index_writes(self, table: TableId) -> bool:
-        return _on_demand(table) or all(
+        return self._on_demand(table) or all(
             self._has_policy(table, f"table/{table.name}/index/{index['IndexName']}", INDEX_WRITES)
-            for index in engine.schema(table)["GlobalSecondaryIndexes"])
+            for index in self._database.schema(table)["GlobalSecondaryIndexes"])
 
     def copy(self, source: TableId, there: TableId) -> None:
         """Give a new replica the write-scaling targets and policies of its source."""
@@ -61,6 +62,9 @@ class AutoScaling:
                     and resource.split("/")[1] == source.name):
                 self._targets[account, there.region, resource, dimension] = _Target(
                     dict(target.described), dict(target.policies))
+
+    def _on_demand(self, table: TableId) -> bool:
+        return self._database.schema(table)["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
 
     def _has_policy(self, table: TableId, resource: str, dimension: str) -> bool:
         target = self._targets.get((table.account, table.region, resource, dimension))
@@ -71,7 +75,7 @@ class AutoScaling:
     def register(self, account: str, region: str, data: dict, now: float) -> dict:
         key = _key(account, region, data)
         table = TableId(account, region, data["ResourceId"].split("/")[1])
-        if not engine.exists(table):
+        if not self._database.exists(table):
             raise invalid(f"ResourceId not found for service namespace dynamodb: {data['ResourceId']}")
         known = self._targets.get(key)
         if known is None and not {"MinCapacity", "MaxCapacity"} <= set(data):
@@ -172,7 +176,3 @@ def _key(account: str, region: str, data: dict) -> tuple[str, str, str, str]:
     if len(parts) != len(wanted) or any(want not in (None, part) for part, want in zip(parts, wanted, strict=True)):
         raise invalid(f"Unsupported resource type for scalable dimension {dimension}: {resource}")
     return account, region, resource, dimension
-
-
-def _on_demand(table: TableId) -> bool:
-    return engine.schema(table)["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"

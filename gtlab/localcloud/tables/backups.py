@@ -6,23 +6,25 @@ past of a table, so what needs them is refused.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+from typing import Any
 
 from gtlab.localcloud import engine
+from gtlab.localcloud.engine import Database
 from gtlab.localcloud.model import Call, Key, Refusal, TableId, invalid
 from gtlab.localcloud.tables import replica_tables
-from gtlab.localcloud.tables.tables import Tables, amend
+from gtlab.localcloud.tables.tables import Tables
 
 _DAYS = range(1, 36)  # that point-in-time recovery reaches back
+_ASKED = "_asked"  # in the description of a backup: CreateTable's input for a table like its table
 _NO_S3 = "gtlab's local cloud has no S3"
 
 
 class Backups:
     """``operations``: by name, from (call, input, now) to the output. ``note`` is told of each restored item."""
 
-    def __init__(self, tables: Tables, note: Callable[[TableId, Key], object]):
-        self._tables, self._note = tables, note
+    def __init__(self, database: Database, tables: Tables, note: Callable[[TableId, Key], object]):
+        self._database, self._tables, self._note = database, tables, note
         self.operations: dict[str, Callable[[Call, dict, float], dict]] = {
             "CreateBackup": self._create,
             "RestoreTableFromBackup": self._restore,
@@ -34,37 +36,45 @@ class Backups:
         }
 
     def _create(self, call: Call, data: dict, now: float) -> dict:
-        answer = json.loads(engine.call(call.account, call.region, "CreateBackup", data))
+        answer = engine.control(self._database, call._replace(input=data), now)
         table = TableId(call.account, call.region, data["TableName"])
-        asked = replica_tables.like(engine.schema(table))
-        engine.amend_backup(table, answer["BackupDetails"]["BackupArn"], asked, now)
+        kept = self._record(call, answer["BackupDetails"]["BackupArn"])["description"]
+        kept[_ASKED] = replica_tables.like(self._database.schema(table))
+        kept["BackupDetails"]["BackupCreationDateTime"] = round(now, 3)
         return {"BackupDetails": answer["BackupDetails"] | {"BackupCreationDateTime": round(now, 3)}}
 
+    def _record(self, call: Call, arn: str) -> Any:
+        """What is kept of a backup: {"description", "items"}; None where there is none."""
+        return self._database.records[engine.BACKUPS].get(engine.RecordId(call.account, call.region, arn))
+
     def _restore(self, call: Call, data: dict, now: float) -> dict:
-        backup = engine.backup(call.account, call.region, data["BackupArn"])
+        backup = self._record(call, data["BackupArn"])
         if backup is None:
             raise Refusal("BackupNotFoundException", f"Backup not found: {data['BackupArn']}")
-        asked, items, source, made = backup
+        described = backup["description"]
+        asked, made = described.get(_ASKED), described["BackupDetails"]["BackupCreationDateTime"]
+        source = TableId(call.account, call.region, described["SourceTableDetails"]["TableName"])
+        items = [(Key(partition, sort), item) for partition, sort, item in backup["items"]]
         if asked is None:
-            if not engine.exists(source):
+            if not self._database.exists(source):
                 raise invalid("This backup was made by an older gtlab, which needs the table that was backed up: "
                               f"{source.name} does not exist. Nothing was restored.")
-            asked = replica_tables.like(engine.schema(source))
+            asked = replica_tables.like(self._database.schema(source))
         return self._restored(call, data, asked, items, {
             "SourceBackupArn": data["BackupArn"], "SourceTableArn": source.arn, "RestoreDateTime": made}, now)
 
     def _restore_to_point(self, call: Call, data: dict, now: float) -> dict:
         name = data.get("SourceTableName") or data.get("SourceTableArn", "").rpartition("/")[2]
         source = TableId(call.account, call.region, name)
-        if not engine.exists(source):
+        if not self._database.exists(source):
             raise Refusal("TableNotFoundException", f"Table not found: {name}")
-        if not engine.schema(source).get("PointInTimeRecovery"):
+        if not self._database.schema(source).get("PointInTimeRecovery"):
             raise _not_recoverable(source)
         if not data.get("UseLatestRestorableTime"):
             raise invalid("gtlab's local cloud does not keep the past of a table: it can be restored to the latest "
                           "time only (UseLatestRestorableTime). Nothing was restored.")
-        asked = replica_tables.like(engine.schema(source))
-        return self._restored(call, data, asked, list(engine.items(source)), {
+        asked = replica_tables.like(self._database.schema(source))
+        return self._restored(call, data, asked, list(self._database.items(source)), {
             "SourceTableArn": source.arn, "RestoreDateTime": round(now, 3)}, now)
 
     def _restored(self, call: Call, data: dict, asked: dict, items: list[tuple[Key, dict]], summary: dict,
@@ -73,20 +83,19 @@ class Backups:
         if self._tables.occupied(table, now):
             raise Refusal("TableAlreadyExistsException", f"Table already exists: {table.name}")
         asked = _overridden(asked | {"TableName": table.name}, data)
-        engine.call(table.account, table.region, "CreateTable", asked)
-        amend(table, asked)
-        engine.amend(table, {"RestoreSummary": summary})
+        engine.create_table(self._database, table, asked, now)
+        self._database.amend(table, {"RestoreSummary": summary})
         for key, item in items:
-            engine.apply(table, key, item)
+            self._database.apply(table, key, item)
             self._note(table, key)
         self._tables.begin(table, now)
         return {"TableDescription": self._tables.describe(table, now)}
 
     def _describe_recovery(self, call: Call, data: dict, now: float) -> dict:
-        return {"ContinuousBackupsDescription": _recovery(_table(call, data), now)}
+        return {"ContinuousBackupsDescription": self._recovery(self._table(call, data), now)}
 
     def _update_recovery(self, call: Call, data: dict, now: float) -> dict:
-        table, asked = _table(call, data), data["PointInTimeRecoverySpecification"]
+        table, asked = self._table(call, data), data["PointInTimeRecoverySpecification"]
         days = asked.get("RecoveryPeriodInDays")
         if days is not None and not asked["PointInTimeRecoveryEnabled"]:
             raise invalid("RecoveryPeriodInDays cannot be specified when point in time recovery is disabled")
@@ -94,37 +103,36 @@ class Backups:
             bound = "less than or equal to 35" if days > _DAYS[-1] else "greater than or equal to 1"
             raise invalid(f"1 validation error detected: Value '{days}' at 'pointInTimeRecoverySpecification."
                           f"recoveryPeriodInDays' failed to satisfy constraint: Member must have value {bound}")
-        known = engine.schema(table).get("PointInTimeRecovery") or {"since": round(now, 3), "days": _DAYS[-1]}
-        engine.amend(table, {"PointInTimeRecovery": known | ({"days": days} if days else {})
+        known = self._database.schema(table).get("PointInTimeRecovery") or {"since": round(now, 3), "days": _DAYS[-1]}
+        self._database.amend(table, {"PointInTimeRecovery": known | ({"days": days} if days else {})
                              if asked["PointInTimeRecoveryEnabled"] else None})
-        return {"ContinuousBackupsDescription": _recovery(table, now)}
+        return {"ContinuousBackupsDescription": self._recovery(table, now)}
 
     def _export(self, call: Call, data: dict, now: float) -> dict:
         table = TableId(call.account, call.region, data["TableArn"].rpartition("/")[2])
-        if table.arn != data["TableArn"] or not engine.exists(table):
+        if table.arn != data["TableArn"] or not self._database.exists(table):
             raise Refusal("TableNotFoundException", f"Table not found: {data['TableArn']}")
-        if not engine.schema(table).get("PointInTimeRecovery"):
+        if not self._database.schema(table).get("PointInTimeRecovery"):
             raise _not_recoverable(table)
         raise invalid(f"{_NO_S3} to export a table to. Nothing was exported.")
 
     def _import(self, call: Call, data: dict, now: float) -> dict:
         raise invalid(f"{_NO_S3} to import a table from. Nothing was created.")
 
+    def _table(self, call: Call, data: dict) -> TableId:
+        table = TableId(call.account, call.region, data["TableName"])
+        if not self._database.exists(table):
+            raise Refusal("TableNotFoundException", f"Table not found: {table.name}")
+        return table
 
-def _table(call: Call, data: dict) -> TableId:
-    table = TableId(call.account, call.region, data["TableName"])
-    if not engine.exists(table):
-        raise Refusal("TableNotFoundException", f"Table not found: {table.name}")
-    return table
-
-
-def _recovery(table: TableId, now: float) -> dict:
-    """ContinuousBackupsDescription."""
-    kept = engine.schema(table).get("PointInTimeRecovery")
-    shown = {"PointInTimeRecoveryStatus": "DISABLED"} if not kept else {
-        "PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": kept["days"],
-        "EarliestRestorableDateTime": max(kept["since"], now - kept["days"] * 86400), "LatestRestorableDateTime": now}
-    return {"ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": shown}
+    def _recovery(self, table: TableId, now: float) -> dict:
+        """ContinuousBackupsDescription."""
+        kept = self._database.schema(table).get("PointInTimeRecovery")
+        shown = {"PointInTimeRecoveryStatus": "DISABLED"} if not kept else {
+            "PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": kept["days"],
+            "EarliestRestorableDateTime": max(kept["since"], now - kept["days"] * 86400),
+            "LatestRestorableDateTime": now}
+        return {"ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": shown}
 
 
 def _not_recoverable(table: TableId) -> Refusal:

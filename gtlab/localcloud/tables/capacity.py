@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gtlab.localcloud import engine
+from gtlab.localcloud.engine import Database
 from gtlab.localcloud.engine.charges import Charge, read_units, write_units
 from gtlab.localcloud.engine.values import item_size
 from gtlab.localcloud.model import Call, Refusal, TableId
@@ -43,8 +44,8 @@ class _Bucket:
 class Capacity:
     """The buckets of the tables that are throttled."""
 
-    def __init__(self, world: World):
-        self._world = world
+    def __init__(self, database: Database, world: World):
+        self._database, self._world = database, world
         self._buckets: dict[tuple[TableId, str], _Bucket] = {}
 
     def metered(self, tables: Iterable[TableId]) -> list[TableId]:
@@ -76,7 +77,7 @@ class Capacity:
         kind = "read" if call.operation in _READS else "write"
         left = {name: self.left(table, kind, now) for table in metered for name in (table.name, table.arn)}
         if call.operation in _UNPROCESSED:
-            return _admitted(call, data, left)
+            return _admitted(self._database, call._replace(input=data), left)
         dry = {name for name, units in left.items() if units <= _LEAST}
         if dry and call.operation in _TRANSACTIONS:
             raise _cancelled(data, dry)
@@ -86,7 +87,7 @@ class Capacity:
 
     def _bucket(self, table: TableId, kind: str, limits: dict, now: float) -> _Bucket:
         """A table's bucket, filled up to the present. It is created at the first use."""
-        rate = limits.get(_KNOB[kind], _own_units(table, kind))
+        rate = limits.get(_KNOB[kind], self._own_units(table, kind))
         most = rate * max(1.0, limits.get("burst_s", BURST_S))
         bucket = self._buckets.get((table, kind))
         if bucket is None or bucket.limits is not limits:
@@ -95,15 +96,21 @@ class Capacity:
         bucket.at = now
         return bucket
 
+    def _own_units(self, table: TableId, kind: str) -> float:
+        schema = self._database.schema(table)
+        if schema["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST":
+            return ON_DEMAND_UNITS[kind]
+        return schema["ProvisionedThroughput"][_PROVISIONED[kind]]
 
-def consumed_in_vain(call: Call, data: dict) -> list[Charge]:
+
+def consumed_in_vain(database: Database, call: Call) -> list[Charge]:
     """What a write consumes whose condition failed: as much as replacing the items that it names."""
     factor = 2 if call.operation in _TRANSACTIONS else 1
-    named = engine.touched(call.account, call.region, call.operation, data)
-    for action in data.get("TransactItems", ()):
+    named = engine.touched(database, call)
+    for action in call.input.get("TransactItems", ()):
         if "ConditionCheck" in action:
-            named += engine.named(call.account, call.region, "GetItem", action["ConditionCheck"])
-    return [Charge(table, None, False, "write", factor * write_units(engine.item(table, key), None))
+            named += engine.named(database, call._replace(operation="GetItem", input=action["ConditionCheck"]))
+    return [Charge(table, None, False, "write", factor * write_units(database.item(table, key), None))
             for table, key in named]
 
 
@@ -114,15 +121,9 @@ def with_unprocessed(call: Call, body: bytes, unprocessed: dict) -> bytes:
     return json.dumps(answer, ensure_ascii=False).encode()
 
 
-def _own_units(table: TableId, kind: str) -> float:
-    schema = engine.schema(table)
-    if schema is None or schema["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST":
-        return ON_DEMAND_UNITS[kind]
-    return schema["ProvisionedThroughput"][_PROVISIONED[kind]]
-
-
-def _admitted(call: Call, data: dict, left: dict[str, float]) -> tuple[dict, dict]:
+def _admitted(database: Database, call: Call, left: dict[str, float]) -> tuple[dict, dict]:
     """Split a batch into the requests that there is capacity for, in their order, and the rest."""
+    data = call.input
     served: dict = {}
     unprocessed: dict = {}
     reads = call.operation == "BatchGetItem"
@@ -130,7 +131,7 @@ def _admitted(call: Call, data: dict, left: dict[str, float]) -> tuple[dict, dic
     if sum(map(len, parts.values())) > _MOST[call.operation]:
         return data, {}  # too long: the engine refuses it
     for name, requests in parts.items():
-        fit = len(requests) if name not in left else _fitting(call, name, requests, left[name], data)
+        fit = len(requests) if name not in left else _fitting(database, call, name, left[name])
         for into, some in ((served, requests[:fit]), (unprocessed, requests[fit:])):
             if some:
                 into[name] = data["RequestItems"][name] | {"Keys": some} if reads else some
@@ -139,21 +140,24 @@ def _admitted(call: Call, data: dict, left: dict[str, float]) -> tuple[dict, dic
     return data | {"RequestItems": served or data["RequestItems"]}, unprocessed
 
 
-def _fitting(call: Call, name: str, requests: list, left: float, data: dict) -> int:
+def _fitting(database: Database, call: Call, name: str, left: float) -> int:
     """How many of a table's requests can be served; the last of them may take more units than are left."""
+    asked = call.input["RequestItems"][name]
+    reads = call.operation == "BatchGetItem"
+    requests = asked["Keys"] if reads else asked
     for number, request in enumerate(requests):
         if left <= _LEAST:
             return number
-        if call.operation == "BatchGetItem":
-            consistent = bool(data["RequestItems"][name].get("ConsistentRead"))
-            left -= sum(read_units(item_size(engine.item(table, key) or {}), consistent=consistent) for table, key in
-                        engine.named(call.account, call.region, "GetItem", {"TableName": name, "Key": request}))
+        if reads:
+            get = call._replace(operation="GetItem", input={"TableName": name, "Key": request})
+            left -= sum(read_units(item_size(database.item(table, key) or {}),
+                                   consistent=bool(asked.get("ConsistentRead")))
+                        for table, key in engine.named(database, get))
             continue
-        alone = {"RequestItems": {name: [request]}}
+        alone = call._replace(input={"RequestItems": {name: [request]}})
         new = request.get("PutRequest", {}).get("Item")
         with contextlib.suppress(ValueError):  # not a valid item: the engine refuses the batch
-            left -= sum(write_units(engine.item(table, key), new) for table, key in engine.touched(
-                call.account, call.region, call.operation, alone))
+            left -= sum(write_units(database.item(table, key), new) for table, key in engine.touched(database, alone))
     return len(requests)
 
 

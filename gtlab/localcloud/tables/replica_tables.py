@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.model import Refusal, TableId
+from gtlab.localcloud.model import TableId
 from gtlab.localcloud.tables.table_status import Life
-from gtlab.localcloud.tables.tables import Tables, amend, stream_view
+from gtlab.localcloud.tables.tables import Tables, stream_view
 
 
 def need_stream(tables: Tables, table: TableId, now: float) -> None:
@@ -20,49 +19,44 @@ def need_stream(tables: Tables, table: TableId, now: float) -> None:
 def create(tables: Tables, source: TableId, there: TableId, *, ready: float, now: float, with_stream: bool) -> None:
     """Create a table like the source's in another Region; it is CREATING until ``ready``. Tags and deletion protection
     are each Region's own and not copied."""
-    asked = like(engine.schema(source))
-    engine.call(there.account, there.region, "CreateTable", asked)
-    amend(there, asked)
+    engine.create_table(tables.database, there, like(tables.database.schema(source)), now)
     life = Life(created=round(now, 3), ready=ready, ttl_attribute=tables.find(source).ttl_attribute)
-    if engine.schema(there)["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST":
+    if tables.is_on_demand(there):
         life.on_demand_since = ready
     tables.add(there, life)
     if with_stream:
         tables.enable_stream(there, tables.find(source).stream_view or "NEW_AND_OLD_IMAGES", now)
 
 
-def override(table: TableId, overrides: dict) -> None:
+def override(tables: Tables, table: TableId, overrides: dict, now: float) -> None:
     """Give a replica the settings that it does not share, as ReplicaUpdates names them."""
-    if engine.exists(table):
-        schema = engine.schema(table)
-        _update(table, _overridden({
+    if tables.exists(table):
+        schema = tables.database.schema(table)
+        _update(tables, table, _overridden({
             "ProvisionedThroughput": schema["ProvisionedThroughput"],
-            "OnDemandThroughput": schema.get("OnDemandThroughput", {})}, overrides, only=True))
+            "OnDemandThroughput": schema.get("OnDemandThroughput", {})}, overrides, only=True), now)
 
 
 def take_settings(tables: Tables, table: TableId, shared: dict, overrides: dict, now: float) -> None:
     """Change a replica as another one was changed (UpdateTable's input), except for what it overrides."""
-    life, view = tables.find(table), stream_view(shared.get("StreamSpecification"))
+    life, view = tables.find(table), stream_view(shared)
     if view and not life.stream_view:
         tables.enable_stream(table, view, now)
     if shared.get("BillingMode") == "PAY_PER_REQUEST":
         life.on_demand_since = now
-    rest = {name: value for name, value in shared.items() if name != "StreamSpecification"}
-    _update(table, _overridden(rest, overrides))
+    _update(tables, table, _overridden(shared, overrides), now)
 
 
 def drop(tables: Tables, table: TableId, now: float, until: float) -> None:
     """Delete a replica's table; its Region shows it as DELETING for a while. Does nothing if it does not exist."""
-    if engine.exists(table):
+    if tables.exists(table):
         tables.remove(table, now).gone = until
 
 
-def _update(table: TableId, settings: dict) -> None:
-    """A change that was checked where it was requested. The engine refuses one that changes nothing here."""
+def _update(tables: Tables, table: TableId, settings: dict, now: float) -> None:
+    """A change that was checked where it was requested."""
     if settings:
-        with contextlib.suppress(Refusal):
-            engine.call(table.account, table.region, "UpdateTable", {"TableName": table.name} | settings)
-            amend(table, settings)
+        engine.change_table(tables.database.table(table), settings, now)
 
 
 def like(schema: dict) -> dict:

@@ -5,13 +5,13 @@ The engine creates and drops tables at once. What a caller sees meanwhile is kep
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.model import Key, TableId, in_use, invalid, invalid_values, no_such_table
-from gtlab.localcloud.tables import table_requests, table_status, time_to_live
-from gtlab.localcloud.tables.streams import SHARDS_ON_DEMAND, VIEW_TYPES, Streams
+from gtlab.localcloud.engine import Database
+from gtlab.localcloud.model import Key, TableId, in_use, invalid
+from gtlab.localcloud.tables import table_status, time_to_live
+from gtlab.localcloud.tables.streams import SHARDS_ON_DEMAND, Streams
 from gtlab.localcloud.tables.table_status import Deleted, Life
 from gtlab.localcloud.world import World
 
@@ -23,8 +23,10 @@ class Saved:
 
 
 class Tables:
-    def __init__(self, world: World, streams: Streams):
-        self._world, self._streams = world, streams
+    """``database``: what the engine keeps of the tables."""
+
+    def __init__(self, database: Database, world: World, streams: Streams):
+        self.database, self._world, self._streams = database, world, streams
         self._lives: dict[TableId, Life] = {}
         self._ghosts: dict[TableId, Deleted] = {}
 
@@ -32,14 +34,16 @@ class Tables:
 
     def find(self, table: TableId) -> Life:
         """A table's life; raises ResourceNotFoundException where there is no such table."""
-        if not engine.exists(table):
-            raise no_such_table(table.name)
+        self.database.table(table)
         if table not in self._lives:  # the engine made it by itself, in an older release: restored from a backup
             self._lives[table] = Life(created=0.0, ready=0.0)
         return self._lives[table]
 
     def exists(self, table: TableId) -> bool:
-        return engine.exists(table)
+        return self.database.exists(table)
+
+    def is_on_demand(self, table: TableId) -> bool:
+        return self.database.schema(table)["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
 
     def status(self, table: TableId, now: float) -> str:
         return self.find(table).status(now)
@@ -47,7 +51,7 @@ class Tables:
     def is_creating(self, table: TableId, now: float) -> bool:
         """Whether there is a table that is not ready yet."""
         life = self._lives.get(table)
-        return life is not None and now < life.ready and engine.exists(table)
+        return life is not None and now < life.ready and self.database.exists(table)
 
     def ready_at(self, table: TableId) -> float:
         return self.find(table).ready
@@ -62,10 +66,10 @@ class Tables:
 
     def occupied(self, table: TableId, now: float) -> bool:
         """Whether a table of that name is in the Region, or not quite gone."""
-        return engine.exists(table) or (table in self._ghosts and now < self._ghosts[table].gone)
+        return self.database.exists(table) or (table in self._ghosts and now < self._ghosts[table].gone)
 
     def protected(self, table: TableId) -> bool:
-        return engine.exists(table) and engine.schema(table)["DeletionProtectionEnabled"]
+        return self.database.exists(table) and self.database.schema(table)["DeletionProtectionEnabled"]
 
     def describe(self, table: TableId, now: float) -> dict:
         """TableDescription; raises ResourceNotFoundException where there is no such table."""
@@ -73,9 +77,9 @@ class Tables:
         if ghost and now < ghost.gone:
             return ghost.description
         life = self.find(table)
-        description = _ask(table, "DescribeTable")["Table"]
+        description = engine.description(self.database.table(table))
         table_status.describe(description, life, now)
-        restored = engine.schema(table).get("RestoreSummary")
+        restored = self.database.schema(table).get("RestoreSummary")
         if restored:
             description["RestoreSummary"] = restored | {"RestoreInProgress": description["TableStatus"] == "CREATING"}
         return description
@@ -86,42 +90,40 @@ class Tables:
         table = TableId(account, region, data["TableName"])
         if table in self._ghosts and now < self._ghosts[table].gone:
             raise in_use(f"Attempt to change a resource which is still in use: Table is being deleted: {table.name}")
-        if {"GlobalTableSourceArn", "GlobalTableSettingsReplicationMode"} & set(data):
-            raise invalid("gtlab's local cloud has global tables within one account only: GlobalTableSourceArn and "
-                          "GlobalTableSettingsReplicationMode are not supported. Nothing was created.")
-        asked = {name: value for name, value in data.items() if name != "StreamSpecification"}
-        view = stream_view(data.get("StreamSpecification"))
-        table_requests.check_create(data)
-        engine.call(account, region, "CreateTable", asked)
-        amend(table, asked)
+        engine.check_create_table(data)
+        engine.create_table(self.database, table, data, now)
         self.begin(table, now)
+        view = stream_view(data)
         if view:
             self.enable_stream(table, view, now)
         return table
 
     def update(self, table: TableId, data: dict, now: float) -> None:
+        engine.check_update_table(data)
         life = self.find(table)
         if self.status(table, now) != "ACTIVE":
             raise in_use()
-        specification = data.get("StreamSpecification")
-        view = stream_view(specification)
+        specification, view = data.get("StreamSpecification"), stream_view(data)
         if view and life.stream_view:
             raise invalid(f"Table already has an enabled stream: TableName: {table.name}")
         if specification and not view and not life.stream_view:
-            raise invalid(f"Table already has a disabled stream: TableName: {table.name}")
-        rest = {name: value for name, value in data.items() if name != "StreamSpecification"}
-        table_requests.check_update(data, self.describe(table, now))
-        if set(rest) - {"TableName"} or not specification:
-            engine.call(table.account, table.region, "UpdateTable", rest)
-            amend(table, rest)
+            raise invalid(f"Table has no stream to disable: TableName: {table.name}")
+        engine.check_update_of(self.database.table(table), data, self._warm(table, now))
+        engine.change_table(self.database.table(table), data, now)
         if data.get("BillingMode") == "PAY_PER_REQUEST":
             life.on_demand_since = now
         if view:
             self.enable_stream(table, view, now)
         elif specification:
             self._disable_stream(life, now)
-        if set(rest) - {"TableName", "DeletionProtectionEnabled", "WarmThroughput"} or specification:
+        if set(data) - {"TableName", "DeletionProtectionEnabled", "WarmThroughput"}:
             life.busy_until = now + self._world.control_plane_s("update table", table.region)
+
+    def _warm(self, table: TableId, now: float) -> dict[str, dict[str, int]]:
+        """The warm throughput of a table ("") and of its indexes, by name."""
+        described = self.describe(table, now)
+        indexes = described.get("GlobalSecondaryIndexes", ())
+        return {"": described["WarmThroughput"]} | {each["IndexName"]: each["WarmThroughput"] for each in indexes}
 
     def delete(self, table: TableId, now: float) -> dict:
         """Delete a table; DeleteTable's TableDescription."""
@@ -130,6 +132,8 @@ class Tables:
         status = self.status(table, now)
         if status != "ACTIVE":
             raise in_use(f"Attempt to change a resource which is still in use: Table: {table.name} is being used.")
+        if self.protected(table):
+            raise engine.protected()
         deleted = self.remove(table, now)
         deleted.gone = now + self._world.control_plane_s("delete table", table.region)
         return table_status.answer_to_delete(deleted.description)
@@ -142,7 +146,7 @@ class Tables:
         """ListTables: a table that is being deleted is still listed."""
         names = {table.name for table, ghost in self._ghosts.items()
                  if (table.account, table.region) == (account, region) and now < ghost.gone}
-        names |= {table.name for table in engine.tables() if (table.account, table.region) == (account, region)}
+        names |= {table.name for table in self.database.tables if (table.account, table.region) == (account, region)}
         limit = data.get("Limit", 100)
         if not 1 <= limit <= 100:
             raise invalid(f"1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: "
@@ -160,7 +164,7 @@ class Tables:
         """A table that the engine has just created for a caller is CREATING for a while."""
         ready = now + self._world.control_plane_s("create table", table.region)
         life = self._lives[table] = Life(created=round(now, 3), ready=ready)
-        if engine.schema(table)["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST":
+        if self.is_on_demand(table):
             life.on_demand_since = ready
 
     def add(self, table: TableId, life: Life) -> None:
@@ -170,21 +174,21 @@ class Tables:
     def remove(self, table: TableId, now: float) -> Deleted:
         """Delete a table at once. The caller sets ``gone`` of the result, until when it is shown as DELETING."""
         description = self.describe(table, now) | {"TableStatus": "DELETING"}
-        engine.call(table.account, table.region, "DeleteTable", {"TableName": table.name})
+        engine.delete(self.database, table)
         self._disable_stream(self._lives.pop(table), now)
         deleted = self._ghosts[table] = Deleted(description, now)
         return deleted
 
     def busy(self, table: TableId, until: float) -> None:
         """Show a table as UPDATING until a time. Does nothing if the table does not exist."""
-        if engine.exists(table):
+        if self.database.exists(table):
             life = self.find(table)
             life.busy_until = max(life.busy_until, until)
 
     def enable_stream(self, table: TableId, view: str, now: float) -> None:
         life = self.find(table)
         shards = SHARDS_ON_DEMAND if life.on_demand_since else 1
-        stream = self._streams.enable(table, view, engine.schema(table)["KeySchema"], shards, now)
+        stream = self._streams.enable(table, view, self.database.schema(table)["KeySchema"], shards, now)
         life.stream, life.stream_view = stream.arn, view
 
     def _disable_stream(self, life: Life, now: float) -> None:
@@ -207,7 +211,7 @@ class Tables:
             if life.ttl_attribute is None or now < life.ttl_next_sweep:
                 continue
             life.ttl_next_sweep = now + self._world.control_plane_s("ttl sweep", table.region)
-            expired += [(table, key) for key, item in engine.items(table)
+            expired += [(table, key) for key, item in self.database.items(table)
                         if time_to_live.has_expired(item, life.ttl_attribute, now)]
         return expired
 
@@ -227,44 +231,7 @@ class Tables:
         self._lives, self._ghosts = dict(kept.lives), dict(kept.ghosts)
 
 
-def _ask(table: TableId, operation: str) -> dict:
-    return json.loads(engine.call(table.account, table.region, operation, {"TableName": table.name}))
-
-
-def amend(table: TableId, asked: dict) -> None:
-    """Keep what the engine's library does not, of CreateTable or UpdateTable's input: the warm throughput, the units of
-    indexes that have become on demand; and forget an encryption that is off when something else is changed."""
-    schema = engine.schema(table)
-    changes: dict = {}
-    if asked.get("WarmThroughput"):
-        changes["WarmThroughput"] = schema.get("WarmThroughput", {}) | asked["WarmThroughput"]
-    if "SSESpecification" not in asked and (schema.get("SSEDescription") or {}).get("Status") == "DISABLED":
-        changes["SSEDescription"] = None
-    warm = {update["Update"]["IndexName"]: update["Update"]["WarmThroughput"]
-            for update in asked.get("GlobalSecondaryIndexUpdates", ())
-            if update.get("Update", {}).get("WarmThroughput")}
-    indexes = schema.get("GlobalSecondaryIndexes") or []
-    to_on_demand = asked.get("BillingMode") == "PAY_PER_REQUEST"
-    if warm or (to_on_demand and indexes):
-        none = {"ProvisionedThroughput": {"ReadCapacityUnits": 0, "WriteCapacityUnits": 0}} if to_on_demand else {}
-        changes["GlobalSecondaryIndexes"] = [
-            index | none | ({"WarmThroughput": index.get("WarmThroughput", {}) | warm[index["IndexName"]]}
-                            if index["IndexName"] in warm else {}) for index in indexes]
-    engine.amend(table, changes)
-
-
-def stream_view(specification: dict | None) -> str | None:
-    """The view type that a StreamSpecification asks for, None where it asks for no stream."""
-    if specification is None or not specification["StreamEnabled"]:
-        if specification and specification.get("StreamViewType"):
-            raise invalid_values("StreamViewType can only be specified when StreamEnabled is true")
-        return None
-    view = specification.get("StreamViewType")
-    if view is None:
-        raise invalid_values("StreamViewType is required when StreamEnabled is true")
-    if view not in VIEW_TYPES:
-        raise invalid(f"1 validation error detected: Value '{view}' at 'streamSpecification.streamViewType' failed "
-                      f"to satisfy constraint: Member must satisfy enum value set: [{', '.join(VIEW_TYPES)}]")
-    return view
-
-
+def stream_view(data: dict) -> str | None:
+    """The view type that an input of CreateTable or UpdateTable asks for, None where it asks for no stream."""
+    specification = data.get("StreamSpecification")
+    return specification["StreamViewType"] if specification and specification["StreamEnabled"] else None

@@ -1,0 +1,32 @@
+"""The library that the engine used before, ``ministack``, as a second voice: its answers to the same requests."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from ministack.core import responses
+from ministack.services import dynamodb
+
+from gtlab.localcloud.model import Refusal
+
+logging.getLogger("dynamodb").setLevel(logging.ERROR)  # the library warns about every expression that it refuses
+
+
+def call(account: str, region: str, operation: str, data: dict) -> dict:
+    """The library's answer. Raises Refusal, also where it fails on the request."""
+    responses._request_account_id.set(account)
+    responses._request_region.set(region)
+    headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
+    handled = dynamodb.handle_request("POST", "/", headers, json.dumps(data).encode(), {})
+    try:
+        handled.send(None)
+        raise AssertionError("the library waits for something")
+    except StopIteration as done:
+        status, _, body = done.value
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise Refusal("Stumbled", str(error)) from None
+    answer = json.loads(body)
+    if status >= 400:
+        raise Refusal(answer["__type"].rpartition("#")[2], answer.get("message", ""))
+    return answer
