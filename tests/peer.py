@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 
@@ -11,6 +12,16 @@ from ministack.services import dynamodb
 from gtlab.localcloud.model import Refusal
 
 logging.getLogger("dynamodb").setLevel(logging.ERROR)  # the library warns about every expression that it refuses
+
+
+def call_whole(account: str, region: str, operation: str, data: dict) -> dict:
+    """As :func:`call`, for operations on tables: if the library refuses one, it has changed nothing."""
+    tables = copy.deepcopy(dynamodb._tables._data)
+    try:
+        return call(account, region, operation, data)
+    except Refusal:
+        dynamodb._tables._data = tables
+        raise
 
 
 def call(account: str, region: str, operation: str, data: dict) -> dict:

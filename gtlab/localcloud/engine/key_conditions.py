@@ -69,13 +69,20 @@ def bounds(partition: bytes, tests: dict[str, KeyTest], schema: KeySchema) -> Ra
         if test is None or test.operator != "=":
             behind = [each for each in schema.sort[place + 1:] if each in tests]
             if behind:  # sort keys of an index are given from the left, and only the last one as a range
-                raise invalid("Query key condition not supported")
+                raise _not_equal(tests, schema, behind[-1])
             return _open(partition, equal, test, len(schema.sort) == 1)
         equal.append(sort_bytes(test.values[0]))
     if not schema.sort:
         return Range(partition)
     whole = joined_sort_bytes(equal)
     return Range(partition, whole, whole)
+
+
+def _not_equal(tests: dict[str, KeyTest], schema: KeySchema, last: str) -> Refusal:
+    before = [name for name in schema.sort[:schema.sort.index(last)]
+              if name not in tests or tests[name].operator != "="]
+    return invalid(f"RANGE key attributes {', '.join(before)} must have equality conditions specified in the query "
+                   f"because a condition is present on key attribute {last}")
 
 
 def _open(partition: bytes, equal: list[bytes], test: KeyTest | None, single: bool) -> Range:
