@@ -10,6 +10,7 @@ import copy
 import itertools
 import json
 import re
+from collections.abc import Iterator
 from random import Random
 
 import peer
@@ -18,7 +19,9 @@ from engines import REGION, Database, index
 from support import SOAK, seed
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.model import Refusal, TableId
+from gtlab.localcloud.engine.items import SEGMENTS, Items, KeySchema, Range
+from gtlab.localcloud.engine.values import Item, sort_bytes
+from gtlab.localcloud.model import Key, Refusal, TableId
 
 KEY = {"KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}],
        "AttributeDefinitions": [{"AttributeName": "p", "AttributeType": "S"}]}
@@ -523,6 +526,85 @@ def test_all_hash_attributes_of_an_index_are_needed(several):
     refusal = several.refusal("Query", TableName="Tab", IndexName="Glob", KeyConditionExpression="g = :g",
                               ExpressionAttributeValues={":g": {"S": "g"}})
     assert "Query condition missed key schema element: h" in refusal.message
+
+
+# Order, and indexes that are built while the table changes
+
+def rows(random: Random) -> Iterator[tuple[Key, Item | None]]:
+    """Random changes of a table with the key p, s:N and the attribute g; None deletes."""
+    while True:
+        key = Key(random.choice("abcdefgh"), str(random.randrange(6)))
+        item = {"p": {"S": key.partition}, "s": {"N": key.sort}} | (
+            {"g": {"S": random.choice("xyz")}} if random.random() < 0.8 else {})
+        yield key, item if random.random() < 0.6 else None
+
+
+def change(items: Items, key: Key, item: Item | None) -> None:
+    if item is None:
+        items.delete(key)
+    else:
+        items.put(key, item)
+
+
+SCHEMA = KeySchema(("p",), ("s",), {"p": "S", "s": "N"}, ("p", "s"))
+BY_G = KeySchema(("g",), ("s",), {"g": "S", "s": "N"}, ("g", "s"))
+
+
+def test_queries_and_scans_give_what_a_sorted_list_would():
+    random, items, kept = Random(seed(31)), Items(SCHEMA), dict[Key, Item]()
+    changes = rows(random)
+    by_g = items.add_index("G", BY_G)
+    for _ in range(400):
+        for _ in range(10):
+            key, item = next(changes)
+            change(items, key, item)
+            kept |= {key: item} if item else {}
+            if item is None:
+                kept.pop(key, None)
+        low, high, forward = random.randrange(6), random.randrange(6), random.random() < 0.5
+        where = {"S": random.choice("abcdefgh")}, {"S": random.choice("xyz")}
+        for ordered, name, value in ((items, "p", where[0]), (by_g, "g", where[1])):
+            asked = Range(sort_bytes(value), *(sort_bytes({"N": str(n)}) for n in (low, high)), random.random() < 0.5)
+            fitting = [item for item in kept.values() if item.get(name) == value
+                       and low <= int(item["s"]["N"]) <= high - asked.high_open]
+            found = list(ordered.query(asked, forward=forward))
+            assert [item["s"] for item in found] == sorted((item["s"] for item in fitting), key=lambda n: int(n["N"]),
+                                                           reverse=not forward)
+            assert sorted(map(str, found)) == sorted(map(str, fitting))
+            for place, item in enumerate(found):  # behind each of them, the rest follows
+                key = Key(item["p"]["S"], item["s"]["N"])
+                behind = items.place(key) if ordered is items else by_g.place(key, item)
+                assert list(ordered.query(asked, forward=forward, after=behind)) == found[place + 1:]
+        assert sorted(map(str, items.scan(0, SEGMENTS, None))) == sorted(map(str, kept.values()))
+
+
+def test_an_index_that_is_built_while_the_table_changes_has_what_a_new_one_has():
+    random = Random(seed(37))
+    for _ in range(50):
+        items, changes = Items(SCHEMA), rows(random)
+        for _ in range(60):
+            change(items, *next(changes))
+        built = items.add_index("G", BY_G)
+        while built.build(3):
+            for _ in range(random.randrange(4)):
+                change(items, *next(changes))
+        for _ in range(5):
+            change(items, *next(changes))
+        new = items.add_index("other", BY_G)
+        while new.build(1000):
+            pass
+        assert built.entries == new.entries and len(built.entries) > 5
+
+
+def test_a_table_that_is_gone_is_let_go_in_slices():
+    items = Items(SCHEMA)
+    items.add_index("G", BY_G)
+    for n in range(100):
+        items.put(Key(str(n % 7), str(n)), {"p": {"S": str(n % 7)}, "s": {"N": str(n)}, "g": {"S": "x"}})
+    slices = 1
+    while items.let_go(10):
+        slices += 1
+    assert slices >= 20 and not items
 
 
 # Tokens of transactions

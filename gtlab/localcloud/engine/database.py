@@ -103,6 +103,8 @@ class Database:
         """Add an empty table with a description."""
         items = Items(key_schema(described["KeySchema"], described["AttributeDefinitions"]))
         added = self.tables[table] = Table(table, described, items)
+        for index in added.indexes():
+            items.add_index(index.name, index.schema)
         return added
 
     # Items

@@ -1,19 +1,21 @@
 """The items of one table in one Region, and its indexes.
 
 Partitions are in a stable hash order, as on the service, where a Scan is not sorted; the items of a partition are
-sorted by their sort key. An index is built when it is first read, and kept up to date from then on.
+sorted by their sort key. An index of an empty table is kept up to date from the beginning; another one is built in
+slices, and kept up to date meanwhile.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from sortedcontainers import SortedDict
 
 from gtlab.localcloud.engine.values import Item, StoredItem, item_size, kind, number, sort_bytes
-from gtlab.localcloud.model import NO_SORT_KEY, Key
+from gtlab.localcloud.model import Key
 
 SEGMENTS = 1 << 32  # hashes are smaller
 _MOST_NEW = 2000    # partitions that wait to be sorted: a few milliseconds of work
@@ -91,7 +93,8 @@ class Items(Mapping[str, Mapping[str, Item]]):
         # because only a Scan needs the order, and a write should not wait for it.
         self._order: SortedDict = SortedDict()
         self._new: list[str] = []
-        self._sorted: dict[str, SortedDict] = {}            # partition → sort key's bytes → its string
+        # Partition → sort key's bytes → its string, of the partitions with several items: each takes two kilobytes.
+        self._sorted: dict[str, SortedDict] = {}
         self._indexes: dict[str, IndexedItems] = {}
 
     def __getitem__(self, partition: str) -> Mapping[str, Item]:
@@ -118,11 +121,13 @@ class Items(Mapping[str, Mapping[str, Item]]):
             self._new.append(key.partition)
             if len(self._new) >= _MOST_NEW:
                 self._sort_new()
-            if self.schema.sort:
-                self._sorted[key.partition] = SortedDict()
         old = row.get(key.sort)
-        if old is None and self.schema.sort:
-            self._sorted[key.partition][sort_bytes(item[self.schema.sort[0]])] = key.sort
+        if old is None and row:
+            sorted_row = self._sorted.get(key.partition)
+            if sorted_row is None:
+                sorted_row = self._sorted[key.partition] = SortedDict(
+                    {self._sort_bytes(other): sort for sort, other in row.items()})
+            sorted_row[self._sort_bytes(item)] = key.sort
         row[key.sort] = item
         self.count += old is None
         self.bytes += item_size(item) - (item_size(old) if old else 0)
@@ -140,10 +145,36 @@ class Items(Mapping[str, Mapping[str, Item]]):
             del self._rows[key.partition]
             self._order.pop(self._partition_place(key.partition), None)
             self._sorted.pop(key.partition, None)
-        elif self.schema.sort:
-            del self._sorted[key.partition][sort_bytes(old[self.schema.sort[0]])]
+        elif key.partition in self._sorted:
+            del self._sorted[key.partition][self._sort_bytes(old)]
         for index in self._indexes.values():
             index.change(key, old, None)
+
+    def _sort_bytes(self, item: Item) -> bytes:
+        return sort_bytes(item[self.schema.sort[0]])
+
+    def present(self) -> Iterator[Key]:
+        """The keys of the items that are there now. The table may change meanwhile: an item that goes may be left
+        out."""
+        for partition in list(self._rows):
+            for sort in list(self._rows.get(partition, ())):
+                yield Key(partition, sort)
+
+    def let_go(self, most: int) -> bool:
+        """Free so many parts of a table that is gone; whether there are more. To free many at once takes long."""
+        for order in (*(index.entries for index in self._indexes.values()), self._order):
+            while order and most > 0:
+                order.popitem()
+                most -= 1
+        while self._rows and most > 0:
+            partition, row = next(reversed(self._rows.items()))
+            self._sorted.pop(partition, None)
+            while row and most > 0:
+                row.popitem()
+                most -= 1
+            if not row:
+                del self._rows[partition]
+        return most <= 0
 
     def _sort_new(self) -> None:
         """Bring the new partitions into the order."""
@@ -169,12 +200,17 @@ class Items(Mapping[str, Mapping[str, Item]]):
         if name is None:
             return iter(())
         row, sorted_row = self._rows[name], self._sorted.get(name)
-        if sorted_row is None:  # a table without a sort key
-            return iter(()) if after else iter((row[NO_SORT_KEY],))
-        high_open = asked.high_open
-        found = _between(sorted_row, asked.low, asked.high, (True, not high_open), forward,
-                         after.sort if after else None)
-        return map(row.__getitem__, map(sorted_row.__getitem__, found))
+        if sorted_row is not None:
+            found = _between(sorted_row, asked.low, asked.high, (True, not asked.high_open), forward,
+                             after.sort if after else None)
+            return map(row.__getitem__, map(sorted_row.__getitem__, found))
+        item, = row.values()
+        sort = self._sort_bytes(item) if self.schema.sort else b""
+        if self.schema.sort and not asked.holds(sort):
+            return iter(())
+        if after is not None and not (sort > after.sort if forward else sort < after.sort):
+            return iter(())
+        return iter((item,))
 
     def scan(self, first: int, last: int, after: Place | None) -> Iterator[Item]:
         """The items of the partitions with hashes from ``first`` up to but not including ``last``, behind a place."""
@@ -184,14 +220,20 @@ class Items(Mapping[str, Mapping[str, Item]]):
             here = after if after and (after.hash, after.partition) == (hash_, partition) else None
             yield from self.query(Range(partition), after=here)
 
+    # Indexes
+
     def index(self, name: str, schema: KeySchema) -> IndexedItems:
-        """The index with this name and key schema."""
+        """The index with this name and key schema. If it is being built, it is completed."""
+        index = self.add_index(name, schema)
+        while index.is_incomplete():
+            index.build(_MOST_NEW)
+        return index
+
+    def add_index(self, name: str, schema: KeySchema) -> IndexedItems:
+        """The same index, or a new one that has to be built."""
         index = self._indexes.get(name)
         if index is None or index.schema != schema:
             index = self._indexes[name] = IndexedItems(schema, self)
-            for partition, row in self._rows.items():
-                for sort, item in row.items():
-                    index.change(Key(partition, sort), None, item)
         return index
 
     def keep_indexes(self, names: set[str]) -> None:
@@ -203,11 +245,46 @@ class Items(Mapping[str, Mapping[str, Item]]):
 class IndexedItems:
     """The items of a table that have the attributes of an index's key, in the order of the index."""
 
-    __slots__ = ("_entries", "_items", "schema")
+    __slots__ = ("_items", "_left", "entries", "schema")
 
     def __init__(self, schema: KeySchema, items: Items):
         self.schema, self._items = schema, items
-        self._entries: SortedDict = SortedDict()  # (hash, partition) → SortedDict: (sort, table's place) → Key
+        # (hash, partition, sort key, and the own partition and sort key in the table) → Key. Items with the same sort
+        # key in an index are in the order of their own keys.
+        self.entries: SortedDict = SortedDict()
+        self._left: Iterator[Key] | None = items.present() if items.count else None  # items that may lack here
+
+    # Building
+
+    def is_incomplete(self) -> bool:
+        return self._left is not None
+
+    def build(self, most: int) -> bool:
+        """Add up to so many of the items that were there before the index; whether there may be more."""
+        if self._left is None:
+            return False
+        key = None
+        for key in islice(self._left, most):
+            item = self._items.item(key)
+            if item is not None and self.schema.fits(item):
+                self.entries[self._entry(key, item)] = key
+        if key is None:
+            self._left = None
+        return self._left is not None
+
+    def change(self, key: Key, old: Item | None, new: Item | None) -> None:
+        before = self._entry(key, old) if old is not None and self.schema.fits(old) else None
+        after = self._entry(key, new) if new is not None and self.schema.fits(new) else None
+        if before == after and self._left is None:
+            return
+        if before is not None and self._left is None:
+            del self.entries[before]
+        elif before is not None:
+            self.entries.pop(before, None)
+        if after is not None:
+            self.entries[after] = key
+
+    # Places
 
     def place(self, key: Key, item: Item) -> Place:
         """Where an item that has the index's key stands in the index."""
@@ -215,49 +292,34 @@ class IndexedItems:
         sort = joined_sort_bytes([sort_bytes(item[name]) for name in self.schema.sort]) if self.schema.sort else b""
         return Place(zlib.crc32(partition), partition, sort, key)
 
-    def change(self, key: Key, old: Item | None, new: Item | None) -> None:
-        before = self.place(key, old) if old is not None and self.schema.fits(old) else None
-        after = self.place(key, new) if new is not None and self.schema.fits(new) else None
-        if before == after:
-            return
-        if before is not None:
-            where = (before.hash, before.partition)
-            row = self._entries[where]
-            del row[self._sorted_by(before)]
-            if not row:
-                del self._entries[where]
-        if after is not None:
-            where = (after.hash, after.partition)
-            row = self._entries.get(where)
-            if row is None:
-                row = self._entries[where] = SortedDict()
-            row[self._sorted_by(after)] = key
+    def _entry(self, key: Key, item: Item) -> tuple[int, bytes, bytes, bytes, bytes]:
+        return self._at(self.place(key, item))
 
-    def _sorted_by(self, place: Place) -> tuple[bytes, bytes, bytes]:
-        """Items with the same sort key in an index are in the order of their own keys."""
+    def _at(self, place: Place) -> tuple[int, bytes, bytes, bytes, bytes]:
         own = self._items.place(place.key)
-        return place.sort, own.partition, own.sort
+        return place.hash, place.partition, place.sort, own.partition, own.sort
+
+    # In order
 
     def query(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Item]:
         """As :meth:`Items.query`."""
-        row = self._entries.get((zlib.crc32(asked.partition), asked.partition))
-        if row is None:
-            return
-        low, high = None if asked.low is None else (asked.low,), None
+        where = (zlib.crc32(asked.partition), asked.partition)
+        low = where if asked.low is None else (*where, asked.low)
+        high: tuple = (where[0], asked.partition + b"\x00")  # above everything in this partition, and below the next
         if asked.high is not None:  # above every entry with this sort key and below the next one, or below both
-            high = (asked.high,) if asked.high_open else (asked.high + b"\x00",)
-        behind = self._sorted_by(after) if after else None
-        for entry in _between(row, low, high, (True, False), forward, behind):
-            item = self._items.item(row[entry])
-            assert item is not None  # the index follows every change
-            yield item
+            high = (*where, asked.high) if asked.high_open else (*where, asked.high + b"\x00")
+        return self._found(low, high, forward, after)
 
     def scan(self, first: int, last: int, after: Place | None) -> Iterator[Item]:
         """As :meth:`Items.scan`."""
-        start = (after.hash, after.partition) if after else (first, b"")
-        for hash_, partition in self._entries.irange(start, (last, b""), inclusive=(True, False)):
-            here = after if after and (after.hash, after.partition) == (hash_, partition) else None
-            yield from self.query(Range(partition), after=here)
+        return self._found((first,), (last,), True, after)
+
+    def _found(self, low: tuple, high: tuple, forward: bool, after: Place | None) -> Iterator[Item]:
+        behind = self._at(after) if after else None
+        for entry in _between(self.entries, low, high, (True, False), forward, behind):
+            item = self._items.item(self.entries[entry])
+            assert item is not None  # the index follows every change
+            yield item
 
 
 def _between(row: SortedDict, low, high, inclusive: tuple[bool, bool], forward: bool, after) -> Iterator:
