@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from gtlab.localcloud.engine import Database
+from gtlab.localcloud.engine import Database, TokenId
 from gtlab.localcloud.engine.charges import write_units
 from gtlab.localcloud.globaltables.membership import LEGACY, Group, Groups
 from gtlab.localcloud.globaltables.replicas import Replicas
@@ -33,7 +33,7 @@ class Unsaved:
     """What has changed since the last :meth:`clear`, in addition to what replication and streams track themselves."""
 
     items: set[tuple[TableId, Key]] = field(default_factory=set)
-    tokens: set[tuple[str, str, str]] = field(default_factory=set)  # account, Region, ClientRequestToken
+    tokens: set[TokenId] = field(default_factory=set)
     settings: bool = False                                          # anything else may have changed
 
     def clear(self) -> None:

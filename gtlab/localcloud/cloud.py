@@ -188,6 +188,7 @@ class Cloud:
             step = self.fis.runner.next_due()
             if step is not None and step <= due:
                 self._tick_experiments(due)
+            self.unsaved.settings |= self.tables.indexes.tick(due)
             self.changes.mark_due(due)
             for delivery in self.replication.links.due(due):
                 self.changes.deliver(delivery, max(due, self._behind), now)
@@ -197,6 +198,8 @@ class Cloud:
                     break
             if left <= 0:
                 break
+        if self.tables.slices:
+            self.errors.attempt(_about_slice, self.tables.slices.work, now)
         if now >= self._next_housekeeping:
             self._next_housekeeping = now + HOUSEKEEPING_S
             self.errors.attempt(_about_housekeeping, self._housekeep, now)
@@ -216,12 +219,12 @@ class Cloud:
 
     def next_due(self) -> float:
         """When :meth:`tick` next has work to do, in epoch seconds."""
-        return min(self._next_event(), self._next_housekeeping)
+        return 0.0 if self.tables.slices else min(self._next_event(), self._next_housekeeping)
 
     def _next_event(self) -> float:
         first = math.inf
         for due in (self.replication.links.next_due(), self.current.schedule.next_due(), self.changes.marks.next_due(),
-                    self.fis.runner.next_due()):
+                    self.fis.runner.next_due(), self.tables.indexes.next_due()):
             if due is not None and due < first:  # runs for every call: min() of a generator takes three times as long
                 first = due
         return first
@@ -330,6 +333,10 @@ def _about_charge(charges: list[Charge], now: float) -> str:
 
 def _about_read(call: Call, data: dict, body: bytes, now: float) -> str:
     return f"What the journal says of a {call.operation} in {call.region}"
+
+
+def _about_slice(now: float) -> str:
+    return "A slice of long work: building an index, or freeing a table"
 
 
 def _about_housekeeping(now: float) -> str:

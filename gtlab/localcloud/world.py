@@ -31,6 +31,10 @@ CONTROL_PLANE_S = {
     "create table": (5.0, 12.0),
     "update table": (4.0, 8.0),             # ours
     "delete table": (4.0, 8.0),             # ours
+    "create index": (24.0, 55.0),           # observed: until the table is ACTIVE again
+    "backfill index": (480.0, 930.0),       # observed with an empty table: how much longer the index is CREATING
+    "update index": (2.0, 4.0),             # observed
+    "delete index": (5.0, 6.0),             # observed
     "replica": (21.0, 28.0),                # observed with an empty source
     "replica with data": (540.0, 690.0),    # observed with one item in the source
     "strong replica": (15.0, 17.0),         # observed

@@ -15,6 +15,7 @@ from gtlab.localcloud.engine.create_table import create as create_table
 from gtlab.localcloud.engine.database import BACKUPS, Database, RecordId, TokenId, restore, saved, table_id
 from gtlab.localcloud.engine.descriptions import delete, description
 from gtlab.localcloud.engine.items import key_string
+from gtlab.localcloud.engine.table import CHANGING
 from gtlab.localcloud.engine.tags import of as tags
 from gtlab.localcloud.engine.targets import PARTIQL, named, partiql_tables, partiql_writes, touched
 from gtlab.localcloud.engine.update_table import change as change_table
@@ -23,6 +24,7 @@ from gtlab.localcloud.engine.update_table import check_table as check_update_of
 
 __all__ = [
     "BACKUPS",
+    "CHANGING",
     "PARTIQL",
     "Database",
     "RecordId",

@@ -144,8 +144,7 @@ def _check_global(asked: dict[str, Any]) -> None:
 
 
 def _check_index_names(indexes: tuple[dict[str, Any], ...]) -> None:
-    found = [index["IndexName"] for index in indexes]
-    twice = next((name for place, name in enumerate(found) if name in found[:place]), None)
+    twice = rules.first_twice([index["IndexName"] for index in indexes])
     if twice is not None:
         raise invalid_values(f"Duplicate index name: {twice}")
 

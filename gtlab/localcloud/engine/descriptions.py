@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 from gtlab.localcloud.engine.database import INSIGHTS, KINESIS, POLICIES, TAGS, Database
+from gtlab.localcloud.engine.items import Items
 from gtlab.localcloud.engine.table import Table
 from gtlab.localcloud.model import TableId
 
@@ -23,13 +24,14 @@ def description(table: Table) -> dict[str, Any]:
     return shown | {"ItemCount": table.items.count, "TableSizeBytes": table.items.bytes}
 
 
-def delete(database: Database, table: TableId) -> None:
-    """Delete a table with everything that is kept of it. Backups stay."""
-    del database.tables[table]
+def delete(database: Database, table: TableId) -> Items:
+    """Delete a table with everything that is kept of it. Backups stay. Returns the items, which are to be let go."""
+    items = database.tables.pop(table).items
     for kind in (TAGS, KINESIS, INSIGHTS, POLICIES):
         for record in [record for record in database.records[kind] if record[:2] == table[:2]
                        and _is_of(record.name, table)]:
             del database.records[kind][record]
+    return items
 
 
 def _is_of(name: str, table: TableId) -> bool:

@@ -12,6 +12,7 @@ from gtlab.localcloud.model import NO_SORT_KEY, Key, Refusal, TableId, invalid, 
 
 LONGEST_PARTITION_KEY, LONGEST_SORT_KEY = 2048, 1024  # bytes
 NO_SUCH_TABLE = "Requested resource not found"
+CHANGING = "Changing"  # in an index's description: times of a change of its status, which others keep there
 SCHEMA_MISMATCH = "The provided key element does not match the schema"
 
 
@@ -51,12 +52,19 @@ class Table:
         return found
 
     def index(self, name: str) -> Index:
-        """Raises Refusal if the table does not have the index."""
+        """An index to be read. Raises Refusal if the table does not have it, or if it is being built."""
         for member, is_global in (("GlobalSecondaryIndexes", True), ("LocalSecondaryIndexes", False)):
             for each in self.described.get(member) or ():
-                if each["IndexName"] == name:
+                if each["IndexName"] == name and each.get("IndexStatus") != "DELETING":
+                    if each.get("IndexStatus") == "CREATING":
+                        raise invalid(f"Cannot read from backfilling global secondary index: {name}")
                     return self._index(each, is_global)
         raise invalid(f"The table does not have the specified index: {name}")
+
+    def built(self, name: str) -> IndexedItems:
+        """What there is of an index of this table, also while it is being built. Raises StopIteration for another."""
+        index = next(each for each in self.indexes() if each.name == name)
+        return self.items.add_index(index.name, index.schema)
 
     def _index(self, described: dict, is_global: bool) -> Index:
         schema = key_schema(described["KeySchema"], self.described["AttributeDefinitions"])

@@ -93,10 +93,14 @@ def names(elements: Iterable[dict[str, Any]]) -> list[str]:
     return [each["AttributeName"] for each in elements]
 
 
+def first_twice(found: list[str]) -> str | None:
+    """The first name that is in a list a second time; None if there is none."""
+    return next((name for place, name in enumerate(found) if name in found[:place]), None)
+
+
 def check_once(definitions: list[dict[str, Any]]) -> None:
     """Each attribute is defined once."""
-    found = names(definitions)
-    twice = next((name for place, name in enumerate(found) if name in found[:place]), None)
+    twice = first_twice(names(definitions))
     if twice is not None:
         raise invalid(f"Attribute Name is duplicated: {twice}")
 
@@ -145,7 +149,7 @@ def check_projection(projection: dict[str, Any]) -> None:
         raise invalid_values("ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
     if kind != "INCLUDE" and more is not None:
         raise invalid_values(f"ProjectionType is {kind}, but NonKeyAttributes is specified")
-    twice = next((name for place, name in enumerate(more or ()) if name in more[:place]), None)
+    twice = first_twice(more or [])
     if twice is not None:
         raise invalid_values(f"Duplicate element in NonKeyAttributes: {twice}")
 
@@ -160,8 +164,8 @@ def check_projected(indexes: Iterable[dict[str, Any]]) -> None:
 # Throughput and encryption
 
 def check_bounds(units: dict[str, Any] | None) -> None:
-    for name in BOTH_UNITS if units else ():
-        if units[name] > MOST_UNITS:
+    for name in BOTH_UNITS:
+        if units and units[name] > MOST_UNITS:
             raise invalid(f"Given value {units[name]} for {name} is out of bounds")
 
 

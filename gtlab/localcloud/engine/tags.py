@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gtlab.localcloud.engine.database import TAGS, Database, RecordId
+from gtlab.localcloud.engine.table_rules import first_twice
 from gtlab.localcloud.model import Call, Refusal, TableId, invalid, invalid_values
 
 MOST_TAGS = 50
@@ -32,8 +33,7 @@ def check_new(tags: list[dict[str, str]]) -> None:
         _check_key(tag["Key"])
         if len(tag["Value"]) > _LONGEST_VALUE or not _is_legal(tag["Value"]):
             raise invalid(f"The Tag Value provided is invalid, Value: {tag['Value']}")
-    keys = [tag["Key"] for tag in tags]
-    twice = next((key for place, key in enumerate(keys) if key in keys[:place]), None)
+    twice = first_twice([tag["Key"] for tag in tags])
     if twice is not None:
         raise invalid(f"Duplicate Tag Keys provided as input: Duplicate Tag Key found {twice}")
     _check_number(len(tags))

@@ -56,7 +56,8 @@ def drop(tables: Tables, table: TableId, now: float, until: float) -> None:
 def _update(tables: Tables, table: TableId, settings: dict, now: float) -> None:
     """A change that was checked where it was requested."""
     if settings:
-        engine.change_table(tables.database.table(table), settings, now)
+        tables.indexes.change(table, settings, now)
+        tables.busy(table, tables.indexes.resources_until(table))
 
 
 def like(schema: dict) -> dict:
@@ -71,7 +72,7 @@ def like(schema: dict) -> dict:
     for kind, parts in (("GlobalSecondaryIndexes", index_parts), ("LocalSecondaryIndexes", index_parts[:3])):
         if schema[kind]:
             asked[kind] = [{part: copy.deepcopy(index[part]) for part in parts if part in index}
-                           for index in schema[kind]]
+                           for index in schema[kind] if index.get("IndexStatus") != "DELETING"]
     for name in ("WarmThroughput", "OnDemandThroughput"):
         if name in schema:
             asked[name] = schema[name]

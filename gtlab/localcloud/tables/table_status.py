@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gtlab.localcloud.engine import CHANGING
+
 # The warm throughput of a new on-demand table or index (units per second), as observed.
 _WARM_ON_DEMAND = {"ReadUnitsPerSecond": 12000, "WriteUnitsPerSecond": 4000}
 _PROVISIONED = {"ReadUnitsPerSecond": "ReadCapacityUnits", "WriteUnitsPerSecond": "WriteCapacityUnits"}
@@ -45,6 +47,7 @@ def describe(description: dict, life: Life, now: float) -> None:
     description["TableStatus"] = status = life.status(now)
     if life.created:
         description["CreationDateTime"] = life.created
+    _describe_indexes(description, new=status == "CREATING", now=now)
     _describe_capacity(description, life, now)
     _describe_warm(description, new=status == "CREATING")
     encryption = description.get("SSEDescription")
@@ -57,6 +60,16 @@ def describe(description: dict, life: Life, now: float) -> None:
         description |= {"LatestStreamArn": life.stream, "LatestStreamLabel": life.stream.rpartition("/")[2]}
     if life.stream_view:
         description["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": life.stream_view}
+
+
+def _describe_indexes(description: dict, *, new: bool, now: float) -> None:
+    """A new table's indexes are CREATING with it. One that is added later is Backfilling after a while."""
+    for index in description.get("GlobalSecondaryIndexes", ()):
+        times = index.pop(CHANGING, {})
+        if new:
+            index["IndexStatus"] = "CREATING"
+        elif index["IndexStatus"] == "CREATING":
+            index["Backfilling"] = now >= times["backfilling"]
 
 
 def _describe_capacity(description: dict, life: Life, now: float) -> None:

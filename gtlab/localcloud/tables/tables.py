@@ -11,9 +11,15 @@ from gtlab.localcloud import engine
 from gtlab.localcloud.engine import Database
 from gtlab.localcloud.model import Key, TableId, in_use, invalid
 from gtlab.localcloud.tables import table_status, time_to_live
+from gtlab.localcloud.tables.indexes import Indexes
+from gtlab.localcloud.tables.slices import SLICE, Slices
 from gtlab.localcloud.tables.streams import SHARDS_ON_DEMAND, Streams
 from gtlab.localcloud.tables.table_status import Deleted, Life
 from gtlab.localcloud.world import World
+
+# Parameters of UpdateTable that do not make the table UPDATING; what indexes do to it depends on the change.
+_NOT_BUSY = {"TableName", "AttributeDefinitions", "DeletionProtectionEnabled", "WarmThroughput",
+             "GlobalSecondaryIndexUpdates"}
 
 
 @dataclass
@@ -23,10 +29,12 @@ class Saved:
 
 
 class Tables:
-    """``database``: what the engine keeps of the tables."""
+    """``database``: what the engine keeps of the tables. ``slices``: long work that is left."""
 
     def __init__(self, database: Database, world: World, streams: Streams):
         self.database, self._world, self._streams = database, world, streams
+        self.slices = Slices()
+        self.indexes = Indexes(database, world, self.slices)
         self._lives: dict[TableId, Life] = {}
         self._ghosts: dict[TableId, Deleted] = {}
 
@@ -109,15 +117,16 @@ class Tables:
         if specification and not view and not life.stream_view:
             raise invalid(f"Table has no stream to disable: TableName: {table.name}")
         engine.check_update_of(self.database.table(table), data, self._warm(table, now))
-        engine.change_table(self.database.table(table), data, now)
+        self.indexes.change(table, data, now)
         if data.get("BillingMode") == "PAY_PER_REQUEST":
             life.on_demand_since = now
         if view:
             self.enable_stream(table, view, now)
         elif specification:
             self._disable_stream(life, now)
-        if set(data) - {"TableName", "DeletionProtectionEnabled", "WarmThroughput"}:
-            life.busy_until = now + self._world.control_plane_s("update table", table.region)
+        life.busy_until = self.indexes.resources_until(table)
+        if set(data) - _NOT_BUSY:
+            life.busy_until = max(life.busy_until, now + self._world.control_plane_s("update table", table.region))
 
     def _warm(self, table: TableId, now: float) -> dict[str, dict[str, int]]:
         """The warm throughput of a table ("") and of its indexes, by name."""
@@ -174,7 +183,8 @@ class Tables:
     def remove(self, table: TableId, now: float) -> Deleted:
         """Delete a table at once. The caller sets ``gone`` of the result, until when it is shown as DELETING."""
         description = self.describe(table, now) | {"TableStatus": "DELETING"}
-        engine.delete(self.database, table)
+        items = engine.delete(self.database, table)
+        self.slices.begin(lambda now: items.let_go(SLICE), now)
         self._disable_stream(self._lives.pop(table), now)
         deleted = self._ghosts[table] = Deleted(description, now)
         return deleted
@@ -229,6 +239,7 @@ class Tables:
 
     def restore(self, kept: Saved) -> None:
         self._lives, self._ghosts = dict(kept.lives), dict(kept.ghosts)
+        self.indexes.restore()
 
 
 def stream_view(data: dict) -> str | None:
