@@ -53,6 +53,52 @@ def test_tables_that_cannot_be_created(ohio, changed, text):
     assert ohio.list_tables()["TableNames"] == []
 
 
+def index_of(client, name: str = "Later") -> dict | None:
+    return next((each for each in table(client).get("GlobalSecondaryIndexes", ()) if each["IndexName"] == name), None)
+
+
+def query(client, name: str = "Later") -> int:
+    return client.query(TableName="Music", IndexName=name, KeyConditionExpression="Artist = :a",
+                        ExpressionAttributeValues={":a": {"S": "a"}})["Count"]
+
+
+def test_a_new_index_is_built_for_minutes(pretend, music):
+    create = {"AttributeDefinitions": ON_DEMAND["AttributeDefinitions"],
+              "GlobalSecondaryIndexUpdates": [{"Create": INDEX}]}
+    music.update_table(TableName="Music", **create)
+    assert table(music)["TableStatus"] == "UPDATING"
+    assert (index_of(music)["IndexStatus"], index_of(music)["Backfilling"]) == ("CREATING", False)
+    pretend.wait(60)
+    assert table(music)["TableStatus"] == "ACTIVE"
+    assert (index_of(music)["IndexStatus"], index_of(music)["Backfilling"]) == ("CREATING", True)
+    with invalid("Cannot read from backfilling global secondary index: Later"):
+        query(music)
+    music.put_item(TableName="Music", Item={"Artist": {"S": "d"}})
+    with refused("LimitExceededException", "Only 1 online index can be created or deleted simultaneously per table"):
+        music.update_table(TableName="Music", **create | {"GlobalSecondaryIndexUpdates": [
+            {"Create": INDEX | {"IndexName": "Another"}}]})
+    pretend.wait(1000)
+    assert index_of(music)["IndexStatus"] == "ACTIVE" and "Backfilling" not in index_of(music)
+    assert query(music) == 1 and music.scan(TableName="Music", IndexName="Later")["Count"] == 4
+
+
+def test_an_index_is_shown_while_it_is_deleted(pretend, ohio):
+    ohio.create_table(**PROVISIONED)
+    assert index_of(ohio)["IndexStatus"] == "CREATING"  # with its table
+    pretend.wait(60)
+    assert index_of(ohio)["IndexStatus"] == "ACTIVE"
+    ohio.update_table(TableName="Music", GlobalSecondaryIndexUpdates=[{"Update": {
+        "IndexName": "Later", "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}}])
+    assert (table(ohio)["TableStatus"], index_of(ohio)["IndexStatus"]) == ("ACTIVE", "UPDATING")
+    pretend.wait(10)
+    ohio.update_table(TableName="Music", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "Later"}}])
+    assert (table(ohio)["TableStatus"], index_of(ohio)["IndexStatus"]) == ("UPDATING", "DELETING")
+    with invalid("The table does not have the specified index: Later"):
+        query(ohio)
+    pretend.wait(10)
+    assert table(ohio)["TableStatus"] == "ACTIVE" and index_of(ohio) is None
+
+
 def test_an_index_that_is_not_there_is_named_with_its_table(music):
     with refused("ResourceNotFoundException", "Requested resource not found: Index Nope for table Music"):
         music.update_table(TableName="Music", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "Nope"}}])
