@@ -6,6 +6,7 @@ import contextlib
 import threading
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from support import IRELAND, SINGAPORE, VIRGINIA, wait_until
 
 import gtlab
@@ -192,14 +193,27 @@ def test_what_cannot_be_broken_ends_the_drill(lab, clients):
 
 @pytest.mark.parametrize(("ensure", "table"), [(stages.ensure_today, stages.TODAY),
                                                (stages.ensure_strong, stages.STRONG)])
-def test_todays_tables_come_step_by_step_or_at_once(lab, ensure, table):
+def test_todays_tables_are_created_in_the_background_and_a_call_can_wait_for_them(lab, ensure, table):
     def listed() -> list[str]:
         described = lab.client(SINGAPORE).describe_table(TableName=table)["Table"]
         return [entry["RegionName"] for entry in described.get("Replicas", [])]
 
     ensure(lab, wait=False)
-    assert stages.regions_with_table(lab, table) == [SINGAPORE] and listed() == []
-    wait_until(lambda: ensure(lab, wait=False) or listed(), "its replicas to be made")
+    assert SINGAPORE in stages.regions_with_table(lab, table)
+    wait_until(listed, "its replicas to be begun")
     ensure(lab)
     ensure(lab)
     assert set(stages.regions_with_table(lab, table)) == {*TRIO[:2]} | ({IRELAND} if table == stages.STRONG else set())
+
+
+def test_a_step_in_the_background_that_fails_is_tried_again():
+    tried, done = [], threading.Event()
+
+    def step() -> bool:
+        tried.append(1)
+        if len(tried) == 1:
+            raise EndpointConnectionError(endpoint_url="http://of.a.region.that.is.down")
+        done.set()
+        return True
+    stages._Background().begin(step)
+    assert done.wait(60)

@@ -5,10 +5,12 @@ Each function creates only what is missing, prints what it creates, and can be c
 
 from __future__ import annotations
 
-import contextlib
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from gtlab import regions as catalogue
 from gtlab.contract import RUN_TAG, STRONG_REGIONS
@@ -158,10 +160,11 @@ def _to_on_demand(lab: Lab, region: str) -> bool:
 def ensure_today(lab: Lab, *, wait: bool = True) -> None:
     """Create table MusicToday, a global table of today's version, in the home and the first replica Region.
 
-    With ``wait=False`` it starts only the next step, if there is one, and returns immediately: so a notebook can have
-    its table created in the background. Raises RuntimeError if existing tables prevent this.
+    With ``wait=False`` it starts the first step and returns immediately. The other steps follow in the background while
+    this kernel runs. Write nothing until a call that waits has returned, because a replica of a table with items takes
+    minutes. Raises RuntimeError if existing tables prevent this.
     """
-    _ensure_members(lab, TODAY, lab.regions[:2], {}, wait)
+    _ensure(lab, TODAY, lab.regions[:2], {}, wait)
 
 
 def ensure_strong(lab: Lab, *, wait: bool = True) -> tuple[str, ...]:
@@ -171,7 +174,7 @@ def ensure_strong(lab: Lab, *, wait: bool = True) -> tuple[str, ...]:
     The Regions are the lab's, or the article's if AWS does not offer strong consistency in three of the lab's.
     """
     trio = strong_regions(lab)
-    _ensure_members(lab, STRONG, trio, {"MultiRegionConsistency": "STRONG"}, wait)
+    _ensure(lab, STRONG, trio, {"MultiRegionConsistency": "STRONG"}, wait)
     return trio
 
 
@@ -180,7 +183,7 @@ def ensure_witness(lab: Lab, *, wait: bool = True) -> tuple[str, ...]:
     return the three Regions, the witness's last. They are those of :func:`ensure_strong`; so are ``wait`` and errors.
     """
     trio = strong_regions(lab)
-    _ensure_members(lab, WITNESS, trio[:2], {"MultiRegionConsistency": "STRONG", "GlobalTableWitnessUpdates": [
+    _ensure(lab, WITNESS, trio[:2], {"MultiRegionConsistency": "STRONG", "GlobalTableWitnessUpdates": [
         {"Create": {"RegionName": trio[2]}}]}, wait)
     return trio
 
@@ -193,17 +196,8 @@ def strong_regions(lab: Lab) -> tuple[str, ...]:
 
 def ensure_baskets(lab: Lab, *, wait: bool = True) -> None:
     """Create table Baskets of the basket application (:mod:`gtlab.course.basket`), a global table of today's version
-    in all the lab's Regions.
-
-    With ``wait=False`` it returns immediately, and the table is created in the background while this kernel runs: write
-    nothing until a call that waits has returned, because a replica of a table with items takes minutes. Raises
-    RuntimeError if existing tables prevent this.
-    """
-    where = lab.regions
-    if wait:
-        _background.end()
-    if not _ensure_members(lab, basket.TABLE, where, {}, wait) and not wait:
-        _background.begin(lambda: _ensure_members(lab, basket.TABLE, where, {}, False))
+    in all the lab's Regions. ``wait`` and errors are those of :func:`ensure_today`."""
+    _ensure(lab, basket.TABLE, lab.regions, {}, wait)
 
 
 class _Background:
@@ -225,13 +219,25 @@ class _Background:
 
     @staticmethod
     def _run(step: Callable[[], bool], stop: threading.Event) -> None:
-        # A step that fails is repeated by the call that waits, and fails there, where it can be seen.
-        with contextlib.suppress(Exception):
-            while not stop.wait(_STEP_S) and not step():
-                pass
+        while not stop.wait(_STEP_S):
+            try:
+                if step():
+                    return
+            except (BotoCoreError, ClientError):  # a notebook takes Regions down: try again
+                continue
+            except RuntimeError:  # the call that waits fails in the same way, where it can be seen
+                return
 
 
-_background = _Background()
+_backgrounds: dict[str, _Background] = defaultdict(_Background)  # by table
+
+
+def _ensure(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str, Any], wait: bool) -> None:
+    """:func:`_ensure_members`, with the steps that are left without ``wait`` in the background."""
+    background = _backgrounds[table]
+    background.end()
+    if not _ensure_members(lab, table, where, kind, wait) and not wait:
+        background.begin(lambda: _ensure_members(lab, table, where, kind, False))
 
 
 def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str, Any], wait: bool) -> bool:
