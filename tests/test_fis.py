@@ -142,8 +142,8 @@ def test_times_and_actions_states_are_told(pretend, members):
 def test_deny_statements_stand_in_the_resource_policies_meanwhile(pretend, members):
     virginia = members[1]
     stream = table(virginia)["LatestStreamArn"]
-    mine = {"Sid": "Mine", "Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "dynamodb:GetItem",
-            "Resource": arn()}
+    mine = {"Sid": "Mine", "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+            "Action": "dynamodb:GetItem", "Resource": arn()}
     virginia.put_resource_policy(ResourceArn=arn(), Policy=json.dumps({"Version": "2012-10-17", "Statement": mine}))
     begin(pretend.client(VIRGINIA, "fis"))
     pretend.wait(10)

@@ -1,8 +1,6 @@
-"""Tables of one Region: their requests, descriptions and settings, backups and restored tables."""
+"""Tables of one Region: their requests, descriptions and settings."""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 from support import ON_DEMAND, invalid, refused, table
@@ -122,17 +120,6 @@ def test_ttl_cannot_be_switched_by_another_attributes_name(music):
                 "Enabled": enabled, "AttributeName": "other"})
 
 
-def test_a_policy_that_is_put_again_keeps_its_revision(music):
-    arn = table(music)["TableArn"]
-    with refused("PolicyNotFoundException", "Resource-based policy not found for the provided ResourceArn: " + arn):
-        music.get_resource_policy(ResourceArn=arn)
-    policy = {"Version": "2012-10-17", "Statement": []}
-    first = music.put_resource_policy(ResourceArn=arn, Policy=json.dumps(policy))["RevisionId"]
-    again = music.put_resource_policy(ResourceArn=arn, Policy=json.dumps(policy, indent=1))["RevisionId"]
-    other = music.put_resource_policy(ResourceArn=arn, Policy=json.dumps(policy | {"Id": "x"}))["RevisionId"]
-    assert first == again != other
-
-
 # Descriptions
 
 def test_a_deleted_tables_answer_has_no_schema(pretend, ohio):
@@ -177,67 +164,6 @@ def test_encryption_that_is_switched_off_is_shown_until_it_is_off(pretend, ohio)
     assert table(ohio)["TableStatus"] == "UPDATING" and "SSEDescription" not in table(ohio)
 
 
-# Backups, restored tables, import and export
-
-def test_a_restored_table_says_where_it_is_from(pretend, music):
-    backup = music.create_backup(TableName="Music", BackupName="Tape")["BackupDetails"]["BackupArn"]
-    source = table(music)["TableArn"]
-    music.delete_table(TableName="Music")
-    pretend.wait(600)
-    fresh = music.restore_table_from_backup(TargetTableName="Again", BackupArn=backup)["TableDescription"]
-    assert fresh["TableStatus"] == "CREATING" and fresh["RestoreSummary"]["RestoreInProgress"]
-    pretend.wait(600)
-    ready = music.describe_table(TableName="Again")["Table"]
-    assert ready["TableStatus"] == "ACTIVE" and not ready["RestoreSummary"]["RestoreInProgress"]
-    assert (ready["RestoreSummary"]["SourceBackupArn"], ready["RestoreSummary"]["SourceTableArn"]) == (backup, source)
-    assert ready["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"].year > 2000
-    assert music.scan(TableName="Again")["Count"] == 3
-    with refused("TableAlreadyExistsException"):
-        music.restore_table_from_backup(TargetTableName="Again", BackupArn=backup)
-
-
-def test_nothing_is_exported_or_restored_without_point_in_time_recovery(music):
-    arn = table(music)["TableArn"]
-    for ask in (lambda: music.export_table_to_point_in_time(TableArn=arn, S3Bucket="bucket"),
-                lambda: music.restore_table_to_point_in_time(SourceTableName="Music", TargetTableName="Again",
-                                                             UseLatestRestorableTime=True)):
-        with refused("PointInTimeRecoveryUnavailableException", "is not enabled for table 'Music'"):
-            ask()
-
-
-def test_the_recovery_period_comes_back_as_it_was_set(music):
-    for asked, days in (({}, 35), ({"RecoveryPeriodInDays": 7}, 7), ({}, 7)):
-        music.update_continuous_backups(TableName="Music", PointInTimeRecoverySpecification={
-            "PointInTimeRecoveryEnabled": True, **asked})
-        told = music.describe_continuous_backups(TableName="Music")["ContinuousBackupsDescription"]
-        assert told["PointInTimeRecoveryDescription"]["RecoveryPeriodInDays"] == days
-    with invalid("Value '36' at 'pointInTimeRecoverySpecification.recoveryPeriodInDays'"):
-        music.update_continuous_backups(TableName="Music", PointInTimeRecoverySpecification={
-            "PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 36})
-
-
-def test_what_would_need_s3_or_the_past_is_refused(music):
-    music.update_continuous_backups(TableName="Music", PointInTimeRecoverySpecification={
-        "PointInTimeRecoveryEnabled": True})
-    with invalid("gtlab's local cloud has no S3"):
-        music.export_table_to_point_in_time(TableArn=table(music)["TableArn"], S3Bucket="bucket")
-    with invalid("gtlab's local cloud has no S3"):
-        music.import_table(S3BucketSource={"S3Bucket": "none"}, InputFormat="DYNAMODB_JSON",
-                           TableCreationParameters=ON_DEMAND | {"TableName": "Imported"})
-    with invalid("gtlab's local cloud does not keep the past of a table"):
-        music.restore_table_to_point_in_time(SourceTableName="Music", TargetTableName="Again", RestoreDateTime=1.7e9)
-    assert music.list_tables()["TableNames"] == ["Music"]
-
-
-def test_the_latest_state_of_a_table_is_restored(pretend, music):
-    music.update_continuous_backups(TableName="Music", PointInTimeRecoverySpecification={
-        "PointInTimeRecoveryEnabled": True})
-    music.restore_table_to_point_in_time(SourceTableName="Music", TargetTableName="Again",
-                                         UseLatestRestorableTime=True)
-    pretend.wait(60)
-    assert music.scan(TableName="Again")["Count"] == 3
-
-
 # Application Auto Scaling
 
 def test_tags_of_a_scalable_target_come_back(pretend, ohio):
@@ -256,12 +182,3 @@ def test_tags_of_a_scalable_target_come_back(pretend, ohio):
     assert scaling.describe_scheduled_actions(ServiceNamespace="dynamodb")["ScheduledActions"] == []
     with refused("ResourceNotFoundException"):
         scaling.list_tags_for_resource(ResourceARN=arn + "x")
-
-
-# What there is no service for
-
-def test_streaming_to_kinesis_is_refused(music):
-    with invalid("gtlab's local cloud has no Kinesis"):
-        music.enable_kinesis_streaming_destination(TableName="Music", StreamArn=(
-            "arn:aws:kinesis:us-east-2:111111111111:stream/none"))
-    assert music.describe_kinesis_streaming_destination(TableName="Music")["KinesisDataStreamDestinations"] == []

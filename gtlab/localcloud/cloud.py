@@ -79,8 +79,8 @@ class Cloud:
             self.capacity, self.metrics, self.journal, self.errors))
         self.reads = Reads(self.database, self.groups, self.replication, self.journal)
         self.unsaved = self.changes.unsaved
-        self._control_plane |= Backups(self.database, self.tables,
-                                       lambda table, key: self.unsaved.items.add((table, key))).operations
+        self.backups = Backups(self.database, self.tables, lambda table, key: self.unsaved.items.add((table, key)))
+        self._control_plane |= self.backups.operations
         self._next_housekeeping = 0.0
         self._most_at_once, self._behind = most_at_once, 0.0
 
@@ -212,7 +212,9 @@ class Cloud:
             self.fis.abandon(now)
 
     def resume(self, now: float) -> None:
-        """After a restart: carry out the writes whose consequences failed or were not settled."""
+        """After a restart: carry out the writes whose consequences failed or were not settled, and go on with backups
+        and restored tables."""
+        self.backups.resume(now)
         self.changes.retry_failed()
         self.settle()
         self.changes.mark_all(now)
@@ -336,7 +338,7 @@ def _about_read(call: Call, data: dict, body: bytes, now: float) -> str:
 
 
 def _about_slice(now: float) -> str:
-    return "A slice of long work: building an index, or freeing a table"
+    return "A slice of long work: building an index, making a backup, restoring or freeing a table"
 
 
 def _about_housekeeping(now: float) -> str:

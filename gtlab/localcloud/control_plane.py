@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from gtlab.localcloud import engine
+from gtlab.localcloud.engine import insights, policies
 from gtlab.localcloud.globaltables.membership import CURRENT, Groups
 from gtlab.localcloud.globaltables.pauses import Pauses
 from gtlab.localcloud.globaltables.update_table import REPLICA_PARAMETERS
@@ -28,9 +28,10 @@ class ControlPlane:
             "DeleteTable": self._delete_table,
             "UpdateTable": self._update_table,
             "ListTables": lambda call, data, now: tables.list_tables(call.account, call.region, data, now),
-            "PutResourcePolicy": self._put_policy,
-            "EnableKinesisStreamingDestination": _no_kinesis,
-            "UpdateKinesisStreamingDestination": _no_kinesis,
+            "PutResourcePolicy": self._policy,
+            "GetResourcePolicy": self._policy,
+            "DeleteResourcePolicy": self._policy,
+            "UpdateContributorInsights": self._update_insights,
             "DescribeTimeToLive": lambda call, data, now: tables.describe_ttl(_table(call, data)),
             "UpdateTimeToLive": self._update_ttl,
             "CreateGlobalTable": lambda call, data, now: legacy.create(call.account, call.region, data, now),
@@ -87,18 +88,21 @@ class ControlPlane:
             self._current.updated(table, data, now)
         return {"TableDescription": self._described(table, now)}
 
-    def _put_policy(self, call: Call, data: dict, now: float) -> dict:
-        """Attach a policy to a resource. The one that it has is not a change: its revision stays."""
-        try:
-            known = self._ask(call, "GetResourcePolicy", {"ResourceArn": data["ResourceArn"]}, now)
-        except Refusal:
-            known = {}
-        if "ExpectedRevisionId" not in data and known and _same_document(known["Policy"], data["Policy"]):
-            return {"RevisionId": known["RevisionId"]}
-        return self._ask(call, "PutResourcePolicy", data, now)
+    def _policy(self, call: Call, data: dict, now: float) -> dict:
+        """The operations on resource policies. A policy belongs to a table, or to one of its streams."""
+        place = policies.resource(call.account, call.region, data["ResourceArn"])
+        if place.stream and self._tables.exists(place.table) and not self._tables.has_stream(data["ResourceArn"]):
+            raise Refusal("ResourceNotFoundException", f"Requested resource not found: Stream: {place.stream} not "
+                          f"found for Table: {place.table.name}")
+        return engine.control(self._tables.database, call._replace(input=data), now)
 
-    def _ask(self, call: Call, operation: str, data: dict, now: float) -> dict:
-        return engine.control(self._tables.database, call._replace(operation=operation, input=data), now)
+    def _update_insights(self, call: Call, data: dict, now: float) -> dict:
+        table = _table(call, data)
+        if self._tables.is_creating(table, now):
+            raise invalid("Table or Index is not in a valid state to update Key Access Insights: TableStatus must be "
+                          "ACTIVE to enable ContributorInsights.")
+        settled = now + self._tables.world.control_plane_s("contributor insights", table.region)
+        return insights.update(self._tables.database, table, data, now, settled)
 
     def _update_ttl(self, call: Call, data: dict, now: float) -> dict:
         table = _table(call, data)
@@ -111,15 +115,3 @@ class ControlPlane:
 
 def _table(call: Call, data: dict) -> TableId:
     return TableId(call.account, call.region, data["TableName"])
-
-
-def _no_kinesis(call: Call, data: dict, now: float) -> dict:
-    raise invalid("gtlab's local cloud has no Kinesis Data Streams to send changes to. Nothing was changed. Use "
-                  "DynamoDB Streams.")
-
-
-def _same_document(one: str, other: str) -> bool:
-    try:
-        return one == other or json.loads(one) == json.loads(other)
-    except (ValueError, RecursionError):
-        return False

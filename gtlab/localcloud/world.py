@@ -45,6 +45,7 @@ CONTROL_PLANE_S = {
     "delete strong replicas": (55.0, 70.0),  # observed
     "propagate settings": (34.0, 39.0),     # observed: a change of TTL, throughput or table class
     "legacy global table": (3.0, 6.0),      # ours: from "all replicas ready" to GlobalTableStatus ACTIVE
+    "contributor insights": (1.0, 3.0),     # observed, with one of 16 s
     "ttl sweep": (60.0, 120.0),             # ours: expired items are deleted within minutes (on "fast": seconds)
 }
 

@@ -13,12 +13,13 @@ import msgspec
 from gtlab.localcloud import engine
 from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.disk import format
-from gtlab.localcloud.engine import Database
+from gtlab.localcloud.engine import Database, backups
 from gtlab.localcloud.faults import experiments, fis
 from gtlab.localcloud.globaltables import membership, pauses, schedule, v2019
 from gtlab.localcloud.model import Change, Key, TableId
 from gtlab.localcloud.replication import Delivery, Version
 from gtlab.localcloud.tables import autoscaling, streams, tables
+from gtlab.localcloud.tables.backups import Row
 from gtlab.localcloud.unsettled import Unsettled
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ def documents(cloud: Cloud) -> format.Documents:
         knobs=_as(list[format.Knob], [{"knob": knob, "place": place, "value": value}
                                       for knob, place, value in cloud.world.turned()]),
         tables=_as(format.Tables, {"tables": kept_tables.lives, "deleted": kept_tables.ghosts}),
-        engine=_as(format.Engine, engine.saved(cloud.database)),
+        engine=_as(format.Engine, _engine(cloud.database)),
         streams=format.Streams(cloud.streams.sequence, _as(list[format.Stream], cloud.streams.saved())),
         scaling=[format.Target(*where, described=target.described, policies=target.policies)
                  for where, target in cloud.scaling.saved()],
@@ -55,6 +56,26 @@ def documents(cloud: Cloud) -> format.Documents:
         copies=cloud.replication.copies(),
         faults=_as(format.Faults, {"templates": kept_fis.templates, "experiments": kept_fis.experiments,
                                    "pauses": kept_fis.pauses.pauses, "impaired": kept_fis.pauses.impaired}))
+
+
+def _engine(database: Database) -> dict[str, Any]:
+    """What the engine keeps, with the backups as they are described: their items are rows."""
+    found = engine.saved(database)
+    found["records"][engine.BACKUPS] = [[*where, backups.kept(backup)]
+                                        for *where, backup in found["records"][engine.BACKUPS]]
+    return found
+
+
+def restored_records(kept: format.EngineRecords) -> dict[str, list]:
+    """What the engine keeps beside its tables, with its own backups."""
+    return msgspec.structs.asdict(kept) | {engine.BACKUPS: [
+        (account, region, arn, backups.restored(record)) for account, region, arn, record in kept.backups]}
+
+
+def backup_rows(kept: format.EngineRecords) -> list[Row]:
+    """The items of the backups that an older release kept with them."""
+    return [Row(engine.RecordId(account, region, arn), Key(pk, sk), item)
+            for account, region, arn, record in kept.backups for pk, sk, item in record["items"]]
 
 
 def restore(cloud: Cloud, kept: format.Documents) -> None:

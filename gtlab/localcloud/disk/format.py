@@ -6,7 +6,7 @@ cloud belongs to which name. A state folder can be read with this module and :mo
 engine.
 
 Small things that change together are *documents*, JSON objects that are written whole. Things of which there are many
-(items, versions, deliveries, stream records, tokens) are *rows*.
+(items, versions, deliveries, stream records, tokens, items of backups) are *rows*.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ ROWS = {
     "records": "stream shard sequence . at record",
     "tokens": "account region token . answer",
     "failed": "n . body",
+    "backups": "account region backup pk sk . item",
 }
 NO_SORT_KEY = "__no_sort__"
 
@@ -93,7 +94,7 @@ class EngineRecords(_Part):
     tags: list[Record]
     point_in_time_recovery: list[Record]
     kinesis_destinations: list[Record]
-    backups: list[Record]        # {"description": BackupDescription, "items": [[pk, sk, item], ...]}
+    backups: list[Record]        # {"description": BackupDescription, "items": [[pk, sk, item], ...]}, or rows
     contributor_insights: list[Record]
     resource_policies: list[Record]
     exports: list[Record]
@@ -381,6 +382,16 @@ def item_row(table: TableId, key: Key, item: dict) -> tuple:
 
 def items(rows: Iterable[tuple]) -> Iterator[tuple[TableId, Key, dict]]:
     return ((TableId(*row[:3]), Key(*row[3:5]), decode(row[5])) for row in rows)
+
+
+def backup_items(rows: Iterable[tuple]) -> Iterator[tuple[str, str, str, dict]]:
+    """Account, Region and ARN of a backup, and an item of it."""
+    return ((account, region, arn, decode(item)) for account, region, arn, _, _, item in rows)
+
+
+def backup_row(backup: tuple[str, str, str], key: Key, item: dict) -> tuple:
+    """``backup``: its account, Region and ARN."""
+    return (*backup, *key, encode(item))
 
 
 def version_row(group: str, region: str, key: Key, time_us: int, written: str, deleted: bool) -> tuple:

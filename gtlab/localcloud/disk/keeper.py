@@ -52,8 +52,10 @@ class Keeper:
         mine = cloud.unsaved
         mine.settings |= bool(copies.copies)
         failed, owes = cloud.changes.failed, bool(cloud.changes.unsettled)
+        backups = cloud.backups.unsaved
+        mine.settings |= backups.settings
         if not (mine.settings or mine.items or mine.tokens or copies or records.records or records.trimmed
-                or failed.unsaved or failed.gone):
+                or backups or failed.unsaved or failed.gone):
             return False
         if self._store:
             written, incarnations, changes = self._written, self._incarnations, []
@@ -66,13 +68,15 @@ class Keeper:
                 changes += self._replication()
             if records.records or records.trimmed:
                 changes += self._streams()
+            if backups:
+                changes += self._backups()
             if owes or self._owes:
                 changes.append(self._unsettled())
             if failed.unsaved or failed.gone:
                 changes += self._failed()
             self._store.write([change for change in changes if change[2]])
             self._written, self._incarnations, self._owes = written, incarnations, owes
-        for part in (mine, copies, records):
+        for part in (mine, copies, records, backups):
             part.clear()
         failed.saved()
         return True
@@ -162,6 +166,11 @@ class Keeper:
                 (DELETE_BEFORE, "records", [each for each in begins if each[2] is not None]),
                 (DELETE_ALL, "records", [each[:2] for each in begins if each[2] is None])]
 
+    def _backups(self) -> list[Change]:
+        unsaved = self.cloud.backups.unsaved
+        return [(PUT, "backups", [format.backup_row(*row) for row in unsaved.rows]),
+                (DELETE_ALL, "backups", [tuple(backup) for backup in unsaved.dropped])]
+
     def _unsettled(self) -> Change:
         left = list(map(convert.unsettled, self.cloud.changes.unsettled))
         if not left:
@@ -177,8 +186,9 @@ class Keeper:
         """Restore everything that is on disk. Raises some exception if it is not as the format says."""
         store, cloud, kept = self._store, self.cloud, format.documents(bodies)
         assert store is not None
-        engine.restore(cloud.database, kept.engine.tables, msgspec.structs.asdict(kept.engine.records),
+        engine.restore(cloud.database, kept.engine.tables, convert.restored_records(kept.engine.records),
                        format.items(store.rows("items")), format.tokens(store.rows("tokens")))
+        cloud.backups.restore(format.backup_items(store.rows("backups")), convert.backup_rows(kept.engine.records))
         convert.restore(cloud, kept)
         cloud.streams.restore(convert.stream_list(kept.streams), kept.streams.sequence, store.rows("records"))
         cloud.replication.restore(

@@ -14,6 +14,7 @@ import msgspec
 
 from gtlab import __version__
 from gtlab.localcloud.disk import migrate
+from gtlab.localcloud.disk.files import is_the_disks
 from gtlab.localcloud.disk.format import ROWS, VERSION
 from gtlab.localcloud.disk.version import APPLICATION, Newer
 
@@ -21,6 +22,7 @@ from gtlab.localcloud.disk.version import APPLICATION, Newer
 # are deleted; or keys of records, with all the shard's records before them deleted.
 PUT, DELETE, DELETE_ALL, DELETE_BEFORE = "put", "delete", "delete all", "delete before"
 Change = tuple[str, str, list[tuple]]  # one of these, a table, and rows or keys
+_NEWEST = ("failed", "backups")  # tables that older files of this version lack
 _CHECKSUM = "checksum"  # a column of every table, of the values in the other columns
 _pack = msgspec.msgpack.Encoder().encode
 
@@ -61,8 +63,9 @@ class Rows:
         return version
 
     def opened(self) -> None:
-        """The file is in order: create the table that older files of this version lack, and use a write-ahead log."""
-        self._connection.execute(_create("failed"))
+        """The file is in order: create the tables that older files of this version lack, and use a write-ahead log."""
+        for table in _NEWEST:
+            self._connection.execute(_create(table))
         self._connection.execute("PRAGMA journal_mode = WAL")
 
     def close(self) -> None:
@@ -82,7 +85,7 @@ class Rows:
     def add_checksums(self, version: int) -> None:
         """Give the rows of an older release their checksums, and the table that says how far the logs are in them."""
         run = self._connection.execute
-        for table in ROWS.keys() - {"failed"}:
+        for table in ROWS.keys() - set(_NEWEST):
             run(f"ALTER TABLE {table} ADD COLUMN {_CHECKSUM}")
             rows = run(f"SELECT {', '.join(_columns(table))} FROM {table}").fetchall()
             self._write_rows({table: {row: row for row in rows}})
@@ -137,10 +140,15 @@ class Rows:
 
     def of(self, table: str) -> Iterator[tuple]:
         """Every row of a table, in the order of its key. Raises Damaged at a row that is not as it was written."""
-        for *row, checksum in self._connection.execute(f"SELECT * FROM {table} ORDER BY {', '.join(_key(table))}"):
-            if checksum != _checksum(row):
-                raise Damaged(f"a row of {table} is damaged")
-            yield tuple(row)
+        try:
+            for *row, checksum in self._connection.execute(f"SELECT * FROM {table} ORDER BY {', '.join(_key(table))}"):
+                if checksum != _checksum(row):
+                    raise Damaged(f"a row of {table} is damaged")
+                yield tuple(row)
+        except sqlite3.Error as error:  # a text that is not UTF-8, for example
+            if is_the_disks(error):
+                raise
+            raise Damaged(str(error)) from error
 
     def apply(self, changes: list[Change]) -> None:
         """Bring changes into the tables, in their order."""

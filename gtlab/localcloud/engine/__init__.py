@@ -1,8 +1,7 @@
 """The engine: one Region's DynamoDB. A call goes in; an answer and a list of changes come out. No I/O and no clock.
 
 It stores tables and items in a :class:`Database`, and carries out reads and writes. Streams, TTL, global tables and
-statuses over time are the task of other packages. Backups and policies are still a library's; only :mod:`borrowed` uses
-it.
+statuses over time are the task of other packages.
 
 May import: :mod:`gtlab.localcloud.model`.
 """

@@ -8,7 +8,18 @@ from typing import Any
 
 import msgspec
 
-from gtlab.localcloud.engine import borrowed, create_table, partiql_calls, reads, tags, update_table, writes
+from gtlab.localcloud.engine import (
+    backups,
+    create_table,
+    elsewhere,
+    insights,
+    partiql_calls,
+    policies,
+    reads,
+    tags,
+    update_table,
+    writes,
+)
 from gtlab.localcloud.engine.charges import Charge
 from gtlab.localcloud.engine.database import Database, Remembered, TokenId
 from gtlab.localcloud.engine.descriptions import LIMITS, delete, description
@@ -69,13 +80,10 @@ def write(database: Database, call: Call, now: float) -> tuple[bytes, list[Chang
 def control(database: Database, call: Call, now: float) -> dict[str, Any]:
     """Carry out an operation that is not about items. Raises Refusal."""
     operation = OPERATIONS.get(call.operation)
-    if operation is not None:
-        return operation(database, call, now)
-    try:
-        return borrowed.run(database, call)
-    except borrowed.CannotEvaluate as stumble:
-        raise invalid(str(stumble) or f"gtlab's local cloud cannot carry out this {call.operation}; nothing was "
-                      "changed.") from None
+    if operation is None:
+        raise Refusal("UnknownOperationException", f"{call.operation} is an operation of DynamoDB that gtlab's local "
+                                                   "cloud does not have. Nothing was done.")
+    return operation(database, call, now)
 
 
 def _find(database: Database, call: Call) -> reads.Find:
@@ -127,4 +135,5 @@ def _named(call: Call) -> TableId:
 
 OPERATIONS: dict[str, Operation] = {
     "CreateTable": _create_table, "UpdateTable": _update_table, "DeleteTable": _delete_table,
-    "DescribeTable": _describe_table, "DescribeLimits": _describe_limits, **tags.OPERATIONS}
+    "DescribeTable": _describe_table, "DescribeLimits": _describe_limits, **tags.OPERATIONS, **backups.OPERATIONS,
+    **insights.OPERATIONS, **policies.OPERATIONS, **elsewhere.OPERATIONS}

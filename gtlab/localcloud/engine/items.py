@@ -10,12 +10,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from sortedcontainers import SortedDict
 
 from gtlab.localcloud.engine.values import Item, StoredItem, item_size, kind, number, sort_bytes
-from gtlab.localcloud.model import Key
+from gtlab.localcloud.model import NO_SORT_KEY, Key
 
 SEGMENTS = 1 << 32  # hashes are smaller
 _MOST_NEW = 2000    # partitions that wait to be sorted: a few milliseconds of work
@@ -80,10 +80,16 @@ def key_string(value: dict) -> str:
     return number(content) if type_ == "N" else content
 
 
+class Follower(Protocol):
+    """Learns of the changes of a table's items. ``old`` is None for a new item."""
+
+    def before(self, key: Key, old: Item | None) -> None: ...
+
+
 class Items(Mapping[str, Mapping[str, Item]]):
     """As a mapping: from the string of a partition key to the partition's items by the string of their sort key."""
 
-    __slots__ = ("_indexes", "_new", "_order", "_rows", "_sorted", "bytes", "count", "schema")
+    __slots__ = ("_indexes", "_new", "_order", "_rows", "_sorted", "bytes", "count", "schema", "snapshots")
 
     def __init__(self, schema: KeySchema):
         self.schema = schema
@@ -96,6 +102,7 @@ class Items(Mapping[str, Mapping[str, Item]]):
         # Partition → sort key's bytes → its string, of the partitions with several items: each takes two kilobytes.
         self._sorted: dict[str, SortedDict] = {}
         self._indexes: dict[str, IndexedItems] = {}
+        self.snapshots: list[Follower] = []                 # they learn of each change before it is made
 
     def __getitem__(self, partition: str) -> Mapping[str, Item]:
         return self._rows[partition]
@@ -112,6 +119,12 @@ class Items(Mapping[str, Mapping[str, Item]]):
         row = self._rows.get(key.partition)
         return None if row is None else row.get(key.sort)
 
+    def key_of(self, item: Item) -> Key:
+        """The key of an item whose key attributes have been checked."""
+        schema = self.schema
+        partition = key_string(item[schema.partition[0]])
+        return Key(partition, key_string(item[schema.sort[0]]) if schema.sort else NO_SORT_KEY)
+
     def put(self, key: Key, item: Item) -> None:
         if type(item) is not StoredItem:
             item = StoredItem(item)
@@ -122,6 +135,8 @@ class Items(Mapping[str, Mapping[str, Item]]):
             if len(self._new) >= _MOST_NEW:
                 self._sort_new()
         old = row.get(key.sort)
+        for snapshot in self.snapshots:
+            snapshot.before(key, old)
         if old is None and row:
             sorted_row = self._sorted.get(key.partition)
             if sorted_row is None:
@@ -139,6 +154,8 @@ class Items(Mapping[str, Mapping[str, Item]]):
         old = None if row is None else row.pop(key.sort, None)
         if row is None or old is None:
             return
+        for snapshot in self.snapshots:
+            snapshot.before(key, old)
         self.count -= 1
         self.bytes -= item_size(old)
         if not row:

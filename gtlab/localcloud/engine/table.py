@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from gtlab.localcloud.engine.items import IndexedItems, Items, KeySchema, Place, key_string
+from gtlab.localcloud.engine.items import IndexedItems, Items, KeySchema, Place
 from gtlab.localcloud.engine.values import Item, StoredItem, Value, check, kind, size
-from gtlab.localcloud.model import NO_SORT_KEY, Key, Refusal, TableId, invalid, invalid_values
+from gtlab.localcloud.model import Key, Refusal, TableId, invalid, invalid_values
 
 LONGEST_PARTITION_KEY, LONGEST_SORT_KEY = 2048, 1024  # bytes
 NO_SUCH_TABLE = "Requested resource not found"
@@ -81,9 +81,7 @@ class Table:
 
     def key_of(self, item: Item) -> Key:
         """The key of an item whose key attributes have been checked."""
-        schema = self.items.schema
-        partition = key_string(item[schema.partition[0]])
-        return Key(partition, key_string(item[schema.sort[0]]) if schema.sort else NO_SORT_KEY)
+        return self.items.key_of(item)
 
     def checked_key(self, given: dict[str, Any]) -> Key:
         """The key that a request names. Raises Refusal if it does not fit the table."""

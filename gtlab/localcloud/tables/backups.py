@@ -1,23 +1,54 @@
-"""Backups, restored tables, point-in-time recovery, import and export.
+"""Backups, restored tables and point-in-time recovery, with the time and the work that they take.
 
-Backups are the engine's library's; it would restore a table at once, and without its indexes. There is no S3 and no
-past of a table, so what needs them is refused.
+A backup and a restored table are filled in slices (:mod:`copies`). A table is CREATING until all its items are there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import datetime
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.engine import Database
+from gtlab.localcloud.engine import backups
+from gtlab.localcloud.engine.backups import Backup
+from gtlab.localcloud.engine.database import BACKUPS, Database, RecordId
+from gtlab.localcloud.engine.elsewhere import not_recoverable
+from gtlab.localcloud.engine.snapshots import MOST_ITEMS, Snapshot, slices
+from gtlab.localcloud.engine.values import Item, StoredItem
 from gtlab.localcloud.model import Call, Key, Refusal, TableId, invalid
 from gtlab.localcloud.tables import replica_tables
-from gtlab.localcloud.tables.tables import Tables
+from gtlab.localcloud.tables.copies import Copy
+from gtlab.localcloud.tables.tables import UNFINISHED, Tables
 
-_DAYS = range(1, 36)  # that point-in-time recovery reaches back
-_ASKED = "_asked"  # in the description of a backup: CreateTable's input for a table like its table
-_NO_S3 = "gtlab's local cloud has no S3"
+_DAYS = range(1, 36)     # that point-in-time recovery reaches back
+_WHILE_FILLED_S = 5.0    # a table that is being filled is not ready for this long; each slice puts it off again
+
+
+class Row(NamedTuple):
+    """An item of a backup, as it is kept."""
+
+    backup: RecordId
+    key: Key
+    item: Item
+
+
+class Unsaved:
+    """What has changed since the last :meth:`clear`: new items of backups (``rows``), backups that lost all their items
+    (``dropped``), and whether a copy was completed (``settings``)."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.dropped: set[RecordId] = set()
+        self.settings = False
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.dropped)
+
+    def clear(self) -> None:
+        self.rows.clear()
+        self.dropped.clear()
+        self.settings = False
 
 
 class Backups:
@@ -25,71 +56,202 @@ class Backups:
 
     def __init__(self, database: Database, tables: Tables, note: Callable[[TableId, Key], object]):
         self._database, self._tables, self._note = database, tables, note
+        self.unsaved = Unsaved()
         self.operations: dict[str, Callable[[Call, dict, float], dict]] = {
             "CreateBackup": self._create,
+            "DeleteBackup": self._delete,
             "RestoreTableFromBackup": self._restore,
             "RestoreTableToPointInTime": self._restore_to_point,
             "DescribeContinuousBackups": self._describe_recovery,
             "UpdateContinuousBackups": self._update_recovery,
-            "ExportTableToPointInTime": self._export,
-            "ImportTable": self._import,
         }
 
-    def _create(self, call: Call, data: dict, now: float) -> dict:
-        answer = engine.control(self._database, call._replace(input=data), now)
-        table = TableId(call.account, call.region, data["TableName"])
-        kept = self._record(call, answer["BackupDetails"]["BackupArn"])["description"]
-        kept[_ASKED] = replica_tables.like(self._database.schema(table))
-        kept["BackupDetails"]["BackupCreationDateTime"] = round(now, 3)
-        return {"BackupDetails": answer["BackupDetails"] | {"BackupCreationDateTime": round(now, 3)}}
+    # Backups
 
-    def _record(self, call: Call, arn: str) -> Any:
-        """What is kept of a backup: {"description", "items"}; None where there is none."""
-        return self._database.records[engine.BACKUPS].get(engine.RecordId(call.account, call.region, arn))
+    def _create(self, call: Call, data: dict, now: float) -> dict:
+        backups.check_new(data)
+        table = self._table(call, data)
+        if self._tables.is_creating(table, now):
+            raise _no_table(table.name)
+        described = self._tables.describe(table, now) | self._tables.describe_ttl(table)
+        backup = backups.new(self._database, table, data["BackupName"], described,
+                             replica_tables.like(self._database.schema(table)), now)
+        backups.add(self._database, table, backup)
+        answer = {"BackupDetails": dict(backup.details)}
+        self._fill(backup, table, now)
+        return answer
+
+    def _fill(self, backup: Backup, table: TableId, now: float) -> None:
+        items = self._database.table(table).items
+        where = RecordId(table.account, table.region, backup.arn)
+
+        def put(taken: list[Item]) -> None:
+            backup.items += taken
+            self.unsaved.rows += [Row(where, items.key_of(item), item) for item in taken]
+
+        def end(now: float) -> None:
+            backup.details["BackupStatus"] = backups.AVAILABLE
+            self.unsaved.settings = True
+
+        self._tables.copies.begin(Copy(Snapshot(items).take, put, lambda now: None, end, table), now)
+
+    def _delete(self, call: Call, data: dict, now: float) -> dict:
+        backup = backups.find(self._database, call)
+        if self._restored_from(backup, now):
+            raise Refusal("BackupInUseException", f"Backup is being used to restore table: {backup.arn}")
+        answer = backups.delete(self._database, call)
+        gone = RecordId(call.account, call.region, backup.arn)
+        self.unsaved.rows = [row for row in self.unsaved.rows if row.backup != gone]
+        self.unsaved.dropped.add(gone)
+        self._tables.slices.begin(lambda now: _let_go(backup.items), now)
+        return answer
+
+    def _restored_from(self, backup: Backup, now: float) -> bool:
+        """Whether a table is being restored from a backup."""
+        return any(table.described.get("RestoreSummary", {}).get("SourceBackupArn") == backup.arn
+                   and self._tables.is_creating(table.id, now) for table in self._database.tables.values())
+
+    # Restored tables
 
     def _restore(self, call: Call, data: dict, now: float) -> dict:
-        backup = self._record(call, data["BackupArn"])
-        if backup is None:
-            raise Refusal("BackupNotFoundException", f"Backup not found: {data['BackupArn']}")
-        described = backup["description"]
-        asked, made = described.get(_ASKED), described["BackupDetails"]["BackupCreationDateTime"]
-        source = TableId(call.account, call.region, described["SourceTableDetails"]["TableName"])
-        items = [(Key(partition, sort), item) for partition, sort, item in backup["items"]]
+        backups.check_restore(data)
+        backup = backups.find(self._database, call)
+        source = backup.described["SourceTableDetails"]
+        asked = backup.asked
         if asked is None:
-            if not self._database.exists(source):
+            known = TableId(call.account, call.region, source["TableName"])
+            if not self._database.exists(known):
                 raise invalid("This backup was made by an older gtlab, which needs the table that was backed up: "
-                              f"{source.name} does not exist. Nothing was restored.")
-            asked = replica_tables.like(self._database.schema(source))
-        return self._restored(call, data, asked, items, {
-            "SourceBackupArn": data["BackupArn"], "SourceTableArn": source.arn, "RestoreDateTime": made}, now)
+                              f"{known.name} does not exist. Nothing was restored.")
+            asked = replica_tables.like(self._database.schema(known))
+        self._check_target(call, data, now)
+        if not backup.is_complete:
+            raise Refusal("BackupInUseException", f"Backup is being created: {backup.arn}")
+        if self._restored_from(backup, now):
+            raise Refusal("BackupInUseException", f"Backup is being used to restore another table: {backup.arn}")
+        table = self._made(call, data, asked, {
+            "SourceBackupArn": backup.arn, "SourceTableArn": source["TableArn"],
+            "RestoreDateTime": backup.details["BackupCreationDateTime"]}, now)
+        self._restore_items(table, slices(backup.items).__next__, None, now)
+        return {"TableDescription": self._tables.describe(table, now)}
 
     def _restore_to_point(self, call: Call, data: dict, now: float) -> dict:
-        name = data.get("SourceTableName") or data.get("SourceTableArn", "").rpartition("/")[2]
-        source = TableId(call.account, call.region, name)
-        if not self._database.exists(source):
-            raise Refusal("TableNotFoundException", f"Table not found: {name}")
-        if not self._database.schema(source).get("PointInTimeRecovery"):
-            raise _not_recoverable(source)
-        if not data.get("UseLatestRestorableTime"):
+        backups.check_restore(data)
+        source = self._source(call, data)
+        latest, at = data.get("UseLatestRestorableTime"), data.get("RestoreDateTime")
+        if latest and at is not None:
+            raise invalid("Invalid Request: Both RestoreDateTime and UseLatestRestorableTime cannot be set for "
+                          "point-in-time restore request.")
+        if not latest and at is None:
+            raise invalid("Invalid Request: Either one of RestoreDateTime or UseLatestRestorableTime must be "
+                          "specified, but not both")
+        kept = self._database.schema(source).get("PointInTimeRecovery")
+        if not kept:
+            raise not_recoverable(source)
+        if at is not None:
+            earliest = _earliest(kept, now)
+            if not earliest <= at <= now:
+                raise Refusal("InvalidRestoreTimeException", f"RestoreDateTime '{_shown(at)}' must be within "
+                              f"EarliestRestorableDateTime '{_shown(earliest)}' and LatestRestorableDateTime "
+                              f"'{_shown(now)}'")
             raise invalid("gtlab's local cloud does not keep the past of a table: it can be restored to the latest "
                           "time only (UseLatestRestorableTime). Nothing was restored.")
-        asked = replica_tables.like(self._database.schema(source))
-        return self._restored(call, data, asked, list(self._database.items(source)), {
+        self._check_target(call, data, now)
+        table = self._made(call, data, replica_tables.like(self._database.schema(source)), {
             "SourceTableArn": source.arn, "RestoreDateTime": round(now, 3)}, now)
+        self._restore_items(table, Snapshot(self._database.table(source).items).take, source, now)
+        return {"TableDescription": self._tables.describe(table, now)}
 
-    def _restored(self, call: Call, data: dict, asked: dict, items: list[tuple[Key, dict]], summary: dict,
-                  now: float) -> dict:
+    def _source(self, call: Call, data: dict) -> TableId:
+        """The table that a restore to a point in time begins with."""
+        if ("SourceTableName" in data) == ("SourceTableArn" in data):
+            raise invalid("Must provide exactly one of: sourceTableArn, sourceTableName" if "SourceTableName" in data
+                          else "The parameter 'TableName' is required but was not present in the request")
+        name = data.get("SourceTableName") or data["SourceTableArn"].rpartition("/")[2]
+        source = TableId(call.account, call.region, name)
+        if data.get("SourceTableArn", source.arn) != source.arn or not self._database.exists(source):
+            raise _no_table(data.get("SourceTableName") or data["SourceTableArn"])
+        return source
+
+    def _check_target(self, call: Call, data: dict, now: float) -> None:
         table = TableId(call.account, call.region, data["TargetTableName"])
+        if self._database.exists(table) and self._tables.is_creating(table, now) and (
+                arn := self._database.schema(table).get("RestoreSummary", {}).get("SourceBackupArn")):
+            raise Refusal("TableInUseException", f"Table: {table.name} is already being restored from backup: {arn}")
         if self._tables.occupied(table, now):
             raise Refusal("TableAlreadyExistsException", f"Table already exists: {table.name}")
-        asked = _overridden(asked | {"TableName": table.name}, data)
-        engine.create_table(self._database, table, asked, now)
-        self._database.amend(table, {"RestoreSummary": summary})
-        for key, item in items:
-            self._database.apply(table, key, item)
-            self._note(table, key)
-        self._tables.begin(table, now)
-        return {"TableDescription": self._tables.describe(table, now)}
+
+    def _made(self, call: Call, data: dict, asked: dict, summary: dict, now: float) -> TableId:
+        """A restored table without its items."""
+        asked = backups.restored_like(asked, data)
+        table = TableId(call.account, call.region, asked["TableName"])
+        engine.check_create_table(asked)
+        self._tables.make(table, asked, now)
+        self._database.amend(table, {"RestoreSummary": summary | {UNFINISHED: True}})
+        return table
+
+    def _restore_items(self, table: TableId, take: Callable[[], tuple[list[Item], bool]], source: TableId | None,
+                       now: float) -> None:
+        """Fill a restored table."""
+        items = self._database.table(table).items
+
+        def put(taken: list[Item]) -> None:
+            for item in taken:
+                key = items.key_of(item)
+                items.put(key, item)
+                self._note(table, key)
+
+        def goes_on(now: float) -> None:
+            self._tables.put_off(table, now + _WHILE_FILLED_S)
+
+        def end(now: float) -> None:
+            summary = self._database.schema(table)["RestoreSummary"]
+            self._database.amend(table, {"RestoreSummary": {
+                name: value for name, value in summary.items() if name != UNFINISHED}})
+            self.unsaved.settings = True
+
+        self._tables.copies.begin(Copy(take, put, goes_on, end, source), now)
+
+    # Over time
+
+    def restore(self, items: Iterable[tuple[str, str, str, Item]], older: list[Row]) -> None:
+        """After a restart: the items of backups, with account, Region and ARN of the backup; and items that the backups
+        have already, and that must be written as rows."""
+        for account, region, arn, item in items:
+            backup = self._database.records[BACKUPS].get(RecordId(account, region, arn))
+            if backup is not None:
+                backup.items.append(StoredItem(item))
+        self.unsaved.rows += older
+
+    def resume(self, now: float) -> None:
+        """After a restart: continue with the backups and the restored tables that were not complete. They get what the
+        table that is copied has now, where it is not known what it had then."""
+        for where, backup in list(self._database.records[BACKUPS].items()):
+            source = backup.source(where)
+            if not backup.is_complete and self._database.exists(source):
+                self._complete(backup, where, source)
+            backup.details["BackupStatus"] = backups.AVAILABLE
+        for table in list(self._database.tables.values()):
+            summary = table.described.get("RestoreSummary", {})
+            if not summary.get(UNFINISHED):
+                continue
+            arn, origin = summary.get("SourceBackupArn"), summary["SourceTableArn"].rpartition("/")[2]
+            source = table.id._replace(name=origin)
+            if arn is not None:
+                found = self._database.records[BACKUPS].get(RecordId(*table.id[:2], arn))
+                self._restore_items(table.id, slices(found.items if found else []).__next__, None, now)
+            elif self._database.exists(source):
+                self._restore_items(table.id, Snapshot(self._database.table(source).items).take, source, now)
+
+    def _complete(self, backup: Backup, where: RecordId, source: TableId) -> None:
+        items = self._database.table(source).items
+        known = {items.key_of(item) for item in backup.items}
+        for key, item in self._database.items(source):
+            if key not in known:
+                backup.items.append(item)
+                self.unsaved.rows.append(Row(where, key, item))
+
+    # Point-in-time recovery
 
     def _describe_recovery(self, call: Call, data: dict, now: float) -> dict:
         return {"ContinuousBackupsDescription": self._recovery(self._table(call, data), now)}
@@ -105,57 +267,38 @@ class Backups:
                           f"recoveryPeriodInDays' failed to satisfy constraint: Member must have value {bound}")
         known = self._database.schema(table).get("PointInTimeRecovery") or {"since": round(now, 3), "days": _DAYS[-1]}
         self._database.amend(table, {"PointInTimeRecovery": known | ({"days": days} if days else {})
-                             if asked["PointInTimeRecoveryEnabled"] else None})
+                                     if asked["PointInTimeRecoveryEnabled"] else None})
         return {"ContinuousBackupsDescription": self._recovery(table, now)}
-
-    def _export(self, call: Call, data: dict, now: float) -> dict:
-        table = TableId(call.account, call.region, data["TableArn"].rpartition("/")[2])
-        if table.arn != data["TableArn"] or not self._database.exists(table):
-            raise Refusal("TableNotFoundException", f"Table not found: {data['TableArn']}")
-        if not self._database.schema(table).get("PointInTimeRecovery"):
-            raise _not_recoverable(table)
-        raise invalid(f"{_NO_S3} to export a table to. Nothing was exported.")
-
-    def _import(self, call: Call, data: dict, now: float) -> dict:
-        raise invalid(f"{_NO_S3} to import a table from. Nothing was created.")
-
-    def _table(self, call: Call, data: dict) -> TableId:
-        table = TableId(call.account, call.region, data["TableName"])
-        if not self._database.exists(table):
-            raise Refusal("TableNotFoundException", f"Table not found: {table.name}")
-        return table
 
     def _recovery(self, table: TableId, now: float) -> dict:
         """ContinuousBackupsDescription."""
         kept = self._database.schema(table).get("PointInTimeRecovery")
         shown = {"PointInTimeRecoveryStatus": "DISABLED"} if not kept else {
             "PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": kept["days"],
-            "EarliestRestorableDateTime": max(kept["since"], now - kept["days"] * 86400),
-            "LatestRestorableDateTime": now}
+            "EarliestRestorableDateTime": _earliest(kept, now), "LatestRestorableDateTime": now}
         return {"ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": shown}
 
+    def _table(self, call: Call, data: dict) -> TableId:
+        table = TableId(call.account, call.region, data["TableName"])
+        if not self._database.exists(table):
+            raise _no_table(table.name)
+        return table
 
-def _not_recoverable(table: TableId) -> Refusal:
-    return Refusal("PointInTimeRecoveryUnavailableException",
-                   f"Point in time recovery is not enabled for table '{table.name}'")
+
+def _let_go(items: list[Item]) -> bool:
+    """Let go of some items; whether there are more. To free many at once would take long."""
+    del items[-MOST_ITEMS:]
+    return bool(items)
 
 
-def _overridden(asked: dict, data: dict) -> dict:
-    """CreateTable's input with the settings that a restore replaces."""
-    found = dict(asked)
-    for name, override in (("BillingMode", "BillingModeOverride"), ("SSESpecification", "SSESpecificationOverride"),
-                           ("GlobalSecondaryIndexes", "GlobalSecondaryIndexOverride"),
-                           ("LocalSecondaryIndexes", "LocalSecondaryIndexOverride"),
-                           ("ProvisionedThroughput", "ProvisionedThroughputOverride"),
-                           ("OnDemandThroughput", "OnDemandThroughputOverride")):
-        if override in data:
-            found[name] = data[override]
-    if found["BillingMode"] == "PAY_PER_REQUEST":
-        found.pop("ProvisionedThroughput", None)
-        found["GlobalSecondaryIndexes"] = [
-            {name: value for name, value in index.items() if name != "ProvisionedThroughput"}
-            for index in found.get("GlobalSecondaryIndexes", ())]
-    with_keys = (found, *found.get("GlobalSecondaryIndexes", ()), *found.get("LocalSecondaryIndexes", ()))
-    keys = {each["AttributeName"] for member in with_keys for each in member["KeySchema"]}
-    found["AttributeDefinitions"] = [each for each in found["AttributeDefinitions"] if each["AttributeName"] in keys]
-    return found
+def _earliest(kept: dict[str, Any], now: float) -> float:
+    """The earliest time that point-in-time recovery reaches."""
+    return max(kept["since"], now - kept["days"] * 86400)
+
+
+def _shown(at: float) -> str:
+    return datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _no_table(name: str) -> Refusal:
+    return Refusal("TableNotFoundException", f"Table not found: {name}")

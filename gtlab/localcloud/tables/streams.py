@@ -80,6 +80,9 @@ class Streams:
         self.sequence = 0  # of the newest record, over the whole cloud
         self.unsaved = Unsaved()
 
+    def exists(self, arn: str) -> bool:
+        return arn in self._streams
+
     def enable(self, table: TableId, view_type: str, key_schema: list[dict], shards: int, now: float) -> Stream:
         stream = Stream(*table, _label_at(now), view_type, key_schema, now, [])
         while stream.arn in self._streams:  # it was disabled and enabled again within a millisecond

@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.engine import Database
+from gtlab.localcloud.engine import Database, policies
 from gtlab.localcloud.model import Key, TableId, in_use, invalid
 from gtlab.localcloud.tables import table_status, time_to_live
+from gtlab.localcloud.tables.copies import Copies
 from gtlab.localcloud.tables.indexes import Indexes
 from gtlab.localcloud.tables.slices import SLICE, Slices
 from gtlab.localcloud.tables.streams import SHARDS_ON_DEMAND, Streams
@@ -20,6 +21,7 @@ from gtlab.localcloud.world import World
 # Parameters of UpdateTable that do not make the table UPDATING; what indexes do to it depends on the change.
 _NOT_BUSY = {"TableName", "AttributeDefinitions", "DeletionProtectionEnabled", "WarmThroughput",
              "GlobalSecondaryIndexUpdates"}
+UNFINISHED = "Unfinished"  # in what is kept of a restored table: not all items are there
 
 
 @dataclass
@@ -29,11 +31,13 @@ class Saved:
 
 
 class Tables:
-    """``database``: what the engine keeps of the tables. ``slices``: long work that is left."""
+    """``database``: what the engine keeps of the tables. ``slices``: long work that is left; ``copies``: the part of it
+    that copies items."""
 
     def __init__(self, database: Database, world: World, streams: Streams):
-        self.database, self._world, self._streams = database, world, streams
+        self.database, self.world, self._streams = database, world, streams
         self.slices = Slices()
+        self.copies = Copies(self.slices)
         self.indexes = Indexes(database, world, self.slices)
         self._lives: dict[TableId, Life] = {}
         self._ghosts: dict[TableId, Deleted] = {}
@@ -69,6 +73,10 @@ class Tables:
         life = self._lives.get(table)
         return life.stream if life and life.stream_view else None
 
+    def has_stream(self, arn: str) -> bool:
+        """Whether there is a stream, enabled or not."""
+        return self._streams.exists(arn)
+
     def stream_view(self, table: TableId) -> str | None:
         return self.find(table).stream_view
 
@@ -89,7 +97,8 @@ class Tables:
         table_status.describe(description, life, now)
         restored = self.database.schema(table).get("RestoreSummary")
         if restored:
-            description["RestoreSummary"] = restored | {"RestoreInProgress": description["TableStatus"] == "CREATING"}
+            description["RestoreSummary"] = {name: value for name, value in restored.items() if name != UNFINISHED} | {
+                "RestoreInProgress": description["TableStatus"] == "CREATING"}
         return description
 
     # Changing
@@ -99,12 +108,19 @@ class Tables:
         if table in self._ghosts and now < self._ghosts[table].gone:
             raise in_use(f"Attempt to change a resource which is still in use: Table is being deleted: {table.name}")
         engine.check_create_table(data)
-        engine.create_table(self.database, table, data, now)
-        self.begin(table, now)
+        policy = policies.canonical(data["ResourcePolicy"]) if "ResourcePolicy" in data else None
+        self.make(table, data, now)
+        if policy is not None:
+            policies.attach(self.database, table, policy, now)
         view = stream_view(data)
         if view:
             self.enable_stream(table, view, now)
         return table
+
+    def make(self, table: TableId, data: dict, now: float) -> None:
+        """Create a table from an input of CreateTable that has been checked."""
+        engine.create_table(self.database, table, data, now)
+        self.begin(table, now)
 
     def update(self, table: TableId, data: dict, now: float) -> None:
         engine.check_update_table(data)
@@ -126,7 +142,7 @@ class Tables:
             self._disable_stream(life, now)
         life.busy_until = self.indexes.resources_until(table)
         if set(data) - _NOT_BUSY:
-            life.busy_until = max(life.busy_until, now + self._world.control_plane_s("update table", table.region))
+            life.busy_until = max(life.busy_until, now + self.world.control_plane_s("update table", table.region))
 
     def _warm(self, table: TableId, now: float) -> dict[str, dict[str, int]]:
         """The warm throughput of a table ("") and of its indexes, by name."""
@@ -143,8 +159,10 @@ class Tables:
             raise in_use(f"Attempt to change a resource which is still in use: Table: {table.name} is being used.")
         if self.protected(table):
             raise engine.protected()
+        if self.copies.copies(table):
+            raise in_use(f"Attempt to change a resource which is still in use: Table is being backed up: {table.name}")
         deleted = self.remove(table, now)
-        deleted.gone = now + self._world.control_plane_s("delete table", table.region)
+        deleted.gone = now + self.world.control_plane_s("delete table", table.region)
         return table_status.answer_to_delete(deleted.description)
 
     def gone_at(self, table: TableId) -> float:
@@ -171,7 +189,7 @@ class Tables:
 
     def begin(self, table: TableId, now: float) -> None:
         """A table that the engine has just created for a caller is CREATING for a while."""
-        ready = now + self._world.control_plane_s("create table", table.region)
+        ready = now + self.world.control_plane_s("create table", table.region)
         life = self._lives[table] = Life(created=round(now, 3), ready=ready)
         if self.is_on_demand(table):
             life.on_demand_since = ready
@@ -182,12 +200,18 @@ class Tables:
 
     def remove(self, table: TableId, now: float) -> Deleted:
         """Delete a table at once. The caller sets ``gone`` of the result, until when it is shown as DELETING."""
+        self.copies.finish(table, now)
         description = self.describe(table, now) | {"TableStatus": "DELETING"}
         items = engine.delete(self.database, table)
         self.slices.begin(lambda now: items.let_go(SLICE), now)
         self._disable_stream(self._lives.pop(table), now)
         deleted = self._ghosts[table] = Deleted(description, now)
         return deleted
+
+    def put_off(self, table: TableId, until: float) -> None:
+        """Show a table as CREATING at least until a time."""
+        life = self.find(table)
+        life.ready = max(life.ready, until)
 
     def busy(self, table: TableId, until: float) -> None:
         """Show a table as UPDATING until a time. Does nothing if the table does not exist."""
@@ -220,7 +244,7 @@ class Tables:
         for table, life in self._lives.items():
             if life.ttl_attribute is None or now < life.ttl_next_sweep:
                 continue
-            life.ttl_next_sweep = now + self._world.control_plane_s("ttl sweep", table.region)
+            life.ttl_next_sweep = now + self.world.control_plane_s("ttl sweep", table.region)
             expired += [(table, key) for key, item in self.database.items(table)
                         if time_to_live.has_expired(item, life.ttl_attribute, now)]
         return expired

@@ -1,0 +1,161 @@
+"""Resource-based policies of tables and streams. They are kept and shown as on the service; nobody checks permissions.
+
+A policy is stored in the form in which the service returns it: without spaces, its members in a fixed order, a list of
+one action or resource as a string. Two documents with the same form are the same policy.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from gtlab.localcloud.engine.database import POLICIES, Database, RecordId
+from gtlab.localcloud.model import Call, Refusal, TableId, invalid, invalid_values
+
+MOST_BYTES = 20 * 1024
+_NO_POLICY = "NO_POLICY"  # as ExpectedRevisionId: only if the resource has no policy
+_OLDEST_VERSION = "2008-10-17"  # of a document that names no version
+_DOCUMENT = ("Version", "Id", "Statement")
+_STATEMENT = ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource",
+              "Condition")
+_LISTS = ("Action", "NotAction", "Resource", "NotResource")
+_NOT_FOUND = "Resource-based policy not found for the provided ResourceArn: "
+
+
+class Resource(NamedTuple):
+    """The table or the stream that an ARN names. ``stream`` is the stream's label, None for the table itself."""
+
+    table: TableId
+    stream: str | None
+
+
+def resource(account: str, region: str, arn: str) -> Resource:
+    """The table or the stream that a policy belongs to. Raises Refusal for the ARN of anything else."""
+    if not arn.startswith("arn:"):
+        raise invalid_values(f"ARNs must start with 'arn:': {arn}")
+    parts = arn.split(":", 5)
+    kind, _, path = parts[5].partition("/") if len(parts) == 6 else ("", "", "")
+    if parts[2:3] != ["dynamodb"] or kind != "table" or not path:
+        raise invalid_values(f"Provided Arn is not a DynamoDB resource arn: {arn}")
+    if parts[4] != account:
+        raise invalid("This action is only supported by accounts that match the resource owner’s account.")
+    if (parts[1], parts[3]) != ("aws", region):
+        raise invalid_values(f"Invalid resource Arn: {arn}")
+    name, *rest = path.split("/")
+    if rest[:1] == ["index"]:
+        raise invalid_values("Invalid resource arn provided, only table or stream is accepted. Provided resource arn: "
+                             f"{arn}")
+    if rest and (rest[0] != "stream" or len(rest) != 2):
+        raise invalid_values(f"Provided Arn is not a DynamoDB resource arn: {arn}")
+    return Resource(TableId(account, region, name), rest[1] if rest else None)
+
+
+def attach(database: Database, table: TableId, document: str, now: float) -> str:
+    """Give a table a policy in its :func:`canonical` form; returns its revision."""
+    return _attach(database, RecordId(table.account, table.region, table.arn), document, now)
+
+
+def _attach(database: Database, where: RecordId, document: str, now: float) -> str:
+    revision = _revision(database, now)
+    database.records[POLICIES][where] = {"Policy": document, "RevisionId": revision}
+    return revision
+
+
+# Operations
+
+def _put(database: Database, call: Call, now: float) -> dict[str, Any]:
+    """The policy that the resource has already keeps its revision."""
+    where, known = _find(database, call)
+    document = canonical(call.input["Policy"])
+    if known is not None and canonical(known["Policy"]) == document:
+        return {"RevisionId": known["RevisionId"]}
+    return {"RevisionId": _attach(database, where, document, now)}
+
+
+def _get(database: Database, call: Call, now: float) -> dict[str, Any]:
+    where, known = _find(database, call)
+    if known is None:
+        raise Refusal("PolicyNotFoundException", _NOT_FOUND + where.name)
+    return {"Policy": known["Policy"], "RevisionId": known["RevisionId"]}
+
+
+def _delete(database: Database, call: Call, now: float) -> dict[str, Any]:
+    """Without an expected revision, a resource without a policy is no error."""
+    where, known = _find(database, call)
+    if known is None:
+        return {}
+    del database.records[POLICIES][where]
+    return {"RevisionId": known["RevisionId"]}
+
+
+OPERATIONS: dict[str, Callable[[Database, Call, float], dict[str, Any]]] = {
+    "PutResourcePolicy": _put, "GetResourcePolicy": _get, "DeleteResourcePolicy": _delete}
+
+
+def canonical(text: str) -> str:
+    """A policy document in the form in which the service returns it. Raises Refusal for what is no such document."""
+    if len(text.encode()) > MOST_BYTES:
+        raise invalid_values(f"Invalid policy document: it has more than {MOST_BYTES} bytes")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise invalid_values("Invalid policy document: it is not a JSON object")
+    statements = document.get("Statement", [])
+    statements = statements if isinstance(statements, list) else [statements]
+    if not all(isinstance(each, dict) for each in statements):
+        raise invalid_values("Invalid policy document: each statement must be a JSON object")
+    found = {"Version": _OLDEST_VERSION} | document | {"Statement": [_statement(each) for each in statements]}
+    return json.dumps(_in_order(found, _DOCUMENT), ensure_ascii=False, separators=(",", ":"))
+
+
+def _statement(given: dict[str, Any]) -> dict[str, Any]:
+    found = dict(given)
+    for name in _LISTS:
+        if isinstance(found.get(name), list) and len(found[name]) == 1:
+            found[name], = found[name]
+    if isinstance(found.get("Effect"), str):
+        found["Effect"] = found["Effect"].capitalize()
+    for name in ("Principal", "NotPrincipal"):
+        if isinstance(found.get(name), dict):
+            found[name] = {kind: _principal(value) for kind, value in found[name].items()}
+    return _in_order(found, _STATEMENT)
+
+
+def _principal(value: Any) -> Any:
+    """Principals with an account's ID as the ARN of its root user; one of them as a string."""
+    names = [f"arn:aws:iam::{each}:root" if isinstance(each, str) and re.fullmatch(r"\d{12}", each) else each
+             for each in (value if isinstance(value, list) else [value])]
+    different = [each for at, each in enumerate(names) if each not in names[:at]]
+    return different[0] if len(different) == 1 else different
+
+
+def _in_order(members: dict[str, Any], order: tuple[str, ...]) -> dict[str, Any]:
+    return {name: members[name] for name in (*order, *members) if name in members}
+
+
+def _find(database: Database, call: Call) -> tuple[RecordId, dict[str, Any] | None]:
+    """Where the policy of a request's resource is kept, and the policy. Raises Refusal if the table is not there, or if
+    the policy is not the one that the request expects."""
+    arn, expected = call.input["ResourceArn"], call.input.get("ExpectedRevisionId")
+    table = resource(call.account, call.region, arn).table
+    database.table(table)
+    where = RecordId(call.account, call.region, arn)
+    known = database.records[POLICIES].get(where)
+    if expected is None or expected == (known["RevisionId"] if known else _NO_POLICY):
+        return where, known
+    if expected == _NO_POLICY:
+        raise Refusal("PolicyNotFoundException", f"{_NOT_FOUND}Requested policy update expecting none to be present "
+                      f"for table {table.name}, but a policy exists with revision id {known and known['RevisionId']}.")
+    has = f"has revision id {known['RevisionId']}" if known else "does not exist"
+    raise Refusal("PolicyNotFoundException", f"{_NOT_FOUND}Requested update for policy with revision id {expected}, "
+                  f"but the policy associated to target table {table.name} {has}.")
+
+
+def _revision(database: Database, now: float) -> str:
+    """The time of a change in epoch milliseconds, later than that of every other policy."""
+    taken = [int(each["RevisionId"]) for each in database.records[POLICIES].values() if each["RevisionId"].isdecimal()]
+    return str(max(int(now * 1000), max(taken, default=0) + 1))
