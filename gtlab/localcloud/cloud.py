@@ -15,6 +15,7 @@ from gtlab.localcloud import engine
 from gtlab.localcloud.changes import Changes, Rooms
 from gtlab.localcloud.control_plane import ControlPlane
 from gtlab.localcloud.engine.charges import Charge
+from gtlab.localcloud.engine.values import item_size
 from gtlab.localcloud.faults.fis import OPERATIONS as _FIS
 from gtlab.localcloud.faults.fis import Fis
 from gtlab.localcloud.globaltables.membership import LEGACY, Groups
@@ -61,7 +62,7 @@ class Cloud:
         self.streams = Streams()
         self.tables = Tables(self.database, world, self.streams)
         self.journal = journal or Journal()
-        self.replication = Replication(world.replication_lag_s, self._passes)
+        self.replication = Replication(world.replication_lag_s, self._passes, item_size)
         self.groups = Groups(self.database, self.replication, self.journal)
         self.scaling = AutoScaling(self.database)
         self.current = Current(world, self.tables, self.groups, self.scaling, self.errors)

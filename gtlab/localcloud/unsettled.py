@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gtlab.localcloud.engine.values import item_size
 from gtlab.localcloud.model import Change
 
 STREAM, REPLICATION = "stream", "replication"  # steps that a restart must not repeat; their names are on disk
-MOST_FAILED = 1000  # kept writes; further writes are refused, so that memory and disk are bounded
+MOST_FAILED, MOST_FAILED_BYTES = 1000, 64 << 20  # kept writes; further writes are refused, so that they are bounded
 
 
 @dataclass(slots=True)
@@ -30,17 +31,19 @@ class FailedWrites:
         self.unsaved: dict[int, Unsettled] = {}
         self.gone: set[int] = set()
         self._last = 0  # the highest number that was used
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self.writes)
 
     @property
     def is_full(self) -> bool:
-        return len(self.writes) >= MOST_FAILED
+        return len(self.writes) >= MOST_FAILED or self._bytes >= MOST_FAILED_BYTES
 
     def add(self, write: Unsettled) -> None:
         self._last += 1
         self.writes[self._last] = self.unsaved[self._last] = write
+        self._bytes += _size(write)
 
     def take(self) -> list[Unsettled]:
         """Remove and return all writes, oldest first."""
@@ -48,6 +51,7 @@ class FailedWrites:
         self.gone |= self.writes.keys() - self.unsaved.keys()
         self.writes.clear()
         self.unsaved.clear()
+        self._bytes = 0
         return taken
 
     def saved(self) -> None:
@@ -59,3 +63,8 @@ class FailedWrites:
         """Load the saved writes, by number."""
         self.writes = dict(kept)
         self._last = max(self.writes, default=0)
+        self._bytes = sum(map(_size, self.writes.values()))
+
+
+def _size(write: Unsettled) -> int:
+    return sum(item_size(image) for image in (write.change.old, write.change.new) if image is not None)

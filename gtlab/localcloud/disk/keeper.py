@@ -158,7 +158,7 @@ class Keeper:
 
     def _streams(self) -> list[Change]:
         streams, unsaved = self.cloud.streams, self.cloud.streams.unsaved
-        changes = [(PUT, "records", unsaved.records.copy())]
+        changes = [(PUT, "records", unsaved.rows())]
         if not unsaved.trimmed:
             return changes
         begins = [(arn, shard, streams.begins(arn, shard)) for arn, shard in unsaved.trimmed]

@@ -28,6 +28,7 @@ from gtlab.localcloud.disk.rows import Change, Damaged, Rows
 from gtlab.localcloud.disk.seal import Seal
 from gtlab.localcloud.disk.version import Newer, check
 
+MOST_LOGGED = 32 << 20  # bytes of one log; a write waits until there is room, so that the logs and memory are bounded
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -45,6 +46,7 @@ class Store:
         self._is_open = False                                     # whether the file says that there may be more in logs
         self._last = 0                                            # the number of the newest entry
         self._unfolded: list[Change] = []                         # what is in the first log
+        self._logged = 0                                          # bytes of that
         self._folding: tuple[list[Change], int] | None = None     # what is in the other one, and its newest entry
         self._fold: Future[None] | None = None                    # while that is brought into the tables
         with disk_errors():
@@ -128,10 +130,16 @@ class Store:
             with self._rows.transaction():
                 self._rows.note(self._last, is_open=True)
             self._is_open = True
+        body = _pack(changes)
+        if self._unfolded and self._logged + len(body) > MOST_LOGGED:
+            if self._fold:  # the other log is not empty yet
+                self._fold.exception()  # waits; fold() raises it
+            self.fold(wait=False)
         try:
-            self._logs[0].append(self._last + 1, _pack(changes))
+            self._logs[0].append(self._last + 1, body)
         except OSError as error:
             raise as_sqlites(error) from error
+        self._logged += len(body)
         self._last += 1
         self._seal.set(self._last)
         self._unfolded += changes
@@ -146,7 +154,7 @@ class Store:
             self._folding = None
         if self._fold is None:
             if self._folding is None and self._unfolded:
-                self._folding, self._unfolded = (self._unfolded, self._last), []
+                self._folding, self._unfolded, self._logged = (self._unfolded, self._last), [], 0
                 self._logs.reverse()
             if self._folding:
                 self._fold = self._worker.submit(self._bring_in, *self._folding, self._logs[1])
@@ -171,7 +179,7 @@ class Store:
         with self._rows.transaction():
             self._rows.clear()
             self._rows.note(self._last, is_open=True)
-        self._unfolded, self._folding = [], None
+        self._unfolded, self._folding, self._logged = [], None, 0
         with disk_errors():
             for log in self._logs:
                 log.empty()

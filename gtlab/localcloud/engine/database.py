@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+import msgspec
+
 from gtlab.localcloud.engine.arguments import check_table_name
 from gtlab.localcloud.engine.items import Items
 from gtlab.localcloud.engine.table import Table, entries, key_schema, not_found
@@ -17,7 +19,7 @@ from gtlab.localcloud.model import Key, Refusal, TableId, invalid, no_such_table
 TAGS, KINESIS, BACKUPS, INSIGHTS, POLICIES, EXPORTS, IMPORTS = KINDS = (
     "tags", "kinesis_destinations", "backups", "contributor_insights", "resource_policies", "exports", "imports")
 TOKEN_S = 600.0       # how long the service remembers a transaction's token
-_MOST_TOKENS = 1000   # more are forgotten before their time, so that memory is bounded
+_MOST_TOKENS, _MOST_TOKEN_BYTES = 1000, 64 << 20  # more are forgotten before their time, so that memory is bounded
 
 
 class RecordId(NamedTuple):
@@ -56,6 +58,7 @@ class Database:
         self.tables: dict[TableId, Table] = {}
         self.records: dict[str, dict[RecordId, Any]] = {kind: {} for kind in KINDS}
         self._tokens: dict[TokenId, Remembered] = {}  # the oldest first
+        self._token_bytes: dict[TokenId, int] = {}    # of a transaction and its answer
 
     # Tables
 
@@ -157,6 +160,7 @@ class Database:
     def remember(self, token: TokenId, transaction: Remembered) -> None:
         self._tokens.pop(token, None)  # so that it becomes the newest
         self._tokens[token] = transaction
+        self._token_bytes[token] = len(msgspec.json.encode((transaction.request, transaction.answer)))
 
     def remembered(self, token: TokenId) -> dict[str, Any] | None:
         """The record of a token; None where there is none."""
@@ -166,13 +170,15 @@ class Database:
     def forget_tokens(self, now: float) -> list[TokenId]:
         """Forget the tokens whose time is over, and the oldest ones if there are too many. Returns those."""
         surplus, old = len(self._tokens) - _MOST_TOKENS, list[TokenId]()
+        too_large = sum(self._token_bytes.values()) - _MOST_TOKEN_BYTES
         for token, known in self._tokens.items():
             if known.at is None:  # its ten minutes begin now
                 self._tokens[token] = known._replace(at=now)
-            elif known.has_expired(now) or len(old) < surplus:
+            elif known.has_expired(now) or len(old) < surplus or too_large > 0:
                 old.append(token)
+                too_large -= self._token_bytes[token]
         for token in old:
-            del self._tokens[token]
+            del self._tokens[token], self._token_bytes[token]
         return old
 
 

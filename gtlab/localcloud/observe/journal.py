@@ -1,7 +1,7 @@
 """The journal of events: writes, deliveries, discarded deliveries with the winning version, reads, breaks and repairs.
 
 It shows conflicts and stale reads, which AWS does not report. Memory is bounded: the newest MOST_READS reads are kept,
-and the newest MOST_EVENTS other events.
+and the newest MOST_EVENTS other events; of each, no more than have MOST_KEY_BYTES of keys.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from gtlab.localcloud.model import TableId
 from gtlab.localcloud.replication import Delivery, Version
 
 MOST_EVENTS = 20_000
+MOST_KEY_BYTES = 8 << 20  # enough for MOST_EVENTS keys of 400 bytes; a key can have 3 KB, and names of 510 bytes
 MOST_READS = 5_000  # apart from the others: a client that reads in a loop must not push the writes out
 
 
@@ -51,8 +52,7 @@ class Journal:
     """``all_reads``: somebody listens who asked for reads that are not stale."""
 
     def __init__(self) -> None:
-        self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
-        self._reads: deque[Event] = deque(maxlen=MOST_READS)
+        self._events, self._reads = _Kept(MOST_EVENTS), _Kept(MOST_READS)
         self._last = 0
         self._listeners: dict[Callable[[], None], bool] = {}
         self.all_reads = False
@@ -64,9 +64,9 @@ class Journal:
 
     def since(self, n: int, most: int | None = None) -> list[Event]:
         """The events after number ``n``, oldest first; of those that are still kept, the ``most`` oldest."""
-        found = _after(self._events, n)
-        if self._reads and self._reads[-1].n > n:
-            found = sorted(found + _after(self._reads, n), key=lambda event: event.n)
+        found = self._events.after(n)
+        if reads := self._reads.after(n):
+            found = sorted(found + reads, key=lambda event: event.n)
         return found if most is None else found[:most]
 
     def listen(self, listener: Callable[[], None], *, reads: bool = False) -> Callable[[], None]:
@@ -142,14 +142,32 @@ class Journal:
 
     def _add(self, event: Event) -> None:
         self._last = event.n
-        (self._reads if event.kind == "read" else self._events).append(event)
+        (self._reads if event.kind == "read" else self._events).add(event)
         for listener in self._listeners:
             listener()
 
 
-def _after(events: deque[Event], n: int) -> list[Event]:
-    """The events with numbers above ``n`` of a deque, oldest first."""
-    return list(takewhile(lambda event: event.n > n, reversed(events)))[::-1]
+class _Kept:
+    """The newest events: at most ``most``, and at most MOST_KEY_BYTES of keys."""
+
+    def __init__(self, most: int):
+        self._events, self._most, self._bytes = deque[Event](), most, 0
+
+    def add(self, event: Event) -> None:
+        self._events.append(event)
+        self._bytes += _key_bytes(event)
+        while len(self._events) > self._most or self._bytes > MOST_KEY_BYTES:
+            self._bytes -= _key_bytes(self._events.popleft())
+
+    def after(self, n: int) -> list[Event]:
+        """The events with numbers above ``n``, oldest first."""
+        return list(takewhile(lambda event: event.n > n, reversed(self._events)))[::-1]
+
+
+def _key_bytes(event: Event) -> int:
+    """The length of a key's names and values."""
+    return sum(len(name) + len(content) for name, value in event.key.items() for content in value.values()
+               ) if event.key else 0
 
 
 def _delivered(delivery: Delivery, at: float) -> dict[str, Any]:

@@ -6,14 +6,17 @@ import heapq
 import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from gtlab.localcloud.model import Key
 from gtlab.localcloud.replication.deliveries import Delivery, Unsaved, Write
 
 LOOK_AGAIN_S = 0.2  # seconds between two checks of links that hold deliveries back
+MOST_BYTES = 64 << 20  # of the items on their way; if there are more, the newest write of an item replaces older ones
 
 Lag = Callable[[str, str], float]
 Passes = Callable[[Delivery, float], bool]
+Size = Callable[[dict[str, Any]], int]
 
 
 class Links:
@@ -21,18 +24,19 @@ class Links:
 
     ``lag(source, target)`` answers the seconds that one delivery takes, ``passes(delivery, now)`` whether it can
     arrive. A delivery that cannot arrive waits, and so do those behind it on the same link, which keeps their order.
-    Each such link is checked again every LOOK_AGAIN_S. ``unsaved`` learns what is sent, and what no longer is on its
-    way.
+    Each such link is checked again every LOOK_AGAIN_S. ``size`` answers the bytes of an item; what is on its way is
+    bounded by it. ``unsaved`` learns what is sent, and what no longer is on its way.
     """
 
-    def __init__(self, lag: Lag, passes: Passes, unsaved: Unsaved):
-        self._lag, self._passes, self._unsaved = lag, passes, unsaved
+    def __init__(self, lag: Lag, passes: Passes, size: Size, unsaved: Unsaved):
+        self._lag, self._passes, self._size, self._unsaved = lag, passes, size, unsaved
         self._queue: list[tuple[float, int, Delivery]] = []
         self._numbers = itertools.count(1)
         self._last_due: dict[tuple[str, str, str, Key], float] = {}
         self._held: dict[tuple[str, str, str], deque[Delivery]] = {}  # by link: group, source and target
         self._coming: Counter[tuple[str, str]] = Counter()  # deliveries on their way, by group and target
         self._look_again: float | None = None
+        self._bytes, self._merge_at = 0, MOST_BYTES  # of the items on their way, and when to merge them
 
     def send(self, write: Write, target: str, now: float) -> None:
         """Send a change to another copy. It is never due before an earlier one of the same item on the same link."""
@@ -43,16 +47,40 @@ class Links:
             due = last
         delivery = self._unsaved.sent[n] = Delivery(group, source, target, key, item, version, due, n)
         self._put(delivery, item_link)
+        if self._bytes > self._merge_at:
+            self._merge()
 
     def _put(self, delivery: Delivery, item_link: tuple[str, str, str, Key]) -> None:
         self._last_due[item_link] = delivery.due
         self._coming[delivery.group, delivery.target] += 1
+        self._bytes += self._bytes_of(delivery)
         heapq.heappush(self._queue, (delivery.due, delivery.n, delivery))
+
+    def _bytes_of(self, delivery: Delivery) -> int:
+        return 0 if delivery.item is None else self._size(delivery.item)
+
+    def _merge(self) -> None:
+        """Of several deliveries of an item on one link, keep the newest version: it would replace the others. So what
+        is on its way is never much more than what the copies have."""
+        newest: dict[tuple[str, str, str, Key], Delivery] = {}
+        for delivery in self.on_their_way():
+            item_link = (*delivery[:3], delivery.key)
+            newest[item_link] = max(delivery, newest.get(item_link, delivery), key=lambda each: (each.version, each.n))
+        kept = {delivery.n for delivery in newest.values()}
+        self._drop(lambda delivery: delivery.n not in kept)
+        self._last_due = {item_link: delivery.due for item_link, delivery in newest.items()}
+        self._merge_at = max(MOST_BYTES, 2 * self._bytes)
 
     def drop(self, group: str, region: str, *, everything: bool) -> None:
         """Drop the deliveries to a Region's copy; with ``everything``, all deliveries of the group."""
+        self._drop(lambda delivery: delivery.group == group and (everything or delivery.target == region))
+        self._last_due = {link: due for link, due in self._last_due.items()
+                          if link[0] != group or not (everything or link[2] == region)}
+        self._coming = +self._coming  # forget the copies of which nothing is left
+
+    def _drop(self, is_dropped: Callable[[Delivery], bool]) -> None:
         def dropped(delivery: Delivery) -> bool:
-            gone = delivery.group == group and (everything or delivery.target == region)
+            gone = is_dropped(delivery)
             if gone:
                 self._no_longer(delivery)
             return gone
@@ -62,9 +90,6 @@ class Links:
         held = ((link, deque(delivery for delivery in waiting if not dropped(delivery)))
                 for link, waiting in self._held.items())
         self._held = {link: waiting for link, waiting in held if waiting}
-        self._last_due = {link: due for link, due in self._last_due.items()
-                          if link[0] != group or not (everything or link[2] == region)}
-        self._coming = +self._coming  # forget the copies of which nothing is left
 
     def due(self, now: float) -> Iterator[Delivery]:
         """The deliveries that have arrived by now, in order of arrival, each once. Take them one by one: whether the
@@ -94,6 +119,7 @@ class Links:
 
     def _no_longer(self, delivery: Delivery) -> None:
         self._coming[delivery.group, delivery.target] -= 1
+        self._bytes -= self._bytes_of(delivery)
         if self._unsaved.sent.pop(delivery.n, None) is None:
             self._unsaved.done.add(delivery.n)
 
@@ -102,6 +128,7 @@ class Links:
         again = self._unsaved.sent[delivery.n] = delivery._replace(due=due)
         self._unsaved.done.discard(delivery.n)
         self._coming[delivery.group, delivery.target] += 1
+        self._bytes += self._bytes_of(delivery)
         heapq.heappush(self._queue, (due, again.n, again))
 
     def next_due(self) -> float | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from gtlab.localcloud.model import Key
 from gtlab.localcloud.replication.deliveries import Delivery, Unsaved, Version, Write
-from gtlab.localcloud.replication.links import Lag, Links, Passes
+from gtlab.localcloud.replication.links import Lag, Links, Passes, Size
 
 _NEVER = Version(-1, "")  # older than every other
 
@@ -27,13 +27,13 @@ class _Copy:
 
 
 class Replication:
-    """All copies of all groups. ``links`` has the deliveries that are on their way between them; ``lag`` and ``passes``
-    are those of :class:`Links`. ``unsaved``: what is to be written to disk."""
+    """All copies of all groups. ``links`` has the deliveries that are on their way between them; ``lag``, ``passes``
+    and ``size`` are those of :class:`Links`. ``unsaved``: what is to be written to disk."""
 
-    def __init__(self, lag: Lag, passes: Passes = lambda delivery, now: True):
+    def __init__(self, lag: Lag, passes: Passes = lambda delivery, now: True, size: Size = lambda item: 0):
         self._copies: dict[tuple[str, str], _Copy] = {}
         self.unsaved = Unsaved()
-        self.links = Links(lag, passes, self.unsaved)
+        self.links = Links(lag, passes, size, self.unsaved)
 
     def join(self, group: str, region: str) -> None:
         """A Region gets a copy, empty as far as replication knows."""

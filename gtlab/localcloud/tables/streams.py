@@ -6,6 +6,8 @@ holds the item's change in its own Region.
 
 from __future__ import annotations
 
+import hashlib
+import heapq
 import random
 import secrets
 import zlib
@@ -13,18 +15,24 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 import msgspec
 
-from gtlab.localcloud.engine.values import item_size
+from gtlab.localcloud.engine.values import Item, StoredItem, item_size
 from gtlab.localcloud.model import Refusal, TableId, invalid
 from gtlab.localcloud.tables import shard_iterators
 
 RETENTION_S = 24 * 3600        # of a record
 MOST_RECORDS = 10_000          # a shard keeps its newest: memory is bounded (ours)
+MOST_BYTES = 128 << 20         # of all records together, in memory and on disk: the newest are kept (ours)
+_ROOM = MOST_BYTES // 16       # how much is freed at once when they are more
+_SHARED_FROM = 4096            # bytes of an item from which its records do not have a copy of their own
+PAGE_BYTES = 1 << 20           # of the records in one answer of GetRecords, unless the first one is larger
 SHARDS_ON_DEMAND = 4           # an on-demand table's stream starts with four, as observed
 VIEW_TYPES = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 _FIRST = 1_000_000_000_000_000_000_000  # below every sequence number: all have one length
+_VIEWS = {"NewImage": "NEW_IMAGE", "OldImage": "OLD_IMAGE"}  # the view type that has only this image
 _ITERATOR_TYPES = ("TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER")
 
 
@@ -34,12 +42,38 @@ def _label_at(now: float) -> str:
     return stamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{stamp.microsecond // 1000:03d}"
 
 
+class Record(NamedTuple):
+    """A record, as JSON: that is a fraction of what it takes as objects. Large images are not in it; they are the
+    table's own items, which all Regions and the next record share."""
+
+    sequence: str
+    at: float
+    body: bytes
+    images: dict[str, Item]  # NewImage, OldImage
+    size: int                # bytes of the whole record
+
+    def whole(self) -> dict[str, Any]:
+        """The record as GetRecords has it, with its SizeBytes: far more records are written than read, so it is worked
+        out here."""
+        record = msgspec.json.decode(self.body)
+        change = record["dynamodb"]
+        change |= self.images
+        change["SizeBytes"] = sum(item_size(change[part]) for part in ("Keys", *_VIEWS) if part in change)
+        return record
+
+    def json(self) -> bytes:
+        if not self.images:
+            return self.body
+        record = msgspec.json.decode(self.body)
+        record["dynamodb"] |= self.images
+        return msgspec.json.encode(record)
+
+
 @dataclass
 class Shard:
     id: str
     start: str                                       # first sequence number
-    # (sequence number, time, record as JSON: a fraction of what it takes as objects)
-    records: deque[tuple[str, float, bytes]] = field(default_factory=lambda: deque(maxlen=MOST_RECORDS))
+    records: deque[Record] = field(default_factory=deque)
     end: str | None = None                           # set when the stream is closed
 
 
@@ -64,8 +98,12 @@ class Stream:
 class Unsaved:
     """What changed since it was last cleared, beside the streams themselves."""
 
-    records: list[tuple[str, str, str, float, bytes]] = field(default_factory=list)  # as restore() takes them
+    records: list[tuple[str, str, Record]] = field(default_factory=list)  # ARN, shard
     trimmed: set[tuple[str, str]] = field(default_factory=set)  # ARN and shard: it begins later, or is gone
+
+    def rows(self) -> list[tuple[str, str, str, float, bytes]]:
+        """The records as restore() takes them."""
+        return [(arn, shard, record.sequence, record.at, record.json()) for arn, shard, record in self.records]
 
     def clear(self) -> None:
         self.records.clear()
@@ -78,10 +116,15 @@ class Streams:
     def __init__(self) -> None:
         self._streams: dict[str, Stream] = {}
         self.sequence = 0  # of the newest record, over the whole cloud
+        self.bytes = 0     # of all records
         self.unsaved = Unsaved()
 
     def exists(self, arn: str) -> bool:
         return arn in self._streams
+
+    def find(self, arn: str) -> Stream:
+        """Raises KeyError where there is no such stream."""
+        return self._streams[arn]
 
     def enable(self, table: TableId, view_type: str, key_schema: list[dict], shards: int, now: float) -> Stream:
         stream = Stream(*table, _label_at(now), view_type, key_schema, now, [])
@@ -99,19 +142,19 @@ class Streams:
         stream = self._streams[arn]
         stream.closed = now
         for shard in stream.shards:
-            shard.end = shard.records[-1][0] if shard.records else shard.start
+            shard.end = shard.records[-1].sequence if shard.records else shard.start
 
     def record(self, arn: str, keys: dict, old: dict | None, new: dict | None, now: float,
                identity: dict | None = None) -> None:
         """Append one change. ``identity`` is the record's userIdentity (a TTL delete has one)."""
         stream = self._streams[arn]
         sequence = self._next_sequence()
-        change = {"ApproximateCreationDateTime": int(now), "Keys": keys, "SequenceNumber": sequence,
-                  "StreamViewType": stream.view_type}
-        if new is not None and stream.view_type in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
-            change["NewImage"] = new
-        if old is not None and stream.view_type in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES"):
-            change["OldImage"] = old
+        change: dict[str, Any] = {"ApproximateCreationDateTime": int(now), "Keys": keys, "SequenceNumber": sequence,
+                                  "StreamViewType": stream.view_type}
+        large: dict[str, Item] = {}
+        for name, image in (("NewImage", new), ("OldImage", old)):
+            if image is not None and stream.view_type in (_VIEWS[name], "NEW_AND_OLD_IMAGES"):
+                (change if item_size(image) < _SHARED_FROM else large)[name] = image
         record = {
             "eventID": f"{random.getrandbits(128):032x}",
             "eventName": "INSERT" if old is None else "REMOVE" if new is None else "MODIFY",
@@ -121,22 +164,43 @@ class Streams:
         if identity:
             record["userIdentity"] = identity
         shard = stream.shards[_spread(keys[stream.key_schema[0]["AttributeName"]], len(stream.shards))]
-        entry = (sequence, now, msgspec.json.encode(record))
+        entry = _entry(sequence, now, msgspec.json.encode(record), large)
         if len(shard.records) == MOST_RECORDS:
-            self.unsaved.trimmed.add((arn, shard.id))
+            self._drop_oldest(arn, shard)
         shard.records.append(entry)
-        self.unsaved.records.append((arn, shard.id, *entry))
+        self.bytes += entry.size
+        self.unsaved.records.append((arn, shard.id, entry))
+        if self.bytes > MOST_BYTES:
+            self._make_room()
+
+    def _drop_oldest(self, arn: str, shard: Shard) -> None:
+        self.bytes -= shard.records.popleft().size
+        self.unsaved.trimmed.add((arn, shard.id))
+
+    def _make_room(self) -> None:
+        """Forget the oldest records of all streams."""
+        oldest = [(shard.records[0].sequence, arn, shard) for arn, stream in self._streams.items()
+                  for shard in stream.shards if shard.records]
+        heapq.heapify(oldest)
+        while self.bytes > MOST_BYTES - _ROOM and oldest:
+            _, arn, shard = oldest[0]
+            self._drop_oldest(arn, shard)
+            if shard.records:
+                heapq.heapreplace(oldest, (shard.records[0].sequence, arn, shard))
+            else:
+                heapq.heappop(oldest)
 
     def trim(self, now: float) -> bool:
         """Forget records older than 24 hours, and closed streams without records. Returns whether a stream went."""
         gone = [arn for arn, stream in self._streams.items() if stream.closed and stream.closed < now - RETENTION_S]
         for arn, stream in self._streams.items():
             for shard in stream.shards:
-                if arn in gone or (shard.records and shard.records[0][1] < now - RETENTION_S):
+                if arn in gone:
                     self.unsaved.trimmed.add((arn, shard.id))
-                while shard.records and shard.records[0][1] < now - RETENTION_S:
-                    shard.records.popleft()
+                while shard.records and shard.records[0].at < now - RETENTION_S:
+                    self._drop_oldest(arn, shard)
         for arn in gone:
+            self.bytes -= sum(record.size for shard in self._streams[arn].shards for record in shard.records)
             del self._streams[arn]
         return bool(gone)
 
@@ -152,19 +216,26 @@ class Streams:
         """Take over what was kept; records as (ARN, shard, sequence number, time, JSON), in order."""
         for stream in streams:
             for shard in stream.shards:
-                shard.records = deque(maxlen=MOST_RECORDS)
+                shard.records = deque()
             self._streams[stream.arn] = stream
         shards = {(stream.arn, shard.id): shard for stream in streams for shard in stream.shards}
-        last = ""
+        last, known = "", dict[bytes, Item]()
         for arn, shard_id, number, at, record in records:
-            shards[arn, shard_id].records.append((number, at, record))
+            shard = shards[arn, shard_id]
+            entry = _restored(number, at, record, known)
+            if len(shard.records) == MOST_RECORDS:
+                self._drop_oldest(arn, shard)
+            shard.records.append(entry)
+            self.bytes += entry.size
             last = max(last, number)
         self.sequence = max(sequence, int(last or _FIRST) - _FIRST)
+        if self.bytes > MOST_BYTES:  # an older release kept more
+            self._make_room()
 
     def begins(self, arn: str, shard_id: str) -> str | None:
         """The sequence number of a shard's oldest record; None where it has none, or is gone."""
         stream = self._streams.get(arn)
-        return next((shard.records[0][0] for shard in stream.shards if shard.id == shard_id and shard.records),
+        return next((shard.records[0].sequence for shard in stream.shards if shard.id == shard_id and shard.records),
                     None) if stream else None
 
     # The API's operations: (account, region, input, now) → output.
@@ -224,10 +295,19 @@ class Streams:
             raise invalid("Invalid ShardIterator")
         shard_iterators.check_age(issued, now)
         limit = _limit(data, 1000)
-        fresh = [entry for entry in shard.records if entry[0] > after and entry[1] >= now - RETENTION_S][:limit]
-        answer: dict = {"Records": [_sized(msgspec.json.decode(entry[2])) for entry in fresh]}
-        last = fresh[-1][0] if fresh else after
-        drained = not shard.records or last >= shard.records[-1][0]
+        fresh, left = list[dict[str, Any]](), PAGE_BYTES
+        last = after
+        for entry in shard.records:
+            if entry.sequence <= after or entry.at < now - RETENTION_S:
+                continue
+            record = entry.whole()
+            left -= record["dynamodb"]["SizeBytes"]
+            if len(fresh) == limit or (fresh and left < 0):
+                break
+            fresh.append(record)
+            last = entry.sequence
+        answer: dict = {"Records": fresh}
+        drained = not shard.records or last >= shard.records[-1].sequence
         if not (shard.end and drained):  # a closed shard ends: no next iterator
             answer["NextShardIterator"] = shard_iterators.encode(arn, shard_id, last, now)
         return answer
@@ -244,11 +324,22 @@ class Streams:
         return f"{_FIRST + self.sequence}"
 
 
-def _sized(record: dict) -> dict:
-    """A record with its SizeBytes: far more records are written than read, so it is worked out here."""
-    change = record["dynamodb"]
-    change["SizeBytes"] = sum(item_size(change[part]) for part in ("Keys", "NewImage", "OldImage") if part in change)
-    return record
+def _entry(sequence: str, at: float, body: bytes, large: dict[str, Item]) -> Record:
+    return Record(sequence, at, body, large, len(body) + sum(map(item_size, large.values())))
+
+
+def _restored(sequence: str, at: float, body: bytes, known: dict[bytes, Item]) -> Record:
+    """A record from what was kept. ``known``: the large images of other records, by what is in them."""
+    if len(body) < _SHARED_FROM:
+        return _entry(sequence, at, body, {})
+    record, large = msgspec.json.decode(body), dict[str, Item]()
+    for name in _VIEWS:
+        image = record["dynamodb"].get(name)
+        if image is not None and item_size(image) >= _SHARED_FROM:
+            del record["dynamodb"][name]
+            digest = hashlib.blake2b(msgspec.json.encode(image), digest_size=16).digest()
+            large[name] = known.setdefault(digest, StoredItem(image))
+    return _entry(sequence, at, msgspec.json.encode(record), large)
 
 
 def _start(shard: Shard, kind: str, sequence: str | None, now: float) -> str:
@@ -256,10 +347,10 @@ def _start(shard: Shard, kind: str, sequence: str | None, now: float) -> str:
     if kind == "TRIM_HORIZON":
         return ""
     if kind == "LATEST":
-        return shard.records[-1][0] if shard.records else shard.start
+        return shard.records[-1].sequence if shard.records else shard.start
     if not sequence:
         raise invalid(f"Missing required parameter: SequenceNumber for ShardIteratorType {kind}")
-    kept = [entry[0] for entry in shard.records if entry[1] >= now - RETENTION_S]
+    kept = [entry.sequence for entry in shard.records if entry.at >= now - RETENTION_S]
     if sequence < (kept[0] if kept else shard.start):
         raise Refusal("TrimmedDataAccessException",
                       f"The requested sequence number {sequence} is beyond the trim horizon.")
@@ -275,7 +366,8 @@ def _spread(value: dict, shards: int) -> int:
 
 def _limit(data: dict, most: int) -> int:
     limit = data.get("Limit", most)
-    if limit < 1:
+    if not 1 <= limit <= most:
+        bound = f"less than or equal to {most}" if limit > most else "greater than or equal to 1"
         raise invalid(f"1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: "
-                      "Member must have value greater than or equal to 1")
-    return min(limit, most)
+                      f"Member must have value {bound}")
+    return limit
