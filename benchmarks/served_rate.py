@@ -2,7 +2,7 @@
 
 In one run, the local cloud (a global table of three Regions, instant network, state on disk as usual) is compared with
 a server that answers `{}` to every request, which is the upper limit for anything that boto3 calls; with moto's server;
-and with ministack's own server, whose DynamoDB module is the local cloud's engine. The last two do not replicate.
+and with ministack's own server, whose DynamoDB module was the engine of gtlab 0.1. The last two do not replicate.
 
 One client is measured twice: where the operating system places it and the server, and with both on one core. On two
 cores, each process sleeps while the other works. How long a core takes to wake up depends on the machine (a virtual

@@ -99,8 +99,7 @@ def test_lock_is_inside_the_ranges(group):
 
 def test_every_dependency_has_a_floor_and_a_ceiling():
     for name, allowed in ranges(PROJECT["project"]["dependencies"]).items():
-        exact = name == "ministack"  # gtlab.localcloud.engine.borrowed relies on its private names
-        assert sorted(each.operator for each in allowed) == (["=="] if exact else ["<", ">="]), name
+        assert sorted(each.operator for each in allowed) == ["<", ">="], name
 
 
 # --- the wheel ---
