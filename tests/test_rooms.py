@@ -230,3 +230,9 @@ def test_observing_does_not_load_the_engine(module):
     loaded = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True).stdout.split()
     assert module in loaded
     assert not {"ministack", "boto3", "gtlab.localcloud.engine"} & set(loaded)
+
+
+def test_the_local_cloud_needs_no_other_emulator():
+    """The tests have one as a second voice; who installs gtlab does not."""
+    loads = "import sys; sys.modules['ministack'] = None; import gtlab.localcloud.server.main"
+    subprocess.run([sys.executable, "-c", loads], check=True)

@@ -29,7 +29,7 @@ class TableId(NamedTuple):
         return f"arn:aws:dynamodb:{self.region}:{self.account}:table/{self.name}"
 
 
-NO_SORT_KEY = "__no_sort__"  # in place of a sort key; the engine's library and kept state use this string
+NO_SORT_KEY = "__no_sort__"  # in place of a sort key; kept state has this string
 
 
 class Key(NamedTuple):

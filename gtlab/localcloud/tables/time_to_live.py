@@ -1,7 +1,4 @@
-"""Time to live: a table's setting, and which items have expired. Pure.
-
-The engine has a sweeper of its own, which would delete items without saying so. It never gets to know of the setting.
-"""
+"""Time to live: a table's setting, and which items have expired. Pure."""
 
 from __future__ import annotations
 
