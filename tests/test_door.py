@@ -943,15 +943,14 @@ def test_twenty_thousand_malformed_requests(tmp_path):
 
 def test_a_request_that_waits_goes_on_as_a_coroutine():
     """asyncio makes no task of a generator from Python 3.12 on: every held request failed there."""
-    from gtlab.localcloud.server.connections import _rest_of
+    from gtlab.localcloud.server import eager
 
     async def request():
         await asyncio.sleep(0.001)
         return "answered"
 
     async def main():
-        begun = request()
-        rest = _rest_of(begun, begun.send(None))
+        rest = eager.begin(request())
         assert inspect.iscoroutine(rest)
         return await asyncio.get_running_loop().create_task(rest)
 

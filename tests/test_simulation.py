@@ -430,7 +430,7 @@ class CoreLife(RuleBasedStateMachine):
     def restart(self):
         kept, self.core = self.core, self.new()
         self.core.restore(kept.copies(), [(*copy, key, *kept.entry(*copy, key)) for copy in kept.copies()
-                                          for key in kept.keys_of(*copy)], list(kept.on_their_way()))
+                                          for key in kept.keys_of(*copy)], list(kept.links.on_their_way()))
 
     def put(self, region, key, item):
         if item is None:
