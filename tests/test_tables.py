@@ -120,6 +120,17 @@ def test_ttl_cannot_be_switched_by_another_attributes_name(music):
                 "Enabled": enabled, "AttributeName": "other"})
 
 
+def test_expired_items_go_in_slices(pretend, music):
+    """A call is answered between two slices."""
+    for first in range(0, 120, 24):
+        music.batch_write_item(RequestItems={"Music": [{"PutRequest": {"Item": {
+            "Artist": {"S": f"{n}"}, "ends": {"N": str(int(pretend.now))}}}} for n in range(first, first + 24)]})
+    music.update_time_to_live(TableName="Music", TimeToLiveSpecification={"Enabled": True, "AttributeName": "ends"})
+    pretend.wait(300)
+    counts = [music.scan(TableName="Music")["Count"] for _ in range(5)]
+    assert counts == sorted(counts, reverse=True) and counts[0] > 3 and counts[-1] == 3
+
+
 # Descriptions
 
 def test_a_deleted_tables_answer_has_no_schema(pretend, ohio):

@@ -5,6 +5,7 @@ No I/O. Everything runs on one thread, so each operation is atomic.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ from gtlab.localcloud.tables.capacity import (
 )
 from gtlab.localcloud.tables.streams import RETENTION_S, Streams
 from gtlab.localcloud.tables.tables import Tables
+from gtlab.localcloud.tables.time_to_live import Sweep
 from gtlab.localcloud.world import World
 
 HOUSEKEEPING_S = 1.0
@@ -286,8 +288,17 @@ class Cloud:
         self.unsaved.settings |= self.tables.housekeep(now) | self.streams.trim(now)
         self.unsaved.tokens.update(self.database.forget_tokens(now))
         self.replication.forget_tombstones(now - RETENTION_S)
-        for table, key in self.tables.ttl_expired(now):
-            self.changes.expire(table, key, now)
+        for sweep in self.tables.sweeps(now):
+            self.tables.slices.begin(functools.partial(self._expire, sweep), now)
+
+    def _expire(self, sweep: Sweep, now: float) -> bool:
+        """Delete some expired items; whether there may be more."""
+        if not self.tables.is_wanted(sweep):
+            return False
+        expired, more = sweep.take(now)
+        for key in expired:
+            self.changes.expire(sweep.table.id, key, now)
+        return more
 
     def _check_ready(self, tables: list[TableId], now: float) -> None:
         """Refuse data operations on a table that is still being created, except on a member of a legacy global table:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.engine import Database, policies
-from gtlab.localcloud.model import Key, TableId, in_use, invalid
+from gtlab.localcloud.model import TableId, in_use, invalid
 from gtlab.localcloud.tables import table_status, time_to_live
 from gtlab.localcloud.tables.copies import Copies
 from gtlab.localcloud.tables.indexes import Indexes
@@ -238,16 +238,20 @@ class Tables:
     def update_ttl(self, table: TableId, data: dict) -> dict:
         return time_to_live.update(self.find(table), data)
 
-    def ttl_expired(self, now: float) -> list[tuple[TableId, Key]]:
-        """The expired items of the tables whose next sweep is due."""
-        expired = []
+    def sweeps(self, now: float) -> list[time_to_live.Sweep]:
+        """The searches for expired items that are due."""
+        found = []
         for table, life in self._lives.items():
-            if life.ttl_attribute is None or now < life.ttl_next_sweep:
-                continue
-            life.ttl_next_sweep = now + self.world.control_plane_s("ttl sweep", table.region)
-            expired += [(table, key) for key, item in self.database.items(table)
-                        if time_to_live.has_expired(item, life.ttl_attribute, now)]
-        return expired
+            if life.ttl_attribute is not None and now >= life.ttl_next_sweep:
+                life.ttl_next_sweep = now + self.world.control_plane_s("ttl sweep", table.region)
+                found.append(time_to_live.Sweep(self.database.table(table), life.ttl_attribute))
+        return found
+
+    def is_wanted(self, sweep: time_to_live.Sweep) -> bool:
+        """Whether a search is still of the same table with the same setting."""
+        table = sweep.table
+        return (self.database.tables.get(table.id) is table
+                and self._lives[table.id].ttl_attribute == sweep.attribute)
 
     def housekeep(self, now: float) -> bool:
         """Forget what is gone; whether there was any."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from gtlab.localcloud.model import invalid
+from itertools import islice
+
+from gtlab.localcloud.engine.table import Table
+from gtlab.localcloud.model import Key, invalid
+from gtlab.localcloud.tables.slices import SLICE
 from gtlab.localcloud.tables.table_status import Life
 
+_MOST_EXPIRED = 50  # items of a slice that are deleted: with what follows from it, some milliseconds of work
 _OLDEST_S = 5 * 365 * 86400  # items that expired longer ago than five years are left alone, as on AWS
 
 
@@ -37,3 +42,22 @@ def has_expired(item: dict, attribute: str, now: float) -> bool:
         return now - _OLDEST_S < float(item[attribute]["N"]) <= now
     except (TypeError, KeyError, ValueError):
         return False
+
+
+class Sweep:
+    """One search for the expired items of a table, in slices."""
+
+    def __init__(self, table: Table, attribute: str):
+        self.table, self.attribute = table, attribute
+        self._keys = table.items.present()
+
+    def take(self, now: float) -> tuple[list[Key], bool]:
+        """Some expired items, and whether there may be more."""
+        expired, key = list[Key](), None
+        for key in islice(self._keys, SLICE):
+            item = self.table.items.item(key)
+            if item is not None and has_expired(item, self.attribute, now):
+                expired.append(key)
+                if len(expired) == _MOST_EXPIRED:
+                    break
+        return expired, key is not None
