@@ -116,6 +116,28 @@ def sleeps_and_hopes(client, table, item):
     client.put_item(TableName=table, Item=item)
 
 
+@wrong("01", "guess")
+def sleeps_for_long_and_hopes(client, table, item):
+    time.sleep(6)
+    client.put_item(TableName=table, Item=item)
+
+
+@wrong("01", "guess")
+def sleeps_once_after_a_refusal(client, table, item):
+    try:
+        client.put_item(TableName=table, Item=item)
+    except client.exceptions.ResourceNotFoundException:
+        time.sleep(3)
+        client.put_item(TableName=table, Item=item)
+
+
+@wrong("01", "guess")
+def looks_once_and_sleeps(client, table, item):
+    if client.describe_table(TableName=table)["Table"]["TableStatus"] != "ACTIVE":
+        time.sleep(3)
+    client.put_item(TableName=table, Item=item)
+
+
 @wrong("01", "busy")
 def asks_without_a_pause(client, table, item):
     while client.describe_table(TableName=table)["Table"]["TableStatus"] != "ACTIVE":
@@ -169,6 +191,20 @@ def waits_for_another_word(client, table, item):
 def waits_as_the_sdk_does(client, table, item):
     client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1})
     client.put_item(TableName=table, Item=item)
+
+
+def waits_for_long_between_two_questions(client, table, item):
+    client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 7})
+    client.put_item(TableName=table, Item=item)
+
+
+def sleeps_first_and_then_asks(client, table, item):
+    time.sleep(1.5)
+    while True:
+        try:
+            return client.put_item(TableName=table, Item=item)
+        except client.exceptions.ResourceNotFoundException:
+            time.sleep(1)
 
 
 # --- 03 ---
@@ -234,6 +270,20 @@ def reads_strongly(clients, home, table, item):
 def sleeps_too_little(clients, home, table, item):
     clients[_elsewhere(clients, home)].put_item(TableName=table, Item=item)
     time.sleep(0.2)
+    return _read(clients[home], table, item)
+
+
+@wrong("03", "guess")
+def sleeps_long_enough_once(clients, home, table, item):
+    clients[_elsewhere(clients, home)].put_item(TableName=table, Item=item)
+    time.sleep(2)
+    return _read(clients[home], table, item)
+
+
+def polls_with_a_long_pause(clients, home, table, item):
+    clients[_elsewhere(clients, home)].put_item(TableName=table, Item=item)
+    while _read(clients[home], table, item) != item:
+        time.sleep(1.5)
     return _read(clients[home], table, item)
 
 
@@ -701,8 +751,15 @@ def test_a_solution_passes_with_any_seed(id, at):
 
 
 def test_the_farthest_replica_and_the_waiter_pass():
-    assert verdict("00", VIRGINIA).passed
+    assert verdict("00", VIRGINIA).passed and verdict("00", VIRGINIA.upper()).passed
     assert verdict("01", waits_as_the_sdk_does).passed
+
+
+def test_a_long_pause_between_two_questions_is_no_guess():
+    assert verdict("01", sleeps_first_and_then_asks).passed
+    slow = verdict("01", waits_for_long_between_two_questions, limit_s=6.5)  # the default has 20 s, and the usual limit
+    assert slow.passed and "WaiterConfig" in slow.text
+    assert verdict("03", polls_with_a_long_pause).passed
 
 
 def test_each_exercise_is_complete():

@@ -17,7 +17,7 @@ def _judge(answer: Any, setting: Setting) -> str:
     farthest = max(trips.values())
     if not isinstance(answer, str):
         raise _no_text(answer, trips)
-    code = answer.strip()
+    code = answer.strip().lower() if answer.strip().lower() in regions.REGIONS else answer.strip()
     if code in trips:
         if trips[code] == farthest:
             return f"{regions.label(code)} is {farthest:.0f} ms away, there and back."
@@ -37,8 +37,8 @@ def _no_text(answer: Any, trips: dict[str, float]) -> Wrong:
         if near:
             return Wrong("milliseconds", "That is a round trip in milliseconds. The question is *which* Region: give "
                                          "its code.", f"{near[0]}: {trips[near[0]]:.1f} ms")
-        return Wrong("number", f"That is a number. If it is a distance in kilometres or metres: the answer is in "
-                               f"milliseconds, and it is a Region. Wanted: {_WANTS}.")
+        return Wrong("number", f"That is a number, and the answer is a Region. Distance is measured in milliseconds "
+                               f"here, not in kilometres. Wanted: {_WANTS}.")
     if hasattr(answer, "index") and hasattr(answer, "iloc"):
         return Wrong("series", f"That is a whole {type(answer).__name__}. Choose one row or column of it: idxmax() "
                                "of a Series returns the label of its largest value.")
