@@ -78,7 +78,7 @@ def test_a_group_with_a_witness_leaves_as_a_whole(running, lab, capsys):
     client.update_table(TableName=stages.STRONG, ReplicaUpdates=[{"Create": {"RegionName": IRELAND}}],
                         GlobalTableWitnessUpdates=[{"Create": {"RegionName": PARIS}}], MultiRegionConsistency="STRONG")
     assert cleanup.clean(lab) == [] and tables(running) == set()
-    assert "Take the group of MusicStrong in N. Virginia (us-east-1) apart." in capsys.readouterr().out
+    assert "Remove the other members of MusicStrong in N. Virginia (us-east-1)." in capsys.readouterr().out
 
 
 def describe_until_active(lab: Lab, table: str, region: str) -> None:

@@ -726,6 +726,12 @@ WRONG["11"] = {
 }
 
 
+def test_members_of_a_legacy_global_table_that_are_not_removed_first_are_mentioned():
+    found = verdict("11", _ORDER.replace(_step("Music: remove"), ""))
+    assert found.passed and "without removing them" in found.text
+    assert "without removing them" not in verdict("11", _ORDER).text
+
+
 CASES = [pytest.param(id, answer, tag, id=f"{id}-{name}") for id, answers in WRONG.items()
          for name, (answer, tag) in answers.items()]
 

@@ -91,12 +91,10 @@ TRUTHS = {
     "10-write": [(puts(181, 72, 71), "nearest"), (puts(72, 71, 70), "same"), (puts(3, 3, 3), "free"),
                  (puts(40, 180, 70), "home")],
     "10-bill": [(bill(243, 162), "third"), (bill(243, 243), "nothing"), (bill(243, 81), "half")],
-    "10-conflicts": [({"MREC": 2, "MRSC": 1}, "mrec"), ({"MREC": 1, "MRSC": 1}, "one"),
-                     ({"MREC": 2, "MRSC": 2}, "two")],
-    "11-first": [({HOME: REFUSED, NEAR: "deleted"}, "replica"), ({NEAR: "deleted", HOME: REFUSED}, "replica"),
-                 ({HOME: "deleted", NEAR: "deleted"}, "either")],
-    "11-items": [({"before": 3, "after": 3}, "all"), ({"before": 3, "after": 0}, "none"),
-                 ({"before": 3, "after": 1}, "some")],
+    "10-conflicts": [({"MREC": 2, "MRSC": 1}, "mrec"), ({"MREC": 2, "MRSC": 2}, "two")],
+    "11-first": [({"source": REFUSED, "replica": "deleted"}, "replica"), ({"source": "deleted"}, "either")],
+    "11-items": [({"before": 3, "after": 3}, "all"), ({"before": 1, "after": 3}, "all"),
+                 ({"before": 3, "after": 0}, "none"), ({"before": 3, "after": 1}, "some")],
 }
 TRUTHS |= {
     "06-cut": [({HOME: "at home", NEAR: "elsewhere", FAR: "elsewhere"}, "both"),
@@ -146,6 +144,10 @@ TRUTHS |= {
 NO_MEASUREMENT = [None, 3, math.nan, "", "there", [], {}, {"mars": 1.0}, {HOME: "there"}, pd.Series([1.0]),
                   pd.DataFrame(), object()]
 
+PROVES_NOTHING = [("10-conflicts", {"MREC": 1, "MRSC": 1}, "arrived before the second put"),
+                  ("11-first", {"replica": "deleted"}, "the source, which is tried first"),
+                  ("11-first", {"source": REFUSED, "replica": "the table is being created"}, "for another reason")]
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
@@ -183,6 +185,12 @@ def test_what_is_no_measurement_is_told_so(id, measured, capsys):
 
     check.reveal(id, measured)
     assert "✔" not in capsys.readouterr().out and not progress.recorded("revealed")
+
+
+@pytest.mark.parametrize(("id", "measured", "says"), PROVES_NOTHING)
+def test_what_was_luck_is_told_so(id, measured, says):
+    with pytest.raises(predictions.NotMeasured, match=says):
+        predictions.compare(predictions.find(id), measured, None)
 
 
 def test_a_prediction_is_kept_and_compared(capsys):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from gtlab import regions as catalogue
 from gtlab.course.owned import DEFAULTS, Found, Group, Left, Looker, Options, Place, Survey, at_once, grouped
 from gtlab.lab import Lab, ownership, watch
 
@@ -39,7 +40,10 @@ def clean(lab: Lab, options: Options = DEFAULTS, *, timeout_s: float = 1800.0) -
     ours = [each.place for group in found.groups for each in group.tables]
     left = list(found.left)
     if ours:
-        _say(f"The course's tables: {'; '.join(map(str, ours))}.")
+        _say("The course's tables:")
+        for table in sorted({place.table for place in ours}):
+            where = sorted(catalogue.label(place.region) for place in ours if place.table == table)
+            _say(f"  {table} in {', '.join(where)}")
         left += _Deletion(looker, ours).run(timeout_s)
     still = [Place(each.table, each.region) for each in left]
     for place in ours:
@@ -124,8 +128,8 @@ class _Deletion:
             self._unprotect(protected, group)
         elif group.strong:
             if all(each.settled and not each.protected for each in group.tables):
-                self._call(source, group, f"Take the group of {source.place} apart.", lambda client: _take_apart(
-                    client, source))
+                says = f"Remove the other members of {source.place}{_witness(source)}."
+                self._call(source, group, says, lambda client: _take_apart(client, source))
         elif not leaves:
             self._delete(source, group, "Delete")
         else:
@@ -180,6 +184,10 @@ def _take_apart(client: Any, source: Found) -> None:
     witness = {"GlobalTableWitnessUpdates": [{"Delete": {"RegionName": source.witness}}]} if source.witness else {}
     client.update_table(TableName=source.place.table, **witness, ReplicaUpdates=[
         {"Delete": {"RegionName": region}} for region in sorted(source.members - {source.place.region})])
+
+
+def _witness(source: Found) -> str:
+    return f", and its witness in {catalogue.label(source.witness)}" if source.witness else ""
 
 
 def _explained(error: Exception) -> str:

@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LETTERS = "abcdefgh"
+_DETACH = 0  # the number of the step that takes the legacy global table apart
+_NOT_DETACHED = (" (You deleted the members of Music without removing them from the global table first. The local "
+                 "cloud accepts that. AWS's documentation of the legacy version describes only the removal, so "
+                 "remove them first.)")
 _WANTS = 'the letters of the steps in order, as a string such as "cab…" or a list'
 _WHY = {
     "source region": ("source-first", "This table was the source of replicas, so for 24 hours it cannot be deleted "
-                                      "while they exist: leaf first."),
+                                      "while they exist: the replicas first, then their source."),
     "only one table replica": ("one-of-strong", "A strongly consistent global table never has two replicas: both go "
                                                 "in one call, or none does."),
     "GlobalTableNotFound": ("detach-late", "There is nothing left to remove from the global table: detach first, "
@@ -130,7 +134,8 @@ def _judge(answer: Any, setting: Setting) -> str:
     if left:
         raise Wrong("left", f"Every step was accepted, but {len(left)} tables are left. On AWS they would go on "
                             "costing money.", "\n".join(left))
-    return f"{len(order)} steps, none refused, and nothing is left."
+    return f"{len(order)} steps, none refused, and nothing is left." + (
+        "" if _DETACH in map(numbers.__getitem__, order) else _NOT_DETACHED)
 
 
 def _given(answer: Any) -> str:
@@ -151,7 +156,7 @@ EXERCISE = Exercise(
     "11-deletion-order", "Delete three global tables", _WANTS,
     ("Which table is a replica, and which one is the source that the replicas came from? And how many replicas may a "
      "strongly consistent table have?",
-     "Leaf first: the replicas of MusicToday, then its source. Detach before you delete: Music. MusicStrong never "
+     "The replicas of MusicToday first, then its source. Detach before you delete: Music. MusicStrong never "
      "has two replicas, so one of the steps is never accepted: leave it out.",
      "Music: remove, then delete. MusicToday: both replicas, then home. MusicStrong: remove both replicas with one "
      "call, then home. The order of the three tables does not matter."),

@@ -24,8 +24,8 @@ _NAMES = {"mrec": "MREC", "mrsc": "MRSC", "witness": "MRSC with a witness"}
 @dataclass(frozen=True)
 class Brief:
     """What an application needs. ``serves``: the Regions in which it reads and writes. ``write_ms``: the longest time
-    of a write for the caller. ``loses``: whether acknowledged writes may be missing after a Region has failed, or be
-    overwritten. ``copies``: how many copies are paid for."""
+    of a write for the caller. ``loses``: whether acknowledged writes may be missing after a Region has failed, and
+    be lost in a conflict. ``copies``: how many copies are paid for."""
 
     about: str
     serves: tuple[str, ...]
@@ -35,11 +35,12 @@ class Brief:
     ttl: bool = False
 
     def text(self) -> str:
-        where = ", ".join(regions.get(code).place for code in self.serves)
+        where = ", ".join(f"{regions.get(code).place} ({code})" for code in self.serves)
         needs = [f"It reads and writes in {where}.",
                  f"A write in any of them may take {self.write_ms:.0f} ms.",
-                 "The last seconds before an outage may be missing." if self.loses else
-                 "No acknowledged write may ever be missing or overwritten.",
+                 "Writes of the last seconds before an outage may be missing, and of two writes of an item at the same "
+                 "moment in two Regions one may be lost." if self.loses else
+                 "No acknowledged write may ever be missing, or be overwritten by a write that had not seen it.",
                  f"There is money for {self.copies} copies of the items."]
         if self.ttl:
             needs.append("Items expire by time to live (TTL).")
@@ -53,7 +54,8 @@ def violations(choice: str, brief: Brief) -> list[tuple[str, str, str]]:
         if not brief.loses:
             found.append(("loss", "With eventual consistency an acknowledged write is missing elsewhere until it has "
                                   "been replicated, and a newer write of another Region may overwrite it.",
-                          "the brief says: no acknowledged write may be missing or overwritten"))
+                          "the brief says: no acknowledged write may be missing, or be overwritten by a write that had "
+                          "not seen it"))
         return found
     wanted = 3 if choice == "mrsc" else 2
     number = len(brief.serves)
@@ -153,6 +155,6 @@ EXERCISE = Exercise(
     ("Read each brief as a list of requirements. Which of them rules a choice out, whatever else it offers?",
      "No write may be lost: not MREC. More than three Regions, TTL, or writes faster than the distance to the "
      "nearest other member: not MRSC. Money for two copies only, and nothing may be lost: a witness.",
-     "The catalogue and the sessions cannot be strongly consistent (number of Regions; TTL), nor can the likes "
-     "(distance). The ledger serves three Regions and loses nothing, the gift cards two."),
+     "The catalogue needs five Regions, and the sessions TTL. For the likes, compare what a write may take with "
+     "regions.rtt_ms to the nearest other Region. For the other two, count the Regions and the copies."),
     _judge, material=material, place="random briefs")

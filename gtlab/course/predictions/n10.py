@@ -26,7 +26,8 @@ def _write(took_ms: Any) -> Truth:
     else:
         lonely = max(nearest.values())
         option = "nearest" if nearest[max(strong, key=strong.__getitem__)] > lonely / _MORE else "home"
-    said = ", ".join(f"{regions.get(region).place} {ms:.0f} ms (nearest member: {nearest[region]:.0f} ms)"
+    said = ", ".join(f"{regions.get(region).place} {ms:.0f} ms (round trip to the nearest member on AWS: "
+                     f"{nearest[region]:.0f} ms)"
                      for region, ms in strong.items())
     return Truth(option, f"a strongly consistent put takes in {said}. With eventual consistency: {usual:.0f} ms.")
 
@@ -38,7 +39,8 @@ def _bill(bill: Any) -> Truth:
         raise NotMeasured("The bill is zero. Choose more writes, and run the cell again.")
     saved = 1 - witness / full
     option = "third" if 0.25 < saved < 0.4 else "nothing" if abs(saved) < 0.05 else "half"
-    return Truth(option, f"three replicas cost {full:,.0f} dollars per month, two and a witness {witness:,.0f}.")
+    return Truth(option, f"(computed from AWS's prices) three replicas cost {full:,.0f} dollars per month, two and a "
+                         f"witness {witness:,.0f}.")
 
 
 def _conflicts(winners: Any) -> Truth:
@@ -48,14 +50,17 @@ def _conflicts(winners: Any) -> Truth:
     found = winners["MREC"], winners["MRSC"]
     if not set(found) <= {0, 1, 2} or 0 in found:
         raise NotMeasured("Each kind must have accepted one put or two. Run the cells above again.")
-    option = {(2, 1): "mrec", (1, 1): "one", (2, 2): "two"}.get(found, "two")
+    if found[0] == 1:
+        raise NotMeasured("The copy of the first item arrived before the second put was checked, which proves nothing: "
+                          "another time it arrives later. Run the cell above again.")
+    option = "mrec" if found[1] == 1 else "two"
     return Truth(option, ", ".join(f"{kind}: {number} accepted" for kind, number in winners.items()) + ".")
 
 
 QUESTIONS = (
     Question(
         "10-write", "In which Region does a put to the strongly consistent table take longest?",
-        {"nearest": Option("In the one whose nearest other member is the farthest",
+        {"nearest": Option("In the Region that is farthest from its nearest neighbour",
                            "In these Regions, on this network, the distances to the nearest members are alike."),
          "same": Option("It takes equally long everywhere: all three have to agree",
                         "Two of three are enough, so a write waits for the nearest other member only."),
@@ -70,28 +75,30 @@ QUESTIONS = (
          "home": "The times do not follow the distances: the machine is busy, or the network is not simulated.",
          "free": "There is no distance on this network, so nothing can be seen. Choose the realistic one."}),
     Question(
-        "10-bill", "What does a witness save of the bill for writes and storage, compared with a third replica?",
+        "10-bill", "Two replicas and a witness instead of three replicas: what does that save of the bill for writes "
+                   "and storage?",
         {"nothing": Option("Nothing: it has to store everything too",
-                           "It keeps changes, but AWS charges neither writes nor storage for it."),
+                           "It keeps changes, but AWS charges neither write units nor storage for a witness."),
          "third": Option("A third", "This bill has other numbers of replicas."),
          "half": Option("Half: only one of the replicas is really needed",
                         "Two replicas remain, and each is charged in full.")},
         _bill,
-        {"third": "Writes and storage are charged for each replica: two instead of three. The promises are the same, "
-                  "but the application can run in two Regions only.",
+        {"third": "Writes and storage are charged for each replica: two instead of three. A witness is charged for "
+                  "neither. The promises are the same, but the application can run in two Regions only.",
          "nothing": "The two tables have the same number of replicas here.",
          "half": "The two tables differ by more than one replica here."}),
     Question(
         "10-conflicts", "How many of the two conditional puts are accepted?",
         {"one": Option("One in each kind of table: that is what the condition is for",
-                       "A condition of an eventually consistent table is checked against the replica that is asked."),
+                       "A condition of an eventually consistent table is checked against the replica that is asked, "
+                       "which may not have the item yet."),
          "mrec": Option("Two with eventual consistency, one with strong consistency",
                         "This time the first put had arrived before the second one was checked."),
          "two": Option("Two in each: a condition holds in one Region",
                        "With strong consistency it is checked against the newest version of all Regions.")},
         _conflicts,
         {"mrec": "An eventually consistent table tells both programs that they were first. Later the newer item "
-                 "replaces the other one, and nobody is told. A strongly consistent table refuses the second.",
-         "one": "The copy had arrived before the second put was checked. Nothing guarantees that.",
+                 "replaces the other one. Neither program is told; only the stream of the losing Region shows it. A "
+                 "strongly consistent table refuses the second put.",
          "two": "The condition did not prevent anything here."}),
 )
