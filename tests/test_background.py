@@ -12,9 +12,12 @@ import subprocess
 import sys
 import threading
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 from click.testing import CliRunner
-from support import wait_until
+from support import wait_active, wait_until
 
 from gtlab import connect, regions
 from gtlab.cli.main import main
@@ -321,3 +324,60 @@ def test_a_state_folder_that_cannot_be_made_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path / "file"))
     with pytest.raises(process.CloudError, match="cannot be created"):
         process.up()
+
+
+# ------------------------------------------------------------------------------------------- disks that refuse
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="limits of another process, and /sys, are Linux's")
+
+
+def gtlab(*arguments: str):
+    return CliRunner().invoke(main, list(arguments))
+
+
+@needs_linux
+def test_a_full_disk_is_told_everywhere_and_nothing_is_done_until_there_is_room(home):
+    import resource
+
+    running = process.up(network="instant")[0]
+    client = boto3.client("dynamodb", region_name="eu-west-1", endpoint_url=running.url, aws_access_key_id="1" * 12,
+                          aws_secret_access_key="x", config=Config(retries={"total_max_attempts": 1}))
+    client.create_table(TableName="Music", KeySchema=[{"AttributeName": "n", "KeyType": "HASH"}], AttributeDefinitions=[
+        {"AttributeName": "n", "AttributeType": "N"}], BillingMode="PAY_PER_REQUEST")
+    wait_active(client)
+
+    def put(number: int):
+        return client.put_item(TableName="Music", Item={"n": {"N": str(number)}, "text": {"S": "x" * 20_000}})
+
+    put(0)
+    full = max(path.stat().st_size for path in home.iterdir()) + 10_000
+    unlimited = resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
+    cannot = "cannot write its state to disk: .* "
+    may_have_been_done = r"(This request may have taken effect|Nothing was done)\."
+    with pytest.raises(ClientError, match=cannot + may_have_been_done) as refusal:
+        for number in range(1, 1000):
+            put(number)
+    assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+    with pytest.raises(ClientError, match=cannot + r"Nothing was done\."):
+        put(5000)
+    told = gtlab("status")
+    assert told.exit_code == 0 and "The state cannot be written to disk: " in told.output, told.output
+    assert gtlab("world").exit_code == 0 and "write" in gtlab("events").output
+    turned = gtlab("world", "lag", "2")
+    assert turned.exit_code == 1 and "Nothing was done." in turned.output, turned.output
+    assert process.control(running.port, "world")["knobs"] == []
+    resource.prlimit(running.pid, resource.RLIMIT_FSIZE, unlimited)
+    assert process.status(running)["disk_error"] is None
+    kept = client.scan(TableName="Music", ProjectionExpression="n")["Items"]
+    numbers = {int(each["n"]["N"]) for each in kept}
+    assert {*range(number)} <= numbers <= {*range(number + 1)}, "what was acknowledged is there, nothing refused later"
+
+
+@needs_linux
+@pytest.mark.parametrize("more", [(), ("--in-memory",)])
+def test_a_folder_that_cannot_be_written_is_told_in_words(monkeypatch, more):
+    monkeypatch.setenv("GTLAB_HOME", "/sys/kernel")
+    assert gtlab("status").output.startswith("No local cloud is running.")
+    told = gtlab("up", *more)
+    assert told.exit_code == 1 and told.output.startswith("Error: The state folder /sys/kernel cannot be written: ")
+    assert "GTLAB_HOME" in told.output

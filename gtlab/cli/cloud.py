@@ -110,6 +110,9 @@ def status(as_json: bool) -> None:
                + (", as they worked." if found["legacy_api"] == "historic" else ", refused as AWS refuses them today."))
     click.echo(f"State folder: {cloud.folder}, " + ("but the state is in memory only."
                                                     if found["in_memory"] else f"kept in {STATE_FILE}."))
+    if found["disk_error"]:
+        click.echo(f"The state cannot be written to disk: {found['disk_error']}. All requests are refused until there "
+                   "is room.")
     if found["internal_errors"]["count"]:
         click.echo(internal_errors_in_words(found["internal_errors"], cloud.folder / LOG_FILE))
     if found["deliveries_waiting"]:

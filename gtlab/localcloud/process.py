@@ -40,7 +40,7 @@ from gtlab.contract import (
     TOKEN_VARIABLE,
     Exit,
 )
-from gtlab.localcloud.progress import MOST_S, Progress
+from gtlab.localcloud.progress import MOST_S, Progress, processor_s
 
 _SAY_S = 3.0         # after which a wait is explained
 _ASK_S = 5.0         # how long to wait for one answer of a cloud that is looked for, before it is asked again
@@ -156,7 +156,7 @@ class _Explanation:
 
 def status(cloud: Running) -> dict:
     """The cloud's report of its status: instance, pid, started, network, seed, legacy_api, tables,
-    deliveries_waiting, endpoints (by Region), in_memory, note (what a user should know about its start)."""
+    deliveries_waiting, endpoints (by Region), in_memory, disk_error, note (what a user should know about its start)."""
     return control(cloud.port, "status")
 
 
@@ -325,7 +325,11 @@ def _start(settings: Settings) -> Running:
     if settings.get("in_memory"):
         command.append("--in-memory")
     before = (_state() or {}).get("instance")
-    with open(os.open(folder / LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
+    try:
+        output = os.open(folder / LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise _unwritable(folder, str(error.strerror)) from None
+    with open(output, "ab") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    cwd=folder, env=os.environ | {"PYTHONPATH": _python_path(),
                                                                  TOKEN_VARIABLE: settings.get("token") or ""},
@@ -338,7 +342,7 @@ def _start(settings: Settings) -> Running:
             process.returncode = 0  # the process is meant to outlive this one: silence Popen's ResourceWarning
             return found
         if process.poll() is not None:
-            raise _failed_start(process.returncode, port, listen, folder)
+            raise _failed_start(process.returncode, settings, folder)
         explain(progress)
         time.sleep(0.01)
     process.kill()
@@ -347,22 +351,29 @@ def _start(settings: Settings) -> Running:
                      f"killed. Its log: {folder / LOG_FILE}")
 
 
-def _failed_start(code: int, port: int, listen: str | None, folder: Path) -> CloudError:
+def _failed_start(code: int, settings: Settings, folder: Path) -> CloudError:
     if code == Exit.PORT_IN_USE:
-        return CloudError(f"Port {port} is in use by another program. Choose another port, or leave --port out to use "
-                          "any free port.")
+        return CloudError(f"Port {settings.get('port')} is in use by another program. Choose another port, or leave "
+                          "--port out to use any free port.")
     if code == Exit.NO_ADDRESS:
-        return CloudError(f"{listen} is not an address of this machine. Give an address of this machine, or 0.0.0.0 "
-                          "for all of its addresses.")
+        return CloudError(f"{settings.get('listen')} is not an address of this machine. Give an address of this "
+                          "machine, or 0.0.0.0 for all of its addresses.")
     if code == Exit.ALREADY_RUNS:
         return CloudError("Another local cloud of this home is starting or ending. Try again.")
     if code == Exit.NEWER_STATE:
         return CloudError((folder / LOG_FILE).read_text(encoding="utf-8", errors="replace").splitlines()[-1])
+    if code == Exit.DISK and settings.get("in_memory"):
+        return _unwritable(folder, "there may be no room on the disk")
     if code == Exit.DISK:
         return CloudError(f"The state in {folder} cannot be read or written. Check that the disk is not full and that "
                           f"you own the folder. The log: {folder / LOG_FILE}. To start without the state: gtlab up "
                           "--in-memory")
     return CloudError(f"The local cloud ended while it was starting (exit code {code}). Its log: {folder / LOG_FILE}")
+
+
+def _unwritable(folder: Path, reason: str) -> CloudError:
+    return CloudError(f"The state folder {folder} cannot be written: {reason}. Even a local cloud in memory needs some "
+                      "small files there. Name another folder with the environment variable GTLAB_HOME.")
 
 
 def _python_path() -> str:
@@ -390,6 +401,9 @@ def _alive() -> bool:
             return False
     except Timeout:
         return True
+    except OSError:  # the folder has become read-only, so no lock can be tried
+        state = _state()
+        return state is not None and processor_s(state["pid"]) is not None
 
 
 @contextlib.contextmanager
@@ -405,6 +419,8 @@ def _start_lock() -> Iterator[None]:
         except Timeout:
             raise CloudError("Another gtlab command has been starting or stopping the local cloud for "
                              f"{MOST_S / 60:.0f} minutes. End that command, then try again.") from None
+    except OSError:  # a read-only folder: no cloud can be started in it, but a running one can be stopped
+        pass
     try:
         yield
     finally:
@@ -430,9 +446,9 @@ def _wait(condition: Callable[[], bool], seconds: float) -> bool:
 
 def control(port: int, what: str, method: str = "GET", body: dict | None = None, *,
             timeout_s: float | None = None) -> dict:
-    """The control API's answer (docs/control-api.md). Raises ValueError with the API's message if it refuses the
-    request, CloudError if no cloud answers. Without ``timeout_s``, waits for this home's cloud as long as it makes
-    progress."""
+    """The control API's answer (docs/control-api.md). Raises ValueError with the API's message if the request is not
+    valid, CloudError if the cloud cannot carry it out (as when its disk is full) or does not answer. Without
+    ``timeout_s``, waits for this home's cloud as long as it makes progress."""
     state = _state()
     pid = state["pid"] if state and state["port"] == port else 0
     progress, explain = Progress(pid), _Explanation("The local cloud{process} is busy: waiting for its answer.")
@@ -441,6 +457,8 @@ def control(port: int, what: str, method: str = "GET", body: dict | None = None,
             with request(port, what, method, body, timeout_s=timeout_s or _ANSWER_S) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
+            if error.code >= 500:
+                raise CloudError(_message(error)) from None
             raise ValueError(_message(error)) from None
         except (OSError, ValueError, http.client.HTTPException) as error:
             if not _is_timeout(error) or not pid or not _alive():

@@ -52,7 +52,7 @@ def disk_errors() -> Iterator[None]:
 
 
 def as_sqlites(error: OSError) -> sqlite3.OperationalError:
-    raised = sqlite3.OperationalError(str(error))
+    raised = sqlite3.OperationalError(error.strerror or str(error))
     raised.sqlite_errorname = "SQLITE_IOERR"
     return raised
 

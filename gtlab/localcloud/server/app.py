@@ -62,7 +62,7 @@ class App:
         self._keeper, self._guard, self._endpoints = keeper, guard, endpoints
         process = Process(instance, endpoints.ports if endpoints else {}, stop)
         self._driver = Driver(keeper, endpoints)
-        self._control = ControlApi(keeper, process, self.turned).application()
+        self._control = ControlApi(keeper, process, self._driver).application()
 
     async def __call__(self, scope: dict, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

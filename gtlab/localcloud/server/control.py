@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.disk.keeper import Keeper
 from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server.access import host_of
+from gtlab.localcloud.server.driver import Driver
 from gtlab.localcloud.server.exchange import raw_path
 from gtlab.localcloud.world import KNOBS, checked_place
 
@@ -42,10 +44,10 @@ class Process:
 
 
 class ControlApi:
-    """The API's operations: from a request to its answer. ``turned`` is called after each change of the world."""
+    """The API's operations: from a request to its answer."""
 
-    def __init__(self, keeper: Keeper, process: Process, turned: Callable[[], None]):
-        self._keeper, self._process, self._turned = keeper, process, turned
+    def __init__(self, keeper: Keeper, process: Process, driver: Driver):
+        self._keeper, self._process, self._driver = keeper, process, driver
         self._started = time.time()
 
     def application(self) -> Starlette:
@@ -69,6 +71,9 @@ class ControlApi:
             if unknown:
                 allowed = f"has only {', '.join(parameters)}" if parameters else "has none"
                 return _refused(f"There is no query parameter {unknown[0]!r}: {method} {path} {allowed}.")
+            changes = method != "GET" and path not in ("stop", "reset")  # a reset makes room on the disk
+            if changes and (unwritable := self._driver.still_unwritable()):
+                return _unavailable(unwritable)
             try:
                 return await endpoint(request)
             except (HTTPException, ClientDisconnect, Refusal):
@@ -85,25 +90,33 @@ class ControlApi:
         return self._keeper.cloud  # a reset replaces it
 
     def _done(self, answer: dict[str, Any]) -> JSONResponse:
-        self._keeper.save()
-        self._turned()
-        return JSONResponse(answer)
+        """The answer to a request that has changed something."""
+        unsaved = self._driver.save()
+        self._driver.turned()
+        return JSONResponse(answer) if unsaved is None else _unavailable(unsaved)
 
     async def status(self, request: Request) -> JSONResponse:
         now = time.time()
         self._cloud.tick(now)
         endpoints = {region: f"http://{host_of(dict(request.headers))}:{port}"
                      for region, port in self._process.ports.items()}
-        return self._done({"instance": self._process.instance, "pid": os.getpid(), "started": self._started,
-                           "note": self._keeper.note, "in_memory": self._keeper.in_memory, "endpoints": endpoints,
-                           **self._cloud.summary(now)})
+        self._driver.save()
+        self._driver.turned()
+        return JSONResponse({"instance": self._process.instance, "pid": os.getpid(), "started": self._started,
+                             "note": self._keeper.note, "in_memory": self._keeper.in_memory,
+                             "disk_error": self._driver.disk_error, "endpoints": endpoints,
+                             **self._cloud.summary(now)})
 
     async def stop(self, request: Request) -> JSONResponse:
         self._process.stop()
         return JSONResponse({"stopping": True})
 
     async def reset(self, request: Request) -> JSONResponse:
-        self._keeper.reset(time.time())
+        try:
+            self._keeper.reset(time.time())
+        except sqlite3.Error as error:
+            return JSONResponse({"message": f"The state cannot be deleted from disk: {error}. Nothing was done. "
+                                            "To delete its files: gtlab down, then gtlab reset"}, 503)
         return await self.status(request)
 
     async def legacy_api(self, request: Request) -> JSONResponse:
@@ -116,8 +129,7 @@ class ControlApi:
             return _refused(f'Send {{"face": "…"}} with one of: {", ".join(FACES)}')
         self._cloud.legacy.face = face
         self._cloud.unsaved.settings = True
-        self._keeper.save()
-        return await self.legacy_api(request)
+        return self._done({"face": self._cloud.legacy.face, "faces": FACES})
 
     # The world
 
@@ -168,7 +180,7 @@ class ControlApi:
             return _refused("reads=all needs Accept: text/event-stream. The journal has reads that are not stale only "
                             "while a client follows it and asks for them")
         self._cloud.tick(time.time())
-        self._keeper.save()
+        self._driver.save()
         journal = self._cloud.journal
         if streams:
             # A number in the future is from before a restart, after which the journal starts at 1 again.
@@ -224,6 +236,10 @@ async def _body(request: Request) -> Any:
 
 def _refused(message: str) -> JSONResponse:
     return JSONResponse({"message": message}, 400)
+
+
+def _unavailable(refusal: Refusal) -> JSONResponse:
+    return JSONResponse({"message": refusal.message}, refusal.status)
 
 
 async def _no_such(request: Request, error: Exception) -> JSONResponse:

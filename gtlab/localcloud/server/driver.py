@@ -17,8 +17,6 @@ from gtlab.localcloud.model import Call, Refusal
 from gtlab.localcloud.server.endpoints import Endpoints
 
 log = logging.getLogger(__name__)
-_NOT_SAVED = Refusal("ServiceUnavailable", "gtlab's local cloud cannot write its state to disk. Make room, or start it "
-                     "with: gtlab up --in-memory", 503)
 _INTERNAL = Refusal("InternalServerError", "Internal server error: a defect of gtlab's local cloud. gtlab status shows "
                     "it, and its log has the details.", 500)
 MOST_AT_ONCE = 50  # deliveries per tick, so that callers wait for a few milliseconds of work at most
@@ -37,10 +35,15 @@ class Driver:
         self._waking = False
         self._carried, self._swept = 0, 0
         self._tidying: asyncio.TimerHandle | None = None
+        self.disk_error: str | None = None  # why the state could not be written the last time
 
     def carry_out(self, call: Call) -> bytes | Refusal:
-        """The answer to a call. What it changed is on disk when this returns."""
+        """The answer to a call. What it changed is on disk when this returns. While the disk refuses the state, no call
+        is carried out."""
         answer: bytes | Refusal
+        refused = self.still_unwritable()
+        if refused is not None:
+            return refused
         try:
             answer = self._keeper.cloud.answer(call, time.time())
         except Refusal as refusal:
@@ -53,7 +56,7 @@ class Driver:
                 self._wake_soon()
             else:
                 self.turned()
-        unsaved = self._save()
+        unsaved = self.save()
         return answer if unsaved is None else unsaved
 
     def report(self, what: str, error: Exception) -> Refusal:
@@ -62,19 +65,36 @@ class Driver:
         self._keeper.cloud.errors.report(what, error)
         return _INTERNAL
 
-    def _save(self) -> Refusal | None:
+    def still_unwritable(self) -> Refusal | None:
+        """The refusal to answer with, instead of carrying out a request, if the state could not be written the last
+        time and cannot be written now."""
+        if self.disk_error is None or self.save() is None:
+            return None
+        return self._not_saved("Nothing was done.")
+
+    def save(self) -> Refusal | None:
         """Write all changes to disk. Returns the refusal to answer with if that fails: an answer must not confirm a
         change that would be lost if this process ended."""
         try:
             if self._keeper.save():
                 self._tidy_soon()
+            if self.disk_error is not None:
+                log.warning("the state can be written again")
+                self.disk_error = None
             return None
-        except sqlite3.Error:
-            log.exception("the state cannot be written")
-            return _NOT_SAVED
+        except sqlite3.Error as error:
+            if self.disk_error is None:  # the log may be on the same full disk: say it once
+                log.exception("the state cannot be written")
+            self.disk_error = str(error)
+            return self._not_saved("This request may have taken effect.")
         except Exception as error:
             self._keeper.cloud.errors.report("Writing the state to disk", error)
             return _INTERNAL
+
+    def _not_saved(self, effect: str) -> Refusal:
+        return Refusal("ServiceUnavailable", f"gtlab's local cloud cannot write its state to disk: {self.disk_error}. "
+                       f"{effect} Requests are carried out again as soon as there is room. To go on without the disk: "
+                       "gtlab down, then gtlab up --in-memory", 503)
 
     def _tidy_soon(self) -> None:
         if self._tidying is None:
@@ -137,5 +157,5 @@ class Driver:
             self._keeper.cloud.tick(time.time())
         except Exception as error:
             self._keeper.cloud.errors.report("What is due", error)
-        self._save()  # now, because otherwise the next answer would have to wait for it
+        self.save()  # now, because otherwise the next answer would have to wait for it
         self.turned()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import functools
 import gc
 import json
@@ -42,6 +43,8 @@ from gtlab.localcloud.server.driver import MOST_AT_ONCE
 from gtlab.localcloud.server.endpoints import Endpoints, NoAddress, listen
 from gtlab.localcloud.server.limits import Limits
 
+# A full disk, a full quota, a folder that is read-only or not this user's.
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
@@ -63,6 +66,11 @@ def main() -> int:
         return Exit.NEWER_STATE
     except sqlite3.OperationalError as error:
         logging.getLogger(__name__).error("%s: %s", home / STATE_FILE, error)
+        return Exit.DISK
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        logging.getLogger(__name__).error("%s: %s", error.filename or home, error.strerror)
         return Exit.DISK
 
 
