@@ -14,8 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
 from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.disk.files import ENDINGS
 from gtlab.localcloud.disk.format import Settings
@@ -24,6 +22,7 @@ from gtlab.localcloud.engine import Database
 from gtlab.localcloud.globaltables.strong import Hold
 from gtlab.localcloud.model import Call, Refusal, TableId
 from gtlab.localcloud.proof.audit import CHARTS, Auditor
+from gtlab.localcloud.proof.image import compare, image_of
 from gtlab.localcloud.proof.oracle import Items, Judge, Violation
 from gtlab.localcloud.proof.testimony import Testimony
 from gtlab.localcloud.proof.witness import Seen, Witness
@@ -133,7 +132,7 @@ class Simulated:
         """Carry the call out and save it before its caller gets the answer. What the write leads to follows."""
         self.advance(0.0)
         doomed = self.doomed if call.operation in _WRITES else None
-        image = self.image() if doomed == UNSAVED else None
+        image = image_of(self.cloud, self.clock) if doomed == UNSAVED else None
         before = self._all_items(call.region) if call.operation in _ITEM_CALLS else None
         try:
             answer = Answer(json.loads(self._whole(lambda: self.cloud.answer(call, self.clock), call)))
@@ -216,23 +215,6 @@ class Simulated:
         """What the server does every few seconds. Here it depends on the number of saves, not on time."""
         self._keeper.tidy()
 
-    def image(self) -> dict:
-        """Everything that a crash must not change."""
-        replication, current = self.cloud.replication, self.cloud.current
-        database, tables = self.database, list(self.database.tables)
-        return {
-            "tables": {table: database.incarnation(table) for table in tables},
-            "items": {table: dict(database.items(table)) for table in tables},
-            "descriptions": {table: self.cloud.tables.describe(table, self.clock) for table in tables},
-            "versions": {copy: {key: replication.entry(*copy, key) for key in replication.keys_of(*copy)}
-                         for copy in replication.copies()},
-            "deliveries": sorted(replication.links.on_their_way(), key=lambda delivery: delivery.n),
-            "members": {group.id: (group.version, list(group.members)) for group in self.cloud.groups},
-            "replicas": msgspec.json.encode(current.saved(), enc_hook=list),
-            "knobs": sorted(self.cloud.world.turned(), key=str),
-            "sequence": self.cloud.streams.sequence,
-        }
-
     def crash(self, image: dict | None = None) -> None:
         """End the process at once and start another from what is on disk. That must be what was saved (``image``) and
         nothing else. Without an image, everything was saved, and what writes lead to is done again."""
@@ -244,7 +226,7 @@ class Simulated:
         unsettled = bool(self.cloud.changes.unsettled)
         if image is None:
             self.cloud.settle()
-            image = self.image()
+            image = image_of(self.cloud, self.clock)
         self._keeper.close()  # what that writes goes into the files that are left behind
         for ending in ENDINGS:
             left.with_name(left.name + ending).unlink(missing_ok=True)
@@ -253,13 +235,7 @@ class Simulated:
         self.life += 1
         self.happened["crashes"] += 1
         self.happened["of those, with unsettled writes"] += unsettled
-        found = self.image()
-        if unsettled:  # how long a delivery takes is left to chance, and numbers that were never on disk come again
-            for each in (image, found):
-                each["deliveries"] = sorted((delivery[:-2] for delivery in each["deliveries"]), key=str)
-        for name, was in image.items():
-            if found[name] != was:
-                raise Violation(f"after a crash the {name} are not as they were saved: {found[name]} is not {was}")
+        compare(image, image_of(self.cloud, self.clock), sent_again=unsettled)
         self.judge.made["restarts"] += 1
 
     # The world
