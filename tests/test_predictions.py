@@ -43,6 +43,12 @@ def puts(*strong: float) -> dict[str, dict[str, float]]:
     return {"MREC": {HOME: 3.0, NEAR: 3.0}, "MRSC": dict(zip((HOME, NEAR, FAR), strong, strict=True))}
 
 
+def local_puts(*times: tuple[float, float], backend: str = "simulated: local cloud, fast network") -> pd.DataFrame:
+    """A put by a client at home and by one in the Region itself, in milliseconds."""
+    return pd.DataFrame(times, columns=["from_home_ms", "in_the_region_ms"]).assign(
+        region=[HOME, NEAR, FAR][:len(times)], backend=backend)
+
+
 def bill(full: float, witness: float) -> pd.DataFrame:
     return pd.DataFrame({"MRSC": [full], "MRSC, witness": [witness]})
 
@@ -59,15 +65,16 @@ def beside(*averages: float) -> pd.DataFrame:
 # Question → what a run may measure, with the option that this makes right.
 TRUTHS = {
     "00-light": [(regions.frame(HOME, [NEAR, FAR]), "slower"), (distances(near=155, far=300), "same"),
-                 (distances(near=90, far=300), "faster")],
-    "00-distance": [({HOME: 4.0, NEAR: 27.0, FAR: 20.0}, "longer"), ({HOME: 4.0, FAR: 5.0}, "same")],
+                 (distances(near=90, far=300), "faster"), (distances(near=700, far=600), "much")],
+    "00-distance": [({HOME: 4.0, NEAR: 27.0, FAR: 20.0}, "longer"), ({HOME: 4.0, FAR: 5.0}, "same"),
+                    ({HOME: 180.0, FAR: 5.0}, "longer")],
     "01-early": [({"Code": "ResourceNotFoundException", "Message": "Requested resource not found"}, "refused"),
                  ("accepted", "accepted")],
     "01-other": [({HOME: "there", NEAR: "not there"}, "nothing"), ({HOME: "there", NEAR: "there"}, "item")],
     "02-ready": [("CREATING", "creating"), ("ACTIVE", "ready"),
                  ({"Code": "GlobalTableAlreadyExistsException", "Message": "It exists."}, "refused")],
-    "02-primary": [({HOME: "accepted", NEAR: "accepted", FAR: "accepted"}, "none"),
-                   ({HOME: "accepted", NEAR: "ValidationException"}, "first")],
+    "02-primary": [(local_puts((6, 5), (224, 5), (184, 7)), "here"), (local_puts((6, 5), (224, 221)), "home"),
+                   (local_puts((6, 5), (30, 8), (25, 24)), "here")],
     "03-stale": [({HOME: "there", NEAR: "not there", FAR: "older"}, "home"),
                  ({HOME: "there", NEAR: "there", FAR: "older"}, "some"), ({HOME: "there", NEAR: "there"}, "all")],
     "03-strong": [({HOME: "there", NEAR: "not there"}, "no"), ({HOME: "there", NEAR: "there"}, "yes"),
@@ -169,6 +176,13 @@ def test_the_truth_comes_from_what_was_measured(id):
                 assert (option.wrong in told) == (key != right)
 
 
+@pytest.mark.parametrize("puts", [local_puts((6, 5), (7, 6)), local_puts((6, 5)),
+                                  local_puts((90, 90), (224, 221), backend="AWS")])
+def test_puts_without_distance_show_no_primary(puts):
+    with pytest.raises(predictions.NotMeasured):
+        predictions.compare(predictions.find("02-primary"), puts, None)
+
+
 @pytest.mark.parametrize("id", predictions.every())
 def test_questions_are_well_formed(id):
     question = predictions.find(id)
@@ -205,7 +219,7 @@ def test_a_prediction_is_kept_and_compared(capsys):
     check.reveal("03-stale", {HOME: "there", NEAR: "older"})
     shown = capsys.readouterr().out
     assert "✘ You predicted: All of them" in shown and "✔ It was: Only home" in shown
-    assert shown.index("Why not “All of them") < shown.index("Why not “Home and")
+    assert shown.index("Why not “All of them") < shown.index("Why not “Home and some")
     assert progress.recorded("revealed") == {"03-stale": {"predicted": "all", "measured": "home", "right": False}}
     assert "● all" in repr(check.predict("03-stale")), "another kernel shows it again"
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 LETTERS = ("A", "B", "C", "D")
 JOINS = "joins"
-# What stands in the way → what the service's refusal has in it.
+# What prevents joining → what the service's refusal has in it.
 REASONS = {"keys": "does not have the same", "stream": "must have a stream", "data": "contains data"}
-_WANTS = ('a dict that says of each pair "joins", or what stands in the way: "keys", "stream" or "data". For example '
+_WANTS = ('a dict that says of each pair "joins", or what prevents it: "keys", "stream" or "data". For example '
           '{"A": "keys", "B": "joins", …}')
 _SEE = "Compare the two tables of the pair column by column."
 

@@ -43,16 +43,17 @@ QUESTIONS = (
                            "This time the table was ACTIVE already. It existed before you ran the cell, or this local "
                            "cloud has the network “instant”, on which nothing takes time.")},
         _early,
-        {"refused": "The table is CREATING, and a table that is not ACTIVE refuses every read and write. The code is "
-                    "the same as for a table that does not exist, so it does not tell you which of the two it is.",
+        {"refused": "The table is CREATING, and a table that is still CREATING refuses every read and write. The "
+                    "code is the same as for a table that does not exist, so it does not tell you which of the two "
+                    "it is.",
          "accepted": "The table was ACTIVE when the put came. A new table is CREATING for some seconds, and refuses a "
                      "put until it is ACTIVE."}),
     Question(
         "01-other", "Both tables are called Music. You put an item into the first, and two seconds later you read it "
                     "in the second. What do you get?",
         {"item": Option("The item: it has had the time to be copied",
-                        "Nothing copies it. A name is unique within a Region only, so these are two tables, and there "
-                        "is no global table yet."),
+                        "Nothing copies it. A name is unique within an account and a Region only, so these are two "
+                        "tables, and there is no global table yet."),
          "nothing": Option("No item, however long you wait",
                            "The two tables have been joined already, in an earlier run of the course, so the item was "
                            "copied. The next notebook shows how."),

@@ -46,8 +46,10 @@ QUESTIONS = (
                        "The acknowledgement comes from one Region. It does not wait for the others."),
          "home": Option("Only home", "The copies usually need a fraction of a second. This time one had arrived "
                                      "already: run the cell again and it may differ."),
-         "some": Option("Home and the nearest replica", "Distance is the smaller part of the lag. Most of it is "
-                                                        "processing, so being near does not help much."),
+         "some": Option("Home and some of the others, such as the nearest",
+                        "A near Region gets its copy a little earlier, but this time no copy was there so soon. In the "
+                        "few records of the real service, processing took several hundred milliseconds between two "
+                        "Regions 15 ms apart."),
          "error": Option("The others answer with an error until they have it",
                          "A replica is a complete table. It answers with what it has: nothing, or an older item.")},
         _at_once,
@@ -61,7 +63,8 @@ QUESTIONS = (
         {"yes": Option("Yes: it promises the latest data",
                        "It promises the latest data of the replica that you ask. It does not ask the other Regions."),
          "some": Option("Yes, in the nearest Region",
-                        "Neither distance nor the kind of read makes a copy arrive earlier."),
+                        "A near Region gets its copy a little earlier, but not immediately, and the kind of read "
+                        "changes nothing about it."),
          "no": Option("No", "This time every copy had arrived before the read. That was the time of the read, not its "
                             "kind: run the cell again."),
          "error": Option("It is refused in a replica: only the primary can promise that",
