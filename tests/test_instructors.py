@@ -1,4 +1,5 @@
-"""The pages for instructors agree with the notebooks: minutes, titles, predictions and exercises."""
+"""The pages for instructors agree with the notebooks: minutes, titles, predictions and exercises. And the minutes in
+the notebooks' headers are true."""
 
 from __future__ import annotations
 
@@ -14,6 +15,10 @@ from gtlab.course import exercises, predictions, start
 ROOT = Path(__file__).parents[1]
 PLANS = ROOT / "docs/instructors.md"
 NOTES = ROOT / "docs/instructor-notes.md"
+RESULTS = ROOT / "benchmarks/RESULTS.md"
+# How long a reader takes, in minutes: CONTRIBUTING.md says so too.
+WORD, LINE, PREDICTION, EXERCISE = 1 / 200, 1 / 20, 0.5, 2.0
+MARGIN = 4.0  # minutes, since the headers go by steps of five
 
 pytestmark = pytest.mark.skipif(not PLANS.is_file(), reason="needs a checkout")
 
@@ -23,6 +28,34 @@ def minutes() -> dict[str, int]:
     headers = {path.stem[:2]: "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
                for path in tour.find_notebooks()}
     return {number: int(re.search(r"\*\*Time\*\* \| (\d+) minutes", header)[1]) for number, header in headers.items()}
+
+
+def cells(path: Path) -> list[tuple[str, str]]:
+    """The kind and the text of each cell of a notebook."""
+    return [(cell["cell_type"], "".join(cell["source"]))
+            for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+
+
+def prose(texts: list[tuple[str, str]]) -> float:
+    """The minutes for the words of markdown cells: without addresses, tags and marks."""
+    plain = [re.sub(r"\]\([^)]*\)|<[^>]*>|[|*`#>-]", " ", text) for kind, text in texts if kind == "markdown"]
+    return WORD * sum(len(text.split()) for text in plain)
+
+
+def work(texts: list[tuple[str, str]]) -> float:
+    """The minutes for what code cells ask of a reader: to read them, to predict, and to solve the exercise."""
+    code = [text for kind, text in texts if kind == "code"]
+    lines = sum(bool(line.strip()) for text in code for line in text.splitlines())
+    asked = sum(text.count("check.predict(") for text in code)
+    return LINE * lines + PREDICTION * asked + EXERCISE * sum("check.exercise(" in text for text in code)
+
+
+def run_minutes() -> dict[str, float]:
+    """The minutes that each notebook's cells took on the realistic network, by number: of benchmarks/course.py."""
+    section, = re.findall(r"^## course$.*?(?=^## )", RESULTS.read_text(encoding="utf-8"), flags=re.M | re.S)
+    assert "course.py, realistic" in section
+    return {number: float(seconds) / 60
+            for number, seconds in re.findall(r"^(\d\d)_\w+ +([\d.]+) ", section, flags=re.M)}
 
 
 def plans() -> dict[str, tuple[int, list[str]]]:
@@ -63,3 +96,25 @@ def test_the_notes_have_each_prediction_and_exercise(notebook):
     asked = {question.id for question in predictions.questions(notebook.number)}
     assert asked <= named, "add a row for each prediction"
     assert exercises.find(notebook.number).id in named
+
+
+@pytest.mark.parametrize("path", tour.find_notebooks(), ids=lambda path: path.stem)
+def test_the_minutes_of_a_header_are_those_of_a_reader_and_of_the_cells(path):
+    texts, runs = cells(path), run_minutes()
+    number = path.stem[:2]
+    assert number in runs, "run benchmarks/course.py, and put what it prints into benchmarks/RESULTS.md"
+    # What is optional comes last, and has minutes of its own.
+    main = next((at for at, (kind, text) in enumerate(texts) if kind == "markdown" and re.match("## .*optional", text)),
+                len(texts))
+    takes = prose(texts[:main]) + work(texts[:main]) + runs[number]
+    assert abs(minutes()[number] - takes) < MARGIN, f"{path.stem} takes about {takes:.0f} minutes"
+    more = re.search(r"minutes; (\d+) more", texts[0][1])
+    assert bool(more) == (main < len(texts))
+    if more:
+        takes = prose(texts[main:]) + work(texts[main:])
+        assert abs(int(more[1]) - takes) < MARGIN, f"the optional part takes about {takes:.0f} minutes"
+
+
+@pytest.mark.parametrize("path", tour.find_notebooks(), ids=lambda path: path.stem)
+def test_a_reader_reads_for_longer_than_the_cells_take(path):
+    assert run_minutes()[path.stem[:2]] < prose(cells(path)), "start early what takes long, and use it later"
