@@ -17,7 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 # Name of the script → its arguments.
-USUAL = {"start": [], "served_rate": [], "replication": [], "course": [], "probe_accuracy": ["2000"],
+USUAL = {"start": [], "served_rate": [], "engine": [], "replication": [], "course": [], "probe_accuracy": ["2000"],
          "drill": ["5"], "live_view": [], "stale_reads": [], "first_chart": []}
 LONG = {"crashes": ["100", "2026"], "soak": ["30"]}
 
@@ -67,12 +67,12 @@ def main() -> int:
     known = USUAL | LONG
     parser.add_argument("names", nargs="*", metavar="NAME",
                         help=f"one of {', '.join(known)}; default: {', '.join(USUAL)}")
-    parser.add_argument("--moto", help="a Python in which moto's server is installed, for served_rate")
+    parser.add_argument("--moto", help="a Python in which moto's server is installed, for served_rate and engine")
     asked, failed = parser.parse_args(), []
     if unknown := [name for name in asked.names if name not in known]:
         parser.error(f"there is no benchmark {unknown[0]}; choose from: {', '.join(known)}")
     for name in asked.names or USUAL:
-        arguments = known[name] + (["--moto", asked.moto] if asked.moto and name == "served_rate" else [])
+        arguments = known[name] + (["--moto", asked.moto] if asked.moto and name in ("served_rate", "engine") else [])
         if not run(name, arguments):
             failed.append(name)
     if failed:
