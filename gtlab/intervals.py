@@ -37,6 +37,12 @@ def percentile(lows: Iterable[float], highs: Iterable[float], share: float) -> I
     return Interval(sorted(low for low, _ in known)[place], sorted(high for _, high in known)[place])
 
 
+def median(times: Iterable[float]) -> float:
+    """The median of exact times, by the same definition. Missing times are left out; NaN if none is left."""
+    known = [time for time in times if not math.isnan(time)]
+    return percentile(known, known, 0.5).low if known else math.nan
+
+
 def rank(count: int, share: float) -> int:
     """The position (from 0) of a percentile among ``count`` sorted values: the nearest rank."""
     # The subtraction undoes the rounding error of shares such as 0.07.

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy
 import pandas as pd
 import pytest
 from botocore.exceptions import ClientError
@@ -352,6 +353,10 @@ WRONG["04"] = {name: (answer, tag) for name, (answer, tag) in ITEM_WRONG.items()
 
 def _at(curve: pd.DataFrame, share: float, column: str = "certain") -> pd.Series:
     return curve[curve[column] >= share].groupby("target")["t_ms"].min()
+
+
+def between_two_points(curve, share):
+    return max(numpy.interp(share, points["certain"], points["t_ms"]) for _, points in curve.groupby("target"))
 
 
 # --- 05 ---
@@ -766,6 +771,11 @@ def test_a_long_pause_between_two_questions_is_no_guess():
     slow = verdict("01", waits_for_long_between_two_questions, limit_s=6.5)  # the default has 20 s, and the usual limit
     assert slow.passed and "WaiterConfig" in slow.text
     assert verdict("03", polls_with_a_long_pause).passed
+
+
+def test_a_sleep_between_two_points_of_the_curve_passes():
+    for at in range(6):
+        assert verdict("04", between_two_points, at=at).passed, at
 
 
 def test_each_exercise_is_complete():

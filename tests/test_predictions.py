@@ -57,11 +57,6 @@ def widths(pale: float, dark: float) -> pd.DataFrame:
     return pd.DataFrame({"place": ["Ireland"], "rtt_ms": [220.0], "hard_width_ms": [pale], "refined_width_ms": [dark]})
 
 
-def beside(*averages: float) -> pd.DataFrame:
-    return pd.DataFrame({"place": ["Virginia", "Ireland"], "average_ms": averages, "mean_min_ms": 400.0,
-                         "mean_max_ms": 500.0})
-
-
 # Question → what a run may measure, with the option that this makes right.
 TRUTHS = {
     "00-light": [(regions.frame(HOME, [NEAR, FAR]), "slower"), (distances(near=155, far=300), "same"),
@@ -84,7 +79,6 @@ TRUTHS = {
                ({"in the loop": 20.0, "never written": 219.0}, "bound")],
     "04-width": [(widths(230, 12), "pale"), (widths(230, 200), "both"), (widths(20, 12), "neither"),
                  (widths(20, 200), "dark")],
-    "04-service": [(beside(450, 455), "yes"), (beside(450, 600), "some"), (beside(300, 600), "no")],
     "09-attempts": [([1] * 4, "few"), ([1], "one"), ([1] * 10, "many")],
     "09-users": [(log((1040, [HOME]), (20, []), (18, [])), "first"), (log((1040, [HOME]), (1020, [HOME])), "all"),
                  (log((20, [HOME]), (18, [])), "none")],

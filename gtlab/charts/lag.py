@@ -11,7 +11,7 @@ from gtlab.charts.columns import finite, jitter, known, need, unique
 from gtlab.charts.layout import figure, height_for, region_axis
 from gtlab.charts.looks import look
 from gtlab.charts.meta import describe
-from gtlab.charts.text import city, ms_span, place_name, plain_text, plural
+from gtlab.charts.text import city, listed, ms_span, place_name, plain_text, plural
 from gtlab.intervals import Interval, percentile
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("probe", "source", "target", "lag_min_ms", "lag_max_ms")
 _NOTE = "Each thin bar is one probe: its lag lies between two polls. The dot is the middle."
-_HARD_NOTE = ("Each bar is one probe. Pale: its lag certainly lies here. Strong: it lies here if paths are symmetric."
+_HARD_NOTE = ("Each bar is one probe. Pale: its lag certainly lies here. Dark: it lies here if paths are symmetric."
               " Dot: the middle.")
 
 
@@ -132,6 +132,9 @@ def _finding(groups: dict[str, pd.DataFrame], medians: dict[str, Interval]) -> s
     fast, slow = ordered[0], ordered[-1]
     if len(ordered) == 1:
         return f"The median lag to {_place(fast)} is {ms_span(*medians[fast])}.{missed}"
+    if medians[fast].high >= medians[slow].low:
+        bounds = listed([f"{ms_span(*medians[name])} to {_place(name)}" for name in ordered])
+        return f"The median lags overlap and cannot be ranked: {bounds}.{missed}"
     return (f"The median lag is smallest to {_place(fast)}, {ms_span(*medians[fast])}, and largest to {_place(slow)}, "
             f"{ms_span(*medians[slow])}.{missed}")
 

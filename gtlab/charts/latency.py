@@ -25,8 +25,9 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
     percentiles are intervals whose upper bounds are median_ms and p90_ms. One row per operation and Region.
 
     Traces: "median" (solid bars) and "P90" (pale, striped bars), horizontal, grouped by operation, with one colour per
-    Region and the values at the bars. x is in milliseconds; the axis is logarithmic, and its title says so, if one
-    value is more than a hundred times another.
+    Region and the values at the bars; "interval", a line over a bar from its lower to its upper bound, if these differ.
+    x is in milliseconds; the axis is logarithmic, and its title says so, if one value is more than a hundred times
+    another.
     """
     need(frame, "latency_beside_lag", "operation", "region", "median_ms", "p90_ms")
     rows = [
@@ -45,7 +46,8 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
         frame,
         finding=said,
         title="A call's latency" + (" and the replication lag" if "replication lag" in set(frame["operation"]) else ""),
-        note="Solid: median. Striped: 90th percentile (P90).",
+        note="Solid: median. Striped: 90th percentile (P90). Line: the interval in which it lies." if any(
+            _low(row) < row.median_ms for row in rows) else "Solid: median. Striped: 90th percentile (P90).",
         height=max(height_for(at, 46), 140 + 42 * at),
     )
     values = [value for row in rows for value in (_drawn(row, "median_ms"), _drawn(row, "p90_ms")) if value > 0]
@@ -71,6 +73,7 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
             customdata=[f"{plain_text(row.operation)}, {place_name(row.region)}" for row in rows],
             hovertemplate=f"%{{customdata}}: {name} %{{text}}<extra></extra>",
         )
+    _mark_intervals(fig, rows, places)
     for y, text in headings:
         fig.add_annotation(
             xref="paper",
@@ -102,6 +105,19 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
     return fig
 
 
+def _mark_intervals(fig: go.Figure, rows: list[Any], places: list[float]) -> None:
+    """A line from the lower to the upper bound, at the end of each bar whose bounds differ."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for row, place in zip(rows, places, strict=True):
+        for column, shift in (("median_ms", -0.2), ("p90_ms", 0.2)):
+            high, low = float(getattr(row, column)), float(getattr(row, column.replace("_ms", "_min_ms"), math.nan))
+            if math.isfinite(high) and 0 < low < high:
+                x, y = [*x, low, high, None], [*y, place + shift, place + shift, None]
+    if x:
+        fig.add_scatter(x=x, y=y, mode="lines", line={"color": INK, "width": 2}, name="interval", hoverinfo="skip")
+
+
 def _span(row: Any, column: str) -> str:
     """A percentile of a row as text: an interval if the frame has its lower bound."""
     high = float(getattr(row, column))
@@ -125,6 +141,21 @@ def _finding(rows: list[Any]) -> str:
         way = "to" if row.operation == "replication lag" else "in"
         return f"{row.operation} {way} {city(row.region) or row.region}"
 
+    top = [row for row in known if row.median_ms >= _low(most)]
     said = f"The largest median is that of {name(most)}, {_span(most, 'median_ms')}"
-    return f"{said}." if most is least else (
-        f"{said}: {most.median_ms / least.median_ms:,.1f} times that of {name(least)}, {_span(least, 'median_ms')}.")
+    if len(top) > 1:
+        bounds = listed([f"{name(row)}, {_span(row, 'median_ms')}" for row in top])
+        said = f"The largest medians overlap and cannot be ranked: {bounds}"
+    # Of two intervals, only a range of the ratio is known.
+    lower, upper = min(map(_low, top)) / least.median_ms, most.median_ms / max(_low(least), 1e-9)
+    times = f"{lower:,.1f}" if f"{lower:,.1f}" == f"{upper:,.1f}" else f"{lower:,.1f} to {upper:,.1f}"
+    if least in top:
+        return f"{said}."
+    joint = ". They are" if len(top) > 1 else ":"
+    return f"{said}{joint} {times} times that of {name(least)}, {_span(least, 'median_ms')}."
+
+
+def _low(row: Any) -> float:
+    """The lower bound of a row's median."""
+    low = float(getattr(row, "median_min_ms", row.median_ms))
+    return low if math.isfinite(low) else float(row.median_ms)

@@ -49,14 +49,17 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
     legend = {pair: f"{short_names[pair]}: 99 % by {ms(when)}" if crowded and not isnan(when) else names[pair]
               for pair, when in reached.items()}
     ways = {pair: float(rows["distance_ms"].iloc[0]) for pair, rows in curves.items()}
-    said = _finding(names, reached)
+    said = _finding(names, reached, all(
+        rows["certain"][rows["t_ms"] >= reached[pair]].min() == 1 for pair, rows in curves.items()
+        if not isnan(reached[pair])))
     fig = figure(
         frame,
         finding=said,
         title="How likely is a read to see the write?"
         if several
         else f"How likely is a read elsewhere to see a write from {place_name(pairs[0][0])}?",
-        note=f"{'Vertical line' if crowded else 'Band'}: confidence interval of the chance. t-visibility, as in Bailis "
+        note="Line: halfway between certainly and possibly visible. Dot: certainly. "
+        f"{'Vertical line' if crowded else 'Band'}: confidence interval. t-visibility, as in Bailis "
         "and others (2012)."
         + ("" if several else f" A read that you send is served half a round trip later: {_away(ways)}."),
         height=410,
@@ -100,7 +103,7 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
                     yshift=-6 - 18 * number, font={"size": 12, "color": INK},
                     bgcolor=LABEL_BACKGROUND, borderpad=1,
                 )
-    fig.update_xaxes(title_text="t: milliseconds from the acknowledgement to the read",
+    fig.update_xaxes(title_text="t: milliseconds from the acknowledgement until the read is served",
                      range=[0, 1.02 * max(frame["t_ms"])])
     fig.update_yaxes(title_text="chance to see the write", ticksuffix=" %", range=[0, 104], dtick=25)
     describe(fig, said, f"Curves of the chance that a read sees a write, from 0 to {ms(max(frame['t_ms']))} after the "
@@ -108,12 +111,14 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
     return fig
 
 
-def _finding(names: dict[Pair, str], reached: dict[Pair, float]) -> str:
+def _finding(names: dict[Pair, str], reached: dict[Pair, float], everything: bool) -> str:
+    """``everything``: 99 % of the probes are all of them, because there are fewer than a hundred."""
     known = sorted((when, names[pair].split(" (")[0]) for pair, when in reached.items() if not isnan(when))
     if not known:
         return "99 % of the probes were certainly visible at no target within the time shown."
     (fast, near), (slow, far) = known[0], known[-1]
-    said = f"99 % of the probes were certainly visible in {near} {ms(fast)} after the acknowledgement"
+    share = "All" if everything else "99 %"
+    said = f"{share} of the probes were certainly visible in {near} {ms(fast)} after the acknowledgement"
     lacking = len(reached) - len(known)
     rest = f"; {plural(lacking, 'target')} did not reach 99 %" if lacking else ""
     return f"{said}{rest}." if len(known) == 1 else f"{said}, and in {far} after {ms(slow)}{rest}."

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gtlab import regions as catalogue
+from gtlab.intervals import percentile
 from gtlab.lab import Lab, describe
 from gtlab.measure.probes import Keys, at_least, delete, whole
 from gtlab.measure.schedule import Schedule
@@ -77,8 +78,8 @@ def percentiles(latencies: pd.DataFrame, by: Iterable[str] = ("operation", "regi
     failed); ``p50_ms``, ``p90_ms``, ``p99_ms``, ``p99_9_ms`` and ``max_ms`` of the calls that were answered;
     ``backend``.
 
-    A percentile is the smallest time within which at least that share of the calls was answered. So with fewer than a
-    thousand calls p99_9_ms is the slowest call.
+    A percentile is the smallest time within which at least that share of the calls was answered
+    (:func:`gtlab.intervals.percentile`). So with fewer than a thousand calls p99_9_ms is the slowest call.
     """
     rows = []
     by = list(by)
@@ -86,7 +87,8 @@ def percentiles(latencies: pd.DataFrame, by: Iterable[str] = ("operation", "regi
         answered = found["ms"][found["error"].isna()]
         rows.append(dict(zip([*by, "backend"], names, strict=True))
                     | {"calls": len(found), "failed": len(found) - len(answered)}
-                    | {name: answered.quantile(share, interpolation="higher") for name, share in _PERCENTILES.items()})
+                    | {name: percentile(answered, answered, share).low if len(answered) else math.nan
+                       for name, share in _PERCENTILES.items()})
     return _frame(rows, [*by, "calls", "failed", *_PERCENTILES, "backend"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gtlab import regions as catalogue
-from gtlab.intervals import percentile
+from gtlab.intervals import median, percentile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,9 +24,9 @@ def summary(lags: pd.DataFrame) -> pd.DataFrame:
 
     rows = []
     for target, found in lags.groupby("target", sort=False):
-        median, p90, slowest = (percentile(found["lag_min_ms"], found["lag_max_ms"], share) for share in (0.5, 0.9, 1))
+        half, p90, slowest = (percentile(found["lag_min_ms"], found["lag_max_ms"], share) for share in (0.5, 0.9, 1))
         rows.append((target, catalogue.get(str(target)).place, len(found), int(found["lag_max_ms"].isna().sum()),
-                     median.low, median.high, p90.high, slowest.high))
+                     half.low, half.high, p90.high, slowest.high))
     return pd.DataFrame(rows, columns=["target", "place", "probes", "not_seen", "median_min_ms", "median_max_ms",
                                        "p90_max_ms", "slowest_max_ms"]).round(0)
 
@@ -42,9 +42,9 @@ def widths(lags: pd.DataFrame) -> pd.DataFrame:
 
     rows = []
     for target, found in lags.groupby("target", sort=False):
-        rows.append((target, catalogue.get(str(target)).place, found["rtt_ms"].median(),
-                     (found["seen_ms"] - found["missed_ms"]).median(),
-                     (found["visible_max_ms"] - found["visible_min_ms"]).median(), found["symmetric"].mean()))
+        rows.append((target, catalogue.get(str(target)).place, median(found["rtt_ms"]),
+                     median(found["seen_ms"] - found["missed_ms"]),
+                     median(found["visible_max_ms"] - found["visible_min_ms"]), found["symmetric"].mean()))
     return pd.DataFrame(rows, columns=["target", "place", "rtt_ms", "hard_width_ms", "refined_width_ms",
                                        "symmetric"]).round({"rtt_ms": 0, "hard_width_ms": 0, "refined_width_ms": 0,
                                                             "symmetric": 3})
@@ -71,24 +71,26 @@ def arrivals(lags: pd.DataFrame, writes: int = 5) -> pd.DataFrame:
     return frame
 
 
-def beside_lag(latencies: pd.DataFrame, lags: pd.DataFrame) -> pd.DataFrame:
-    """Latencies of calls and replication lags in one data frame, for :func:`gtlab.charts.latency_beside_lag`.
+def beside_lag(latencies: pd.DataFrame, lags: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Latencies of calls, and replication lags if given, in one data frame for :func:`gtlab.charts.latency_beside_lag`.
 
     ``latencies`` is the data frame of :func:`gtlab.measure.latency`, ``lags`` that of
     :func:`gtlab.measure.replication_lag`. Columns: ``operation`` ("put", "get", "replication lag"), ``region``,
     ``median_min_ms`` and ``median_ms``, the bounds of the median, ``p90_min_ms`` and ``p90_ms``, those of the 90th
     percentile (:func:`gtlab.intervals.percentile`), and ``backend``. The bounds of a call's latency are equal. Those of
-    a lag come from the refined intervals.
+    a lag come from the refined intervals. Calls that failed are left out.
     """
     import pandas as pd
 
-    calls = latencies.assign(low=latencies["ms"], high=latencies["ms"])
-    seen = lags.rename(columns={"target": "region", "lag_min_ms": "low", "lag_max_ms": "high"}).assign(
-        operation="replication lag")
+    answered = latencies[latencies["error"].isna()] if "error" in latencies.columns else latencies
+    measured = [answered.assign(low=answered["ms"], high=answered["ms"])]
+    if lags is not None:
+        measured.append(lags.rename(columns={"target": "region", "lag_min_ms": "low", "lag_max_ms": "high"}).assign(
+            operation="replication lag"))
     rows = []
-    for times in (calls, seen):
+    for times in measured:
         for (operation, region, backend), found in times.groupby(["operation", "region", "backend"], sort=False):
-            median, p90 = (percentile(found["low"], found["high"], share) for share in (0.5, 0.9))
-            rows.append((operation, region, median.low, median.high, p90.low, p90.high, backend))
+            half, p90 = (percentile(found["low"], found["high"], share) for share in (0.5, 0.9))
+            rows.append((operation, region, half.low, half.high, p90.low, p90.high, backend))
     return pd.DataFrame(rows, columns=["operation", "region", "median_min_ms", "median_ms", "p90_min_ms", "p90_ms",
                                        "backend"])

@@ -68,8 +68,9 @@ def _compare(value: Any, curve: pd.DataFrame, share: float) -> float:
     value = float(value)
     needed = _first(curve, share)
     shortest = max(needed.values())
-    fresh = {str(target): float(points.loc[points["t_ms"] <= value + 1e-6, "certain"].max() or 0.0)
-             if (points["t_ms"] <= value + 1e-6).any() else 0.0 for target, points in curve.groupby("target")}
+    until = value + _step(curve)  # a time between two points, as interpolation finds it, is right, too
+    fresh = {str(target): float(points.loc[points["t_ms"] < until, "certain"].max() or 0.0)
+             if (points["t_ms"] < until).any() else 0.0 for target, points in curve.groupby("target")}
     shown = ", ".join(f"{target}: {part:.1%}" for target, part in fresh.items())
     evidence = f"after {value:.0f} ms of sleep, fresh reads in {shown}; wanted: {share:.0%}"
     if min(fresh.values()) >= share:
@@ -83,9 +84,14 @@ def _compare(value: Any, curve: pd.DataFrame, share: float) -> float:
     raise _too_short(value, curve, share, evidence)
 
 
+def _step(curve: pd.DataFrame) -> float:
+    """The distance of two points of a curve, in milliseconds."""
+    return float(curve["t_ms"].max()) / (curve["t_ms"].nunique() - 1) + 1e-6
+
+
 def _too_short(value: float, curve: pd.DataFrame, share: float, evidence: str) -> Wrong:
     needed, possible = _first(curve, share), _first(curve, share, "possible")
-    step = float(curve["t_ms"].max()) / 200 + 1e-6
+    step = _step(curve)
 
     def near(other: float) -> bool:
         return abs(value - other) <= 1.5 * step
@@ -112,7 +118,7 @@ EXERCISE = Exercise(
     "04-safe-sleep", "How long must a sleep be?", _WANTS,
     ("Which column of the curve says what share of the writes a read is *sure* to see after t_ms? And how many targets "
      "does a sleep have to be long enough for?",
-     "For each target, look for the first t_ms at which the column certain reaches the share. These are two times; a "
-     "sleep has to be long enough for both.",
+     "For each target, look for the first t_ms at which the column certain reaches the share. That is one time for "
+     "each target; a sleep has to be long enough for all of them.",
      'enough = curve[curve["certain"] >= share]; enough.groupby("target")["t_ms"].min().max().'),
     _judge, place="random lags")

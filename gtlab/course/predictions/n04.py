@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,18 +38,6 @@ def _width(widths: Any) -> Truth:
                          f"one {dark:.0f} ms.")
 
 
-def _service(beside: Any) -> Truth:
-    """``beside``: the data frame of measure.beside_published."""
-    known = [(row["place"], float(row["average_ms"]), float(row["mean_min_ms"]), float(row["mean_max_ms"]))
-             for _, row in beside.iterrows() if not math.isnan(row["average_ms"])]
-    if not known:
-        raise NotMeasured("The service has published nothing yet. On AWS it takes some minutes.")
-    inside = [low <= average <= high for _, average, low, high in known]
-    option = "yes" if all(inside) else "no" if not any(inside) else "some"
-    return Truth(option, "; ".join(f"{place}: the service's average is {average:.0f} ms, your mean between {low:.0f} "
-                                   f"and {high:.0f} ms" for place, average, low, high in known) + ".")
-
-
 QUESTIONS = (
     Question(
         "04-get", "What does the time of the get in the loop tell about replication?",
@@ -84,17 +71,4 @@ QUESTIONS = (
          "both": "The paths were not symmetric enough this time, or the machine was busy, so the dark one is wide too.",
          "neither": "On this network the round trips are shorter than the pauses between two reads.",
          "dark": "This should not happen: the dark interval lies in the pale one."}),
-    Question(
-        "04-service", "Will the service's average lie within the interval of your mean?",
-        {"yes": Option("Yes: both measure the same thing",
-                       "They measure nearly the same. But the average covers other writes than your probes as well."),
-         "some": Option("For some targets", "It was the same for all targets this time."),
-         "no": Option("No: the average is of all writes of the minute, not of your probes only",
-                      "The other writes of the minute are few, so they hardly move the average.")},
-        _service,
-        {"yes": "The lag of your probes is like that of the other writes, so the average of all is close to yours.",
-         "some": "The average also covers the writes of the loop and the deletion of your probes. In some targets they "
-                 "moved it out of your interval.",
-         "no": "The average also covers the writes of the loop and the deletion of your probes. These had other "
-               "lags."}),
 )
