@@ -387,6 +387,7 @@ WRONG["05"] = {
     "a replica before the change is done": (_moved("provisioned", "changed table", 4), "not-waited"),
     "the item before the replicas": (_moved("strong", "first item", 2), "data-first"),
     "the item before the join": (_moved("legacy", "first item", 3), "data-first"),
+    "the join before both tables are ACTIVE": (_moved("legacy", "create_global_table", 2), "not-waited"),
     "the join before the second table": (_moved("legacy", "in the other Region", 4), "not-there"),
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gtlab.course.exercises import Exercise, Setting, Wrong, described
 from gtlab.course.trial import Trial, trial
+from gtlab.lab import describe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,6 +111,10 @@ class _Plan:
         self._client(self.where[0]).update_table(TableName=self.table, BillingMode="PAY_PER_REQUEST")
 
     def _join(self) -> None:
+        if self.made and any(describe.status(self.made.lab, self.table, region) == "CREATING"
+                             for region in self.where[:2]):
+            raise Wrong("not-waited", "A table was still CREATING. The local cloud joins it all the same, because the "
+                                      "article never waits; nobody knows whether AWS did. Wait until both are ACTIVE.")
         self._client(self.where[0]).create_global_table(
             GlobalTableName=self.table, ReplicationGroup=[{"RegionName": region} for region in self.where[:2]])
 
@@ -156,6 +161,8 @@ def _carry_out(plan: _Plan, order: str, seed: int) -> Wrong | None:
         text, do = plan.steps[numbers[letter]]
         try:
             do()
+        except Wrong as wrong:
+            return Wrong(wrong.tag, f"Plan {plan.name}, step {at} ({letter}: {text}). {wrong.text}", wrong.evidence)
         except ClientError as error:
             refusal = f"{error.response['Error']['Code']}: {error.response['Error']['Message']}"
             tag, why = next((found for part, found in _WHY.items() if part in refusal),

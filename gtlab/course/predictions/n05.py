@@ -63,8 +63,8 @@ QUESTIONS = (
          "arrives": Option("It is stored at home, and the new replica has it too",
                            "This time the item was not in the new replica when the cell looked.")},
         _early_bird,
-        {"arrives": "Adding a replica does not interrupt the table. What is written in the meantime arrives as soon as "
-                    "the replica is ready.",
+        {"arrives": "Adding a replica does not interrupt the table. What is written in the meantime is replicated, and "
+                    "arrives as soon as the replica is ready.",
          "lost": "Not every Region has the item. Replication is asynchronous: look again in a second.",
          "refused": "Home refused the put: is it still being created, or is a Region down?"}),
     Question(
@@ -83,35 +83,37 @@ QUESTIONS = (
         "05-strong", "You put an item in one Region and read it in another immediately, with both kinds of read. Which "
                      "read finds it?",
         {"both": Option("Both: this table is never stale",
-                        "Only strongly consistent reads are never stale. An eventually consistent read answers with "
-                        "what its replica has."),
+                        "Only its strongly consistent reads are never stale. An eventually consistent read answers "
+                        "with what its replica has."),
          "strong": Option("Only the strongly consistent read",
                           "This time the other kind of read found the item as well, or neither did. The copy may be "
                           "early; it need not be."),
          "eventual": Option("Only the eventually consistent read: the other one is refused in this Region",
                             "Every replica of this table accepts both kinds of read."),
          "neither": Option("Neither: copying takes a second",
-                           "The put was acknowledged only when a second Region had it, and the strongly consistent "
-                           "read asks a second Region, too. One of the two has the item.")},
+                           "The put was acknowledged only when a second Region had it, and a strongly consistent read "
+                           "sees every acknowledged write.")},
         _strong,
-        {"strong": "The write was acknowledged by two of three Regions, and the strongly consistent read asks two of "
-                   "three: they have one in common. The eventually consistent read asks nobody, and can be stale, as "
-                   "in every global table.",
+        {"strong": "In any Region of such a table, a strongly consistent read sees every acknowledged write. One way "
+                   "to build this, the local cloud's: the write is acknowledged by two of three Regions, the read asks "
+                   "two of three, and they have one in common. The eventually consistent read asks nobody, and can be "
+                   "stale, as in every global table.",
          "both": "The strongly consistent read had to find it. The other one was lucky: the copy was early.",
          "neither": "That must not happen, if this table is strongly consistent and the put was acknowledged."}),
     Question(
         "05-conflict", "All three Regions put the same item of this table at the same time. What happens?",
         {"both": Option("All puts are accepted, and the last one stays",
-                        "That is the rule of the other kind of global table. Here it would lose a write that was "
-                        "acknowledged."),
+                        "That is the rule of tables with eventual consistency. Here a write is never discarded "
+                        "silently after it was acknowledged."),
          "wait": Option("All are accepted: each waits for the one before it",
-                        "A write does not wait for a write in another Region. Waiting would make every write as slow "
-                        "as the farthest Region."),
+                        "The service could have been built so. It refuses instead, and leaves it to you whether the "
+                        "write still makes sense."),
          "refused": Option("At least one is refused with an error",
                            "In this run no two puts met: each was over before the next one came. Run the cell again.")},
         _conflict,
-        {"refused": "ReplicatedWriteConflictException: the item is being modified in another Region. Nothing was "
-                    "changed by the refused put, so it can be repeated. A write that was acknowledged is not lost.",
+        {"refused": "ReplicatedWriteConflictException: the item is being modified in another Region. The refused put "
+                    "changed nothing, and its program knows it. A write that was acknowledged is not silently "
+                    "discarded.",
          "both": "No two puts were on their way at the same moment. If they are, one is refused with "
                  "ReplicatedWriteConflictException."}),
 )
