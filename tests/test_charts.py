@@ -474,7 +474,7 @@ def test_states_are_bars_with_their_status_from_start_to_end():
 
 def test_states_that_end_alike_are_said_with_the_first_and_the_last():
     assert charts.finding(draw("replica_states", STATES.iloc[[0, 1, 2, 3]])) == (
-        "The first is ACTIVE after 0.0 s, and N. Virginia, the last one, after 21.0 s.")
+        "Ireland is ACTIVE from the beginning, and N. Virginia, the last one, after 21.0 s.")
 
 
 def test_a_status_reached_as_the_watching_ends_is_named():

@@ -3,6 +3,7 @@ measured, and what is no measurement is told so."""
 
 from __future__ import annotations
 
+import html
 import math
 
 import pandas as pd
@@ -166,8 +167,12 @@ def test_the_truth_comes_from_what_was_measured(id):
             assert found.truth.option == right and found.right == (chosen == right)
             told = predictions.told(found)
             assert found.truth.measured in told and question.explanation(right), (id, right)
+            shown = html.unescape(predictions.shown(found))
+            assert question.text in shown and found.truth.measured in shown and question.explanation(right) in shown
             for key, option in question.options.items():
-                assert (option.wrong in told) == (key != right)
+                assert (option.wrong in told) == (option.wrong in shown) == (key != right)
+                if key == chosen != right:
+                    assert shown.index(option.wrong) < shown.index("<details>"), "the reader's own is not folded away"
 
 
 @pytest.mark.parametrize("puts", [local_puts((6, 5), (7, 6)), local_puts((6, 5)),

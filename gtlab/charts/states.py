@@ -66,7 +66,7 @@ def replica_states(frame: pd.DataFrame) -> go.Figure:
 def _finding(frame: pd.DataFrame, codes: list[str]) -> str:
     """When each replica reached its last status."""
     ends = {code: frame[frame["region"] == code].sort_values("end_s", kind="stable").iloc[-1] for code in codes}
-    names = {code: city(code) or code for code in codes}
+    names = {code: city(code) or ("the global table" if code == "global table" else code) for code in codes}
     if len({end["status"] for end in ends.values()}) > 1:
         said = [f"{names[code]} is {end['status']}" for code, end in ends.items()]
         return f"At the end, {listed(said if len(said) <= 4 else [*said[:3], f'{len(said) - 3} more differ'])}."
@@ -75,6 +75,12 @@ def _finding(frame: pd.DataFrame, codes: list[str]) -> str:
     if len(codes) == 1:
         return f"{names[last]} is {status} after {when}."
     first = min(ends[code]["start_s"] for code in codes)
+    if first == 0:
+        early = [names[code] for code in codes if ends[code]["start_s"] == 0]
+        who = listed(early if len(early) <= 4 else [*early[:3], f"{len(early) - 3} more"])
+        begin = f"{who} {'is' if len(early) == 1 else 'are'} {status} from the beginning"
+        late = "" if len(early) == len(codes) else f", and {names[last]}, the last one, after {when}"
+        return f"{begin[0].upper()}{begin[1:]}{late}."
     return f"The first is {status} after {first:,.1f} s, and {names[last]}, the last one, after {when}."
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from gtlab.course import exercises, overview, predictions, solutions, trial
 from gtlab.course import progress as records
+from gtlab.lab import display
 from gtlab.localcloud import process
 
 
@@ -44,8 +45,8 @@ def predict(id: str, option: str = "") -> Any:
 def reveal(id: str, measured: Any) -> None:
     """Compare the prediction ``id`` with what this run ``measured``, and explain every wrong option.
 
-    What to pass is what the cell above has shown; a value that does not show the answer gets a message. Raises
-    ValueError for an unknown question.
+    What to pass is what the cell above has shown; a value that does not show the answer gets a message. A notebook
+    shows the comparison as a box, a terminal as text. Raises ValueError for an unknown question.
     """
     question = predictions.find(id)
     try:
@@ -53,7 +54,7 @@ def reveal(id: str, measured: Any) -> None:
     except predictions.NotMeasured as error:
         print(error)
         return
-    print(predictions.told(found))
+    display.say(predictions.told(found), predictions.shown(found))
     _record("revealed", id, {"predicted": found.chosen, "measured": found.truth.option, "right": found.right})
 
 

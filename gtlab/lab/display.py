@@ -47,14 +47,29 @@ def whole(made: str) -> str:
     return _CODE.sub(r'<span style="white-space:nowrap">\g<0></span>', made)
 
 
+def say(text: str, markup: str) -> None:
+    """Show HTML in a notebook, and print the text elsewhere."""
+    if _kernel_shell() is None:
+        print(text)
+        return
+    from IPython.display import display
+
+    display({"text/plain": text, "text/html": markup}, raw=True)
+
+
 def keep_codes_whole() -> None:
     """Let the notebook, if this is one, show data frames by :func:`frame`."""
-    if "IPython" not in sys.modules:
-        return
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    if hasattr(shell, "kernel"):
+    if (shell := _kernel_shell()) is not None:
         formatter = shell.display_formatter.formatters["text/html"]
         for module in ("pandas", "pandas.core.frame"):  # where pandas 3 and pandas 2 have it
             formatter.for_type_by_name(module, "DataFrame", frame)
+
+
+def _kernel_shell() -> Any:
+    """IPython's shell if this process is a notebook's kernel, and None if not."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell if hasattr(shell, "kernel") else None

@@ -180,8 +180,9 @@ def _watch(look: Callable[[], dict[str, str]], wanted: str, wait: Wait) -> pd.Da
         pool.shutdown(wait=False, cancel_futures=True)
     shown.end(_board(wait, seen, wanted, now))
     periods += [(name, status, since[name], now) for name, status in seen.items()]
-    return pd.DataFrame(periods, columns=["region", "status", "start_s", "end_s"]).sort_values(
-        "start_s", kind="stable", ignore_index=True)
+    order = {name: at for at, name in enumerate(seen)}  # in which charts show the Regions
+    periods.sort(key=lambda period: (period[2], order.get(period[0], 0)))
+    return pd.DataFrame(periods, columns=["region", "status", "start_s", "end_s"])
 
 
 def _board(wait: Wait, seen: Mapping[str, str], wanted: str, seconds: float, *, failed: bool = False) -> Board:

@@ -4,10 +4,11 @@ holds its QUESTIONS; the truth is computed from what a run measured, by a functi
 
 from __future__ import annotations
 
+import html
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,17 +141,52 @@ def asked(question: Question, chosen: str | None) -> str:
 
 def told(revealed: Revealed) -> str:
     """What was revealed, as text: the measurement, the comparison, and why each wrong option is wrong."""
-    question, truth = revealed.question, revealed.truth
-    options = question.options
-    lines = [f"Measured: {truth.measured}"]
+    lines = [f"Measured: {revealed.truth.measured}", *_verdict(revealed)]
     if revealed.chosen is None:
-        lines.append(f"✔ {options[truth.option].text}\n  (You made no prediction.)")
-    elif revealed.right:
-        lines.append(f"✔ You predicted it: {options[truth.option].text}")
-    else:
-        lines += [f"✘ You predicted: {options[revealed.chosen].text}", f"✔ It was: {options[truth.option].text}"]
-    lines.append(f"  {question.explanation(truth.option)}".rstrip())
-    # The reader's own option comes first.
-    for key in sorted(revealed.wrong, key=lambda each: each != revealed.chosen):
-        lines.append(f"Why not “{options[key].text}”? {revealed.wrong[key]}")
+        lines.append("  (You made no prediction.)")
+    lines.append(f"  {revealed.question.explanation(revealed.truth.option)}".rstrip())
+    lines += [f"{why_not} {because}" for why_not, because in _why_not(revealed)]
     return "\n".join(filter(None, lines))
+
+
+def shown(revealed: Revealed) -> str:
+    """The same as HTML without scripts, below the question. Why the options are wrong that the reader did not choose is
+    folded away."""
+    def paragraph(text: str, bold: bool = False) -> str:
+        inner = html.escape(text)
+        return f'<p style="margin:.4em 0">{f"<strong>{inner}</strong>" if bold else inner}</p>' if text else ""
+
+    others = list(_why_not(revealed))
+    own = [others.pop(0)] if revealed.chosen is not None and not revealed.right else []
+    folded = "".join(paragraph(" ".join(each)) for each in others)
+    summary = '<summary style="cursor:pointer">Why not the others?</summary>'
+    parts = [f'<p style="margin:0 0 .4em"><em>{html.escape(revealed.question.text)}</em></p>',
+             paragraph(f"Measured: {revealed.truth.measured}"),
+             *(paragraph(line, bold=True) for line in _verdict(revealed)),
+             paragraph("You made no prediction." if revealed.chosen is None else ""),
+             paragraph(revealed.question.explanation(revealed.truth.option)),
+             *(paragraph(" ".join(each)) for each in own),
+             f"<details>{summary}{folded}</details>" if folded else ""]
+    return f'<div style="{_BOX}">{"".join(parts)}</div>'
+
+
+# As the box of the question: see quiz.css.
+_BOX = ("max-width:46em;box-sizing:border-box;margin:2px;padding:8px 14px;font:14px/1.4 var(--jp-ui-font-family,"
+        "system-ui,'Segoe UI','DejaVu Sans',Arial,sans-serif);border:1px solid var(--jp-border-color1,#c3cad1);"
+        "border-radius:4px")
+
+
+def _verdict(revealed: Revealed) -> list[str]:
+    """Whether the prediction was right, in one or two lines."""
+    options, right = revealed.question.options, revealed.question.options[revealed.truth.option].text
+    if revealed.chosen is None:
+        return [f"✔ {right}"]
+    if revealed.right:
+        return [f"✔ You predicted it: {right}"]
+    return [f"✘ You predicted: {options[revealed.chosen].text}", f"✔ It was: {right}"]
+
+
+def _why_not(revealed: Revealed) -> Iterator[tuple[str, str]]:
+    """Each wrong option as a question, and the answer to it. The reader's own option comes first."""
+    for key in sorted(revealed.wrong, key=lambda each: each != revealed.chosen):
+        yield f"Why not “{revealed.question.options[key].text}”?", revealed.wrong[key]
