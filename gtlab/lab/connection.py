@@ -18,6 +18,9 @@ from gtlab.localcloud import process
 if TYPE_CHECKING:
     import pandas as pd
 
+_UNLIKE_AWS = {"fast": "distances, lags and waiting times are a tenth of those that texts give for AWS",
+               "instant": "there are no distances, lags or waiting times"}
+
 
 def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", replicas: str | list[str] = "",
             profile: str | None = None) -> Lab:
@@ -212,11 +215,13 @@ class Lab:
     def __repr__(self) -> str:
         rows = {"home": [regions.label(self.home)], "replicas": [regions.label(region) for region in self.replicas]}
         below = [self.older_choice] if self.older_choice else []
+        if self.network in _UNLIKE_AWS:
+            rows["network"] = [f"{self.network}: {_UNLIKE_AWS[self.network]}"]
         if self.backend == "local":
             try:
                 rows |= leftovers.lines(self._control("world"), self._control("status"), self.regions)
             except process.CloudError:
                 below.append("The local cloud has stopped. Run gtlab.connect() again: it starts the local cloud.")
-        return "\n".join([f"Lab on {self.label}", *(
+        return "\n".join([f"Lab ({self.label})", *(
             f"  {heading if number == 0 else '':<10}{line}" for heading, lines in rows.items()
             for number, line in enumerate(lines)), *below])
