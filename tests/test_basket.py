@@ -118,6 +118,22 @@ def test_the_version_condition_keeps_requests_of_one_region_apart(lab, shop, ann
     assert len(found) == (3 if condition else 1)
 
 
+def test_a_basket_that_is_deleted_before_the_write_does_not_come_back(lab, shop, ann):
+    stack, deleted = stacks(lab, timeout_s=20)[SINGAPORE], []
+    stack.add(ann, "tea", "r1")
+    read = stack.basket
+
+    def basket(user):
+        found = read(user)
+        if not deleted:
+            deleted.append(lab.client(SINGAPORE).delete_item(TableName="Baskets", Key={"Customer": {"S": user}}))
+        return found
+
+    stack.basket = basket
+    stack.add(ann, "milk", "r2")
+    assert read(ann).products == {"milk": 1} and read(ann).version == 1
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_users_of_a_region_that_is_down_are_routed_to_another_stack_which_uses_its_own_endpoint(lab, shop, ann, mode):
     router = Router(shop, {ann: SINGAPORE}, mode, writer=SINGAPORE)

@@ -534,6 +534,43 @@ def add_per_region_once(client, region, table, customer, product, request):
             ExpressionAttributeValues={":one": {"N": "1"}, ":this": {"SS": [request]}, ":name": {"S": request}})
 
 
+def add_to_an_item_per_region(client, region, table, customer, product, request):
+    """No condition: two requests at the same moment read the same item."""
+    item = client.get_item(TableName=table, Key=_key(customer, region), ConsistentRead=True).get("Item")
+    requests = item["Requests"]["M"] if item else {}
+    client.put_item(TableName=table, Item=_key(customer, region) | {
+        "Requests": {"M": requests | {request: {"S": product}}}})
+
+
+def add_to_an_item_per_region_if_unchanged(client, region, table, customer, product, request):
+    """The same with a version condition: right, because each item has one Region, and the reader merges names."""
+    while True:
+        item = client.get_item(TableName=table, Key=_key(customer, region), ConsistentRead=True).get("Item")
+        requests = item["Requests"]["M"] if item else {}
+        version = {":seen": {"N": str(len(requests))}}
+        new = requests | {request: {"S": product}}
+        if len(new) == len(requests):
+            return
+        try:
+            client.put_item(
+                TableName=table, Item=_key(customer, region) | {"Requests": {"M": new}, "V": {"N": str(len(new))}},
+                **({"ConditionExpression": "V = :seen", "ExpressionAttributeValues": version} if item else {
+                    "ConditionExpression": "attribute_not_exists(V)"}))
+            return
+        except client.exceptions.ConditionalCheckFailedException:
+            continue
+
+
+def merge_regions(client, table, customer):
+    items = client.query(TableName=table, KeyConditionExpression="Customer = :c",
+                         ExpressionAttributeValues={":c": {"S": customer}})["Items"]
+    requests: dict[str, Any] = {}
+    for item in items:
+        requests |= item["Requests"]["M"]
+    products = [product["S"] for product in requests.values()]
+    return {product: products.count(product) for product in products}
+
+
 def add_under_a_new_name(client, region, table, customer, product, request):
     _ADD(client, region, table, customer, product, f"{time.monotonic_ns()}")
 
@@ -544,6 +581,7 @@ WRONG["07"] = {
     "other arguments": ((lambda client: print(client), _BASKET), "arguments"),
     "endless": ((endless, _BASKET), "endless"),
     "read, then put": ((read_and_put, _whole), "*"), "a version condition": ((put_if_unchanged, _whole), "overwritten"),
+    "an item for each Region, without a condition": ((add_to_an_item_per_region, merge_regions), "same-moment"),
     "one counter for all": ((add_to_a_counter, read_counters), "*"),
     "a counter for each Region": ((add_per_region, read_counters), "twice"),
     "a counter for each Region that knows its requests": ((add_per_region_once, read_counters), "twice-elsewhere"),
@@ -777,6 +815,10 @@ def test_a_long_pause_between_two_questions_is_no_guess():
 def test_a_sleep_between_two_points_of_the_curve_passes():
     for at in range(6):
         assert verdict("04", between_two_points, at=at).passed, at
+
+
+def test_an_item_for_each_region_with_a_version_condition_passes():
+    assert verdict("07", (add_to_an_item_per_region_if_unchanged, merge_regions)).passed
 
 
 def test_each_exercise_is_complete():

@@ -81,8 +81,10 @@ class Stack:
                 return old
             new = change(old)._replace(version=old.version + 1, written_in=self.region,
                                        requests=(*old.requests, request)[-_KEPT:])
-            condition = {"ConditionExpression": "attribute_not_exists(Version) OR Version = :seen",
-                         "ExpressionAttributeValues": {":seen": {"N": str(old.version)}}}
+            condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(Version)"}
+            if old.version:  # if the basket has been deleted meanwhile, it must not come back
+                condition = {"ConditionExpression": "Version = :seen",
+                             "ExpressionAttributeValues": {":seen": {"N": str(old.version)}}}
             try:
                 self._dynamodb.put_item(TableName=self.table, Item=to_item(user, new),
                                         **condition if self._version_condition else {})

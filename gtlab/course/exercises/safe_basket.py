@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +16,9 @@ from gtlab.course.trial import Trial, trial
 _WANTS = "a pair of functions, (add, basket)"
 _ADD = ("client", "region", "table", "customer", "product", "request")
 _BASKET = ("client", "table", "customer")
+_PAIRS = 3  # of requests at the same moment
+_READS = {"GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems", "ExecuteStatement"}
+_TOGETHER_S = 0.5
 PRODUCTS = ("tea", "milk", "bread", "salt")
 
 
@@ -40,15 +46,62 @@ def _judge(answer: Any, setting: Setting) -> str:
         made.settled()
         for region in where:
             for customer in sorted({each.customer for each in asked}):
-                outcome = made.run(basket, made.client(region), table, customer)
-                check_outcome(outcome, made.limit_s, "basket")
-                wanted = Counter(each.product for each in asked if each.customer == customer)
-                found = _counts(outcome.value)
-                if found != wanted:
-                    raise _explain(made, table, region, [each for each in asked if each.customer == customer], found)
+                _look(made, basket, table, region, [each for each in asked if each.customer == customer])
+        at_once = _at_the_same_moment(made, add, basket, table, where)
     twice = sum(len(each.at) > 1 for each in asked)
     return (f"{len(asked)} requests, {sum(each.cut for each in asked)} of them through a cut and {twice} sent twice: "
-            "both Regions show each of them once.")
+            f"both Regions show each of them once. So do they with {at_once} that arrived in pairs at the same moment.")
+
+
+def _look(made: Trial, basket: Any, table: str, region: str, asked: list[_Request]) -> None:
+    """Compare the basket of a customer, as a Region shows it, with what the customer asked for. Raises Wrong."""
+    outcome = made.run(basket, made.client(region), table, asked[0].customer)
+    check_outcome(outcome, made.limit_s, "basket")
+    found = _counts(outcome.value)
+    if found != Counter(each.product for each in asked):
+        raise _explain(made, table, region, asked, found)
+
+
+def _at_the_same_moment(made: Trial, add: Any, basket: Any, table: str, where: tuple[str, ...]) -> int:
+    """Send requests of one customer to one Region in pairs, of which both have read before either of them writes."""
+    customer, region = made.word("customer"), made.random.choice(where)
+    asked: list[_Request] = []
+    for _ in range(_PAIRS):
+        two = [_Request(made.word("request"), customer, made.random.choice(PRODUCTS), (region,), False)
+               for _ in range(2)]
+        with _read_together(made.client(region)), ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda each: _send(made, add, table, [each]), two))
+        asked += two
+    made.settled()
+    try:
+        _look(made, basket, table, region, asked)
+    except Wrong as wrong:
+        if wrong.tag != "missed":
+            raise
+        raise Wrong("same-moment", f"Two requests of a customer arrived in {region} at the same moment. Both read the "
+                                   "same item, and the second put replaced what the first one had written.",
+                    wrong.evidence) from None
+    return len(asked)
+
+
+@contextlib.contextmanager
+def _read_together(client: Any) -> Iterator[None]:
+    """Hold back the first answer to a read in each of two threads, until both have read or one of them writes only."""
+    both, done = threading.Barrier(2), set[int]()
+
+    def hold(model: Any, **_: Any) -> None:
+        me = threading.get_ident()
+        if me not in done:
+            done.add(me)
+            if model.name in _READS:
+                with contextlib.suppress(threading.BrokenBarrierError):
+                    both.wait(_TOGETHER_S)
+
+    client.meta.events.register("after-call.dynamodb.*", hold)
+    try:
+        yield
+    finally:
+        client.meta.events.unregister("after-call.dynamodb.*", hold)
 
 
 def _given(answer: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:

@@ -46,8 +46,8 @@ def _words(products: Mapping[str, int]) -> str:
 
 QUESTIONS = (
     Question(
-        "07-retry", "Your program calls update_item once (“one piece more”), and gets a timeout. How many pieces were "
-                    "added?",
+        "07-retry", "Your program calls update_item once (“one piece more”), with boto3's usual retries, and gets a "
+                    "timeout. How many pieces were added?",
         {"none": Option("None: the call failed",
                         "The answer did not arrive in time. The request did, and it was carried out."),
          "one": Option("One: the request arrived, and only its answer was lost",
