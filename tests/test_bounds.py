@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tracemalloc
 
 import pytest
@@ -16,6 +18,7 @@ from gtlab.localcloud.model import Call, Change, Key, Refusal, TableId
 from gtlab.localcloud.observe.journal import MOST_KEY_BYTES, Journal
 from gtlab.localcloud.replication import Replication
 from gtlab.localcloud.replication.links import MOST_BYTES as MOST_ON_THEIR_WAY
+from gtlab.localcloud.server.log_file import MOST_BYTES as MOST_LOG_BYTES
 from gtlab.localcloud.tables.streams import MOST_BYTES, MOST_RECORDS, Streams
 from gtlab.localcloud.unsettled import MOST_FAILED, MOST_FAILED_BYTES, FailedWrites, Unsettled
 
@@ -92,7 +95,7 @@ def test_all_regions_share_the_images_of_a_large_item(pretend, trio):
     records = [record for stream in pretend.cloud.streams.saved() for shard in pretend.cloud.streams.find(
         stream.arn).shards for record in shard.records]
     assert len(records) == 9
-    images = [image for record in records for image in record.images.values()]
+    images = [image for *_, large in records for image in large.values()]
     assert len(images) == 15 and len({id(image) for image in images}) == 3
 
 
@@ -174,8 +177,26 @@ def test_images_are_shared_after_a_restart(streams):
     again.restore(streams.saved(), streams.sequence, rows)
     again.stream = streams.stream
     assert records(again) == before and again.bytes == streams.bytes
-    images = [image for record in again.find(streams.stream.arn).shards[0].records for image in record.images.values()]
+    shard, = again.find(streams.stream.arn).shards
+    images = [image for *_, large in shard.records for image in (large or {}).values()]
     assert len(images) == 7 and len({id(image) for image in images}) == 4
+
+
+# The server's log
+
+def test_the_servers_log_keeps_its_newest_lines(tmp_path):
+    code = ("import logging, sys; from pathlib import Path; from gtlab.localcloud.server.log_file import LogFile; "
+            "logging.basicConfig(handlers=[LogFile(Path(sys.argv[1]))]); "
+            "[logging.warning('line %d %s', number, 'x' * 10_000) for number in range(1500)]")
+    path, other = tmp_path / "cloud.log", tmp_path / "other"
+    for file, bounded in ((path, True), (other, False)):
+        with file.open("ab") as log:
+            subprocess.run([sys.executable, "-c", code, str(path)], stderr=log, check=True, timeout=60)
+        lines = file.read_text().splitlines()
+        assert "line 1499 " in lines[-1]
+        assert (file.stat().st_size <= MOST_LOG_BYTES + MB) == bounded
+    kept = [int(line.split()[1]) for line in path.read_text().splitlines()[1:]]
+    assert kept == list(range(kept[0], 1500)) and len(kept) > 150
 
 
 # Other queues

@@ -53,11 +53,9 @@ class Links:
     def _put(self, delivery: Delivery, item_link: tuple[str, str, str, Key]) -> None:
         self._last_due[item_link] = delivery.due
         self._coming[delivery.group, delivery.target] += 1
-        self._bytes += self._bytes_of(delivery)
+        if delivery.item is not None:
+            self._bytes += self._size(delivery.item)
         heapq.heappush(self._queue, (delivery.due, delivery.n, delivery))
-
-    def _bytes_of(self, delivery: Delivery) -> int:
-        return 0 if delivery.item is None else self._size(delivery.item)
 
     def _merge(self) -> None:
         """Of several deliveries of an item on one link, keep the newest version: it would replace the others. So what
@@ -119,7 +117,8 @@ class Links:
 
     def _no_longer(self, delivery: Delivery) -> None:
         self._coming[delivery.group, delivery.target] -= 1
-        self._bytes -= self._bytes_of(delivery)
+        if delivery.item is not None:
+            self._bytes -= self._size(delivery.item)
         if self._unsaved.sent.pop(delivery.n, None) is None:
             self._unsaved.done.add(delivery.n)
 
@@ -128,7 +127,8 @@ class Links:
         again = self._unsaved.sent[delivery.n] = delivery._replace(due=due)
         self._unsaved.done.discard(delivery.n)
         self._coming[delivery.group, delivery.target] += 1
-        self._bytes += self._bytes_of(delivery)
+        if delivery.item is not None:
+            self._bytes += self._size(delivery.item)
         heapq.heappush(self._queue, (due, again.n, again))
 
     def next_due(self) -> float | None:

@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 from gtlab.contract import (
     FACES,
     LOCK_FILE,
+    LOG_FILE,
     LOOPBACK,
     NETWORKS,
     PROCESS_FILE,
@@ -42,6 +43,7 @@ from gtlab.localcloud.server.connections import Connection
 from gtlab.localcloud.server.driver import MOST_AT_ONCE
 from gtlab.localcloud.server.endpoints import Endpoints, NoAddress, listen
 from gtlab.localcloud.server.limits import Limits
+from gtlab.localcloud.server.log_file import LogFile
 
 # A full disk, a full quota, a folder that is read-only or not this user's.
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -52,7 +54,8 @@ def main() -> int:
     options = _options()
     home = options.home
     _keep_private(home)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+                        handlers=[LogFile(home / LOG_FILE)])
     try:
         # Held as long as this cloud lives. Others try to get the lock for a moment to see whether it is held.
         with FileLock(home / LOCK_FILE, timeout=2, mode=0o600):

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -32,7 +32,7 @@ PAGE_BYTES = 1 << 20           # of the records in one answer of GetRecords, unl
 SHARDS_ON_DEMAND = 4           # an on-demand table's stream starts with four, as observed
 VIEW_TYPES = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 _FIRST = 1_000_000_000_000_000_000_000  # below every sequence number: all have one length
-_VIEWS = {"NewImage": "NEW_IMAGE", "OldImage": "OLD_IMAGE"}  # the view type that has only this image
+_IMAGES = ("NewImage", "OldImage")
 _ITERATOR_TYPES = ("TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER")
 
 
@@ -42,31 +42,31 @@ def _label_at(now: float) -> str:
     return stamp.strftime("%Y-%m-%dT%H:%M:%S.") + f"{stamp.microsecond // 1000:03d}"
 
 
-class Record(NamedTuple):
-    """A record, as JSON: that is a fraction of what it takes as objects. Large images are not in it; they are the
-    table's own items, which all Regions and the next record share."""
+# A record: its sequence number, its time, the record as JSON (a fraction of what it takes as objects), the bytes of the
+# whole record, and its large images by name, None if it has none. These are not in the JSON: they are the table's own
+# items, which all Regions and the next record share. A plain tuple, because the garbage collector need not follow it.
+Record = tuple[str, float, bytes, int, dict[str, Item] | None]
 
-    sequence: str
-    at: float
-    body: bytes
-    images: dict[str, Item]  # NewImage, OldImage
-    size: int                # bytes of the whole record
 
-    def whole(self) -> dict[str, Any]:
-        """The record as GetRecords has it, with its SizeBytes: far more records are written than read, so it is worked
-        out here."""
-        record = msgspec.json.decode(self.body)
-        change = record["dynamodb"]
-        change |= self.images
-        change["SizeBytes"] = sum(item_size(change[part]) for part in ("Keys", *_VIEWS) if part in change)
-        return record
+def _whole(record: Record) -> dict[str, Any]:
+    """A record as GetRecords has it, with its SizeBytes: far more records are written than read, so it is worked out
+    here."""
+    _, _, body, _, images = record
+    found = msgspec.json.decode(body)
+    change = found["dynamodb"]
+    change |= images or {}
+    change["SizeBytes"] = sum(item_size(change[part]) for part in ("Keys", *_IMAGES) if part in change)
+    return found
 
-    def json(self) -> bytes:
-        if not self.images:
-            return self.body
-        record = msgspec.json.decode(self.body)
-        record["dynamodb"] |= self.images
-        return msgspec.json.encode(record)
+
+def _json(record: Record) -> bytes:
+    """The whole record as JSON."""
+    _, _, body, _, images = record
+    if images is None:
+        return body
+    found = msgspec.json.decode(body)
+    found["dynamodb"] |= images
+    return msgspec.json.encode(found)
 
 
 @dataclass
@@ -103,7 +103,8 @@ class Unsaved:
 
     def rows(self) -> list[tuple[str, str, str, float, bytes]]:
         """The records as restore() takes them."""
-        return [(arn, shard, record.sequence, record.at, record.json()) for arn, shard, record in self.records]
+        return [(arn, shard, *record[:2], record[2] if record[4] is None else _json(record))
+                for arn, shard, record in self.records]
 
     def clear(self) -> None:
         self.records.clear()
@@ -142,7 +143,7 @@ class Streams:
         stream = self._streams[arn]
         stream.closed = now
         for shard in stream.shards:
-            shard.end = shard.records[-1].sequence if shard.records else shard.start
+            shard.end = shard.records[-1][0] if shard.records else shard.start
 
     def record(self, arn: str, keys: dict, old: dict | None, new: dict | None, now: float,
                identity: dict | None = None) -> None:
@@ -151,10 +152,14 @@ class Streams:
         sequence = self._next_sequence()
         change: dict[str, Any] = {"ApproximateCreationDateTime": int(now), "Keys": keys, "SequenceNumber": sequence,
                                   "StreamViewType": stream.view_type}
-        large: dict[str, Item] = {}
-        for name, image in (("NewImage", new), ("OldImage", old)):
-            if image is not None and stream.view_type in (_VIEWS[name], "NEW_AND_OLD_IMAGES"):
-                (change if item_size(image) < _SHARED_FROM else large)[name] = image
+        if new is not None and stream.view_type in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
+            change["NewImage"] = new
+        if old is not None and stream.view_type in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES"):
+            change["OldImage"] = old
+        large, size = None, 0
+        if (new is not None and item_size(new) >= _SHARED_FROM) or (old is not None and item_size(old) >= _SHARED_FROM):
+            large = _large(change)
+            size = sum(map(item_size, large.values()))
         record = {
             "eventID": f"{random.getrandbits(128):032x}",
             "eventName": "INSERT" if old is None else "REMOVE" if new is None else "MODIFY",
@@ -164,29 +169,31 @@ class Streams:
         if identity:
             record["userIdentity"] = identity
         shard = stream.shards[_spread(keys[stream.key_schema[0]["AttributeName"]], len(stream.shards))]
-        entry = _entry(sequence, now, msgspec.json.encode(record), large)
+        body = msgspec.json.encode(record)
+        size += len(body)
+        entry = (sequence, now, body, size, large)
         if len(shard.records) == MOST_RECORDS:
             self._drop_oldest(arn, shard)
         shard.records.append(entry)
-        self.bytes += entry.size
+        self.bytes += size
         self.unsaved.records.append((arn, shard.id, entry))
         if self.bytes > MOST_BYTES:
             self._make_room()
 
     def _drop_oldest(self, arn: str, shard: Shard) -> None:
-        self.bytes -= shard.records.popleft().size
+        self.bytes -= shard.records.popleft()[3]
         self.unsaved.trimmed.add((arn, shard.id))
 
     def _make_room(self) -> None:
         """Forget the oldest records of all streams."""
-        oldest = [(shard.records[0].sequence, arn, shard) for arn, stream in self._streams.items()
+        oldest = [(shard.records[0][0], arn, shard) for arn, stream in self._streams.items()
                   for shard in stream.shards if shard.records]
         heapq.heapify(oldest)
         while self.bytes > MOST_BYTES - _ROOM and oldest:
             _, arn, shard = oldest[0]
             self._drop_oldest(arn, shard)
             if shard.records:
-                heapq.heapreplace(oldest, (shard.records[0].sequence, arn, shard))
+                heapq.heapreplace(oldest, (shard.records[0][0], arn, shard))
             else:
                 heapq.heappop(oldest)
 
@@ -197,10 +204,10 @@ class Streams:
             for shard in stream.shards:
                 if arn in gone:
                     self.unsaved.trimmed.add((arn, shard.id))
-                while shard.records and shard.records[0].at < now - RETENTION_S:
+                while shard.records and shard.records[0][1] < now - RETENTION_S:
                     self._drop_oldest(arn, shard)
         for arn in gone:
-            self.bytes -= sum(record.size for shard in self._streams[arn].shards for record in shard.records)
+            self.bytes -= sum(record[3] for shard in self._streams[arn].shards for record in shard.records)
             del self._streams[arn]
         return bool(gone)
 
@@ -226,7 +233,7 @@ class Streams:
             if len(shard.records) == MOST_RECORDS:
                 self._drop_oldest(arn, shard)
             shard.records.append(entry)
-            self.bytes += entry.size
+            self.bytes += entry[3]
             last = max(last, number)
         self.sequence = max(sequence, int(last or _FIRST) - _FIRST)
         if self.bytes > MOST_BYTES:  # an older release kept more
@@ -235,7 +242,7 @@ class Streams:
     def begins(self, arn: str, shard_id: str) -> str | None:
         """The sequence number of a shard's oldest record; None where it has none, or is gone."""
         stream = self._streams.get(arn)
-        return next((shard.records[0].sequence for shard in stream.shards if shard.id == shard_id and shard.records),
+        return next((shard.records[0][0] for shard in stream.shards if shard.id == shard_id and shard.records),
                     None) if stream else None
 
     # The API's operations: (account, region, input, now) → output.
@@ -298,16 +305,16 @@ class Streams:
         fresh, left = list[dict[str, Any]](), PAGE_BYTES
         last = after
         for entry in shard.records:
-            if entry.sequence <= after or entry.at < now - RETENTION_S:
+            if entry[0] <= after or entry[1] < now - RETENTION_S:
                 continue
-            record = entry.whole()
+            record = _whole(entry)
             left -= record["dynamodb"]["SizeBytes"]
             if len(fresh) == limit or (fresh and left < 0):
                 break
             fresh.append(record)
-            last = entry.sequence
+            last = entry[0]
         answer: dict = {"Records": fresh}
-        drained = not shard.records or last >= shard.records[-1].sequence
+        drained = not shard.records or last >= shard.records[-1][0]
         if not (shard.end and drained):  # a closed shard ends: no next iterator
             answer["NextShardIterator"] = shard_iterators.encode(arn, shard_id, last, now)
         return answer
@@ -324,22 +331,24 @@ class Streams:
         return f"{_FIRST + self.sequence}"
 
 
-def _entry(sequence: str, at: float, body: bytes, large: dict[str, Item]) -> Record:
-    return Record(sequence, at, body, large, len(body) + sum(map(item_size, large.values())))
+def _large(change: dict[str, Any]) -> dict[str, Item]:
+    """Take the large images out of a record's change."""
+    return {name: change.pop(name) for name in _IMAGES if name in change and item_size(change[name]) >= _SHARED_FROM}
 
 
 def _restored(sequence: str, at: float, body: bytes, known: dict[bytes, Item]) -> Record:
     """A record from what was kept. ``known``: the large images of other records, by what is in them."""
     if len(body) < _SHARED_FROM:
-        return _entry(sequence, at, body, {})
-    record, large = msgspec.json.decode(body), dict[str, Item]()
-    for name in _VIEWS:
-        image = record["dynamodb"].get(name)
-        if image is not None and item_size(image) >= _SHARED_FROM:
-            del record["dynamodb"][name]
-            digest = hashlib.blake2b(msgspec.json.encode(image), digest_size=16).digest()
-            large[name] = known.setdefault(digest, StoredItem(image))
-    return _entry(sequence, at, msgspec.json.encode(record), large)
+        return sequence, at, body, len(body), None
+    record = msgspec.json.decode(body)
+    large = {name: known.setdefault(_digest(image), StoredItem(image))
+             for name, image in _large(record["dynamodb"]).items()}
+    body = msgspec.json.encode(record)
+    return sequence, at, body, len(body) + sum(map(item_size, large.values())), large or None
+
+
+def _digest(image: Item) -> bytes:
+    return hashlib.blake2b(msgspec.json.encode(image), digest_size=16).digest()
 
 
 def _start(shard: Shard, kind: str, sequence: str | None, now: float) -> str:
@@ -347,10 +356,10 @@ def _start(shard: Shard, kind: str, sequence: str | None, now: float) -> str:
     if kind == "TRIM_HORIZON":
         return ""
     if kind == "LATEST":
-        return shard.records[-1].sequence if shard.records else shard.start
+        return shard.records[-1][0] if shard.records else shard.start
     if not sequence:
         raise invalid(f"Missing required parameter: SequenceNumber for ShardIteratorType {kind}")
-    kept = [entry.sequence for entry in shard.records if entry.at >= now - RETENTION_S]
+    kept = [entry[0] for entry in shard.records if entry[1] >= now - RETENTION_S]
     if sequence < (kept[0] if kept else shard.start):
         raise Refusal("TrimmedDataAccessException",
                       f"The requested sequence number {sequence} is beyond the trim horizon.")
