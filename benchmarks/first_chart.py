@@ -35,7 +35,7 @@ TIMED = """selector => new Promise(done => {
 
 def seconds(jupyter: browser.Jupyter, chromium, notebook: str, drawn: str) -> float:
     with browser.watched_page(chromium) as page:
-        browser.open_notebook(page, jupyter.url(notebook))
+        browser.load_notebook(page, jupyter.url(notebook))
         page.wait_for_function(
             "() => window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'")
         took = page.evaluate(TIMED, drawn)

@@ -1,13 +1,16 @@
 """JupyterLab as `gtlab lab` opens it, a browser that uses it, and what a test does and measures in a page.
 
 The benchmarks and docs/images/make.py use it too. The fixtures are found through conftest.py. A worker of the tests has
-one JupyterLab; a module has one browser in it.
+one JupyterLab server; a module has one browser, and in it one page in which JupyterLab is open. Loading JupyterLab
+takes longer than running most notebooks, so the tests of a module open their notebooks in this page (fixture ``page``).
+A test of what happens from the start of a page has a browser that was never used (fixture ``fresh_page``).
 Set GTLAB_SCREENSHOTS to a folder to keep pictures of the pages.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -34,6 +37,7 @@ LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:")
 SETTINGS = Path(".jupyter", "lab", "user-settings")  # in the home folder: what a user has set in JupyterLab
 OWN_SETTING = Path("@jupyterlab", "fileeditor-extension", "plugin.jupyterlab-settings")
 
+VIEWPORT = {"width": 1280, "height": 900}
 # What each picture must be readable in: the window's width in px, with JupyterLab's sidebar open, and the theme.
 LOOKS = [(width, theme) for width in (900, 1400) for theme in ("Light", "Dark")]
 
@@ -49,6 +53,10 @@ EXPOSE = """document.addEventListener('readystatechange', () => {
 OF_OTHERS = ("Cannot read properties of undefined (reading 'schema')",
              "Command 'filebrowser:open-path' not registered.", "[anywidget] Failed to initialize model.")
 READY = "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady"
+OPEN = "path => { window.jupyterapp.commands.execute('docmanager:open', {path}); }"
+OPENED = f"path => window.jupyterapp.shell.currentWidget?.context?.path === path && ({READY})()"
+# As it is on disk: nothing is saved.
+CLOSE_ALL = "() => [...window.jupyterapp.shell.widgets('main')].forEach(widget => widget.dispose())"
 RUN_ALL = "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
 # How far a notebook has run. After a cell with an error JupyterLab runs no other: that is an end too. An empty cell,
 # such as the one that Shift+Enter adds at the end, has nothing to run.
@@ -59,7 +67,8 @@ PROGRESS = """first => {
         .filter(({model}) => model.type === 'code' && model.sharedModel.source.trim()).slice(0, first ?? undefined);
     const cells = code.map(({model}) => ({
         count: model.executionCount, state: model.executionState,
-        error: model.outputs.toJSON().filter(output => output.output_type === 'error')
+        error: Array.from({length: model.outputs.length}, (_, at) => model.outputs.get(at))
+                    .filter(output => output.type === 'error').map(output => output.toJSON())
                     .map(output => `${output.ename}: ${output.evalue}`)[0] ?? null,
     }));
     const idle = kernel?.status === 'idle' && cells.every(cell => cell.state !== 'running');
@@ -187,18 +196,80 @@ def browser():
         yield browser
 
 
+class RunningLab:
+    """JupyterLab in a page that several tests use, one after the other."""
+
+    def __init__(self, jupyter: Jupyter, browser):
+        self._jupyter, self._browser = jupyter, browser
+        self._watched: watched_page | None = None
+        self._page = None
+
+    def page(self):
+        """The page, as large as at first; nothing is open."""
+        if self._watched is None:
+            self._watched = watched_page(self._browser)
+            self._page = self._watched.__enter__()
+            self._page.goto(self._jupyter.url("", app="lab"))
+            self._page.wait_for_function("() => window.jupyterapp?.shell")
+            self._page.evaluate("() => window.jupyterapp.restored.then(() => null)")
+            self._page.evaluate(CLOSE_ALL)
+        self._page.set_viewport_size(VIEWPORT)
+        return self._page
+
+    def leave(self) -> None:
+        """Close what is open. Fails where a page had an error or asked another machine."""
+        self._page.evaluate(CLOSE_ALL)
+        self._jupyter.end_kernels()
+        self._watched.check()
+
+    def close(self) -> None:
+        """The next test gets a page of its own."""
+        if self._watched is not None:
+            self._watched.context.close()
+            self._watched = None
+            self._jupyter.end_kernels()
+
+
+@pytest.fixture(scope="module")
+def running_lab(jupyter, browser) -> Iterator[RunningLab]:
+    lab = RunningLab(jupyter, browser)
+    yield lab
+    lab.close()
+
+
 @pytest.fixture
-def page(jupyter, browser):
-    """A page of a browser that has never been used, of a learner who has chosen no Regions yet. A request to another
-    machine or an error in the page fails the test."""
+def no_choice(jupyter) -> Iterator[None]:
+    """The learner has chosen no Regions yet."""
     choice = local_cloud.state_folder() / "choice.json"
     choice.unlink(missing_ok=True)
+    yield
+    choice.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def page(request, running_lab, no_choice):
+    """The module's page, in which JupyterLab is open and nothing in it. A request to another machine or an error in the
+    page fails the test; after a test that failed, the next one gets a new page."""
+    failed = request.session.testsfailed
+    yield running_lab.page()
+    left = False
+    try:
+        if request.session.testsfailed == failed:
+            running_lab.leave()
+            left = True
+    finally:
+        if not left:
+            running_lab.close()
+
+
+@pytest.fixture
+def fresh_page(jupyter, browser, no_choice):
+    """A page of a browser that has never been used; it is watched as ``page`` is."""
     try:
         with watched_page(browser) as page:
             yield page
     finally:
         jupyter.end_kernels()
-        choice.unlink(missing_ok=True)
 
 
 class watched_page:
@@ -206,7 +277,7 @@ class watched_page:
 
     def __init__(self, browser, **options: object):
         self.problems: list[str] = []
-        self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+        self.context = browser.new_context(**{"viewport": VIEWPORT} | options)
         self.context.add_init_script(EXPOSE)
         self.context.set_default_timeout(120_000)
         self.context.on("request", lambda request: self._see(request.url))
@@ -220,38 +291,55 @@ class watched_page:
         if not url.startswith(LOCAL):
             self.problems.append(f"request to {url}")
 
+    def check(self) -> None:
+        found, self.problems = self.problems, []
+        assert found == []
+
     def __enter__(self):
         page = self.context.new_page()
         page.on("websocket", lambda socket: self._see(socket.url))
         page.on("crash", lambda _: self.problems.append("the page crashed"))
+        # Otherwise a condition is looked at each time that the page is drawn, which takes a large part of the time.
+        page.wait_for_function = functools.partial(page.wait_for_function, polling=100)
         return page
 
     def __exit__(self, kind, error, trace) -> None:
         self.context.close()
         if error is None:
-            assert self.problems == []
+            self.check()
 
 
 @pytest.fixture
 def theme(jupyter):
-    """``theme(page, "Dark")`` switches JupyterLab's theme; the user's settings are as before at the end."""
-    before = jupyter.settings()
+    """``theme(page, "Dark")`` switches JupyterLab's theme. At the end it is light, and the user's settings are as
+    before."""
+    before, pages = jupyter.settings(), set()
 
     def switch(page, name: str) -> None:
+        pages.add(page)
         page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
                       f"JupyterLab {name}")
         page.wait_for_function("light => document.body.dataset.jpThemeLight === light",
                                arg="false" if name == "Dark" else "true")
 
     yield switch
+    for page in list(pages):
+        switch(page, "Light")
     for path in jupyter.settings():
         if path not in before:
             (jupyter.home / SETTINGS / path).unlink()
 
 
-def open_notebook(page, address: str) -> None:
+def load_notebook(page, address: str) -> None:
+    """Load JupyterLab with a notebook, or Notebook 7."""
     page.goto(address)
     page.wait_for_function(READY)
+
+
+def open_notebook(page, name: str) -> None:
+    """Open a notebook of the working copy in a page in which JupyterLab is open."""
+    page.evaluate(OPEN, name)
+    page.wait_for_function(OPENED, arg=name)
 
 
 def run_all(page) -> None:

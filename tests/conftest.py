@@ -13,7 +13,7 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.config import Config
-from browser import browser, jupyter, page, theme  # noqa: F401  (fixtures)
+from browser import browser, fresh_page, jupyter, no_choice, page, running_lab, theme  # noqa: F401  (fixtures)
 from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, Pretend, new_account, wait_active
 
 from gtlab.course.stages import MUSIC

@@ -74,7 +74,7 @@ def beside(jupyter, page, tmp_path):
 
     def opened(code: str):
         name = jupyter.save("live.ipynb", LAB, "widgets.live(lab)", f"done = Path({str(done)!r})\n{code}")
-        open_notebook(page, jupyter.url(name))
+        open_notebook(page, name)
         page.evaluate(RUN_ALL)
         page.locator(".gt-live .gt-map").wait_for()
         return page
@@ -137,7 +137,7 @@ def test_stale_reads_are_marked_at_the_region_that_answered(beside, theme):
 
 def test_a_wait_that_is_run_again_does_not_move_the_page(jupyter, page):
     name = jupyter.save("wait.ipynb", LAB, "time.sleep(0.5)\n_ = watch.tables(lab, 'Music')", "'below'")
-    open_notebook(page, jupyter.url(name))
+    open_notebook(page, name)
     run_all(page)
     page.evaluate(HEIGHTS)
     page.evaluate("""async () => {
@@ -154,7 +154,7 @@ def test_a_plain_menu_keeps_its_keys_and_saving_still_works(jupyter, page):
     name = jupyter.save("menu.ipynb", """import ipywidgets
 from gtlab.widgets.keys import guarded
 guarded(ipywidgets.Dropdown(options=["first", "second", "third"], description="Menu"), name="A menu")""")
-    open_notebook(page, jupyter.url(name))
+    open_notebook(page, name)
     run_all(page)
     menu, cells = page.get_by_label("Menu", exact=True), page.evaluate(CELLS)
     page.get_by_role("group", name="A menu").wait_for()

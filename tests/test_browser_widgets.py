@@ -1,4 +1,4 @@
-"""The widgets in a real browser: the Region picker, the live view and the control panel."""
+"""The widgets in a real browser: the Region picker, predictions, the live view and the control panel."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from browser import (
     RUN_ALL,
     UNREADABLE,
     errors,
+    load_notebook,
     needs_chromium,
     open_notebook,
     picture,
@@ -18,6 +19,7 @@ from browser import (
 )
 from support import wait_until
 
+from gtlab.course import progress
 from gtlab.lab import Choice, chosen
 
 pytestmark = [pytest.mark.browser, pytest.mark.long(20), needs_chromium]
@@ -27,9 +29,9 @@ FOCUSED = """() => document.activeElement.getAttribute('aria-label') ?? document
 
 
 @pytest.fixture
-def first_notebook(jupyter, page):
+def first_notebook(page):
     """The first notebook, run."""
-    open_notebook(page, jupyter.url("00_start_here.ipynb"))
+    open_notebook(page, "00_start_here.ipynb")
     run_all(page)
     page.locator(".gt-picker").scroll_into_view_if_needed()
     return page
@@ -134,6 +136,36 @@ def test_the_picker_can_be_read(first_notebook, theme):
         assert violations(page, ".gt-picker") == [], (width, name)
 
 
+def predicted(id: str, option: str) -> None:
+    wait_until(lambda: progress.recorded("predicted").get(id) == option, f"the prediction {id} to be {option}")
+
+
+def test_a_prediction_by_mouse_and_by_keyboard(page):
+    open_notebook(page, "00_start_here.ipynb")
+    run_all(page)
+    page.evaluate("""() => {
+        const notebook = window.jupyterapp.shell.currentWidget.content;
+        const at = notebook.widgets.findIndex(cell => cell.model.sharedModel.source.includes('check.predict'));
+        return notebook.scrollToItem(at, 'start');
+    }""")
+    quiz = page.locator(".gt-quiz:visible").first
+    quiz.wait_for()
+    cells, press = page.evaluate(CELLS), page.keyboard.press
+    quiz.get_by_text("It is the same: cables are glass fibres").click()
+    predicted("00-light", "same")
+    quiz.locator(".gt-hint", has_text="Your prediction is saved.").wait_for()
+    press("ArrowUp")
+    predicted("00-light", "slower")
+    for key in ("m", "x", "y", "a", "b", "d", "d", "z"):
+        press(key)
+    assert page.evaluate(CELLS) == cells, "no key of its own reaches JupyterLab"
+    assert quiz.get_by_role("radio", checked=True).get_attribute("value") == "slower"
+    assert quiz.get_by_role("group").count() == 1, "a screen reader says the question with the options"
+    picture(page, "quiz")
+    press("Escape")
+    assert not page.evaluate("() => Boolean(document.activeElement.closest('.gt-quiz'))")
+
+
 LAB = """import time
 import gtlab
 from gtlab import stages, widgets
@@ -161,7 +193,7 @@ def live_notebook(jupyter, page, tmp_path):
     done = tmp_path / "done"
     name = jupyter.save("widgets.ipynb", LAB, "widgets.live(lab)", "widgets.panel(lab)",
                         f"from pathlib import Path\ndone = Path({str(done)!r})\n{WRITE}")
-    open_notebook(page, jupyter.url(name))
+    open_notebook(page, name)
     page.evaluate(RUN_ALL)
     page.locator(".gt-panel").wait_for(state="attached")
     page.locator(".gt-live summary").click()
@@ -223,12 +255,13 @@ def test_the_live_view_beside_the_notebook_and_the_panel_can_be_read(live_notebo
     page.get_by_role("button", name="Put everything right").click()
 
 
-def test_picker_live_view_and_chart_in_notebook_7(jupyter, page):
+def test_picker_live_view_and_chart_in_notebook_7(jupyter, fresh_page):
+    page = fresh_page
     name = jupyter.save("seven.ipynb", LAB, "from gtlab import charts, regions\n"
                         "charts.region_map(regions.frame(lab.home, lab.replicas))",
                         "from gtlab.lab import remember\nwidgets.choose_regions(lab.choice, on_choice=remember)",
                         "widgets.live(lab)", f"for number in range(200):\n{WRITE_ONE}")
-    open_notebook(page, jupyter.url(name, app="notebooks"))
+    load_notebook(page, jupyter.url(name, app="notebooks"))
     run_all(page)
     assert errors(page) == []
     page.locator(".js-plotly-plot .main-svg").first.wait_for(state="attached")

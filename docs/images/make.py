@@ -114,7 +114,7 @@ def animate(frames: list[tuple[float, Image.Image]], path: Path) -> None:
 def make(jupyter: browser.Jupyter, chromium, folder: Path) -> None:
     name = jupyter.save("pictures.ipynb", LAB, PICKER, LIVE, SCENE, ARRIVALS)
     with browser.watched_page(chromium, viewport={"width": 900, "height": 1000}) as page:
-        browser.open_notebook(page, jupyter.url(name))
+        browser.load_notebook(page, jupyter.url(name))
         page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
         for number in (0, 2):
             run_cell(page, number)
@@ -129,7 +129,7 @@ def make(jupyter: browser.Jupyter, chromium, folder: Path) -> None:
         }""", SCENE)
         animate(film(page, live.bounding_box(), SECONDS), folder / "live.webp")
     with browser.watched_page(chromium, viewport={"width": WIDTH, "height": 1000}, device_scale_factor=1.5) as page:
-        browser.open_notebook(page, jupyter.url(name))
+        browser.load_notebook(page, jupyter.url(name))
         page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
         for number in (0, 1):
             run_cell(page, number)
@@ -149,7 +149,7 @@ def make(jupyter: browser.Jupyter, chromium, folder: Path) -> None:
         browser.wait_until_run(page, 4)
     # Last, because the many reads of a measurement are stale reads in the live view.
     with browser.watched_page(chromium, viewport={"width": WIDTH, "height": 1000}, device_scale_factor=1.5) as page:
-        browser.open_notebook(page, jupyter.url(name))
+        browser.load_notebook(page, jupyter.url(name))
         page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
         for number in (0, 4):
             run_cell(page, number)
