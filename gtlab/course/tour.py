@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 COURSE = "[0-9][0-9]_*.ipynb"
 START_TIMEOUT_S = 120  # about one kernel start in ten takes seconds; a busy machine, far more
+SAVE_EVERY_S = 5.0  # the copy of a notebook that is running
 STARTS = 3  # of a kernel that ends before it answers
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 ERROR_MARKER = "papermill-error-cell-tag"  # papermill's tag on the two cells it adds to a failed notebook
@@ -177,6 +178,32 @@ def _run_one(
     return Result(path, error is None, time.perf_counter() - started, error, ran), interrupted
 
 
+def _engine() -> str:
+    """The name of papermill's own engine, but with a copy that is saved now and then: papermill writes the whole
+    notebook twice for each cell, which takes longer than most cells. What is there at the end is saved in any case."""
+    from papermill.engines import NBClientEngine, papermill_engines
+
+    class Sparing(NBClientEngine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: Any, *args: Any, **kwargs: Any) -> Any:
+            save, saved = nb_man.save, time.monotonic()
+
+            def now_and_then(**kwargs: Any) -> None:
+                nonlocal saved
+                if time.monotonic() - saved >= SAVE_EVERY_S:
+                    save(**kwargs)
+                    saved = time.monotonic()
+
+            nb_man.save = now_and_then
+            try:
+                return super().execute_managed_notebook(nb_man, *args, **kwargs)
+            finally:
+                nb_man.save = save
+
+    papermill_engines.register("gtlab", Sparing)
+    return "gtlab"
+
+
 def _execute(
     path: Path, params: dict[str, Any], target: Path, kernels: Kernels, on_cell: Callable[..., None]
 ) -> str | None:
@@ -196,6 +223,7 @@ def _execute(
             parameters=params,
             kernel_name="python3",
             language="python",
+            engine_name=_engine(),
             progress_bar=False,
             execution_timeout=kernels.timeout_s,
             start_timeout=START_TIMEOUT_S,
