@@ -8,7 +8,7 @@ import pytest
 
 import gtlab
 from gtlab import tour
-from gtlab.course import predictions, solutions
+from gtlab.course import predictions, solutions, start
 from gtlab.localcloud import process
 
 pytestmark = pytest.mark.notebooks
@@ -51,7 +51,7 @@ def shown(notebook) -> str:
 
 @pytest.mark.long(250)
 @pytest.mark.timeout(1800)
-def test_the_course_from_a_clean_start_and_again_after_its_clean_up(tmp_path):
+def test_the_course_from_a_clean_start_to_its_clean_up(tmp_path):
     ran = run(COURSE, tmp_path, solve=True)
     assert printed(ran["11_clean_up"]).endswith("Nothing is left.\n")
     for stem, notebook in ran.items():
@@ -60,7 +60,14 @@ def test_the_course_from_a_clean_start_and_again_after_its_clean_up(tmp_path):
     broken = ran["06_break_it"]
     assert "the counter is 5." in printed(broken) and "discarded" in shown(broken)
     assert "Ann has the ticket.\nBen has the ticket." in printed(broken) and "{'S': 'Ben'}" in shown(broken)
-    run(COURSE[:4], tmp_path)  # after the clean-up, from the beginning
+
+
+@pytest.mark.long(80)
+@pytest.mark.timeout(900)
+def test_the_course_begins_again_after_its_clean_up(tmp_path):
+    start.bring(gtlab.connect(), start.find("11"), solve=True)  # what the notebooks before it leave
+    ran = run([COURSE[-1], *COURSE[:4]], tmp_path)
+    assert printed(ran["11_clean_up"]).endswith("Nothing is left.\n")
 
 
 @pytest.mark.long(60)
