@@ -373,12 +373,18 @@ def violations(page, selector: str) -> list[str]:
 
 
 def settled(page) -> None:
-    """Wait until what reacts to a new size or theme has been drawn: no change of the page for half a second."""
+    """Wait until what reacts to a new size or theme has been drawn: no change of the page for half a second. What
+    happens in a live view does not count: it may never end, and its size changes in the same frame as the page's."""
     page.evaluate("""() => new Promise(done => {
         let quiet = setTimeout(done, 500);
-        const watch = new MutationObserver(() => { clearTimeout(quiet); quiet = setTimeout(done, 500); });
+        const inside = ({target}) => (target.closest ? target : target.parentElement)?.closest('.gt-live');
+        const watch = new MutationObserver(changes => {
+            if (changes.every(inside)) return;
+            clearTimeout(quiet);
+            quiet = setTimeout(done, 500);
+        });
         watch.observe(document.body, {subtree: true, childList: true, attributes: true, characterData: true});
-        setTimeout(done, 10_000);  // something may move for ever, such as writes on a map
+        setTimeout(done, 10_000);
     })""")
 
 
