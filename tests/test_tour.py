@@ -241,6 +241,19 @@ def test_a_failing_notebook_is_told_by_heading_and_left_for_inspection(make, run
 
 
 @pytest.mark.notebooks
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+def test_no_kernel_is_left_not_even_one_that_refuses_to_end(make, tmp_path):
+    paths = [make("good.ipynb", "import os", "print(os.getpid())"),
+             make("stubborn.ipynb", "import atexit, os, signal, time",
+                  "signal.signal(signal.SIGTERM, signal.SIG_IGN); _ = atexit.register(time.sleep, 60)",
+                  "print(os.getpid())")]
+    tour.run(paths, {}, tmp_path / "out", progress=False)
+    for path in paths:
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(text(tmp_path / "out" / path.name)), 0)
+
+
+@pytest.mark.notebooks
 def test_a_failure_does_not_stop_the_tour(make, tmp_path, capsys):
     paths = [make("a.ipynb", "1 / 0"), make("b.ipynb", "1")]
     results = tour.run(paths, {}, tmp_path / "out")

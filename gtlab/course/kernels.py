@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,26 +13,55 @@ if TYPE_CHECKING:
     from traitlets.config import Config
 
 _LOOK_AGAIN_S = 0.1
+_LEAVE_S = 5.0  # how long a kernel may take to end, as in jupyter_client
+
+
+class Leaving:
+    """Kernels that were asked to end. That takes about half a second, in which the next notebook starts."""
+
+    def __init__(self) -> None:
+        self._threads: list[threading.Thread] = []
+
+    def add(self, kernel: subprocess.Popen[bytes]) -> None:
+        self._threads.append(threading.Thread(target=self._end, args=(kernel,)))
+        self._threads[-1].start()
+
+    def close(self) -> None:
+        """Wait until all of them have ended."""
+        for thread in self._threads:
+            thread.join()
+
+    @staticmethod
+    def _end(kernel: subprocess.Popen[bytes]) -> None:
+        for force in (kernel.terminate, kernel.kill):
+            try:
+                kernel.wait(_LEAVE_S / 2)
+                return
+            except subprocess.TimeoutExpired:
+                force()
+        kernel.wait()
 
 
 @dataclass(frozen=True)
 class Kernels:
     """How the notebooks' kernels run: `env` is added to their environment, and `timeout_s` is the longest that one cell
-    may take."""
+    may take. `leaving` has those that were asked to end."""
 
     env: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = 600
+    leaving: Leaving = field(default_factory=Leaving)
 
 
-def kernel_manager(env: Mapping[str, str]) -> type:
-    """A kernel manager that runs this very Python, whatever kernelspec JUPYTER_PATH has under "python3"."""
+def kernel_manager(kernels: Kernels) -> type:
+    """A kernel manager that runs this very Python, whatever kernelspec JUPYTER_PATH has under "python3". It does not
+    wait for a kernel to end: `kernels.leaving` does."""
     from ipykernel.kernelspec import get_kernel_dict
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
     from traitlets import Type
 
     # jupyter_client fills in ${...} in a kernelspec's environment; ours is meant literally.
-    literal = {name: value.replace("$", "$$") for name, value in env.items()}
+    literal = {name: value.replace("$", "$$") for name, value in kernels.env.items()}
     spec = KernelSpec(**{**get_kernel_dict(), "env": literal})
 
     class ThisPython(AsyncKernelManager):
@@ -39,6 +70,13 @@ def kernel_manager(env: Mapping[str, str]) -> type:
         @property
         def kernel_spec(self) -> KernelSpec:
             return spec
+
+        async def _async_finish_shutdown(self, *args: Any, **options: Any) -> None:
+            kernel = getattr(self.provisioner, "process", None)
+            if isinstance(kernel, subprocess.Popen):
+                kernels.leaving.add(kernel)
+            else:
+                await super()._async_finish_shutdown(*args, **options)
 
     return ThisPython
 

@@ -8,6 +8,7 @@ which papermill itself does not notice.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import tempfile
@@ -120,7 +121,7 @@ def run(
     shares = {path: share(path, checked) for path in notebooks}
     _prepare(out, notebooks)
     results: list[Result] = []
-    with _Progress(len(notebooks), shown=progress) as shown:
+    with contextlib.closing(kernels.leaving), _Progress(len(notebooks), shown=progress) as shown:
         for path in notebooks:
             shown.start(path)
             target = out / path.name
@@ -229,7 +230,7 @@ def _execute(
             start_timeout=START_TIMEOUT_S,
             cwd=str(path.resolve().parent),
             # These go through papermill to nbclient.
-            kernel_manager_class=kernel_manager(kernels.env),
+            kernel_manager_class=kernel_manager(kernels),
             config=kernel_config(),
             on_cell_execute=on_cell,
         )
