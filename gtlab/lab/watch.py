@@ -50,6 +50,7 @@ def global_table(lab: Lab, name: str, status: str = "ACTIVE", *, timeout_s: floa
     def statuses() -> dict[str, str]:
         described = client.describe_global_table(GlobalTableName=name)["GlobalTableDescription"]
         members = [member["RegionName"] for member in described["ReplicationGroup"]]
+        members.sort(key=lambda code: lab.regions.index(code) if code in lab.regions else len(lab.regions))
         return table_statuses(lab, name, members) | {"global table": described["GlobalTableStatus"]}
 
     return _watch(statuses, status, Wait(
