@@ -1,8 +1,8 @@
 """What do a failover drill and the other measurements find, beside the values that they should find?
 
-- The recovery time (RTO) of drills whose outage lets requests time out. A client cannot know of the outage before its
+- The recovery time of drills whose outage lets requests time out. A client cannot know of the outage before its
   timeout, which is the floor.
-- The acknowledged writes that are missing at the failover (RPO), beside the writes that the drill sends during one
+- The acknowledged writes that are missing at the failover, beside the writes that the drill sends during one
   replication lag, where the lag is fixed.
 - The requests that `measure.plan` expects, beside those that `measure.replication_lag` sends.
 - The median and the 99th percentile of `measure.latency`, beside the simulated round trip, which is the floor.
@@ -60,11 +60,11 @@ def main() -> None:
         calls = measure.latency(lab, "Music", samples=SAMPLES)
     print(f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, drill.py, {times} drills")
     print(f"{'':<52}{'found':>10}{'expected':>10}{'':<9}{'ratio':>7}")
-    rto, writes, rpo = (drilled[column] for column in ("rto_ms", "rpo_writes", "rpo_ms"))
-    print(line("RTO, median; a client's timeout", rto.median(), TIMEOUT_S * 1000, "ms"))
-    print(line("RTO, largest", rto.max(), TIMEOUT_S * 1000, "ms"))
-    print(line("RPO, median; writes sent during one lag", writes.median(), RATE * LAG_S, "writes"))
-    print(line("RPO, median; the lag", rpo.median(), LAG_S * 1000, "ms"))
+    recovery, writes, missing = (drilled[column] for column in ("recovery_ms", "missing_writes", "missing_ms"))
+    print(line("Recovery, median; a client's timeout", recovery.median(), TIMEOUT_S * 1000, "ms"))
+    print(line("Recovery, largest", recovery.max(), TIMEOUT_S * 1000, "ms"))
+    print(line("Missing, median; writes sent during one lag", writes.median(), RATE * LAG_S, "writes"))
+    print(line("Missing, median; the lag", missing.median(), LAG_S * 1000, "ms"))
     for what, count in sent.items():
         print(line(f"requests of replication_lag, {what}; the plan's", count, planned[what], ""))
     answered = calls[calls["error"].isna()]

@@ -75,17 +75,17 @@ def test_a_drill_tells_of_each_write_who_acknowledged_it_and_when(drilled):
     assert set(drilled["backend"]) == {"simulated: local cloud, fast network"}
 
 
-def test_rto_is_the_time_until_a_write_is_acknowledged_again(drilled):
+def test_the_recovery_takes_the_time_until_a_write_is_acknowledged_again(drilled):
     figures = drill.summary(drilled).iloc[0]
     assert (figures["lost_region"], figures["took_over"], figures["failed"]) == (SINGAPORE, VIRGINIA, 0)
     # Somebody has to wait for the timeout first.
-    assert figures["rto_ms"] > 1000 * TIMEOUT_S - 60
+    assert figures["recovery_ms"] > 1000 * TIMEOUT_S - 60
 
 
-def test_rpo_is_what_was_on_its_way(drilled):
+def test_missing_is_what_was_on_its_way(drilled):
     figures = drill.summary(drilled).iloc[0]
     # Of a lag of 0.4 s, at 20 writes per second, some eight writes, if the machine sends them on time.
-    assert figures["rpo_writes"] >= 1 and figures["rpo_ms"] > 0
+    assert figures["missing_writes"] >= 1 and figures["missing_ms"] > 0
     missing = drilled[drilled["missing"]]
     assert set(missing["region"]) == {SINGAPORE} and (missing["sent_ms"] < drilled["outage_from_ms"].iloc[0]).all()
     assert figures["came_late"] + figures["missing_lost"] == len(missing)
@@ -127,7 +127,7 @@ def test_without_lag_nothing_is_missing(lab, clients):
         drilled = drill.run(lab, "Music", clients, lambda: lab.world.outage(SINGAPORE, how="refused"),
                             **QUICK)
     figures = drill.summary(drilled).iloc[0]
-    assert (figures["rpo_writes"], figures["rpo_ms"], figures["came_late"], figures["missing_lost"]) == (0, 0, 0, 0)
+    assert not figures[["missing_writes", "missing_ms", "came_late", "missing_lost"]].any()
     assert figures["took_over"] == VIRGINIA
 
 
@@ -149,7 +149,7 @@ def test_when_nobody_takes_over_writes_fail_and_say_how(lab, clients):
     drilled = drill.run(lab, "Music", two, all_down, **QUICK | {"outage_s": 0.5, "cooldown_s": 0.1})
     figures = drill.summary(drilled).iloc[0]
     failed = drilled[drilled["region"].isna()]
-    assert figures["failed"] == len(failed) > 3 and figures["rpo_writes"] == 0 and figures["rto_ms"] > 300
+    assert figures["failed"] == len(failed) > 3 and figures["missing_writes"] == 0 and figures["recovery_ms"] > 300
     assert set(failed["outcome"]) == {"ConnectTimeoutError"} and failed["fate"].isna().all()
 
 

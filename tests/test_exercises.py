@@ -637,6 +637,43 @@ def marks_without_a_condition(record, region, serving, client, table, send):
         send(order["id"]["S"])
 
 
+def _responsible(order, region, serving):
+    taken_in = order["TakenIn"]["S"] if order else ""
+    return region == (taken_in if taken_in in serving else serving[0])
+
+
+@wrong("08", "no-condition")
+def looks_and_then_marks(record, region, serving, client, table, send):
+    order = _new(record)
+    if order and _responsible(order, region, serving):
+        key = {"id": order["id"]}
+        found = client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {"Receipt": ""})
+        if "Receipt" not in found:
+            client.update_item(TableName=table, Key=key, UpdateExpression="SET Receipt = :r",
+                               ExpressionAttributeValues={":r": {"S": region}})
+            send(order["id"]["S"])
+
+
+@wrong("08", "no-condition")
+def one_puts_the_whole_item_without_a_condition(record, region, serving, client, table, send):
+    order = _new(record)
+    if order and region == serving[0]:
+        found = client.get_item(TableName=table, Key={"id": order["id"]}, ConsistentRead=True).get("Item")
+        if found and "Receipt" not in found:
+            client.put_item(TableName=table, Item=found | {"Receipt": {"S": region}})
+            send(order["id"]["S"])
+
+
+@wrong("08", "overwritten")
+def puts_the_whole_item_with_a_condition(record, region, serving, client, table, send):
+    order = _new(record)
+    if order and "Receipt" not in order and _responsible(order, region, serving):
+        with contextlib.suppress(client.exceptions.ConditionalCheckFailedException):
+            client.put_item(TableName=table, Item=order | {"Receipt": {"S": region}},
+                            ConditionExpression="attribute_exists(id) AND attribute_not_exists(Receipt)")
+            send(order["id"]["S"])
+
+
 @wrong("08", "remove")
 def expects_a_new_image(record, region, serving, client, table, send):
     record["dynamodb"]["NewImage"]["id"]
@@ -681,9 +718,17 @@ def _patient(timeout_s: float):
     return lambda lab, table, homes: router.Router(router.stacks(lab, table=table, timeout_s=timeout_s), homes)
 
 
-def _sleep_and_go(found, region):
-    time.sleep(0.1)
-    found.fail_back(region, early=True)
+def _sleep_and_go(pause_s: float):
+    def come_back(found, region):
+        time.sleep(pause_s)
+        found.fail_back(region, early=True)
+    return come_back
+
+
+def looks_by_itself(found, region):
+    while found.behind(region):
+        time.sleep(0.1)
+    found.evacuated.discard(region)
 
 
 WRONG["09"] = {
@@ -698,7 +743,8 @@ WRONG["09"] = {
     "the patience of boto3": ((_patient(60), _COME_BACK), "slow"), "four seconds": ((_patient(4), _COME_BACK), "slow"),
     "goes back at once": ((_BUILD, lambda found, region: found.fail_back(region, early=True)), "early"),
     "forgets that it was evacuated": ((_BUILD, lambda found, region: found.evacuated.discard(region)), "early"),
-    "sleeps a little": ((_BUILD, _sleep_and_go), "early"),
+    "sleeps a little": ((_BUILD, _sleep_and_go(0.1)), "early"),
+    "sleeps long enough": ((_BUILD, _sleep_and_go(3.5)), "blind"),
     "stays away": ((_BUILD, lambda found, region: print()), "stays-away"),
     "endless": ((_BUILD, endless), "endless"), "raises": ((_BUILD, lambda found, region: found.go(region)), "raises"),
 }
@@ -803,6 +849,11 @@ def test_a_solution_passes_with_any_seed(id, at):
 def test_the_farthest_replica_and_the_waiter_pass():
     assert verdict("00", VIRGINIA).passed and verdict("00", VIRGINIA.upper()).passed
     assert verdict("01", waits_as_the_sdk_does).passed
+
+
+def test_who_looks_by_itself_until_nobody_is_behind_passes():
+    found = verdict("09", (_patient(1), looks_by_itself))
+    assert found.passed, found
 
 
 def test_a_long_pause_between_two_questions_is_no_guess():

@@ -37,7 +37,7 @@ def stories(early: int, patient: int) -> dict[str, pd.DataFrame]:
 
 
 def drills(slow: float, strong: float, missing: int, none: int) -> pd.DataFrame:
-    return pd.DataFrame({"rto_ms": [slow, strong], "rpo_writes": [missing, none]})
+    return pd.DataFrame({"recovery_ms": [slow, strong], "missing_writes": [missing, none]})
 
 
 def puts(*strong: float) -> dict[str, dict[str, float]]:
@@ -80,13 +80,12 @@ TRUTHS = {
                ({"in the loop": 20.0, "never written": 219.0}, "bound")],
     "04-width": [(widths(230, 12), "pale"), (widths(230, 200), "both"), (widths(20, 12), "neither"),
                  (widths(20, 200), "dark")],
-    "09-attempts": [([1] * 4, "few"), ([1], "one"), ([1] * 10, "many")],
     "09-users": [(log((1040, [HOME]), (20, []), (18, [])), "first"), (log((1040, [HOME]), (1020, [HOME])), "all"),
                  (log((20, [HOME]), (18, [])), "none")],
     "09-early": [(stories(12, 3), "early"), (stories(2, 3), "patient"), (stories(2, 2), "same"),
                  (stories(0, 0), "none")],
-    "09-silence": [({"at its start": 7, "acknowledged": 10, "at its end": 7}, "silence"),
-                   ({"at its start": 7, "acknowledged": 10, "at its end": 9}, "rises")],
+    "09-silence": [({"counted at its start": 7, "acknowledged during it": 10, "counted at its end": 7}, "silence"),
+                   ({"counted at its start": 7, "acknowledged during it": 10, "counted at its end": 9}, "rises")],
     "09-order": [({HOME: "S", NEAR: "S"}, "ann"), ({HOME: "M", NEAR: "M"}, "ben")],
     "09-strong": [(drills(1100, 1090, 5, 0), "loss"), (drills(1100, 90, 5, 0), "both"), (drills(1, 0.1, 5, 5), "time"),
                   (drills(1100, 1090, 0, 0), "neither")],

@@ -1,4 +1,4 @@
-"""The failover drill: every write at its time and Region, the outage, RTO and RPO."""
+"""The failover drill: every write at its time and Region, the outage, the recovery time and the missing writes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def failover_timeline(frame: pd.DataFrame) -> go.Figure:
 
     Traces: "waiting" (a line from the sending of each write to its answer), and one trace for each result of a write:
     "acknowledged", "came late" (missing at the failover, present at the end), "lost" (overwritten by a write that had
-    not seen it), "not acknowledged". Shapes: the outage, and labelled brackets for RTO and RPO. x is in seconds.
+    not seen it), "not acknowledged". Shapes: the outage, and labelled brackets for the recovery time and for the
+    missing writes. These are what the drill achieved; RTO and RPO are objectives. x is in seconds.
     """
     need(frame, "failover_timeline", *_COLUMNS)
     first = frame.iloc[0]
@@ -80,15 +81,15 @@ def _finding(frame: pd.DataFrame) -> str:
     first = frame.iloc[0]
     acked = frame[frame["region"].notna()]
     gone, lost = int(acked["missing"].astype(bool).sum()), int((acked["fate"] == "lost").sum())
-    missed = (f"{plural(gone, 'acknowledged write')} {'was' if gone == 1 else 'were'} missing at the failover (RPO), "
+    missed = (f"{plural(gone, 'acknowledged write')} {'was' if gone == 1 else 'were'} missing at the failover, "
               f"and {lost} {'was' if lost == 1 else 'were'} lost")
     if missing(first["outage_from_ms"]):
         return f"There was no outage; {missed}."
     again = acked[acked["sent_ms"] >= first["outage_from_ms"]]["answered_ms"]
     if again.empty:
         return f"No write was acknowledged after the outage began; {missed}."
-    return (f"Writes were acknowledged again {_seconds(again.min() - first['outage_from_ms'])} after the outage began "
-            f"(RTO); {missed}.")
+    return (f"Writes were acknowledged again {_seconds(again.min() - first['outage_from_ms'])} after the outage "
+            f"began; {missed}.")
 
 
 def _table(marks: dict[str, list[Any]], rows: list[str]) -> pd.DataFrame:
@@ -125,7 +126,7 @@ def _row(row: Any) -> str:
 
 
 def _mark_outage(fig: go.Figure, frame: pd.DataFrame, rows: list[str], last: float) -> None:
-    """Shade the outage and draw RTO and RPO. ``last`` is the end of the time axis in seconds."""
+    """Shade the outage and draw what was achieved. ``last`` is the end of the time axis in seconds."""
     first = frame.iloc[0]
     began, ended = first["outage_from_ms"], first["outage_to_ms"]
     if missing(ended):
@@ -142,12 +143,12 @@ def _mark_outage(fig: go.Figure, frame: pd.DataFrame, rows: list[str], last: flo
     if len(since):
         again = since.iloc[0]
         row = rows.index(again["region"]) - 0.36
-        rto_ms = again["answered_ms"] - began
-        _bracket(fig, Span(began, again["answered_ms"], f"RTO {_seconds(rto_ms)}"), row, last)
+        took = _seconds(again["answered_ms"] - began)
+        _bracket(fig, Span(began, again["answered_ms"], f"recovery {took}"), row, last)
     gone = acked[acked["missing"].astype(bool)]
     oldest = min(began, gone["answered_ms"].min()) if len(gone) else began
     age = f", {_seconds(began - oldest)}" if len(gone) else ""
-    _bracket(fig, Span(oldest, began, f"RPO {plural(len(gone), 'write')}{age}"), 0.36, last)
+    _bracket(fig, Span(oldest, began, f"missing: {plural(len(gone), 'write')}{age}"), 0.36, last)
 
 
 class Span(NamedTuple):

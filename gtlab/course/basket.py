@@ -105,7 +105,7 @@ class Stack:
             while iterator:
                 answer = self._streams.get_records(ShardIterator=iterator)
                 self._iterators[shard_id] = iterator = answer.get("NextShardIterator")
-                found += [_change(record["dynamodb"]) for record in answer["Records"]]
+                found += [change(record["dynamodb"]) for record in answer["Records"]]
                 if not answer["Records"]:
                     break
         return found
@@ -116,6 +116,7 @@ class Stack:
                 if change.new and change.new.order and change.new.order != (change.old and change.old.order)]
 
 
-def _change(record: Mapping[str, Any]) -> Change:
+def change(record: Mapping[str, Any]) -> Change:
+    """What a record's ``dynamodb`` part says."""
     old, new = (from_item(record[image]) if image in record else None for image in ("OldImage", "NewImage"))
     return Change(record["Keys"]["Customer"]["S"], old, new)

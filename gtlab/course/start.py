@@ -150,7 +150,7 @@ NOTEBOOKS = (
     Notebook("05", "Build it today", leaves=(_TODAY, _EARLY_BIRD, _STRONG, _WITNESS)),
     Notebook("06", "Break it", needs=(_GLOBAL, _TODAY), leaves=(_GLOBAL, _TODAY, _BASKETS)),
     Notebook("07", "Write so that nothing is lost", needs=(_BASKETS,), leaves=(_BASKETS,)),
-    Notebook("08", "React once, not three times", needs=(_BASKETS,), leaves=(_BASKETS,)),
+    Notebook("08", "React once", needs=(_BASKETS,), leaves=(_BASKETS,)),
     Notebook("09", "Fail over and come back", needs=(_GLOBAL, _BASKETS, _STRONG),
              leaves=(_GLOBAL, _BASKETS, _STRONG)),
     Notebook("10", "Choose", needs=(_TODAY, _STRONG, _WITNESS), leaves=(_TODAY, _STRONG, _WITNESS)),

@@ -1,5 +1,5 @@
-"""A failover drill: write before, during and after an outage, and measure the time without service (RTO) and the writes
-that were missing after the failover (RPO).
+"""A failover drill: write before, during and after an outage, and measure the recovery time and the writes that were
+missing after the failover. These are what was achieved, to be compared with your objectives (RTO and RPO).
 
 The writes go through :class:`gtlab.failover.Failover` at regular intervals, whether or not the write before was
 answered, as the writes of many users do. They go to a few items; writes to the same item stay in order.
@@ -106,10 +106,10 @@ def summary(drilled: pd.DataFrame) -> pd.DataFrame:
     """The results of a drill in one row. ``drilled`` is the data frame of :func:`run`.
 
     - ``table``, ``lost_region``, ``took_over`` (the Region that took over, or None)
-    - ``rto_ms``: milliseconds from the beginning of the outage to the first acknowledgement of a write that was sent
-      during it or later
-    - ``rpo_writes``: how many acknowledged writes were missing at the failover; ``rpo_ms``: how long before the outage
-      the oldest of them was acknowledged (0 if there was none)
+    - ``recovery_ms``: milliseconds from the beginning of the outage to the first acknowledgement of a write that was
+      sent during it or later
+    - ``missing_writes``: how many acknowledged writes were missing at the failover; ``missing_ms``: how long before the
+      outage the oldest of them was acknowledged (0 if there was none)
     - ``newest_there_ms``: how long before the outage the newest write that had arrived was acknowledged
     - of the missing writes, ``came_late``: how many were present after the Region came back; ``missing_lost``: how many
       were overwritten by a write that had not seen them
@@ -136,9 +136,9 @@ def summary(drilled: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([{
         "table": first["table"], "lost_region": lost_region,
         "took_over": elsewhere["region"].iloc[0] if len(elsewhere) else None,
-        "rto_ms": after["answered_ms"].iloc[0] - began if len(after) else float("nan"),
-        "rpo_writes": len(missing),
-        "rpo_ms": age_ms(missing["answered_ms"].min()) if len(missing) else 0.0,
+        "recovery_ms": after["answered_ms"].iloc[0] - began if len(after) else float("nan"),
+        "missing_writes": len(missing),
+        "missing_ms": age_ms(missing["answered_ms"].min()) if len(missing) else 0.0,
         "newest_there_ms": age_ms(there["answered_ms"].max()) if len(there) else float("nan"),
         "came_late": int((missing["fate"] != "lost").sum()), "missing_lost": int((missing["fate"] == "lost").sum()),
         "lost": int((acked["fate"] == "lost").sum()), "failed": len(drilled) - len(acked),

@@ -1,5 +1,6 @@
 def build(lab, table, homes):
-    return router.Router(router.stacks(lab, table=table, timeout_s=0.5), homes)
+    stacks = router.stacks(lab, table=table, timeout_s=0.5)
+    return router.Router(stacks, homes, "your Region")
 
 
 def come_back(router, region):

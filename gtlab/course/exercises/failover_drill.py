@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from gtlab.course.trial import Outcome, Trial, trial
 
 _WANTS = "a pair of functions, (build, come_back)"
 OBJECTIVE_S = 3.0  # the recovery time objective
+_HELD_S = (1.0, 2.5)  # for how long nothing arrives in the Region that has come back
 
 
 def _judge(answer: Any, setting: Setting) -> str:
@@ -25,15 +27,21 @@ def _judge(answer: Any, setting: Setting) -> str:
         with made.lab.world.outage(drill.failed):
             recovery_s = drill.fail_over()
             drill.write(2)
-        lag_s = made.random.uniform(0.5, 1.0)
-        made.lab.world.lag(lag_s)  # what was written during the outage arrives in the failed Region only now
-        for user in drill.homes:
-            drill.write_once(user)
-        drill.come_back(come_back)
-        drill.write(2)
-        made.lab.world.reset()
+            queue = made.lab.world.isolate(drill.failed)  # it answers again before its queue has arrived
+        drill.write(1)
+        held_s = made.random.uniform(*_HELD_S)
+        release = threading.Timer(held_s, queue.mend)
+        release.start()
+        try:
+            drill.come_back(come_back)
+            drill.write(2)
+        finally:
+            release.cancel()
+            release.join()
+            queue.mend()
         made.settled()
-        drill.compare(lag_s)
+        drill.compare(held_s)
+        drill.looked(held_s)
     return (f"Recovered after {recovery_s:.1f} s (objective: {OBJECTIVE_S:g} s), and all {len(drill.acknowledged)} "
             "acknowledged writes are in every Region.")
 
@@ -109,14 +117,28 @@ class _Drill:
         return Wrong("refused", "A user's write was not acknowledged by any stack.", f"{outcome.error}")
 
     def come_back(self, come_back: Callable[..., Any]) -> None:
-        outcome = self._made.run(come_back, self.router, self.failed)
+        lab, began = self._made.lab, time.monotonic()
+        before = int(lab.events(kinds=["write"])["n"].max())
+        with lab.all_reads():
+            outcome = self._made.run(come_back, self.router, self.failed)
+        reads = lab.events(before, kinds=["read"], table=self.table)
+        self._looked, self._waited_s = bool((reads["region"] == self.failed).any()), time.monotonic() - began
         check_outcome(outcome, self._made.limit_s, "come_back")
         if self.failed in self.router.evacuated:
             raise Wrong("stays-away",
                         f"{self.failed} works again, but the users are still sent elsewhere, a continent away. "
                         "Fail back to it.", f"still evacuated: {', '.join(self.router.evacuated)}")
 
-    def compare(self, lag_s: float) -> None:
+    def looked(self, held_s: float) -> None:
+        """Nothing was lost; but that was luck if nobody looked what had arrived in the Region."""
+        if not self._looked:
+            raise Wrong("blind", f"Nothing was lost this time, but by luck: the users went back after "
+                                 f"{self._waited_s:.1f} s, and nobody had looked whether the newest baskets had "
+                                 "arrived in the Region. A queue can be longer than any pause. Look, and wait until "
+                                 "nobody is behind there.",
+                        f"come_back read nothing in {self.failed}, whose queue arrived after {held_s:.1f} s")
+
+    def compare(self, held_s: float) -> None:
         """Every acknowledged write is in the basket of its user, in every Region."""
         for region in self.regions:
             stack = basket.Stack(region, self._made.client(region), None, self.table)
@@ -129,8 +151,8 @@ class _Drill:
                                          f"before the newest baskets had arrived in {self.failed}; the next write "
                                          "there was based on an old basket, and won. Wait until nobody is behind "
                                          "there.",
-                                f"{lost[0]} was acknowledged in {by}, and is in no Region; replication to "
-                                f"{self.failed} took {1000 * lag_s:.0f} ms")
+                                f"{lost[0]} was acknowledged in {by}, and is in no Region; the queue for "
+                                f"{self.failed} arrived after {held_s:.1f} s")
                 if found - wanted:
                     raise Wrong("twice", "A request was applied twice.", f"{min(found - wanted)} in {region}")
 
@@ -140,6 +162,6 @@ EXERCISE = Exercise(
     ("What ends the silence of a Region that is down? And what must have arrived in a Region before its users return?",
      "router.stacks(lab, table=…, timeout_s=…) sets how long a stack waits for its Region. And router.behind(region) "
      "lists the users whose newest basket has not arrived there.",
-     "build: Router(router.stacks(lab, table=table, timeout_s=0.5), homes). come_back: router.fail_back(region), "
-     "which waits until nobody is behind."),
+     'build: Router(router.stacks(lab, table=table, timeout_s=0.5), homes, "your Region"). '
+     "come_back: router.fail_back(region), which waits until nobody is behind."),
     _judge)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from gtlab.course.exercises import Exercise, Setting, Wrong, check_outcome, described, function
@@ -10,13 +14,14 @@ from gtlab.course.trial import Trial, trial
 
 _ARGUMENTS = ("record", "region", "serving", "client", "table", "send")
 _WANTS = f"a function on_record({', '.join(_ARGUMENTS)})"
+_MEETING_S = 2.0  # how long a write waits for the other one
 _WRITES = ("UpdateItem", "PutItem", "TransactWriteItems", "DeleteItem", "BatchWriteItem")
 
 
 class _Sent(NamedTuple):
     order: str
     region: str
-    when: str  # "usual", "failover" or "back"
+    when: str  # "usual", "failover", "back" or "twice"
 
 
 class _Consumers:
@@ -31,6 +36,7 @@ class _Consumers:
         self.sent: list[_Sent] = []
         self.orders: dict[str, str] = {}  # order → the Region that took it
         self.writes = 0
+        self.changed = False  # whether a customer has changed the order that is delivered twice
         self._read = dict.fromkeys(self.regions, 0)
 
     def order(self, region: str) -> str:
@@ -55,17 +61,61 @@ class _Consumers:
             if not new:
                 return
 
+    def deliver_twice(self) -> str:
+        """Each consumer gets the record of a new order twice at the same moment, as two instances of a Lambda function
+        may. Both have read before one of them writes, and in between a customer changes the order."""
+        self.when = "twice"
+        name = self.order(self.made.random.choice(self.regions))
+        self.made.settled()
+        for region in self.serving:
+            records = self.made.records(self.table, region)
+            for record in records[self._read[region]:]:
+                with self._meeting(region, name) as meeting, ThreadPoolExecutor(2) as two:
+                    for outcome in [two.submit(self._call, record, region, meeting) for _ in range(2)]:
+                        outcome.result()
+            self._read[region] = len(records)
+        self._settle()
+        return name
+
+    @contextlib.contextmanager
+    def _meeting(self, region: str, order: str) -> Iterator[threading.Barrier]:
+        """For a block of code, the first write of each of two threads waits for that of the other one."""
+        customer = self.made.lab.new_client(region)
+
+        def change() -> None:
+            self.changed = True
+            customer.update_item(TableName=self.table, Key={"id": {"S": order}}, UpdateExpression="SET Note = :note",
+                                 ExpressionAttributeValues={":note": {"S": "a gift"}})
+
+        meeting, met = threading.Barrier(2, change), set[int]()
+
+        def wait(model: Any, **_: Any) -> None:
+            if model.name in _WRITES and threading.get_ident() not in met:
+                met.add(threading.get_ident())
+                with contextlib.suppress(threading.BrokenBarrierError):
+                    meeting.wait(_MEETING_S)
+
+        events = self.made.client(region).meta.events
+        events.register("before-call.dynamodb.*", wait)
+        try:
+            yield meeting
+        finally:
+            events.unregister("before-call.dynamodb.*", wait)
+            customer.close()
+
     def replay(self) -> None:
         """Start reading again from the beginning, as after a failover: nobody knows what the others had done."""
         for region in self.serving:
             self._read[region] = 0
 
-    def _call(self, record: dict[str, Any], region: str) -> None:
+    def _call(self, record: dict[str, Any], region: str, meeting: threading.Barrier | None = None) -> None:
         def send(order: Any) -> None:
             self.sent.append(_Sent(order if isinstance(order, str) else repr(order), region, self.when))
 
         client = self.made.client(region)
         outcome = self.made.run(self._on_record, record, region, list(self.serving), client, self.table, send)
+        if meeting:
+            meeting.abort()  # the other call need not wait for this one any more
         if outcome.error is not None and record["eventName"] == "REMOVE" and isinstance(outcome.error, KeyError):
             raise Wrong("remove", "A customer cancelled an order: the item was deleted, and its record has no "
                                   "NewImage. Your function raised KeyError.", outcome.where or "KeyError")
@@ -113,6 +163,10 @@ def _judge(answer: Any, setting: Setting) -> str:
         shop.serving, shop.when = all_serving, "back"
         shop.work()
         _compare(shop, [*usual, waiting, elsewhere, late], failed)
+        twice = shop.deliver_twice()
+        shop.work()
+        _compare(shop, [twice])
+        _not_overwritten(shop, twice)
     if not shop.writes:
         raise Wrong("memory", "All receipts were right, but your function has written nothing down. It remembers in "
                               "this kernel what it has sent. The consumers of three Regions are three programs, and "
@@ -138,6 +192,10 @@ def _compare(shop: _Consumers, orders: list[str], failed: str = "") -> None:
 
 def _too_many(sent: list[_Sent], shown: str) -> Wrong:
     usual = [each for each in sent if each.when == "usual"]
+    if sent[0].when == "twice" and len({each.region for each in sent}) == 1:
+        return Wrong("no-condition", "The same record was delivered twice at the same moment. Both calls found no "
+                                     "mark, both wrote one, and both sent a receipt. Set the mark with a condition: "
+                                     "only if there is none yet.", shown)
     if len({each.region for each in usual}) > 1:
         return Wrong("each-region", "An order is in the stream of *every* Region, so every consumer sent a receipt. "
                                     "One Region has to be responsible for it.", shown)
@@ -151,6 +209,15 @@ def _too_many(sent: list[_Sent], shown: str) -> Wrong:
     return Wrong("back", "The Region that had failed came back, read on where it had stopped, and sent a receipt "
                          "that another Region had sent for it. Look for the mark in the table, not in the old "
                          "record.", shown)
+
+
+def _not_overwritten(shop: _Consumers, name: str) -> None:
+    region = shop.orders[name]
+    item = next((item for item in shop.made.items(shop.table, region) if item.get("id") == {"S": name}), {})
+    if lost := sorted({"Product", "TakenIn"} - set(item)) or (["Note"] if shop.changed and "Note" not in item else []):
+        raise Wrong("overwritten", "A customer changed the order between your read and your write. Your put wrote the "
+                                   "whole item as it had been, and the change is lost. Write only your own attribute, "
+                                   "with update_item.", f"order {name} in {region} has no {', '.join(lost)} any more")
 
 
 def _none(shop: _Consumers, name: str, failed: str, shown: str) -> Wrong:

@@ -50,7 +50,7 @@ QUESTIONS = (
         {"one": Option("One: the order was taken in one Region",
                        "The stream of every Region shows the change, also where it was replicated."),
          "each": Option("One from each Region", "This time not every Region's consumer has seen the order."),
-         "some": Option("Two: one from home, and one from whichever Region is fastest",
+         "some": Option("Two, however many Regions there are: one from home, and one from the fastest replica",
                         "Replicas do not compete. Each gets the order, and each has a stream."),
          "none": Option("None: replicated changes confuse the consumers",
                         "A record of a replicated change looks like any other record.")},
@@ -85,16 +85,16 @@ QUESTIONS = (
                  "its own Region only, and there one of them was missing.",
          "whole": "In each pair both items arrived between two reads. Nothing guarantees that."}),
     Question(
-        "08-ttl", "TTL deletes a basket. In which Regions' streams does the record say that it was TTL?",
+        "08-ttl", "TTL deletes an expired basket. In which Regions' streams does the record say that it was TTL?",
         {"all": Option("In all: the deletion is replicated with everything that belongs to it",
                        "Only the deletion is replicated. Elsewhere the record looks as if a customer had deleted the "
                        "item."),
-         "one": Option("In one: the Region where TTL deleted it", "This time it was not exactly one Region."),
+         "one": Option("In one: the Region whose TTL came first", "This time it was not exactly one Region."),
          "none": Option("In none: a deletion is a deletion",
                         "DynamoDB names itself in `userIdentity`, in the Region where it deleted.")},
         _ttl,
-        {"one": "TTL works in one Region, and replication brings the deletion to the others. There nothing tells it "
-                "from a customer's.",
+        {"one": "The Region that comes first deletes the item, and replication brings the deletion to the others. "
+                "There the record looks like that of a customer's deletion.",
          "none": "The basket was deleted by somebody else, before TTL came.",
          "all": "Each Region deleted it by its own TTL."}),
 )

@@ -11,15 +11,6 @@ from gtlab.course.predictions import NotMeasured, Option, Question, Truth
 _SLOW = 3.0  # a request that takes this many times as long as the others had to wait for something
 
 
-def _attempts(sent: Any) -> Truth:
-    """``sent``: a list with one entry for each request that one call has sent."""
-    if not isinstance(sent, list) or not sent:
-        raise NotMeasured("Pass the list that the handler has filled: an entry for each request.")
-    number = len(sent)
-    option = "one" if number == 1 else "few" if number <= 5 else "many"
-    return Truth(option, f"one call has sent {number} request{'s' * (number != 1)}.")
-
-
 def _users(answers: Any) -> Truth:
     """``answers``: the router's log as a data frame, with ``ms`` and ``failed`` of at least two requests."""
     took_ms = [float(each) for each in answers["ms"]]
@@ -43,13 +34,14 @@ def _early(stories: Any) -> Truth:
 
 
 def _silence(heard: Any) -> Truth:
-    """``heard``: how many arrivals the metric had counted "at its start" and "at its end", and how many writes were
-    "acknowledged" in between."""
-    if not isinstance(heard, Mapping) or not heard.get("acknowledged"):
+    """``heard``: how many arrivals the metric had "counted at its start" and "counted at its end", and how many writes
+    were "acknowledged during it": an outage."""
+    if not isinstance(heard, Mapping) or not heard.get("acknowledged during it"):
         raise NotMeasured("No write was acknowledged during the outage. This needs the local cloud.")
-    new = int(heard["at its end"]) - int(heard["at its start"])
+    new = int(heard["counted at its end"]) - int(heard["counted at its start"])
     return Truth("silence" if new == 0 else "rises",
-                 f"{heard['acknowledged']} writes were acknowledged during the outage; the metric has {new} of them.")
+                 f"{heard['acknowledged during it']} writes were acknowledged during the outage; the metric has {new} "
+                 "of them.")
 
 
 def _order(sizes: Any) -> Truth:
@@ -63,7 +55,7 @@ def _order(sizes: Any) -> Truth:
 
 def _strong(both: Any) -> Truth:
     """``both``: the summaries of two drills, the asynchronous table's first."""
-    (slow, strong_ms), (missing, none) = both["rto_ms"], both["rpo_writes"]
+    (slow, strong_ms), (missing, none) = both["recovery_ms"], both["missing_writes"]
     faster, safer = bool(strong_ms < slow / 2), bool(none == 0 < missing)
     option = {(True, True): "both", (False, True): "loss", (True, False): "time", (False, False): "neither"}[
         faster, safer]
@@ -71,18 +63,6 @@ def _strong(both: Any) -> Truth:
 
 
 QUESTIONS = (
-    Question(
-        "09-attempts", "A Region answers with errors. You make one call. How many requests does boto3 send?",
-        {"one": Option("One: a call is a request", "botocore repeats a call that failed with an error of the service."),
-         "few": Option("Up to five", "This time it was another number: another mode of retrying is set."),
-         "many": Option("More than five, until it works",
-                        "botocore gives up: in its standard mode after four attempts at DynamoDB, in its legacy mode "
-                        "after ten.")},
-        _attempts,
-        {"one": "Retries are switched off here.",
-         "few": "botocore retries by itself, with a growing pause. Its standard mode, which this lab uses, makes four "
-                "attempts at DynamoDB, reads and writes alike.",
-         "many": "botocore retries by itself. Its legacy mode makes up to ten attempts at DynamoDB."}),
     Question(
         "09-users", "Ann's home Region is down and does not answer. How long do her three requests take?",
         {"all": Option("Each takes at least the timeout",
@@ -119,7 +99,7 @@ QUESTIONS = (
         {"rises": Option("It rises, since the writes wait longer and longer",
                          "A write is counted when it arrives. One that waits is not in any figure."),
          "zero": Option("It falls to zero, since nothing is replicated",
-                        "Zero would be a data point. There is none."),
+                        "Zero would be a data point. There is none, although a graph may draw the gap as zero."),
          "silence": Option("Nothing: there are no new data points",
                            "This time some writes had arrived and were counted.")},
         _silence,
