@@ -25,6 +25,7 @@ from support import (
 from support import ON_DEMAND as TABLE
 
 from gtlab.localcloud.globaltables.schedule import NAMES, Event, Schedule
+from gtlab.localcloud.model import NO_SORT_KEY, TableId
 
 PROVISIONED = TABLE | {"BillingMode": "PROVISIONED",
                        "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}
@@ -95,6 +96,57 @@ def test_existing_items_are_backfilled_while_writes_go_on(pretend, ohio):
     assert table(virginia)["TableStatus"] == "ACTIVE"
     here, there = (sorted(client.scan(TableName="Music")["Items"], key=str) for client in (ohio, virginia))
     assert here == there and len(here) == 18
+
+
+def fill(client, count: int) -> None:
+    for first in range(0, count, 25):
+        client.batch_write_item(RequestItems={"Music": [
+            {"PutRequest": {"Item": {"Artist": {"S": str(n)}, "v": {"N": "1"}}}} for n in range(first, first + 25)]})
+
+
+def everything(client) -> list[dict]:
+    return sorted(client.scan(TableName="Music")["Items"], key=str)
+
+
+def test_a_large_table_is_sent_to_a_new_replica_in_slices_and_it_is_ready_afterwards(pretend, ohio):
+    """Other calls are answered between two slices, and what they write is in both Regions in the end."""
+    fill(ohio, 5000)
+    add(ohio, VIRGINIA)
+    virginia, created = pretend.client(VIRGINIA), 0.0
+    while not pretend.cloud.tables.exists(TableId("1" * 12, VIRGINIA, "Music")):
+        pretend.wait(5)
+        created += 5
+    counts = []
+    for number in range(4):  # each call lets one slice be sent
+        counts.append(pretend.cloud.replication.links.waiting())
+        ohio.put_item(TableName="Music", Item={"Artist": {"S": str(4000 + number)}, "v": {"N": "2"}})
+        ohio.delete_item(TableName="Music", Key={"Artist": {"S": str(number)}})
+    assert 0 < counts[0] < counts[-1] < 5000
+    assert table(virginia)["TableStatus"] == table(ohio)["Replicas"][0]["ReplicaStatus"] == "CREATING"
+    while table(virginia)["TableStatus"] != "ACTIVE":
+        pretend.wait(5)
+    pretend.wait(60)
+    assert everything(virginia) == everything(ohio) and len(everything(ohio)) == 4996
+    assert pretend.cloud.replication.links.waiting() == 0
+
+
+def test_items_that_were_there_before_keep_their_time_while_they_are_adopted(pretend, ohio):
+    """A write that comes before an old item's turn is newer than the item, also if the clock was set back."""
+    fill(ohio, 3000)
+    add(ohio, VIRGINIA)
+    pretend.now -= 2
+    ohio.put_item(TableName="Music", Item={"Artist": {"S": "2999"}, "v": {"N": "2"}})
+    group = next(iter(pretend.cloud.groups))
+    written = pretend.cloud.replication.version(group.id, OHIO, ("2999", NO_SORT_KEY))
+    for _ in range(5):
+        pretend.wait(1)
+    first = pretend.cloud.replication.version(group.id, OHIO, ("0", NO_SORT_KEY))
+    last = pretend.cloud.replication.version(group.id, OHIO, ("2998", NO_SORT_KEY))
+    assert first == last < written
+    pretend.wait(1000)
+    for _ in range(40):
+        pretend.wait(30)
+    assert everything(pretend.client(VIRGINIA)) == everything(ohio)
 
 
 def test_writes_replicate_both_ways_and_the_last_writer_wins(pretend, trio):

@@ -104,7 +104,8 @@ def test_a_new_copy_gets_what_was_on_its_way_to_its_source_and_to_nobody_else():
     core.commit("g", THERE, "new", {"v": 2}, now=51.0)
     core.commit("g", THERE, "gone", None, now=51.0)
     core.join("g", BEYOND)
-    core.backfill("g", HERE, BEYOND, lambda region, key: items.get((region, key)), now=52.0)
+    while core.backfill("g", HERE, BEYOND).step(1000, lambda region, key: items.get((region, key)), now=52.0):
+        pass
     arrived = {}
     for delivery in core.links.due(200.0):
         if accept(core, delivery) and delivery.target == BEYOND:

@@ -388,7 +388,7 @@ class CoreLife(RuleBasedStateMachine):
             self.judge.begun("g", region)
             self.judge.joined("g", region, self.now, backfilled=True)
             if source:
-                self.core.backfill("g", source, region, lambda at, key: self.copies[at].get(key), self.now)
+                self.core.backfill("g", source, region).step(1000, lambda at, key: self.copies[at].get(key), self.now)
 
     @rule(region=regions)
     def leave(self, region):

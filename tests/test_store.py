@@ -35,6 +35,39 @@ def test_what_cannot_be_written_to_disk_is_not_acknowledged_and_not_lost_either(
     keeper.close()
 
 
+def test_a_backfill_that_is_cut_short_goes_on_after_a_restart(tmp_path):
+    keeper, now = keep(tmp_path / "cloud.sqlite3", "instant"), 1.8e9
+
+    def call(operation: str, data: dict) -> dict:
+        answer = keeper.cloud.call(Call("1" * 12, OHIO, "dynamodb", operation, data), now)
+        keeper.save()
+        return msgspec.json.decode(answer)
+
+    call("CreateTable", ON_DEMAND)
+    for first in range(0, 4000, 25):
+        call("BatchWriteItem", {"RequestItems": {"Music": [
+            {"PutRequest": {"Item": {"Artist": {"S": str(n)}}}} for n in range(first, first + 25)]}})
+    call("UpdateTable", {"TableName": "Music", "ReplicaUpdates": [{"Create": {"RegionName": VIRGINIA}}]})
+    there = TableId("1" * 12, VIRGINIA, "Music")
+    while not keeper.cloud.database.exists(there):
+        now += 0.1
+        keeper.cloud.tick(now)
+        keeper.save()
+    assert keeper.cloud.database.tables[there].items.count < 4000
+    for path in tmp_path.glob("cloud.*"):  # as they are at this moment
+        shutil.copyfile(path, tmp_path / path.name.replace("cloud", "copy"))
+    keeper.close()
+    keeper = keep(tmp_path / "copy.sqlite3", clock=lambda: now)
+    for _ in range(20):
+        now += 1
+        keeper.cloud.tick(now)
+        keeper.save()
+    assert dict(keeper.cloud.database.items(there)) == dict(keeper.cloud.database.items(there._replace(region=OHIO)))
+    assert keeper.cloud.tables.status(there, now) == "ACTIVE" and keeper.cloud.replication.links.waiting() == 0
+    assert not keeper.cloud.current.schedule.saved()
+    keeper.close()
+
+
 def test_a_write_whose_process_ends_right_after_the_answer_is_replicated_and_told_to_its_stream(tmp_path):
     keeper, now = keep(tmp_path / "cloud.sqlite3", "instant"), 1.8e9
 

@@ -25,6 +25,7 @@ from gtlab.localcloud.unsettled import Unsettled
 T = TypeVar("T")
 _EVENTS: dict[str, type[format.Event]] = {
     schedule.CREATE_REPLICA: format.CreateReplica,
+    schedule.BACKFILL_REPLICA: format.BackfillReplica,
     schedule.DELETE_REPLICA: format.DeleteReplica,
     schedule.REMOVE_ENTRY: format.RemoveEntry,
     schedule.DISASSOCIATE_REPLICA: format.DisassociateReplica,

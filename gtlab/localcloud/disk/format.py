@@ -199,6 +199,10 @@ class CreateReplica(_Event, tag="create-replica"):
     """A new replica's table appears."""
 
 
+class BackfillReplica(_Event, tag="backfill-replica"):
+    """A new replica is being sent the items that there are."""
+
+
 class DeleteReplica(_Event, tag="delete-replica"):
     """A replica stops replicating, and its table goes."""
 
@@ -223,7 +227,8 @@ class PropagateTtl(_Event, tag="propagate-ttl"):
     """The other replicas take over the TTL setting of ``region``."""
 
 
-Event = CreateReplica | DeleteReplica | RemoveEntry | DisassociateReplica | PropagateSettings | PropagateTtl
+Event = (CreateReplica | BackfillReplica | DeleteReplica | RemoveEntry | DisassociateReplica | PropagateSettings
+         | PropagateTtl)
 
 
 class Replicas(_Part):

@@ -11,6 +11,7 @@ from gtlab.localcloud.globaltables.membership import CURRENT, Group, Groups
 from gtlab.localcloud.globaltables.replica_status import Replica, State
 from gtlab.localcloud.globaltables.replicas import Replicas
 from gtlab.localcloud.globaltables.schedule import (
+    BACKFILL_REPLICA,
     CREATE_REPLICA,
     DELETE_REPLICA,
     DISASSOCIATE_REPLICA,
@@ -22,12 +23,14 @@ from gtlab.localcloud.globaltables.update_table import ReplicaUpdate
 from gtlab.localcloud.model import TableId
 from gtlab.localcloud.tables import replica_tables
 from gtlab.localcloud.tables.autoscaling import AutoScaling
+from gtlab.localcloud.tables.slices import Job
 from gtlab.localcloud.tables.tables import Tables
 from gtlab.localcloud.world import World
 
 # Parts of the time until a new replica is ACTIVE: of 25 s, its entry appears after about 6 and its table after 10.
 _ENTRY_SHOWN, _TABLE_THERE = 0.25, 0.4
 _DRAINED_AGAIN_S, _DISASSOCIATE_AGAIN_S = 1.0, 0.2  # between two looks at whether all deliveries have arrived
+_SENT_AGAIN_S, _NOT_READY_S = 0.5, 2.0  # between two looks at a backfill; how long its replica is not ready after each
 
 
 class Lifecycle:
@@ -37,6 +40,10 @@ class Lifecycle:
                  schedule: Schedule):
         self._world, self._tables, self._groups, self._replicas = world, tables, groups, replicas
         self._scaling, self._schedule = scaling, schedule
+        # Work of this process, by group and Region, and whether it is done: giving the items of a group's first member
+        # their versions, and sending the existing items to a new replica.
+        self._adopted: dict[tuple[str, str], bool] = {}
+        self._backfilled: dict[tuple[str, str], bool] = {}
 
     # What a request begins
 
@@ -71,6 +78,7 @@ class Lifecycle:
             group = self._groups.new(table.account, table.name, CURRENT, now)
             self._replicas.add(group.id, State({table.region: Replica(table.region)}, strong=update.strong))
             self._groups.join(group, table.region, now)
+            self._work(self._adopted, (group.id, table.region), self._groups.adoption(group, table.region), now)
         return group, self._replicas.of_group(group)
 
     def _update(self, update: ReplicaUpdate, now: float) -> None:
@@ -119,12 +127,57 @@ class Lifecycle:
         replica = state.replicas.get(event.region) if state else None
         if group is None or state is None or replica is None:
             return
+        if len(group.members) == 1 and not self._is_adopted(group, now):
+            self._schedule.add(replace(event, due=now + _SENT_AGAIN_S))
+            return
         source, there = group.table(replica.source), group.table(event.region)
         replica_tables.create(self._tables, source, there, ready=replica.ready, now=now, with_stream=not state.strong)
         replica_tables.override(self._tables, there, replica.overrides, now)
         self._scaling.copy(source, there)
         self._groups.join(group, event.region, now)
-        self._groups.backfill(group, replica.source, event.region, now)
+        self._backfill(group, replica, now)
+
+    def backfill_replica(self, event: Event, now: float) -> None:
+        """A backfill takes longer than its replica's creation, or was cut short by a restart: the replica is not ready
+        until it is over."""
+        group, state = self._groups.by_id(event.group), self._replicas.state(event.group)
+        replica = state.replicas.get(event.region) if state else None
+        if group is None or replica is None or event.region not in group.members:
+            return
+        done = self._backfilled.get((group.id, event.region))
+        if done is None:
+            self._backfill(group, replica, now)
+        if done is not False:
+            return
+        replica.ready = max(replica.ready, now + _NOT_READY_S)
+        self._tables.put_off(group.table(event.region), replica.ready)
+        self._tables.busy(group.table(replica.source), replica.ready)
+        self._schedule.add(replace(event, due=now + _SENT_AGAIN_S))
+
+    def _backfill(self, group: Group, replica: Replica, now: float) -> None:
+        where = (group.id, replica.region)
+        self._work(self._backfilled, where, self._groups.backfill(group, replica.source, replica.region), now)
+        if not self._backfilled[where]:
+            self._schedule.add(Event(now + _SENT_AGAIN_S, BACKFILL_REPLICA, *where))
+
+    def _is_adopted(self, group: Group, now: float) -> bool:
+        """Whether all items of a group's first member have versions. A restart may have cut that short."""
+        first, = group.members
+        if (group.id, first) not in self._adopted:
+            self._work(self._adopted, (group.id, first), self._groups.adoption(group, first), now)
+        return self._adopted[group.id, first]
+
+    def _work(self, done: dict[tuple[str, str], bool], where: tuple[str, str], job: Job, now: float) -> None:
+        """Do a job in slices."""
+        def work(now: float) -> bool:
+            more = False
+            try:
+                more = job(now)
+            finally:
+                done[where] = not more
+            return more
+        done[where] = False
+        self._tables.slices.begin(work, now)
 
     def delete_replica(self, event: Event, now: float) -> None:
         """A replica stops replicating and its table goes; its Region shows it as DELETING a while longer."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from gtlab.localcloud.engine import Database
-from gtlab.localcloud.model import TableId
+from gtlab.localcloud.model import Key, TableId
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.replication import Replication
+from gtlab.localcloud.tables.slices import SLICE, Job
 
 LEGACY, CURRENT = "2017.11.29", "2019.11.21"
 
@@ -92,18 +94,43 @@ class Groups:
         return group
 
     def join(self, group: Group, region: str, now: float) -> None:
-        """Make a Region's table a member. The items that it already has get ``now`` as the time of their version."""
+        """Make a Region's table a member. If it has items, :meth:`adoption` is to follow."""
         group.members.insert(0, region)
         group.joined[region] = now
         self._replication.join(group.id, region)
-        for key, _ in self._database.items(group.table(region)):
-            self._replication.adopt(group.id, region, key, now)
         self._journal.member(group.table(region), joined=True, at=now)
 
-    def backfill(self, group: Group, source: str, target: str, now: float) -> None:
-        """Send the existing items to a new member: see :meth:`Replication.backfill`."""
-        self._replication.backfill(group.id, source, target,
-                                   lambda region, key: self._database.item(group.table(region), key), now)
+    def adoption(self, group: Group, region: str) -> Job:
+        """The work of giving the items that a member had before it joined that moment as the time of their version."""
+        table, joined = self._database.table(group.table(region)), group.joined[region]
+        keys, replication = table.items.present(), self._replication
+        replication.adopting(group.id, region, joined)
+
+        def adopt(now: float) -> bool:
+            if self.by_id(group.id) is not group or region not in group.members:
+                return False
+            adopted = 0
+            for key in islice(keys, SLICE):
+                adopted += 1
+                if table.items.item(key) is not None:
+                    replication.adopt(group.id, region, key, joined)
+            if adopted < SLICE:
+                replication.adopting(group.id, region, None)
+            return adopted == SLICE
+        return adopt
+
+    def backfill(self, group: Group, source: str, target: str) -> Job:
+        """The work of sending the existing items to a new member."""
+        backfill = self._replication.backfill(group.id, source, target)
+
+        def item_of(region: str, key: Key) -> dict | None:
+            return self._database.item(group.table(region), key)
+
+        def send(now: float) -> bool:
+            if self.by_id(group.id) is not group or target not in group.members:
+                return False
+            return backfill.step(SLICE // 4, item_of, now)  # each is sent and arrives, which takes longer than a look
+        return send
 
     def waiting(self, group: Group, region: str) -> int:
         """The number of deliveries on their way to or from a member."""

@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 CREATE_REPLICA = "create-replica"              # a new replica's table appears
+BACKFILL_REPLICA = "backfill-replica"          # a new replica is being sent the items that there are
 DELETE_REPLICA = "delete-replica"              # a replica stops replicating and its table goes
 REMOVE_ENTRY = "remove-entry"                  # a replica is no longer shown in Replicas
 DISASSOCIATE_REPLICA = "disassociate-replica"  # a replica stops replicating and keeps its table
 PROPAGATE_SETTINGS = "propagate-settings"      # the other replicas take over changed settings
 PROPAGATE_TTL = "propagate-ttl"                # the other replicas take over the TTL setting
-NAMES = frozenset({CREATE_REPLICA, DELETE_REPLICA, REMOVE_ENTRY, DISASSOCIATE_REPLICA, PROPAGATE_SETTINGS,
-                   PROPAGATE_TTL})
+NAMES = frozenset({CREATE_REPLICA, BACKFILL_REPLICA, DELETE_REPLICA, REMOVE_ENTRY, DISASSOCIATE_REPLICA,
+                   PROPAGATE_SETTINGS, PROPAGATE_TTL})
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from gtlab.localcloud.globaltables.membership import CURRENT, Group, Groups
 from gtlab.localcloud.globaltables.replica_status import REPLICATION_MODE, State, replica_entry
 from gtlab.localcloud.globaltables.replicas import Replicas
 from gtlab.localcloud.globaltables.schedule import (
+    BACKFILL_REPLICA,
     CREATE_REPLICA,
     DELETE_REPLICA,
     DISASSOCIATE_REPLICA,
@@ -55,6 +56,7 @@ class Current:
         self._settings = SharedSettings(world, tables, groups, self.replicas, self.schedule)
         self.handlers: dict[str, Callable[[Event, float], None]] = {
             CREATE_REPLICA: self._lifecycle.create_replica,
+            BACKFILL_REPLICA: self._lifecycle.backfill_replica,
             DELETE_REPLICA: self._lifecycle.delete_replica,
             REMOVE_ENTRY: self._lifecycle.remove_entry,
             DISASSOCIATE_REPLICA: self._lifecycle.disassociate_replica,

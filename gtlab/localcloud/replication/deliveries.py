@@ -16,6 +16,9 @@ class Version(NamedTuple):
     region: str
 
 
+NEVER = Version(-1, "")  # older than every other
+
+
 class Write(NamedTuple):
     """One change as a copy has it, which is to be sent to other copies. ``item`` is None for a delete."""
 

@@ -9,21 +9,21 @@ bring the item back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from gtlab.localcloud.model import Key
-from gtlab.localcloud.replication.deliveries import Delivery, Unsaved, Version, Write
+from gtlab.localcloud.replication.backfill import Backfill
+from gtlab.localcloud.replication.deliveries import NEVER, Delivery, Unsaved, Version, Write
 from gtlab.localcloud.replication.links import Lag, Links, Passes, Size
-
-_NEVER = Version(-1, "")  # older than every other
 
 
 @dataclass
 class _Copy:
     versions: dict[Key, Version] = field(default_factory=dict)
     tombstones: set[Key] = field(default_factory=set)
+    floor: int = -1  # the time of the version, microseconds, of items that are not adopted yet; -1 if there are none
 
 
 class Replication:
@@ -40,10 +40,17 @@ class Replication:
         self._copies.setdefault((group, region), _Copy())
         self.unsaved.copies.add((group, region))
 
-    def adopt(self, group: str, region: str, key: Key, now: float) -> None:
-        """An item that a Region had before it joined: its version is this moment's, and it is not sent."""
-        self._copies[group, region].versions[key] = Version(int(now * 1e6), region)
-        self.unsaved.versions.add((group, region, key))
+    def adopt(self, group: str, region: str, key: Key, joined: float) -> None:
+        """An item that a Region had before it joined: its version is of that moment, and it is not sent. An item that
+        has been written since keeps its version."""
+        copy = self._copies[group, region]
+        if key not in copy.versions:
+            copy.versions[key] = Version(int(joined * 1e6), region)
+            self.unsaved.versions.add((group, region, key))
+
+    def adopting(self, group: str, region: str, joined: float | None) -> None:
+        """Until this is called with None, a Region may have items from before it joined that are not adopted yet."""
+        self._copies[group, region].floor = -1 if joined is None else int(joined * 1e6)
 
     def leave(self, group: str, region: str) -> None:
         """A Region's copy is removed, and deliveries to it are dropped. Deliveries from it still arrive: some members
@@ -66,25 +73,9 @@ class Replication:
                 self.links.send(write, target, now)
         return version
 
-    def backfill(self, group: str, source: str, target: str, item_of: Callable[[str, Key], dict[str, Any] | None],
-                 now: float) -> None:
-        """Send the existing items, with their versions, to a copy that has just joined: the items of the source, and
-        from every other copy the items that are newer there, because deliveries of these to the source do not reach
-        the new copy. Deliveries still on their way from Regions that have left are sent, too, if no copy has their
-        changes. ``item_of(region, key)`` returns an item, or None."""
-        known = self._copies[group, source].versions
-        for region in self.regions(group):
-            for key, version in self._copies[group, region].versions.items() if region != target else ():
-                if region == source or key not in known or known[key] < version:
-                    self.links.send(Write(group, region, key, item_of(region, key), version), target, now)
-        copies = [self._copies[group, region].versions for region in self.regions(group) if region != target]
-        newest: dict[Key, Delivery] = {}
-        for delivery in self.links.on_their_way():
-            if (delivery.group == group and delivery.target != target
-                    and all(delivery.version > versions.get(delivery.key, _NEVER) for versions in copies)):
-                newest[delivery.key] = max(delivery, newest.get(delivery.key, delivery), key=lambda each: each.version)
-        for delivery in newest.values():
-            self.links.send(Write(group, delivery.source, delivery.key, delivery.item, delivery.version), target, now)
+    def backfill(self, group: str, source: str, target: str) -> Backfill:
+        """What a copy that has just joined is to be sent."""
+        return Backfill(self, group, source, target)
 
     def is_newer(self, delivery: Delivery) -> bool:
         """Whether a delivery is to be applied: it is newer than what its target has."""
@@ -102,13 +93,17 @@ class Replication:
         """The newest version of an item in another copy, if it is newer than what a Region's copy has; otherwise None.
         An item that neither copy has is not missed: a reader cannot see a difference."""
         mine = self._copies[group, region]
-        newest, where = mine.versions.get(key, _NEVER), mine
+        newest, where = mine.versions.get(key, NEVER), mine
         for (of, _), copy in self._copies.items():
-            if of == group and copy.versions.get(key, _NEVER) > newest:
+            if of == group and copy.versions.get(key, NEVER) > newest:
                 newest, where = copy.versions[key], copy
         if where is mine or (key in where.tombstones and (key not in mine.versions or key in mine.tombstones)):
             return None
         return newest
+
+    def versions(self, group: str, region: str) -> Mapping[Key, Version]:
+        """Every item that a copy has a version of, with the version."""
+        return self._copies[group, region].versions
 
     def version(self, group: str, region: str, key: Key) -> Version | None:
         copy = self._copies.get((group, region))
@@ -141,8 +136,7 @@ class Replication:
     def _next_version(self, copy: _Copy, key: Key, region: str, now: float) -> Version:
         # A write is judged against what its writer saw, so it is newer than that even on a coarse clock.
         seen = copy.versions.get(key)
-        time_us = int(now * 1e6)
-        return Version(time_us if seen is None else max(time_us, seen.time_us + 1), region)
+        return Version(max(int(now * 1e6), (copy.floor if seen is None else seen.time_us) + 1), region)
 
     def _store(self, group: str, region: str, key: Key, version: Version, item: dict[str, Any] | None) -> None:
         copy = self._copies[group, region]
