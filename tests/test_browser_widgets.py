@@ -151,10 +151,10 @@ def test_a_prediction_by_mouse_and_by_keyboard(page):
     quiz = page.locator(".gt-quiz:visible").first
     quiz.wait_for()
     cells, press = page.evaluate(CELLS), page.keyboard.press
-    quiz.get_by_text("It is the same: cables are glass fibres").click()
+    quiz.get_by_text("About as long: cables are glass fibres").click()
     predicted("00-light", "same")
     quiz.locator(".gt-hint", has_text="Your prediction is saved.").wait_for()
-    press("ArrowUp")
+    press("ArrowDown")
     predicted("00-light", "slower")
     for key in ("m", "x", "y", "a", "b", "d", "d", "z"):
         press(key)
