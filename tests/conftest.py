@@ -41,7 +41,8 @@ def _long_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
 
     ``--dist worksteal`` gives each worker an equal part of the list, in order. A worker that has finished its part
     takes tests from the end of another's, but never the last two: long tests there run one after the other while the
-    other workers are idle. Long browser tests of one file stay with one worker, because they share a JupyterLab.
+    other workers are idle. Long browser tests of one file stay with one worker, because they share a page in which
+    JupyterLab is open.
     """
     seconds = {item: mark.args[0] for item in items if (mark := item.get_closest_marker("long"))}
     together: dict[object, list[pytest.Item]] = {}

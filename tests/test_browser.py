@@ -20,7 +20,7 @@ from support import wait_until
 from gtlab import tour
 from gtlab.lab import chosen
 
-pytestmark = [pytest.mark.browser, pytest.mark.long(35), needs_chromium]
+pytestmark = [pytest.mark.browser, pytest.mark.long(12), needs_chromium]
 
 # The charts of a notebook: of cells whose source calls gtlab's charts, how many show one.
 CALLED = """() => window.jupyterapp.shell.currentWidget.content.widgets

@@ -17,7 +17,7 @@ from browser import (
     wait_until_run,
 )
 
-pytestmark = [pytest.mark.browser, pytest.mark.long(25), needs_chromium]
+pytestmark = [pytest.mark.browser, pytest.mark.long(12), needs_chromium]
 
 LAB = """import time
 from pathlib import Path

@@ -22,7 +22,7 @@ from support import wait_until
 from gtlab.course import progress
 from gtlab.lab import Choice, chosen
 
-pytestmark = [pytest.mark.browser, pytest.mark.long(20), needs_chromium]
+pytestmark = [pytest.mark.browser, pytest.mark.long(12), needs_chromium]
 
 CELLS = """() => window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.type)"""
 FOCUSED = """() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.tagName"""

@@ -62,7 +62,7 @@ def test_the_course_from_a_clean_start_to_its_clean_up(tmp_path):
     assert "Ann has the ticket.\nBen has the ticket." in printed(broken) and "{'S': 'Ben'}" in shown(broken)
 
 
-@pytest.mark.long(80)
+@pytest.mark.long(60)
 @pytest.mark.timeout(900)
 def test_the_course_begins_again_after_its_clean_up(tmp_path):
     start.bring(gtlab.connect(), start.find("11"), solve=True)  # what the notebooks before it leave
@@ -70,7 +70,7 @@ def test_the_course_begins_again_after_its_clean_up(tmp_path):
     assert printed(ran["11_clean_up"]).endswith("Nothing is left.\n")
 
 
-@pytest.mark.long(60)
+@pytest.mark.long(25)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
 def test_each_notebook_stands_alone_and_runs_twice_in_other_regions(path, tmp_path):
@@ -81,7 +81,7 @@ def test_each_notebook_stands_alone_and_runs_twice_in_other_regions(path, tmp_pa
     assert gtlab.connect().world.state().empty, "what a notebook breaks, it mends"
 
 
-@pytest.mark.long(40)
+@pytest.mark.long(15)
 def test_the_first_look_elsewhere_is_stale(tmp_path):
     path, = tour.find_notebooks(["03"])
     gtlab.connect().world.lag(5)  # so that a busy machine, slow to look, is not told that all is there already
