@@ -416,6 +416,13 @@ def returns_the_winners(records, region):
             and int(new["Version"]["N"]) <= int(old["Version"]["N"])]
 
 
+@wrong("06", "version")
+def compares_versions(records, region):
+    return [old["Value"]["S"] for old, new in _changes(records)
+            if old["WrittenIn"]["S"] == region != new["WrittenIn"]["S"]
+            and int(new["Version"]["N"]) <= int(old["Version"]["N"])]
+
+
 @wrong("06", "own")
 def returns_every_modify(records, region):
     return [old["Value"]["S"] for old, _ in _changes(records)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
-from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gtlab.charts.columns import each_row, missing
+from gtlab.intervals import median
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import log2
-from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gtlab.charts.colours import AMBER, BACK, EDGE, INK, QUIET, faded
@@ -28,7 +27,8 @@ from gtlab.charts.layout import figure, height_for, region_axis
 from gtlab.charts.looks import look
 from gtlab.charts.meta import describe
 from gtlab.charts.play import over_time
-from gtlab.charts.text import listed, ms, place_name, plain_text, plural
+from gtlab.charts.text import listed, ms, ms_span, place_name, plain_text, plural
+from gtlab.intervals import median
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -338,7 +338,7 @@ def _finding(events: list[Happening], waiting: int) -> str:
     writes = counts["write"] + counts["delete"]
     lags = [event.ms for event in events if event.what in ARRIVALS and event.ms is not None]
     parts = [f"{plural(writes, 'write')}, {plural(len(lags), 'arrival')} in other Regions"
-             + (f" after {ms(median(lags))} at the median" if lags else "")]
+             + (f" after {ms_span(min(lags), max(lags))}" if lags else "")]
     lost, overtaken = counts["conflict"], counts["overtaken"]
     parts.append(f"{plural(lost, 'arrival')} lost a conflict" if lost else "none lost a conflict")
     if overtaken:

@@ -23,10 +23,16 @@ class _Written:
         self.winners: set[str] = set()
         self.deleted: set[str] = set()
 
-    def put(self, region: str, key: str, version: int) -> str:
-        value = self._made.word("value")
-        self._made.client(region).put_item(TableName=self.table, Item={
-            "id": {"S": key}, "Value": {"S": value}, "WrittenIn": {"S": region}, "Version": {"N": str(version)}})
+    def put(self, region: str, key: str) -> str:
+        """Read the item, and write the next version of it: it counts the writes of each Region that it has seen."""
+        value, client = self._made.word("value"), self._made.client(region)
+        old = client.get_item(TableName=self.table, Key={"id": {"S": key}}, ConsistentRead=True).get("Item", {})
+        seen = {name: int(count["N"]) for name, count in old.get("Seen", {"M": {}})["M"].items()}
+        seen[region] = seen.get(region, 0) + 1
+        client.put_item(TableName=self.table, Item={
+            "id": {"S": key}, "Value": {"S": value}, "WrittenIn": {"S": region},
+            "Version": {"N": str(int(old.get("Version", {"N": "0"})["N"]) + 1)},
+            "Seen": {"M": {name: {"N": str(count)} for name, count in seen.items()}}})
         return value
 
     def delete(self, key: str) -> None:
@@ -36,34 +42,37 @@ class _Written:
         """Writes that see each other: each is in both Regions before the next."""
         for _ in range(self._made.random.randint(2, 4)):
             key = self._made.word("key")
-            self.seen_by_other.add(self.put(self.here, key, 1))
+            self.seen_by_other.add(self.put(self.here, key))
             self._made.settled()
-            self.put(self.there, key, 2)
+            self.put(self.there, key)
             self._made.settled()
         key = self._made.word("key")
-        self.own.add(self.put(self.here, key, 1))
-        self.put(self.here, key, 2)
+        self.own.add(self.put(self.here, key))
+        self.put(self.here, key)
         key = self._made.word("key")
-        self.deleted.add(self.put(self.here, key, 1))
+        self.deleted.add(self.put(self.here, key))
         self.delete(key)
         self._made.settled()
 
     def apart(self) -> None:
-        """Conflicts through a cut, won by either side. Some of the items existed before."""
+        """Conflicts through a cut, won by either side. Some of the items existed before, and in some conflicts the
+        winner had written before the loser: its version is greater, although it has not seen the loser's write."""
         chance = self._made.random
-        wins = [True, True, False] + [chance.random() < 0.5 for _ in range(chance.randint(1, 3))]
-        chance.shuffle(wins)
-        keys = {self._made.word("key"): there_wins for there_wins in wins}
-        existing = set(list(keys)[::2])
+        before = [0, 1, 0, *(chance.choice((0, 0, 1, 2)) for _ in range(chance.randint(1, 3)))]  # writes of the winner
+        keys = {self._made.word("key"): (self.there, many) for many in before}
+        keys |= {self._made.word("key"): (self.here, chance.choice((0, 1))) for _ in range(chance.randint(1, 2))}
+        existing = list(keys)[2::2]
         for key in existing:
-            self.own.add(self.put(self.here, key, 1))
+            self.own.add(self.put(self.here, key))
         self._made.settled()
         with self._made.cut(self.here, self.there):
-            for key, there_wins in keys.items():
-                order = (self.here, self.there) if there_wins else (self.there, self.here)
-                values = {region: self.put(region, key, 2 if key in existing else 1) for region in order}
-                if there_wins:
-                    self.winners.add(values[self.there])
+            for key in chance.sample(list(keys), len(keys)):
+                winner, many = keys[key]
+                loser = self.here if winner == self.there else self.there
+                values = [(region, self.put(region, key)) for region in (*[winner] * many, loser, winner)]
+                self.own |= {value for region, value in values[:many] if region == self.here}
+                if winner == self.there:
+                    self.winners.add(values[-1][1])
         self._made.settled()
 
 
@@ -88,11 +97,16 @@ def _by_journal(made: Trial, written: _Written) -> set[str]:
     gone = events[events["kind"].eq("discarded") & events["conflict"].eq(True) & events["source"].eq(written.here)]
     keys = set(gone["key"])
     own: dict[str, str] = {}
+    left_in: dict[str, str] = {}  # where the item that is left was written
     for record in made.records(written.table, written.here):
         image = record["dynamodb"].get("NewImage", {})
-        if image.get("WrittenIn", {}).get("S") == written.here:
+        if not image:
+            continue
+        left_in[image["id"]["S"]] = image["WrittenIn"]["S"]
+        if image["WrittenIn"]["S"] == written.here:
             own[image["id"]["S"]] = image["Value"]["S"]  # the last one of this Region
-    return {own[key] for key in keys}
+    # Where this Region has won, it replaced by itself what the other Region discarded.
+    return {own[key] for key in keys if left_in[key] != written.here}
 
 
 def _compare(value: Any, lost: set[str], written: _Written, records: list[dict]) -> None:
@@ -115,7 +129,7 @@ def _compare(value: Any, lost: set[str], written: _Written, records: list[dict])
             ("own", written.own, "This value was replaced by a newer write of the *same* Region, which had seen it. "
                                  "That is an update, not a loss."),
             ("seen", written.seen_by_other, "This value was replaced by a write of the other Region that had *seen* "
-                                            "it: its version is greater. Not every replicated overwrite is a loss."),
+                                            "it: its Seen counts it. Not every replicated overwrite is a loss."),
             ("deleted", written.deleted, "This item was deleted by its own Region. A REMOVE record is no conflict "
                                          "here.")):
         if names & among:
@@ -124,6 +138,12 @@ def _compare(value: Any, lost: set[str], written: _Written, records: list[dict])
     if names - lost:
         raise Wrong("unknown", "Your function returned a value that was never lost.", f"{min(names - lost)}")
     if lost - names:
+        unnumbered = [each for each in sorted(lost - names) if _numbered_higher(records, each)]
+        if names and len(unnumbered) == len(lost - names):
+            raise Wrong("version", "Your function missed a lost write whose successor has a greater Version. That "
+                                   "number is greater because the other Region had written more often, not because it "
+                                   "had seen this write. What a writer has seen is in Seen.",
+                        _record(records, unnumbered[0]))
         shown = min(lost - names)
         raise Wrong("missed" if names else "none",
                     f"Your function missed {len(lost - names)} of {len(lost)} lost writes. "
@@ -133,11 +153,22 @@ def _compare(value: Any, lost: set[str], written: _Written, records: list[dict])
         raise Wrong("twice", f"Your function returned {len(found)} values, {len(found) - len(names)} of them twice.")
 
 
+def _counts(image: dict) -> dict[str, int]:
+    return {region: int(count["N"]) for region, count in image["Seen"]["M"].items()}
+
+
+def _numbered_higher(records: list[dict], value: str) -> bool:
+    """Whether a value was replaced by one with a greater version."""
+    return any(int(each["NewImage"]["Version"]["N"]) > int(each["OldImage"]["Version"]["N"])
+               for each in (record["dynamodb"] for record in records)
+               if "NewImage" in each and each.get("OldImage", {}).get("Value", {}).get("S") == value)
+
+
 def _record(records: list[dict], value: str) -> str:
     """The last record that has a value, as evidence."""
     def image(each: dict | None) -> str:
         return "nothing" if not each else (f"{each['Value']['S']} (WrittenIn {each['WrittenIn']['S']}, "
-                                           f"Version {each['Version']['N']})")
+                                           f"Version {each['Version']['N']}, Seen {_counts(each)})")
     for record in reversed(records):
         change = record["dynamodb"]
         images = change.get("OldImage"), change.get("NewImage")
@@ -151,8 +182,8 @@ EXERCISE = Exercise(
     ("A stream record has the item before and after a change. How does the record of a lost write differ from the "
      "record of an ordinary update?",
      "Look at MODIFY records whose OldImage was written in this Region (WrittenIn) and whose NewImage was written in "
-     "another one. Some of these writers had seen the old value. Their Version tells.",
-     "A write that has seen the old one has a greater Version. "
-     "So a value is lost if the NewImage is from another Region "
-     'and int(new["Version"]["N"]) <= int(old["Version"]["N"]). Return old["Value"]["S"].'),
+     "another one. Some of these writers had seen the old value. Their Seen tells.",
+     "A writer that has seen the old value counts it: its Seen has at least as many writes of this Region. So a value "
+     'is lost if the NewImage is from another Region and new["Seen"]["M"].get(region, {"N": "0"}) has a smaller number '
+     'than old["Seen"]["M"][region]. Compare them with int(...["N"]), and return old["Value"]["S"].'),
     _judge)

@@ -131,15 +131,16 @@ QUESTIONS = (
          "nowhere": Option("Nowhere", "No answer, metric, or log has it. But a stream records every change of an item, "
                                       "and one Region's item has changed.")},
         _trace,
-        {"loser": "In that stream, a replicated write replaces the Region's own value. It is the practical conflict "
-                  "detector: you need an attribute that says where each write was made.",
+        {"loser": "In that stream, a replicated write replaces the Region's own value. (A third Region's stream shows "
+                  "it, too, if the losing write arrived there first.) It is the practical conflict detector: you need "
+                  "an attribute that says where each write was made.",
          "nowhere": "No Region's own value was replaced: there was no conflict in this run.",
          "winner": "This time the write at home was the later one, so the other Region lost its value.",
          "both": "Each Region lost a value of its own: there was more than one conflict."}),
     Question(
         "06-counter", "Five increments on each side of the cut are acknowledged. What is the counter after the repair?",
         {"ten": Option("10: the increments are added up",
-                       "Not “add one” is replicated, but the whole item, with the sum that its Region had."),
+                       "Replication copies the whole item with its sum, not the instruction “add one”."),
          "five": Option("5: one side's increments are lost",
                         "That needs a cut that separates all of them. Here some reached the other side in time."),
          "other": Option("Another number: some of them are lost",
@@ -165,12 +166,13 @@ QUESTIONS = (
          "second": "Nothing was cut, and the first buyer had arrived in the other Region.",
          "first": "The ticket had been sold at home before."}),
     Question(
-        "06-queue", "A replica can take three writes per second, and you put six items at home at once. What happens?",
+        "06-queue", "A replica can use three write units per second, and you put six items at home at once. What "
+                    "happens?",
         {"refused": Option("The puts at home are throttled, too",
                            "Home has capacity of its own. It acknowledges, and does not ask the replica."),
          "same": Option("Nothing: replicated writes need no capacity there",
                         "A replicated write uses write capacity in the Region where it arrives."),
-         "grows": Option("The items arrive, later and later", "This time the capacity was enough."),
+         "grows": Option("All items arrive, each later than the one before", "This time the capacity was enough."),
          "dropped": Option("The items beyond the capacity are dropped", "They wait. Replication drops nothing.")},
         _queue,
         {"grows": "The puts are as fast as before, and the replica falls behind: the writes wait in a queue. On AWS "
@@ -182,7 +184,7 @@ QUESTIONS = (
         {"refused": Option("The put is refused while replication is paused",
                            "Home needs no other Region to accept a write."),
          "waits": Option("The item is at home only", "This time it had arrived, so replication was not paused."),
-         "arrives": Option("The item is in both Regions: FIS slows replication down, and no more",
+         "arrives": Option("The item is in both Regions: FIS only slows replication down",
                            "The action pauses replication to and from the table's replicas completely.")},
         _paused,
         {"waits": "The write waits. When the experiment ends, replication catches up by itself.",
