@@ -155,7 +155,7 @@ def test_unknown_operations(unchanged, target):
 
 def test_an_operation_that_gtlab_lacks_says_so(unchanged):
     refused(unchanged, "UnknownOperationException", "gtlab's local cloud does not have",
-            "DescribeTableReplicaAutoScaling", {"TableName": "Music"})
+            "SearchVectors", {"TableName": "Music", "IndexName": "i", "SearchVector": [{"N": "1"}], "TopK": 1})
 
 
 @pytest.mark.parametrize(("authorization", "code"), [

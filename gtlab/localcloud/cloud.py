@@ -20,6 +20,7 @@ from gtlab.localcloud.engine.values import item_size
 from gtlab.localcloud.faults.fis import OPERATIONS as _FIS
 from gtlab.localcloud.faults.fis import Fis
 from gtlab.localcloud.globaltables.membership import LEGACY, Groups
+from gtlab.localcloud.globaltables.replica_scaling import ReplicaScaling
 from gtlab.localcloud.globaltables.strong import Hold, Strong
 from gtlab.localcloud.globaltables.v2017 import Legacy
 from gtlab.localcloud.globaltables.v2017_settings import LegacySettings
@@ -84,6 +85,7 @@ class Cloud:
         self.unsaved = self.changes.unsaved
         self.backups = Backups(self.database, self.tables, lambda table, key: self.unsaved.items.add((table, key)))
         self._control_plane |= self.backups.operations
+        self._control_plane |= ReplicaScaling(self.tables, self.current.replicas, self.scaling).operations
         self._next_housekeeping = 0.0
         self._most_at_once, self._behind = most_at_once, 0.0
 
@@ -308,6 +310,7 @@ class Cloud:
                 group = self.groups.of(table)
                 if group is None or group.version != LEGACY:
                     raise Refusal("ResourceNotFoundException", "Requested resource not found")
+
 
 def _operation(known: dict[str, Callable], call: Call) -> Callable:
     if call.operation not in known:

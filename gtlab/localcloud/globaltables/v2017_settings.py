@@ -12,7 +12,7 @@ from gtlab.localcloud.globaltables.membership import Group
 from gtlab.localcloud.globaltables.v2017 import Legacy, checked_name
 from gtlab.localcloud.model import Refusal, TableId, in_use, invalid, invalid_values
 from gtlab.localcloud.tables import replica_tables
-from gtlab.localcloud.tables.autoscaling import AutoScaling
+from gtlab.localcloud.tables.autoscaling import AutoScaling, scalable
 from gtlab.localcloud.tables.tables import Tables
 from gtlab.localcloud.world import World
 
@@ -87,7 +87,7 @@ class LegacySettings:
         return found
 
     def _scaled(self, table: TableId, index: str | None, kind: str) -> dict:
-        asked = _scalable(table, index, kind)
+        asked = scalable(table, index, kind)
         target = next(iter(self._scaling.describe_targets(*table[:2], asked, 0.0)["ScalableTargets"]), None)
         if target is None:
             return {"AutoScalingDisabled": True}
@@ -158,7 +158,7 @@ class LegacySettings:
         if plan.changes:
             replica_tables.take_settings(self._tables, plan.table, plan.changes, {}, now)
         for (index, kind), setting in plan.scaling.items():
-            self._scale(plan.table, _scalable(plan.table, index, kind), setting, now)
+            self._scale(plan.table, scalable(plan.table, index, kind), setting, now)
         self._tables.busy(plan.table, now + self._world.control_plane_s("update table", plan.table.region))
 
     def _scale(self, table: TableId, what: dict, setting: dict, now: float) -> None:
@@ -190,12 +190,6 @@ def _capacity(mode: str, has: dict, asked: dict[str, int | None]) -> dict | None
         raise invalid_values("ReadCapacityUnits and WriteCapacityUnits must both be specified for every replica and "
                              "index when BillingMode is PROVISIONED")
     return after if after != before else None
-
-
-def _scalable(table: TableId, index: str | None, kind: str) -> dict:
-    """The parameters that identify a capacity in Application Auto Scaling."""
-    return {"ServiceNamespace": "dynamodb", "ResourceId": f"table/{table.name}" + (f"/index/{index}" if index else ""),
-            "ScalableDimension": f"dynamodb:{'index' if index else 'table'}:{_UNITS[kind]}"}
 
 
 def _by_name(settings: list[dict], name: str) -> dict[str, dict]:

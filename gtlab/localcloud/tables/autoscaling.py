@@ -176,3 +176,9 @@ def _key(account: str, region: str, data: dict) -> tuple[str, str, str, str]:
     if len(parts) != len(wanted) or any(want not in (None, part) for part, want in zip(parts, wanted, strict=True)):
         raise invalid(f"Unsupported resource type for scalable dimension {dimension}: {resource}")
     return account, region, resource, dimension
+
+
+def scalable(table: TableId, index: str | None, kind: str) -> dict[str, str]:
+    """The parameters that identify a capacity: of a table (``index`` None) or of an index, "Read" or "Write"."""
+    return {"ServiceNamespace": "dynamodb", "ResourceId": f"table/{table.name}" + (f"/index/{index}" if index else ""),
+            "ScalableDimension": f"dynamodb:{'index' if index else 'table'}:{kind}CapacityUnits"}
