@@ -195,7 +195,7 @@ def waits_as_the_sdk_does(client, table, item):
 
 
 def waits_for_long_between_two_questions(client, table, item):
-    client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 7})
+    client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 5.5})
     client.put_item(TableName=table, Item=item)
 
 
@@ -863,9 +863,10 @@ def test_who_looks_by_itself_until_nobody_is_behind_passes():
     assert found.passed, found
 
 
+@pytest.mark.long(25)
 def test_a_long_pause_between_two_questions_is_no_guess():
     assert verdict("01", sleeps_first_and_then_asks).passed
-    slow = verdict("01", waits_for_long_between_two_questions, limit_s=6.5)  # the default has 20 s, and the usual limit
+    slow = verdict("01", waits_for_long_between_two_questions, limit_s=5.2)  # the default has 20 s, and the usual limit
     assert slow.passed and "WaiterConfig" in slow.text
     assert verdict("03", polls_with_a_long_pause).passed
 
