@@ -294,6 +294,24 @@ def test_two_charts_and_the_summary_show_the_same_median():
     assert (half.low_ms, half.high_ms) == (row.median_min_ms, row.median_max_ms)
 
 
+def test_medians_that_overlap_are_not_ranked():
+    lags = pd.DataFrame({"probe": [1, 1], "source": "ap-southeast-1", "target": ["us-east-1", "eu-west-1"],
+                         "lag_min_ms": [42.0, 38.0], "lag_max_ms": [79.0, 72.0], "backend": SIMULATED})
+    assert charts.finding(draw("lag_by_target", lags)).startswith("The median lags overlap and cannot be ranked: 38")
+    calls = pd.DataFrame({"operation": "get", "region": ["ap-southeast-1"], "ms": [9.5], "backend": SIMULATED})
+    found = charts.finding(draw("latency_beside_lag", measure.beside_lag(calls, lags)))
+    assert "overlap and cannot be ranked" in found and "They are 4.0 to 8.3 times that of get in Singapore" in found
+
+
+def test_a_chart_and_a_table_of_calls_show_the_same_percentiles():
+    calls = pd.DataFrame({"operation": "get", "region": "us-east-1", "ms": [float(ms) for ms in range(10, 30)],
+                          "error": None, "backend": SIMULATED})
+    failed = calls.tail(1).assign(ms=9000.0, error="ThrottlingException")
+    calls = pd.concat([calls, failed], ignore_index=True)
+    (table,), (chart,) = measure.percentiles(calls).itertuples(), measure.beside_lag(calls).itertuples()
+    assert (table.p50_ms, table.p90_ms) == (chart.median_ms, chart.p90_ms) == (19.0, 27.0)
+
+
 def test_the_percentile_of_intervals_contains_that_of_the_times_within_them():
     draws = random.Random(3)
     for _ in range(200):
