@@ -117,6 +117,7 @@ class ControlApi:
         except sqlite3.Error as error:
             return JSONResponse({"message": f"The state cannot be deleted from disk: {error}. Nothing was done. "
                                             "To delete its files: gtlab down, then gtlab reset"}, 503)
+        self._driver.garbage.sweep_all_soon()  # the cloud that is gone
         return await self.status(request)
 
     async def legacy_api(self, request: Request) -> JSONResponse:

@@ -7,7 +7,6 @@ sent, what follows from it is done in the event loop's next turn, and garbage is
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import sqlite3
 import time
@@ -15,13 +14,12 @@ import time
 from gtlab.localcloud.disk.keeper import Keeper
 from gtlab.localcloud.model import Call, Refusal
 from gtlab.localcloud.server.endpoints import Endpoints
+from gtlab.localcloud.server.garbage import Garbage
 
 log = logging.getLogger(__name__)
 _INTERNAL = Refusal("InternalServerError", "Internal server error: a defect of gtlab's local cloud. gtlab status shows "
                     "it, and its log has the details.", 500)
 MOST_AT_ONCE = 50  # deliveries per tick, so that callers wait for a few milliseconds of work at most
-SWEEP_CALLS = 16   # calls between two collections of generation 0, which take about half a millisecond each
-OLDER_SWEEPS, ALL_SWEEPS = 512, 512 * 64  # sweeps between two collections of generation 1, and of generation 2
 TIDY_S = 1.0       # delay before the log is folded into the state, so that an item that changes often is stored once
 _DYNAMODB = ("dynamodb", "dynamodbstreams")
 
@@ -33,7 +31,7 @@ class Driver:
         self._keeper, self._endpoints = keeper, endpoints
         self._timer: asyncio.TimerHandle | None = None
         self._waking = False
-        self._carried, self._swept = 0, 0
+        self.garbage = Garbage()
         self._tidying: asyncio.TimerHandle | None = None
         self.disk_error: str | None = None  # why the state could not be written the last time
 
@@ -51,7 +49,7 @@ class Driver:
         except Exception as error:
             answer = self.report(call.operation, error)
         finally:
-            self._carried += 1
+            self.garbage.carried()
             if call.service in _DYNAMODB:
                 self._wake_soon()
             else:
@@ -129,16 +127,7 @@ class Driver:
             self._tick()
         else:
             self._wake()
-        if self._carried >= SWEEP_CALLS:
-            self._sweep()
-
-    def _sweep(self) -> None:
-        """Collect garbage in small steps between answers. Python's automatic collection starts only when allocations
-        exceed deallocations by thousands. As old events and records are freed while new ones are created, that happens
-        rarely and then takes many milliseconds."""
-        self._carried = 0
-        self._swept += 1
-        gc.collect(2 if self._swept % ALL_SWEEPS == 0 else 1 if self._swept % OLDER_SWEEPS == 0 else 0)
+            self.garbage.sweep()
 
     def _wake(self) -> None:
         """Set a timer that ticks the cloud when something is due."""
@@ -159,3 +148,4 @@ class Driver:
             self._keeper.cloud.errors.report("What is due", error)
         self.save()  # now, because otherwise the next answer would have to wait for it
         self.turned()
+        self.garbage.sweep()
