@@ -381,8 +381,8 @@ class Delivery(NamedTuple):
     due: float
 
 
-def item_row(table: TableId, key: Key, item: dict) -> tuple:
-    return (*table, *key, encode(item))
+def item_row(table: TableId, key: Key, json: bytes) -> tuple:
+    return (*table, *key, json)
 
 
 def items(rows: Iterable[tuple]) -> Iterator[tuple[TableId, Key, dict]]:

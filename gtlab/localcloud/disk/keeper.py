@@ -117,17 +117,18 @@ class Keeper:
         incarnations.clear()
         incarnations.update(now)
         return [(PUT, "documents", list(changed.items())), (DELETE_ALL, "items", [tuple(table) for table in other]),
-                (PUT, "items", [format.item_row(table, key, item) for table in other if table in now
+                (PUT, "items", [format.item_row(table, key, item.packed[0]) for table in other if table in now
                                 for key, item in database.items(table)])]
 
     def _items(self) -> list[Change]:
-        unsaved, there, gone = self.cloud.unsaved, [], []
+        unsaved = self.cloud.unsaved
+        there, gone = list[tuple](), list[tuple]()
         for table, key in unsaved.items:
-            item = self.cloud.database.item(table, key)
-            if item is None:
+            json = self.cloud.database.json(table, key)
+            if json is None:
                 gone.append((*table, *key))
             else:
-                there.append(format.item_row(table, key, item))
+                there.append(format.item_row(table, key, json))
         changes = [(PUT, "items", there), (DELETE, "items", gone)]
         if unsaved.tokens:
             remembered = self.cloud.database.remembered

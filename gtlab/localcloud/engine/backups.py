@@ -12,7 +12,7 @@ from typing import Any
 
 from gtlab.localcloud.engine.constraints import at_least, at_most, check, choice, every, length, pattern, structure
 from gtlab.localcloud.engine.database import BACKUPS, Database, RecordId, table_id
-from gtlab.localcloud.engine.values import Item, StoredItem
+from gtlab.localcloud.engine.values import Packed, StoredItem
 from gtlab.localcloud.model import Call, Refusal, TableId, invalid
 
 CREATING, AVAILABLE, DELETED = "CREATING", "AVAILABLE", "DELETED"
@@ -36,7 +36,7 @@ class Backup:
 
     described: dict[str, Any]
     asked: dict[str, Any] | None
-    items: list[Item] = field(default_factory=list)
+    items: list[Packed] = field(default_factory=list)
 
     @property
     def details(self) -> dict[str, Any]:
@@ -249,4 +249,4 @@ def restored(record: dict[str, Any]) -> Backup:
     """A backup from what is kept of it. An older release kept the items with it."""
     described = dict(record["description"])
     asked = described.pop(_ASKED, None)
-    return Backup(described, asked, [StoredItem(item) for _, _, item in record["items"]])
+    return Backup(described, asked, [StoredItem(item).packed for _, _, item in record["items"]])

@@ -12,8 +12,9 @@ import msgspec
 
 from gtlab.localcloud.engine.arguments import check_table_name
 from gtlab.localcloud.engine.items import Items
-from gtlab.localcloud.engine.table import Table, entries, key_schema, not_found
+from gtlab.localcloud.engine.table import Table, key_schema, not_found
 from gtlab.localcloud.engine.table_rules import check_name
+from gtlab.localcloud.engine.values import StoredItem
 from gtlab.localcloud.model import Key, Refusal, TableId, invalid, no_such_table
 
 TAGS, KINESIS, BACKUPS, INSIGHTS, POLICIES, EXPORTS, IMPORTS = KINDS = (
@@ -124,10 +125,16 @@ class Database:
         found = self.tables.get(table)
         return None if found is None else found.items.item(key)
 
-    def items(self, table: TableId) -> Iterator[tuple[Key, dict[str, Any]]]:
+    def json(self, table: TableId, key: Key) -> bytes | None:
+        """An item as JSON."""
+        found = self.tables.get(table)
+        packed = None if found is None else found.items.packed(key)
+        return None if packed is None else packed[0]
+
+    def items(self, table: TableId) -> Iterator[tuple[Key, StoredItem]]:
         """Every item with its key; none where there is no such table."""
         found = self.tables.get(table)
-        return iter(()) if found is None else entries(found)
+        return iter(()) if found is None else found.items.entries()
 
     def is_empty(self, table: TableId) -> bool:
         found = self.tables.get(table)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sortedcontainers import SortedDict
 
-from gtlab.localcloud.engine.values import Item, StoredItem, item_size, kind, number, sort_bytes
+from gtlab.localcloud.engine.values import Item, Packed, StoredItem, kind, number, sort_bytes, unpack
 from gtlab.localcloud.model import NO_SORT_KEY, Key
 
 SEGMENTS = 1 << 32  # hashes are smaller
@@ -86,15 +86,18 @@ class Follower(Protocol):
     def before(self, key: Key, old: Item | None) -> None: ...
 
 
-class Items(Mapping[str, Mapping[str, Item]]):
-    """As a mapping: from the string of a partition key to the partition's items by the string of their sort key."""
+class Items:
+    """The items of a table. They are stored packed, and those that callers get are unpacked for them."""
 
-    __slots__ = ("_indexes", "_new", "_order", "_rows", "_sorted", "bytes", "count", "schema", "snapshots")
+    __slots__ = ("_has_sort", "_indexes", "_new", "_order", "_rows", "_sorted", "bytes", "count", "schema", "snapshots")
 
     def __init__(self, schema: KeySchema):
         self.schema = schema
         self.count = self.bytes = 0
-        self._rows: dict[str, dict[str, Item]] = {}
+        self._has_sort = bool(schema.sort)
+        # By the string of the partition key: the items by the string of their sort key. Where the table has no sort
+        # key, the one item: a dictionary for each would take more memory than most items.
+        self._rows: dict[str, Any] = {}
         # Partitions in the order of a Scan: (hash, bytes of the partition key) → its string. New ones wait in a list,
         # because only a Scan needs the order, and a write should not wait for it.
         self._order: SortedDict = SortedDict()
@@ -104,20 +107,27 @@ class Items(Mapping[str, Mapping[str, Item]]):
         self._indexes: dict[str, IndexedItems] = {}
         self.snapshots: list[Follower] = []                 # they learn of each change before it is made
 
-    def __getitem__(self, partition: str) -> Mapping[str, Item]:
-        return self._rows[partition]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
-
     def __len__(self) -> int:
-        return len(self._rows)
+        return self.count
 
     # Items
 
-    def item(self, key: Key) -> Item | None:
+    def packed(self, key: Key) -> Packed | None:
         row = self._rows.get(key.partition)
-        return None if row is None else row.get(key.sort)
+        return row if row is None or not self._has_sort else row.get(key.sort)
+
+    def item(self, key: Key) -> StoredItem | None:
+        found = self.packed(key)
+        return None if found is None else unpack(found)
+
+    def entries(self) -> Iterator[tuple[Key, StoredItem]]:
+        """Every item with its key."""
+        for partition, row in self._rows.items():
+            if not self._has_sort:
+                yield Key(partition, NO_SORT_KEY), unpack(row)
+                continue
+            for sort, found in row.items():
+                yield Key(partition, sort), unpack(found)
 
     def key_of(self, item: Item) -> Key:
         """The key of an item whose key attributes have been checked."""
@@ -126,55 +136,69 @@ class Items(Mapping[str, Mapping[str, Item]]):
         return Key(partition, key_string(item[schema.sort[0]]) if schema.sort else NO_SORT_KEY)
 
     def put(self, key: Key, item: Item) -> None:
-        if type(item) is not StoredItem:
-            item = StoredItem(item)
-        row = self._rows.get(key.partition)
+        stored = item if type(item) is StoredItem else StoredItem(item)
+        row, old = self._rows.get(key.partition), self.packed(key)
+        self._tell_snapshots(key, old)
         if row is None:
-            row = self._rows[key.partition] = {}
             self._new.append(key.partition)
             if len(self._new) >= _MOST_NEW:
                 self._sort_new()
-        old = row.get(key.sort)
-        for snapshot in self.snapshots:
-            snapshot.before(key, old)
-        if old is None and row:
-            sorted_row = self._sorted.get(key.partition)
-            if sorted_row is None:
-                sorted_row = self._sorted[key.partition] = SortedDict(
-                    {self._sort_bytes(other): sort for sort, other in row.items()})
-            sorted_row[self._sort_bytes(item)] = key.sort
-        row[key.sort] = item
+        if not self._has_sort:
+            self._rows[key.partition] = stored.packed
+        elif row is None:
+            self._rows[key.partition] = {key.sort: stored.packed}
+        else:
+            if old is None:
+                self._sort_into(key, row)
+            row[key.sort] = stored.packed
         self.count += old is None
-        self.bytes += item_size(item) - (item_size(old) if old else 0)
-        for index in self._indexes.values():
-            index.change(key, old, item)
+        self.bytes += stored.size - (old[1] if old else 0)
+        if self._indexes:
+            before = unpack(old) if old else None
+            for index in self._indexes.values():
+                index.change(key, before, stored)
 
     def delete(self, key: Key) -> None:
-        row = self._rows.get(key.partition)
-        old = None if row is None else row.pop(key.sort, None)
-        if row is None or old is None:
+        old = self.packed(key)
+        if old is None:
             return
-        for snapshot in self.snapshots:
-            snapshot.before(key, old)
+        self._tell_snapshots(key, old)
         self.count -= 1
-        self.bytes -= item_size(old)
-        if not row:
+        self.bytes -= old[1]
+        row = self._rows[key.partition]
+        if not self._has_sort or len(row) == 1:
             del self._rows[key.partition]
             self._order.pop(self._partition_place(key.partition), None)
             self._sorted.pop(key.partition, None)
-        elif key.partition in self._sorted:
-            del self._sorted[key.partition][self._sort_bytes(old)]
-        for index in self._indexes.values():
-            index.change(key, old, None)
+        else:
+            del row[key.sort]
+            del self._sorted[key.partition][self._sort_bytes(key.sort)]
+        if self._indexes:
+            before = unpack(old)
+            for index in self._indexes.values():
+                index.change(key, before, None)
 
-    def _sort_bytes(self, item: Item) -> bytes:
-        return sort_bytes(item[self.schema.sort[0]])
+    def _tell_snapshots(self, key: Key, old: Packed | None) -> None:
+        if self.snapshots:
+            item = None if old is None else unpack(old)
+            for snapshot in self.snapshots:
+                snapshot.before(key, item)
+
+    def _sort_into(self, key: Key, row: dict[str, Packed]) -> None:
+        """Add a new item to the order of its partition, which has others."""
+        sorted_row = self._sorted.get(key.partition)
+        if sorted_row is None:
+            sorted_row = self._sorted[key.partition] = SortedDict({self._sort_bytes(sort): sort for sort in row})
+        sorted_row[self._sort_bytes(key.sort)] = key.sort
+
+    def _sort_bytes(self, sort: str) -> bytes:
+        return sort_bytes({self.schema.types[self.schema.sort[0]]: sort})
 
     def present(self) -> Iterator[Key]:
         """The keys of the items that are there now. The table may change meanwhile: an item that goes may be left
         out."""
         for partition in list(self._rows):
-            for sort in list(self._rows.get(partition, ())):
+            for sort in list(self._rows.get(partition, ())) if self._has_sort else (NO_SORT_KEY,):
                 yield Key(partition, sort)
 
     def let_go(self, most: int) -> bool:
@@ -186,11 +210,12 @@ class Items(Mapping[str, Mapping[str, Item]]):
         while self._rows and most > 0:
             partition, row = next(reversed(self._rows.items()))
             self._sorted.pop(partition, None)
-            while row and most > 0:
+            while self._has_sort and row and most > 0:
                 row.popitem()
                 most -= 1
-            if not row:
+            if not self._has_sort or not row:
                 del self._rows[partition]
+                most -= 1
         return most <= 0
 
     def _sort_new(self) -> None:
@@ -204,12 +229,12 @@ class Items(Mapping[str, Mapping[str, Item]]):
 
     def place(self, key: Key) -> Place:
         """Where the item with this key stands, or would stand."""
-        sort = sort_bytes({self.schema.types[self.schema.sort[0]]: key.sort}) if self.schema.sort else b""
+        sort = self._sort_bytes(key.sort) if self._has_sort else b""
         return Place(*self._partition_place(key.partition), sort, key)
 
     # In order
 
-    def query(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Item]:
+    def query(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Packed]:
         """The items of a part of a partition, in their order or backwards, behind a place."""
         if self._new:
             self._sort_new()
@@ -221,15 +246,17 @@ class Items(Mapping[str, Mapping[str, Item]]):
             found = _between(sorted_row, asked.low, asked.high, (True, not asked.high_open), forward,
                              after.sort if after else None)
             return map(row.__getitem__, map(sorted_row.__getitem__, found))
-        item, = row.values()
-        sort = self._sort_bytes(item) if self.schema.sort else b""
-        if self.schema.sort and not asked.holds(sort):
+        if not self._has_sort:
+            return iter((row,) if after is None else ())
+        (sort_key, item), = row.items()
+        sort = self._sort_bytes(sort_key)
+        if not asked.holds(sort):
             return iter(())
         if after is not None and not (sort > after.sort if forward else sort < after.sort):
             return iter(())
         return iter((item,))
 
-    def scan(self, first: int, last: int, after: Place | None) -> Iterator[Item]:
+    def scan(self, first: int, last: int, after: Place | None) -> Iterator[Packed]:
         """The items of the partitions with hashes from ``first`` up to but not including ``last``, behind a place."""
         self._sort_new()
         start = (after.hash, after.partition) if after else (first, b"")
@@ -318,7 +345,7 @@ class IndexedItems:
 
     # In order
 
-    def query(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Item]:
+    def query(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Packed]:
         """As :meth:`Items.query`."""
         where = (zlib.crc32(asked.partition), asked.partition)
         low = where if asked.low is None else (*where, asked.low)
@@ -327,16 +354,16 @@ class IndexedItems:
             high = (*where, asked.high) if asked.high_open else (*where, asked.high + b"\x00")
         return self._found(low, high, forward, after)
 
-    def scan(self, first: int, last: int, after: Place | None) -> Iterator[Item]:
+    def scan(self, first: int, last: int, after: Place | None) -> Iterator[Packed]:
         """As :meth:`Items.scan`."""
         return self._found((first,), (last,), True, after)
 
-    def _found(self, low: tuple, high: tuple, forward: bool, after: Place | None) -> Iterator[Item]:
+    def _found(self, low: tuple, high: tuple, forward: bool, after: Place | None) -> Iterator[Packed]:
         behind = self._at(after) if after else None
         for entry in _between(self.entries, low, high, (True, False), forward, behind):
-            item = self._items.item(self.entries[entry])
-            assert item is not None  # the index follows every change
-            yield item
+            found = self._items.packed(self.entries[entry])
+            assert found is not None  # the index follows every change
+            yield found
 
 
 def _between(row: SortedDict, low, high, inclusive: tuple[bool, bool], forward: bool, after) -> Iterator:

@@ -20,7 +20,7 @@ from gtlab.localcloud.engine.table import Index, Table, check_attributes
 from gtlab.localcloud.engine.terms import find as find_value
 from gtlab.localcloud.engine.tree import Between, Both, Compare, Condition, Function, In, Operand, Path, Placeholder
 from gtlab.localcloud.engine.updates import Update
-from gtlab.localcloud.engine.values import Item, Value, item_size, kind, sort_bytes
+from gtlab.localcloud.engine.values import Item, Packed, Value, item_size, kind, sort_bytes
 from gtlab.localcloud.engine.writes import (
     TOO_LARGE,
     Plan,
@@ -354,7 +354,7 @@ def _forward(select: partiql.Select, schema: KeySchema, ranges: list[Range] | No
     return not select.order[-1][1]
 
 
-def _found(source: _Source, after: Place | None) -> Iterator[Item]:
+def _found(source: _Source, after: Place | None) -> Iterator[Packed]:
     ordered = source.table.ordered(source.of_index)
     if source.ranges is None:
         yield from ordered.scan(0, SEGMENTS, after)

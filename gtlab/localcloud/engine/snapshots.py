@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gtlab.localcloud.engine.items import SEGMENTS, Items, Place
-from gtlab.localcloud.engine.values import Item, item_size
+from gtlab.localcloud.engine.values import Item, Packed, item_size, unpack
 from gtlab.localcloud.model import Key
 
 MOST_ITEMS, MOST_BYTES = 500, 1 << 19  # of a slice: some milliseconds of work, and of writing to disk
@@ -34,7 +34,8 @@ class Snapshot:
         """The next items, and whether there may be more."""
         taken: list[Item] = []
         left = MOST_BYTES
-        for item in () if self._scanned else self._items.scan(0, SEGMENTS, self._after):
+        for packed in () if self._scanned else self._items.scan(0, SEGMENTS, self._after):
+            item = unpack(packed)
             key = self._items.key_of(item)
             found = self._replaced.pop(key, item) if self._replaced else item
             if found is not None:
@@ -60,11 +61,11 @@ class Snapshot:
             self._items.snapshots.remove(self)
 
 
-def slices(items: list[Item]) -> Iterator[tuple[list[Item], bool]]:
+def slices(items: list[Packed]) -> Iterator[tuple[list[Item], bool]]:
     """A list of items in slices: the items of each, and whether there are more."""
     taken: list[Item] = []
     left = MOST_BYTES
-    for item in items:
+    for item in map(unpack, items):
         if len(taken) >= MOST_ITEMS or left <= 0:
             yield taken, True
             taken, left = [], MOST_BYTES

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -178,13 +177,6 @@ def key_schema(elements: list[dict], definitions: list[dict]) -> KeySchema:
     sort = tuple(each["AttributeName"] for each in elements if each["KeyType"] == "RANGE")
     names = (*partition, *sort)
     return KeySchema(partition, sort, {name: types[name] for name in names}, names)
-
-
-def entries(table: Table) -> Iterator[tuple[Key, Item]]:
-    """Every item with its key."""
-    for partition, row in table.items.items():
-        for sort, item in row.items():
-            yield Key(partition, sort), item
 
 
 def not_found() -> Refusal:

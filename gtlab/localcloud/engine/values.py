@@ -14,6 +14,8 @@ import re
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from gtlab.localcloud.model import invalid, invalid_values
 
 Value = dict[str, Any]
@@ -138,11 +140,41 @@ def binary(text: str) -> bytes:
 class StoredItem(dict[str, Value]):
     """An item that is never changed, with its size."""
 
-    __slots__ = ("size",)
+    __slots__ = ("_packed", "size")
 
     def __init__(self, item: Item):
         super().__init__(item)
         self.size = item_size(item)
+        self._packed: Packed | None = None
+
+    @property
+    def packed(self) -> Packed:
+        """The item as it is stored. All Regions that have the item share these bytes."""
+        if self._packed is None:
+            self._packed = (msgspec.json.encode(self), self.size)
+        return self._packed
+
+
+# An item as it is stored: its JSON, as answers have it, and its size. A dictionary of dictionaries takes several times
+# the memory, and Python's garbage collector visits each of them.
+Packed = tuple[bytes, int]
+
+
+def packed(item: Item) -> Packed:
+    """An item as it is stored."""
+    return item.packed if type(item) is StoredItem else StoredItem(item).packed
+
+
+def unpack(packed: Packed) -> StoredItem:
+    item = StoredItem.__new__(StoredItem)
+    item.update(msgspec.json.decode(packed[0]))
+    item.size, item._packed = packed[1], packed
+    return item
+
+
+def shown(packed: Packed) -> msgspec.Raw:
+    """An item in an answer that is encoded next."""
+    return msgspec.Raw(packed[0])
 
 
 def item_size(item: Item) -> int:

@@ -15,7 +15,7 @@ from gtlab.localcloud.engine.backups import Backup
 from gtlab.localcloud.engine.database import BACKUPS, Database, RecordId
 from gtlab.localcloud.engine.elsewhere import not_recoverable
 from gtlab.localcloud.engine.snapshots import MOST_ITEMS, Snapshot, slices
-from gtlab.localcloud.engine.values import Item, StoredItem
+from gtlab.localcloud.engine.values import Item, StoredItem, packed, unpack
 from gtlab.localcloud.model import Call, Key, Refusal, TableId, invalid
 from gtlab.localcloud.tables import replica_tables
 from gtlab.localcloud.tables.copies import Copy
@@ -86,7 +86,7 @@ class Backups:
         where = RecordId(table.account, table.region, backup.arn)
 
         def put(taken: list[Item]) -> None:
-            backup.items += taken
+            backup.items += [packed(item) for item in taken]
             self.unsaved.rows += [Row(where, items.key_of(item), item) for item in taken]
 
         def end(now: float) -> None:
@@ -220,7 +220,7 @@ class Backups:
         for account, region, arn, item in items:
             backup = self._database.records[BACKUPS].get(RecordId(account, region, arn))
             if backup is not None:
-                backup.items.append(StoredItem(item))
+                backup.items.append(StoredItem(item).packed)
         self.unsaved.rows += older
 
     def resume(self, now: float) -> None:
@@ -245,10 +245,10 @@ class Backups:
 
     def _complete(self, backup: Backup, where: RecordId, source: TableId) -> None:
         items = self._database.table(source).items
-        known = {items.key_of(item) for item in backup.items}
+        known = {items.key_of(unpack(item)) for item in backup.items}
         for key, item in self._database.items(source):
             if key not in known:
-                backup.items.append(item)
+                backup.items.append(packed(item))
                 self.unsaved.rows.append(Row(where, key, item))
 
     # Point-in-time recovery
@@ -285,7 +285,7 @@ class Backups:
         return table
 
 
-def _let_go(items: list[Item]) -> bool:
+def _let_go(items: list) -> bool:
     """Let go of some items; whether there are more. To free many at once would take long."""
     del items[-MOST_ITEMS:]
     return bool(items)
