@@ -284,13 +284,15 @@ def _metrics_by_table(plans: list[Plan], data: dict[str, Any]) -> dict[str, list
 # Transactions
 
 class _Action(NamedTuple):
-    """One action of a transaction: what it names, its condition, and what it makes of the item."""
+    """One action of a transaction: what it names, its condition, and what it makes of the item. ``item``: what a Put
+    puts."""
 
     kind: str
     part: dict[str, Any]
     table: Table
     test: Test | None
     update: Update | None
+    item: StoredItem | None
 
 
 def transact_write(find: Find, data: dict[str, Any]) -> Write:
@@ -348,21 +350,22 @@ def _action(find: Find, action: dict[str, Any]) -> _Action:
     table = find(part["TableName"])
     update = Update(tree, terms, table.key_names) if tree is not None else None
     terms.check_all_used()
+    item = None
     if kind == "Put":
         item = check_attributes(part["Item"])
         check_size(item, TOO_LARGE)
         for name in table.key_names:  # an empty key is a fault of the request, one of another type cancels it
             if name in item and not next(iter(item[name].values())):
                 table.check_item(item)
-    return _Action(kind, part, table, test, update)
+    return _Action(kind, part, table, test, update, item)
 
 
 def _planned(action: _Action) -> tuple[Plan | None, dict[str, Any]]:
     """The plan of an action, and the reason for cancelling the transaction."""
     table, part = action.table, action.part
     try:
-        if action.kind == "Put":
-            plan = _put(table, check_attributes(part["Item"]))
+        if action.item is not None:
+            plan = _put(table, action.item)
         else:
             key = table.checked_key(part["Key"])
             plan = Plan(table, key, table.items.item(key), None)
