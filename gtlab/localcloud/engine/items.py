@@ -139,18 +139,16 @@ class Items:
         stored = item if type(item) is StoredItem else StoredItem(item)
         row, old = self._rows.get(key.partition), self.packed(key)
         self._tell_snapshots(key, old)
+        if row is not None and self._has_sort:
+            if old is None:
+                self._sort_into(key, row)
+            row[key.sort] = stored.packed
+        else:
+            self._rows[key.partition] = {key.sort: stored.packed} if self._has_sort else stored.packed
         if row is None:
             self._new.append(key.partition)
             if len(self._new) >= _MOST_NEW:
                 self._sort_new()
-        if not self._has_sort:
-            self._rows[key.partition] = stored.packed
-        elif row is None:
-            self._rows[key.partition] = {key.sort: stored.packed}
-        else:
-            if old is None:
-                self._sort_into(key, row)
-            row[key.sort] = stored.packed
         self.count += old is None
         self.bytes += stored.size - (old[1] if old else 0)
         if self._indexes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import accumulate, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from msgspec import Raw
@@ -23,6 +25,7 @@ from gtlab.localcloud.model import Key, Refusal, invalid, invalid_values
 MOST_BATCH_KEYS, MOST_TRANSACT_ITEMS = 100, 100
 PAGE_BYTES, BATCH_BYTES = 1 << 20, 16 << 20
 TRANSACTION_BYTES = 4 << 20
+_AT_ONCE = 500  # items
 Find = Callable[[str], Table]  # the table with a name or an ARN; raises Refusal
 
 
@@ -36,7 +39,7 @@ class Read(NamedTuple):
 class Page(NamedTuple):
     """What one step of a Query or a Scan has read. ``end``: the last item, if there may be more behind it."""
 
-    items: list[Any]
+    items: list[Item]
     scanned: int
     bytes: int
     end: Item | None
@@ -312,11 +315,17 @@ def _filter(data: dict[str, Any], terms: Terms, keys: Iterable[str]) -> Test | N
 def _paged(table: Table, index: Index | None, data: dict[str, Any], found: Iterator[Packed],
            test: Test | None, project: Callable[[Item], Item] | None) -> Read:
     visible = _visible(table, index, data)
-    page = read_page(found, data.get("Limit"), visible, test, unpacked=bool(project))
     select = data.get("Select")
-    answer: dict[str, Any] = {"Count": len(page.items), "ScannedCount": page.scanned}
+    if visible or test or project:
+        page = read_page(found, data.get("Limit"), visible, test)
+        shown: Any = [project(item) for item in page.items] if project else page.items
+        count = len(page.items)
+    else:
+        page, shown = _whole_page(found, data.get("Limit"))
+        count = page.scanned
+    answer: dict[str, Any] = {"Count": count, "ScannedCount": page.scanned}
     if select != "COUNT":
-        answer["Items"] = [project(item) for item in page.items] if project else page.items
+        answer["Items"] = shown
     if page.end is not None:
         answer["LastEvaluatedKey"] = table.last_key(page.end, index)
     consistent = bool(data.get("ConsistentRead"))
@@ -359,26 +368,37 @@ def _visible(table: Table, index: Index | None, data: dict[str, Any]) -> Callabl
 
 
 def read_page(found: Iterator[Packed], limit: int | None, visible: Callable[[Item], Item] | None,
-              test: Test | None, *, unpacked: bool = True) -> Page:
+              test: Test | None) -> Page:
     """One page: at most ``limit`` items and 1 MB, both before the filter. There may be more behind a page that ends at
-    one of these limits, even if there is not: the service does not look ahead. Without ``unpacked`` the items may be
-    as the answer has them, encoded: that saves most of the time of a Scan."""
-    items, scanned, size = list[Any](), 0, 0
-    last: Packed | None = None
-    for packed in islice(found, limit):
-        bytes_ = packed[1]
-        if visible:
-            item = visible(unpack(packed))
-            bytes_ = item_size(item)
+    one of these limits, even if there is not: the service does not look ahead."""
+    items, scanned, size = list[Item](), 0, 0
+    last: Item | None = None
+    for whole in map(unpack, islice(found, limit)):
+        item = visible(whole) if visible else whole
+        bytes_ = item_size(item)
         if size + bytes_ > PAGE_BYTES and last is not None:
-            return Page(items, scanned, size, unpack(last))
-        scanned, size, last = scanned + 1, size + bytes_, packed
-        if not visible:
-            if test is None and not unpacked:
-                items.append(Raw(packed[0]))
-                continue
-            item = unpack(packed)
+            return Page(items, scanned, size, last)
+        scanned, size, last = scanned + 1, size + bytes_, whole
         if test is None or test(item):
             items.append(item)
-    at_limit = last is not None and limit is not None and scanned >= limit
-    return Page(items, scanned, size, unpack(last) if last is not None and at_limit else None)
+    return Page(items, scanned, size, last if limit is not None and scanned >= limit else None)
+
+
+def _whole_page(found: Iterator[Packed], limit: int | None) -> tuple[Page, Raw]:
+    """A page of items as they are, as :func:`read_page`, and its items as JSON. None is unpacked, which takes most of
+    the time of a Scan."""
+    taken, size, is_full = list[Packed](), 0, False
+    while not is_full and (limit is None or len(taken) < limit):
+        several = list(islice(found, _AT_ONCE if limit is None else min(_AT_ONCE, limit - len(taken))))
+        if not several:
+            break
+        sizes = list(accumulate(map(itemgetter(1), several), initial=size))
+        fit = bisect_right(sizes, PAGE_BYTES) - 1
+        is_full = fit < len(several)
+        if not taken:
+            fit = max(fit, 1)  # the first item always fits
+        taken += several[:fit]
+        size = sizes[fit]
+    more = is_full or (limit is not None and len(taken) == limit)
+    items = Raw(b"[%b]" % b",".join([packed[0] for packed in taken]))
+    return Page([], len(taken), size, unpack(taken[-1]) if more and taken else None), items

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from gtlab.localcloud.engine.values import Item, StoredItem, item_size
+from gtlab.localcloud.engine.values import Packed, item_size, packed, shown, unpack
 from gtlab.localcloud.model import Refusal, TableId, invalid
 from gtlab.localcloud.tables import shard_iterators
 
@@ -45,7 +45,7 @@ def _label_at(now: float) -> str:
 # A record: its sequence number, its time, the record as JSON (a fraction of what it takes as objects), the bytes of the
 # whole record, and its large images by name, None if it has none. These are not in the JSON: they are the table's own
 # items, which all Regions and the next record share. A plain tuple, because the garbage collector need not follow it.
-Record = tuple[str, float, bytes, int, dict[str, Item] | None]
+Record = tuple[str, float, bytes, int, dict[str, Packed] | None]
 
 
 def _whole(record: Record) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def _whole(record: Record) -> dict[str, Any]:
     _, _, body, _, images = record
     found = msgspec.json.decode(body)
     change = found["dynamodb"]
-    change |= images or {}
+    change |= {name: unpack(image) for name, image in (images or {}).items()}
     change["SizeBytes"] = sum(item_size(change[part]) for part in ("Keys", *_IMAGES) if part in change)
     return found
 
@@ -65,7 +65,7 @@ def _json(record: Record) -> bytes:
     if images is None:
         return body
     found = msgspec.json.decode(body)
-    found["dynamodb"] |= images
+    found["dynamodb"] |= {name: shown(image) for name, image in images.items()}
     return msgspec.json.encode(found)
 
 
@@ -159,7 +159,7 @@ class Streams:
         large, size = None, 0
         if (new is not None and item_size(new) >= _SHARED_FROM) or (old is not None and item_size(old) >= _SHARED_FROM):
             large = _large(change)
-            size = sum(map(item_size, large.values()))
+            size = sum(image[1] for image in large.values())
         record = {
             "eventID": f"{random.getrandbits(128):032x}",
             "eventName": "INSERT" if old is None else "REMOVE" if new is None else "MODIFY",
@@ -226,7 +226,7 @@ class Streams:
                 shard.records = deque()
             self._streams[stream.arn] = stream
         shards = {(stream.arn, shard.id): shard for stream in streams for shard in stream.shards}
-        last, known = "", dict[bytes, Item]()
+        last, known = "", dict[bytes, Packed]()
         for arn, shard_id, number, at, record in records:
             shard = shards[arn, shard_id]
             entry = _restored(number, at, record, known)
@@ -331,24 +331,21 @@ class Streams:
         return f"{_FIRST + self.sequence}"
 
 
-def _large(change: dict[str, Any]) -> dict[str, Item]:
+def _large(change: dict[str, Any]) -> dict[str, Packed]:
     """Take the large images out of a record's change."""
-    return {name: change.pop(name) for name in _IMAGES if name in change and item_size(change[name]) >= _SHARED_FROM}
+    return {name: packed(change.pop(name)) for name in _IMAGES
+            if name in change and item_size(change[name]) >= _SHARED_FROM}
 
 
-def _restored(sequence: str, at: float, body: bytes, known: dict[bytes, Item]) -> Record:
+def _restored(sequence: str, at: float, body: bytes, known: dict[bytes, Packed]) -> Record:
     """A record from what was kept. ``known``: the large images of other records, by what is in them."""
     if len(body) < _SHARED_FROM:
         return sequence, at, body, len(body), None
     record = msgspec.json.decode(body)
-    large = {name: known.setdefault(_digest(image), StoredItem(image))
+    large = {name: known.setdefault(hashlib.blake2b(image[0], digest_size=16).digest(), image)
              for name, image in _large(record["dynamodb"]).items()}
     body = msgspec.json.encode(record)
-    return sequence, at, body, len(body) + sum(map(item_size, large.values())), large or None
-
-
-def _digest(image: Item) -> bytes:
-    return hashlib.blake2b(msgspec.json.encode(image), digest_size=16).digest()
+    return sequence, at, body, len(body) + sum(image[1] for image in large.values()), large or None
 
 
 def _start(shard: Shard, kind: str, sequence: str | None, now: float) -> str:
