@@ -14,7 +14,7 @@ from gtlab.localcloud.disk.keeper import keep
 from gtlab.localcloud.engine.database import BACKUPS
 from gtlab.localcloud.engine.items import Items, KeySchema
 from gtlab.localcloud.engine.snapshots import Snapshot
-from gtlab.localcloud.model import Call, Key
+from gtlab.localcloud.model import Call
 
 UNITS = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}
 INDEX = {"IndexName": "Later", "KeySchema": ON_DEMAND["KeySchema"], "Projection": {"ProjectionType": "ALL"}}

@@ -20,7 +20,7 @@ from support import SOAK, seed
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.engine.items import SEGMENTS, Items, KeySchema, Range
-from gtlab.localcloud.engine.values import Item, sort_bytes
+from gtlab.localcloud.engine.values import Item, sort_bytes, unpack
 from gtlab.localcloud.model import Key, Refusal, TableId
 
 KEY = {"KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}],
@@ -567,15 +567,15 @@ def test_queries_and_scans_give_what_a_sorted_list_would():
             asked = Range(sort_bytes(value), *(sort_bytes({"N": str(n)}) for n in (low, high)), random.random() < 0.5)
             fitting = [item for item in kept.values() if item.get(name) == value
                        and low <= int(item["s"]["N"]) <= high - asked.high_open]
-            found = list(ordered.query(asked, forward=forward))
+            found = list(map(unpack, ordered.query(asked, forward=forward)))
             assert [item["s"] for item in found] == sorted((item["s"] for item in fitting), key=lambda n: int(n["N"]),
                                                            reverse=not forward)
             assert sorted(map(str, found)) == sorted(map(str, fitting))
             for place, item in enumerate(found):  # behind each of them, the rest follows
                 key = Key(item["p"]["S"], item["s"]["N"])
                 behind = items.place(key) if ordered is items else by_g.place(key, item)
-                assert list(ordered.query(asked, forward=forward, after=behind)) == found[place + 1:]
-        assert sorted(map(str, items.scan(0, SEGMENTS, None))) == sorted(map(str, kept.values()))
+                assert list(map(unpack, ordered.query(asked, forward=forward, after=behind))) == found[place + 1:]
+        assert sorted(map(str, map(unpack, items.scan(0, SEGMENTS, None)))) == sorted(map(str, kept.values()))
 
 
 def test_an_index_that_is_built_while_the_table_changes_has_what_a_new_one_has():

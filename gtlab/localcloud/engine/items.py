@@ -107,8 +107,8 @@ class Items:
         self._indexes: dict[str, IndexedItems] = {}
         self.snapshots: list[Follower] = []                 # they learn of each change before it is made
 
-    def __len__(self) -> int:
-        return self.count
+    def __bool__(self) -> bool:
+        return bool(self._rows)
 
     # Items
 
