@@ -135,7 +135,7 @@ def provider(pretend):
 
 def test_a_new_table_reads_back_as_nothing_that_was_not_asked_for(provider):
     """The provider's read after a create: each default that it compares with its own."""
-    provider.create(**ON_DEMAND)
+    provider.create(**ON_DEMAND, StreamSpecification={"StreamEnabled": False}, SSESpecification={"Enabled": False})
     table = provider.table()
     assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     assert [table["ProvisionedThroughput"][name] for name in UNITS] == [0, 0]
@@ -332,6 +332,25 @@ def test_the_old_global_table_resource(provider):
     for region in (HOME, AWAY):
         provider("delete_table", region, TableName=NAME)
         provider.until(lambda region=region: provider.table(region), {})
+
+
+def test_a_table_is_restored_from_another(provider):
+    """restore_source_name: the new table takes over what is not overridden, and is then set as any other."""
+    provider("create_table", TableName="Source", **ON_DEMAND, GlobalSecondaryIndexes=[BY_TITLE])
+    provider.until(lambda: provider("describe_table", TableName="Source")["Table"]["TableStatus"], "ACTIVE")
+    provider("update_continuous_backups", TableName="Source",
+             PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+    provider("put_item", TableName="Source", Item={"Artist": {"S": "a"}, "SongTitle": {"S": "b"}})
+    provider.pretend.wait(600)
+    provider("restore_table_to_point_in_time", SourceTableName="Source", TargetTableName=NAME,
+             UseLatestRestorableTime=True, BillingModeOverride="PAY_PER_REQUEST")
+    provider.until(lambda: provider.table().get("TableStatus"), "ACTIVE", (None, "CREATING", "UPDATING"))
+    provider.until(lambda: provider.indexes()["ByTitle"]["IndexStatus"], "ACTIVE", ("CREATING",))
+    assert provider("get_item", TableName=NAME, Key={"Artist": {"S": "a"}, "SongTitle": {"S": "b"}})["Item"]
+    assert provider.table()["RestoreSummary"]["SourceTableArn"].endswith("table/Source")
+    assert provider.recovery()["PointInTimeRecoveryStatus"] == "DISABLED" and provider.tags() == {}
+    provider.set_ttl("expires", True)
+    provider.delete()
 
 
 def test_items_policies_and_insights(provider):
