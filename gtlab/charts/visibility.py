@@ -103,7 +103,7 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
                     yshift=-6 - 18 * number, font={"size": 12, "color": INK},
                     bgcolor=LABEL_BACKGROUND, borderpad=1,
                 )
-    fig.update_xaxes(title_text="t: milliseconds from the acknowledgement until the read is served",
+    fig.update_xaxes(title_text="t: ms from the acknowledgement until the read is served",
                      range=[0, 1.02 * max(frame["t_ms"])])
     fig.update_yaxes(title_text="chance to see the write", ticksuffix=" %", range=[0, 104], dtick=25)
     describe(fig, said, f"Curves of the chance that a read sees a write, from 0 to {ms(max(frame['t_ms']))} after the "
