@@ -380,3 +380,55 @@ def test_items_policies_and_insights(provider):
     provider.until(lambda: provider("describe_contributor_insights", TableName=NAME)["ContributorInsightsStatus"],
                    "DISABLED", ("DISABLING",))
     provider.delete()
+
+
+def test_auto_scaling_of_a_table_and_its_index(provider, pretend):
+    """aws_appautoscaling_target and _policy, on which a provisioned global table depends."""
+    provider.create(**PROVISIONED | {"GlobalSecondaryIndexes": [BY_TITLE | {"ProvisionedThroughput": UNITS}]})
+    scaling = pretend.client(HOME, "application-autoscaling")
+    for resource, dimension, metric in (
+            (f"table/{NAME}", "dynamodb:table:WriteCapacityUnits", "DynamoDBWriteCapacityUtilization"),
+            (f"table/{NAME}/index/ByTitle", "dynamodb:index:ReadCapacityUnits", "DynamoDBReadCapacityUtilization")):
+        target = {"ServiceNamespace": "dynamodb", "ResourceId": resource, "ScalableDimension": dimension}
+        arn = scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=20)["ScalableTargetARN"]
+        look = {"ServiceNamespace": "dynamodb", "ResourceIds": [resource], "ScalableDimension": dimension}
+        found, = scaling.describe_scalable_targets(**look)["ScalableTargets"]
+        assert (found["MinCapacity"], found["MaxCapacity"], found["ScalableTargetARN"]) == (1, 20, arn)
+        assert set(found["SuspendedState"].values()) == {False} and ":role/" in found["RoleARN"]
+        assert scaling.list_tags_for_resource(ResourceARN=arn)["Tags"] == {}
+        settings = {"TargetValue": 70.0, "ScaleInCooldown": 0, "ScaleOutCooldown": 0, "DisableScaleIn": False,
+                    "PredefinedMetricSpecification": {"PredefinedMetricType": metric}}
+        scaling.put_scaling_policy(PolicyName="p", PolicyType="TargetTrackingScaling", **target,
+                                   TargetTrackingScalingPolicyConfiguration=settings)
+        policies = scaling.describe_scaling_policies(PolicyNames=["p"], **target)["ScalingPolicies"]
+        assert [policy["TargetTrackingScalingPolicyConfiguration"] for policy in policies] == [settings]
+        assert policies[0]["PolicyARN"] and policies[0]["PolicyType"] == "TargetTrackingScaling"
+        scaling.register_scalable_target(**target, SuspendedState={"DynamicScalingInSuspended": True})
+        scaling.register_scalable_target(**target, MaxCapacity=30)  # keeps what it does not name
+        found, = scaling.describe_scalable_targets(**look)["ScalableTargets"]
+        assert (found["MinCapacity"], found["MaxCapacity"], found["ScalableTargetARN"]) == (1, 30, arn)
+        assert [name for name, on in found["SuspendedState"].items() if on] == ["DynamicScalingInSuspended"]
+        scaling.delete_scaling_policy(PolicyName="p", **target)
+        assert scaling.describe_scaling_policies(PolicyNames=["p"], **target)["ScalingPolicies"] == []
+        scaling.deregister_scalable_target(**target)
+        assert scaling.describe_scalable_targets(**look)["ScalableTargets"] == []
+    provider.delete()
+
+
+def test_a_replicas_auto_scaling_has_arns_of_its_own_region(provider, pretend):
+    provider.create(**PROVISIONED | {"StreamSpecification": {
+        "StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}})
+    target = {"ServiceNamespace": "dynamodb", "ResourceId": f"table/{NAME}",
+              "ScalableDimension": "dynamodb:table:WriteCapacityUnits"}
+    scaling = pretend.client(HOME, "application-autoscaling")
+    scaling.register_scalable_target(**target, MinCapacity=5, MaxCapacity=20, Tags={"Team": "blue"})
+    scaling.put_scaling_policy(**target, PolicyName="p", PolicyType="TargetTrackingScaling",
+                               TargetTrackingScalingPolicyConfiguration={
+                                   "TargetValue": 70.0, "PredefinedMetricSpecification": {
+                                       "PredefinedMetricType": "DynamoDBWriteCapacityUtilization"}})
+    provider.add_replica(AWAY)
+    away = pretend.client(AWAY, "application-autoscaling")
+    found, = away.describe_scalable_targets(ServiceNamespace="dynamodb")["ScalableTargets"]
+    policy, = away.describe_scaling_policies(ServiceNamespace="dynamodb")["ScalingPolicies"]
+    assert {arn.split(":")[3] for arn in (found["ScalableTargetARN"], policy["PolicyARN"])} == {AWAY}
+    assert away.list_tags_for_resource(ResourceARN=found["ScalableTargetARN"])["Tags"] == {}

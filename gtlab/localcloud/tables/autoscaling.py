@@ -18,6 +18,8 @@ _ROLE = "arn:aws:iam::{account}:role/aws-service-role/dynamodb.application-autos
 
 
 _TAGS = "Tags"  # of a scalable target, beside the members of its description
+# What a target's SuspendedState says as long as nobody suspends anything.
+_RUNNING = {"DynamicScalingInSuspended": False, "DynamicScalingOutSuspended": False, "ScheduledScalingSuspended": False}
 
 
 @dataclass
@@ -56,12 +58,15 @@ class AutoScaling:
             for index in self._database.schema(table)["GlobalSecondaryIndexes"])
 
     def copy(self, source: TableId, there: TableId) -> None:
-        """Give a new replica the write-scaling targets and policies of its source."""
+        """Give a new replica the write-scaling targets and policies of its source, under ARNs of its own Region."""
         for (account, region, resource, dimension), target in list(self._targets.items()):
             if ((account, region) == source[:2] and dimension in (TABLE_WRITES, INDEX_WRITES)
                     and resource.split("/")[1] == source.name):
+                described = {name: value for name, value in target.described.items() if name != _TAGS}
                 self._targets[account, there.region, resource, dimension] = _Target(
-                    dict(target.described), dict(target.policies))
+                    described | {"ScalableTargetARN": _target_arn(account, there.region)},
+                    {name: policy | {"PolicyARN": _policy_arn(account, there.region, policy)}
+                     for name, policy in target.policies.items()})
 
     def _on_demand(self, table: TableId) -> bool:
         return self._database.schema(table)["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
@@ -80,13 +85,15 @@ class AutoScaling:
         known = self._targets.get(key)
         if known is None and not {"MinCapacity", "MaxCapacity"} <= set(data):
             raise invalid("MinCapacity and MaxCapacity are required to register a new scalable target")
-        described = (known.described if known else {"CreationTime": now}) | {
+        before: dict = known.described if known else {"CreationTime": now}
+        described = before | {
             name: data[name] for name in ("ServiceNamespace", "ResourceId", "ScalableDimension", "MinCapacity",
-                                          "MaxCapacity", "SuspendedState") if name in data}
+                                          "MaxCapacity") if name in data}
+        described["SuspendedState"] = _RUNNING | before.get("SuspendedState", {}) | data.get("SuspendedState", {})
         if described["MinCapacity"] > described["MaxCapacity"]:
             raise invalid("Maximum capacity cannot be less than minimum capacity")
-        arn = f"arn:aws:application-autoscaling:{region}:{account}:scalable-target/{secrets.token_hex(16)}"
-        described = {"RoleARN": _ROLE.format(account=account), "ScalableTargetARN": arn} | described
+        described = {"RoleARN": _ROLE.format(account=account),
+                     "ScalableTargetARN": _target_arn(account, region)} | described
         if data.get("Tags"):
             described[_TAGS] = described.get(_TAGS, {}) | data["Tags"]
         self._targets[key] = _Target(described, known.policies if known else {})
@@ -98,8 +105,9 @@ class AutoScaling:
         return {}
 
     def describe_targets(self, account: str, region: str, data: dict, now: float) -> dict:
-        return {"ScalableTargets": [{name: value for name, value in target.described.items() if name != _TAGS}
-                                    for target in self._chosen(account, region, data)]}
+        return {"ScalableTargets": [  # targets of older state folders have no SuspendedState
+            {"SuspendedState": _RUNNING} | {name: value for name, value in target.described.items() if name != _TAGS}
+            for target in self._chosen(account, region, data)]}
 
     def list_tags(self, account: str, region: str, data: dict, now: float) -> dict:
         return {"Tags": self._by_arn(account, region, data["ResourceARN"]).described.get(_TAGS, {})}
@@ -126,9 +134,7 @@ class AutoScaling:
     def put_policy(self, account: str, region: str, data: dict, now: float) -> dict:
         target = self._find(account, region, data)
         name = data["PolicyName"]
-        arn = (f"arn:aws:autoscaling:{region}:{account}:scalingPolicy:{secrets.token_hex(16)}:"
-               f"resource/dynamodb/{data['ResourceId']}:policyName/{name}")
-        before = target.policies.get(name, {"PolicyARN": arn, "CreationTime": now})
+        before = target.policies.get(name, {"PolicyARN": _policy_arn(account, region, data), "CreationTime": now})
         target.policies[name] = before | {"PolicyType": "StepScaling"} | data
         return {"PolicyARN": target.policies[name]["PolicyARN"], "Alarms": []}
 
@@ -163,6 +169,15 @@ class AutoScaling:
         return [target for (owner, where, resource, dimension), target in self._targets.items()
                 if (owner, where) == (account, region) and (ids is None or resource in ids)
                 and data.get("ScalableDimension") in (None, dimension)]
+
+
+def _target_arn(account: str, region: str) -> str:
+    return f"arn:aws:application-autoscaling:{region}:{account}:scalable-target/{secrets.token_hex(16)}"
+
+
+def _policy_arn(account: str, region: str, policy: dict) -> str:
+    return (f"arn:aws:autoscaling:{region}:{account}:scalingPolicy:{secrets.token_hex(16)}:"
+            f"resource/dynamodb/{policy['ResourceId']}:policyName/{policy['PolicyName']}")
 
 
 def _key(account: str, region: str, data: dict) -> tuple[str, str, str, str]:
