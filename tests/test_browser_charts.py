@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from chart_cases import ARRIVALS, CASES, DRILL, LAGS, LATENCY, LOOP, SIMULATED, STATES, VISIBILITY
 from chart_pages import WIDTHS, complaints, show, switch
-from test_charts import ARRIVALS, CASES, DRILL, LAGS, LATENCY, LOOP, SIMULATED, STATES, VISIBILITY
 
 from gtlab import charts, regions
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -236,3 +237,9 @@ def test_the_local_cloud_needs_no_other_emulator():
     """The tests have one as a second voice; who installs gtlab does not."""
     loads = "import sys; sys.modules['ministack'] = None; import gtlab.localcloud.server.main"
     subprocess.run([sys.executable, "-c", loads], check=True)
+
+
+def test_no_test_imports_a_test():
+    found = [f"{path.name}: {line}" for path in sorted(Path(__file__).parent.glob("*.py"))
+             for line in path.read_text(encoding="utf-8").splitlines() if re.match(r"(from|import) test_", line)]
+    assert found == [], "what tests share is in a module of its own, such as support.py or chart_cases.py"

@@ -9,7 +9,7 @@ from copy import deepcopy
 from xml.etree import ElementTree
 
 import pytest
-from test_charts import draw, every_chart
+from chart_cases import draw, every_chart
 
 from gtlab.charts import still
 from gtlab.charts.still import text
