@@ -328,7 +328,7 @@ def _start(settings: Settings) -> Running:
     try:
         output = os.open(folder / LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
-        raise _unwritable(folder, str(error.strerror)) from None
+        raise _unwritable(folder, f"{LOG_FILE}: {error.strerror}") from None
     with open(output, "ab") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    cwd=folder, env=os.environ | {"PYTHONPATH": _python_path(),
