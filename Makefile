@@ -44,7 +44,7 @@ quick: setup ## Run the tests that need no process of their own (half a minute)
 	@$(PYTEST) --numprocesses $(QUICK_WORKERS) --dist loadfile \
 	  -m 'not slow and not server and not notebooks and not browser' $(ARGS)
 
-test: setup ## Run all tests (about a quarter of an hour)
+test: setup ## Run all tests (about 13 minutes)
 	@$(PYTEST) --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 soak: setup ## Run the tests that draw at random with random seeds, and for longer
