@@ -88,8 +88,8 @@ class Keeper:
             self._store.fold(wait=wait)
 
     def reset(self, now: float) -> None:
-        """Start over with an empty cloud. Only the journal continues. Raises sqlite3.Error if the disk refuses it: then
-        nothing was done."""
+        """Start over with an empty cloud, whose settings are not saved yet. Only the journal continues. Raises
+        sqlite3.Error if the disk refuses it: then nothing was done."""
         if self._store:
             self._store.clear()
             self._written, self._incarnations, self._owes = {}, {}, False
@@ -97,7 +97,6 @@ class Keeper:
         self.cloud = self._make(Settings(world.network, world.seed, before.legacy.face), journal=before.journal)
         self.cloud.journal.reset(now)
         self.cloud.unsaved.settings = True
-        self.save()
 
     def close(self) -> None:
         if self._store:
