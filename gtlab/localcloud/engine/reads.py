@@ -318,14 +318,14 @@ def _paged(table: Table, index: Index | None, data: dict[str, Any], found: Itera
     select = data.get("Select")
     if visible or test or project:
         page = read_page(found, data.get("Limit"), visible, test)
-        shown: Any = [project(item) for item in page.items] if project else page.items
-        count = len(page.items)
+        answer: dict[str, Any] = {"Count": len(page.items), "ScannedCount": page.scanned}
+        if select != "COUNT":
+            answer["Items"] = [project(item) for item in page.items] if project else page.items
     else:
-        page, shown = _whole_page(found, data.get("Limit"))
-        count = page.scanned
-    answer: dict[str, Any] = {"Count": count, "ScannedCount": page.scanned}
-    if select != "COUNT":
-        answer["Items"] = shown
+        page, whole = _whole_page(found, data.get("Limit"))
+        answer = {"Count": page.scanned, "ScannedCount": page.scanned}
+        if select != "COUNT":
+            answer["Items"] = Raw(b"[%b]" % b",".join([packed[0] for packed in whole]))
     if page.end is not None:
         answer["LastEvaluatedKey"] = table.last_key(page.end, index)
     consistent = bool(data.get("ConsistentRead"))
@@ -384,9 +384,9 @@ def read_page(found: Iterator[Packed], limit: int | None, visible: Callable[[Ite
     return Page(items, scanned, size, last if limit is not None and scanned >= limit else None)
 
 
-def _whole_page(found: Iterator[Packed], limit: int | None) -> tuple[Page, Raw]:
-    """A page of items as they are, as :func:`read_page`, and its items as JSON. None is unpacked, which takes most of
-    the time of a Scan."""
+def _whole_page(found: Iterator[Packed], limit: int | None) -> tuple[Page, list[Packed]]:
+    """A page of items as they are, as :func:`read_page`, and its items. None is unpacked, which takes most of the time
+    of a Scan."""
     taken, size, is_full = list[Packed](), 0, False
     while not is_full and (limit is None or len(taken) < limit):
         several = list(islice(found, _AT_ONCE if limit is None else min(_AT_ONCE, limit - len(taken))))
@@ -400,5 +400,4 @@ def _whole_page(found: Iterator[Packed], limit: int | None) -> tuple[Page, Raw]:
         taken += several[:fit]
         size = sizes[fit]
     more = is_full or (limit is not None and len(taken) == limit)
-    items = Raw(b"[%b]" % b",".join([packed[0] for packed in taken]))
-    return Page([], len(taken), size, unpack(taken[-1]) if more and taken else None), items
+    return Page([], len(taken), size, unpack(taken[-1]) if more and taken else None), taken
