@@ -233,7 +233,7 @@ def test_indexes_come_and_go_one_by_one(provider):
     provider.change_index(Create=BY_TITLE)
     provider.change_index(year, Create=by_year)
     assert {a["AttributeName"] for a in provider.table()["AttributeDefinitions"]} == {"Artist", "SongTitle", "Year"}
-    # Another projection: the index is deleted and made anew.
+    # Another projection: the index is deleted and created again.
     provider.change_index(year, Delete={"IndexName": "ByTitle"})
     provider.change_index(year, Create=BY_TITLE | {"Projection": {"ProjectionType": "ALL"}})
     assert provider.indexes()["ByTitle"]["Projection"] == {"ProjectionType": "ALL"}

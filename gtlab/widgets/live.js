@@ -110,11 +110,12 @@ function render({ model, el }) {
   // --- what moves ---
 
   function start(number, a, b, expected, many = 1) {
-    if (STILL.matches || !arcs.has(key(a, b)) || flights.size >= MOST_DRAWN || document.hidden) return;
+    const arc = arcs.get(key(a, b));
+    if (STILL.matches || !arc || flights.size >= MOST_DRAWN || document.hidden) return;
     if ([...flights.values()].filter(flight => flight.a === a && flight.b === b).length >= MOST_OF_A_LINK) return;
-    const [x, y] = arcs.get(key(a, b)).point(0);  // else it would be in the corner until the first frame
-    const dot = shape("g", { transform: `translate(${x} ${y})` }, shape("circle", { r: many > 1 ? Math.min(11, 4 + Math.log2(many)) : 4,
-      fill: look(a).colour, class: "gt-flight" }));
+    const [x, y] = arc.point(0);  // else it would be in the corner until the first frame
+    const dot = shape("g", { transform: `translate(${x} ${y})` }, shape("circle", {
+      r: many > 1 ? Math.min(11, 4 + Math.log2(many)) : 4, fill: look(a).colour, class: "gt-flight" }));
     if (many > 1) dot.append(shape("text", { class: "gt-many", y: -9, "text-anchor": "middle" }, many.toLocaleString("en")));
     map.layers.moving.append(dot);
     flights.set(number, { dot, a, b, gone: 0, takes: expected ?? 400, landed: many > 1 ? "arrived" : null });

@@ -43,19 +43,20 @@ def not_recoverable(table: TableId) -> Refusal:
 
 
 def _describe_export(database: Database, call: Call, now: float) -> dict[str, Any]:
-    arn = call.input["ExportArn"]
-    known = database.records[EXPORTS].get(RecordId(call.account, call.region, arn))
-    if known is None:
-        raise Refusal("ExportNotFoundException", f"Export not found: {arn}")
-    return {"ExportDescription": known | _NEVER_DONE | {"ExportStatus": "FAILED"}}
+    return {"ExportDescription": _recorded(database, call, EXPORTS, "Export")}
 
 
 def _describe_import(database: Database, call: Call, now: float) -> dict[str, Any]:
-    arn = call.input["ImportArn"]
-    known = database.records[IMPORTS].get(RecordId(call.account, call.region, arn))
+    return {"ImportTableDescription": _recorded(database, call, IMPORTS, "Import")}
+
+
+def _recorded(database: Database, call: Call, kind: str, what: str) -> dict[str, Any]:
+    """An export or an import that an older gtlab recorded, as failed. ``what`` is "Export" or "Import"."""
+    arn = call.input[f"{what}Arn"]
+    known = database.records[kind].get(RecordId(call.account, call.region, arn))
     if known is None:
-        raise Refusal("ImportNotFoundException", f"Import not found: {arn}")
-    return {"ImportTableDescription": known | _NEVER_DONE | {"ImportStatus": "FAILED"}}
+        raise Refusal(f"{what}NotFoundException", f"{what} not found: {arn}")
+    return known | _NEVER_DONE | {f"{what}Status": "FAILED"}
 
 
 def _list_exports(database: Database, call: Call, now: float) -> dict[str, Any]:
