@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 
 _LOOK_AGAIN_S = 0.1
 _LEAVE_S = 5.0  # how long a kernel may take to end, as in jupyter_client
+_LONGEST_SOCKET = 100  # characters in the path of a Unix socket; macOS allows 103, Linux 107
 
 
 class Leaving:
@@ -54,7 +58,12 @@ class Kernels:
 
 def kernel_manager(kernels: Kernels) -> type:
     """A kernel manager that runs this very Python, whatever kernelspec JUPYTER_PATH has under "python3". It does not
-    wait for a kernel to end: `kernels.leaving` does."""
+    wait for a kernel to end: `kernels.leaving` does.
+
+    Where it can, it speaks to the kernel through Unix sockets in a folder of their own. With TCP, a kernel is told
+    ports that were free a second ago, and another program may have one by then: the kernel then ends or hangs
+    (github.com/jupyter/jupyter_client/issues/154).
+    """
     from ipykernel.kernelspec import get_kernel_dict
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
@@ -66,6 +75,17 @@ def kernel_manager(kernels: Kernels) -> type:
 
     class ThisPython(AsyncKernelManager):
         client_factory = Type(_patient_client())
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            sockets = _socket_folder()
+            if sockets:
+                self.transport, self.ip = "ipc", os.path.join(sockets, "kernel")
+
+        def cleanup_ipc_files(self) -> None:
+            super().cleanup_ipc_files()
+            if self.transport == "ipc":
+                shutil.rmtree(os.path.dirname(self.ip), ignore_errors=True)
 
         @property
         def kernel_spec(self) -> KernelSpec:
@@ -79,6 +99,13 @@ def kernel_manager(kernels: Kernels) -> type:
                 await super()._async_finish_shutdown(*args, **options)
 
     return ThisPython
+
+
+def _socket_folder() -> str | None:
+    """A new folder for a kernel's sockets; None where a kernel cannot use Unix sockets."""
+    if os.name != "posix" or len(os.path.join(tempfile.gettempdir(), "gtlab-12345678", "kernel-5")) > _LONGEST_SOCKET:
+        return None
+    return tempfile.mkdtemp(prefix="gtlab-")
 
 
 def _patient_client() -> type:

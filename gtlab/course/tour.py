@@ -213,8 +213,7 @@ def _execute(
     import tenacity
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-    # A kernel is told ports that were free a second ago; where another program has one by then it ends before any cell
-    # is run (github.com/jupyter/jupyter_client/issues/154).
+    # Where kernels use TCP ports, another program may have taken one: see kernel_manager.
     start_again = tenacity.retry(stop=tenacity.stop_after_attempt(STARTS), reraise=True,
                                 retry=tenacity.retry_if_exception_message(match="Kernel died before replying"))
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import random
 import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +17,10 @@ from gtlab.localcloud.world import World
 
 TIMEOUT, REFUSED, _ = OUTAGES
 _BACKLOG = 2048
+# Systems give ports from 32768 (Linux) or 49152 on to outgoing connections. From this range, none of them takes a port
+# away while the local cloud restarts.
+_PORTS = range(20_000, 32_768)
+_BLOCKS = 20  # how many blocks of ports are tried
 
 
 class NoAddress(Exception):
@@ -35,8 +40,9 @@ class Endpoints:
         self._listeners: dict[str, socket.socket] = {}
         self._servers: dict[str, asyncio.Server] = {}
         self._opening: set[asyncio.Task] = set()
-        self._reserved = {region: _bound(address, ports.get(region, 0)) or _free(address)
-                          for region in regions.REGIONS}
+        block = _free_block(address, len(regions.REGIONS))
+        self._reserved = {region: _reserved(address, ports.get(region), block[at] if block else None)
+                          for at, region in enumerate(regions.REGIONS)}
         self.ports = {region: kept.getsockname()[1] for region, kept in self._reserved.items()}
         if sys.platform != "linux":
             # On other systems, a connection to a bound port that does not listen times out instead of being refused.
@@ -96,8 +102,10 @@ class Endpoints:
 
 
 def listen(address: str, port: int) -> socket.socket | None:
-    """A listening socket, or None if the port is in use. Raises NoAddress if the address does not belong to this
-    machine."""
+    """A listening socket, or None if the port is in use; port 0: any that is free. Raises NoAddress if the address does
+    not belong to this machine."""
+    if not port and (block := _free_block(address, 1)):
+        port = block[0]
     listener = _bound(address, port)
     if listener is None:
         return None
@@ -109,11 +117,30 @@ def listen(address: str, port: int) -> socket.socket | None:
         return None
 
 
-def _free(address: str) -> socket.socket:
-    bound = _bound(address, 0)
-    if bound is None:
-        raise OSError(errno.EADDRINUSE, f"no port is free at {address}")
-    return bound
+def _reserved(address: str, *wanted: int | None) -> socket.socket:
+    """A socket bound to the first of the wanted ports that is free, or else to any."""
+    for port in (*filter(None, wanted), 0):
+        if bound := _bound(address, port):
+            return bound
+    raise OSError(errno.EADDRINUSE, f"no port is free at {address}")
+
+
+def _free_block(address: str, size: int) -> range | None:
+    """Consecutive free ports. Another local cloud takes another block: with single ports, one of so many would often
+    get a port that this one had before a restart."""
+    blocks = [range(first, first + size) for first in range(_PORTS.start, _PORTS.stop - size, size)]
+    return next((block for block in random.sample(blocks, _BLOCKS)
+                 if all(_is_free(address, port) for port in block)), None)
+
+
+def _is_free(address: str, port: int) -> bool:
+    """Whether no socket is bound to the port: not even one that does not listen, which ``_bound`` would not notice."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as made:
+        try:
+            made.bind((address, port))
+        except OSError:
+            return False
+    return True
 
 
 def _bound(address: str, port: int) -> socket.socket | None:
