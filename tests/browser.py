@@ -15,9 +15,9 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -146,23 +146,23 @@ class Jupyter:
 
 @contextlib.contextmanager
 def gtlab_lab(home: Path) -> Iterator[Jupyter]:
-    """`gtlab lab` for a user with this home folder, whose only configuration of Jupyter is one setting. The local cloud
-    is the one of ``GTLAB_HOME``."""
+    """`gtlab lab` for a user with this home folder, who has set one thing in JupyterLab. The local cloud is the one of
+    ``GTLAB_HOME``. Kernels are reached through Unix sockets: with so many processes at work, another may take one of a
+    kernel's ports before the kernel does."""
     own = home / SETTINGS / OWN_SETTING
     own.parent.mkdir(parents=True)
     own.write_text('{"editorConfig": {"lineNumbers": true}}')
+    (home / ".jupyter" / "jupyter_server_config.json").write_text('{"KernelManager": {"transport": "ipc"}}')
     log = home / "jupyter.log"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON"))}
+    sockets = tempfile.mkdtemp(prefix="gtlab-")  # a socket's path may have about a hundred characters
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gtlab", "lab", str(home / "course"), "--no-browser", "--port", str(port)],
-            env=environment | {"HOME": str(home)}, stdout=out, stderr=subprocess.STDOUT)
+            [sys.executable, "-m", "gtlab", "lab", str(home / "course"), "--no-browser"],
+            env=environment | {"HOME": str(home), "JUPYTER_RUNTIME_DIR": sockets}, stdout=out, stderr=subprocess.STDOUT)
     try:
         def printed():
-            return process.poll() is not None or re.search(rf"http://127\.0\.0\.1:{port}\S*token=\w+", log.read_text())
+            return process.poll() is not None or re.search(r"http://127\.0\.0\.1:\d+\S*token=\w+", log.read_text())
         found = wait_until(printed, "JupyterLab to print its address", seconds=300)
         assert process.poll() is None, log.read_text()
         jupyter = Jupyter(found.group(), home, log)
@@ -171,6 +171,7 @@ def gtlab_lab(home: Path) -> Iterator[Jupyter]:
     finally:
         process.terminate()
         process.wait(60)
+        shutil.rmtree(sockets, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -293,7 +294,7 @@ class watched_page:
 
     def check(self) -> None:
         found, self.problems = self.problems, []
-        assert found == []
+        assert found == [], found
 
     def __enter__(self):
         page = self.context.new_page()

@@ -91,10 +91,12 @@ def test_in_slow_motion_a_write_takes_five_times_as_long(beside):
     for speed in ("1", "0.2"):
         page.get_by_label("Speed of the writes on the map").select_option(speed)
         page.evaluate(WATCH)
-        page.wait_for_function(f"() => ({LASTED})().length >= 2")
+        # Real time passes at least. What is slow on a busy machine only lasts longer: then there is another write.
+        page.wait_for_function(
+            f"most => {{ const all = ({LASTED})(); return all.length >= 2 && Math.min(...all) < most; }}",
+            arg=2000 * LAG_S if speed == "1" else 60_000)
         lasted[speed] = min(page.evaluate(LASTED))
-    # Real time passes at least. What is slow on a busy machine only lasts longer.
-    assert lasted["1"] > 900 * LAG_S and lasted["0.2"] > 4500 * LAG_S and lasted["0.2"] > 2 * lasted["1"]
+    assert lasted["1"] > 900 * LAG_S and lasted["0.2"] > 4500 * LAG_S
 
 
 def test_five_hundred_writes_per_second_are_drawn_as_few_points_with_numbers(beside):
