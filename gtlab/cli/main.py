@@ -31,5 +31,5 @@ def main() -> None:
 
 for _command in (cloud.up, cloud.down, cloud.status, cloud.reset, cloud.env, world.world, world.events,
                  course.lab, course.tour, course.solution, upkeep.progress, upkeep.stage, upkeep.clean,
-                 upkeep.doctor, measure.measure):
+                 upkeep.doctor, measure.measure, measure.features):
     main.add_command(_command)

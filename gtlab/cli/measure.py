@@ -1,4 +1,5 @@
-"""`gtlab measure`: the command and its options. What it does is in :mod:`gtlab.cli.report`."""
+"""`gtlab measure` and `gtlab features`: the commands and their options. What measuring does is in
+:mod:`gtlab.cli.report`."""
 
 from __future__ import annotations
 
@@ -39,3 +40,36 @@ def measure(**options: Any) -> None:
         raise
     except RuntimeError as error:
         raise click.ClickException(str(error)) from None
+
+
+@click.command()
+@click.option("--endpoint", "endpoints", multiple=True, required=True, metavar="REGION=URL",
+              help="An endpoint of the engine; once per Region, at least two. The first is the home Region.")
+@click.option("--wait-s", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True,
+              help="How long an item is awaited in another Region.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def features(endpoints: tuple[str, ...], wait_s: float, as_json: bool) -> None:
+    """Ask a DynamoDB-compatible engine what it supports, and whether its Regions replicate. Creates a table and deletes
+    it again."""
+    extra.need(extra.MEASURING, "features")
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from gtlab.cli import report
+    from gtlab.lab import connect
+
+    urls = report.urls_of(endpoints)
+    home, *others = urls
+    if not others:
+        raise click.ClickException("Give --endpoint at least twice: one Region alone has nothing to replicate to.")
+    try:
+        found = connect(urls, home=home, replicas=others).features(wait_s)
+    except (ClientError, BotoCoreError) as error:
+        raise click.ClickException(f"The endpoint of {home} did not answer as DynamoDB does: {error}") from None
+    if as_json:
+        click.echo(found.to_json(orient="records", indent=2))
+        return
+    for area, rows in found.groupby("area", sort=False):
+        click.echo(f"{area}:")
+        for row in rows.itertuples():
+            click.echo(f"  {'yes' if row.supported else 'no ':<4} {row.feature} ({row.region})"
+                       + (f": {row.detail}" if row.detail else ""))

@@ -104,10 +104,7 @@ def run(asked: Request, say: Callable[[str], None] = print,
 
 def open_lab(source: str, targets: str, backend: str, endpoints: Iterable[str], profile: str | None = None) -> Lab:
     """The lab for a measurement. Raises ValueError."""
-    given = [_endpoint(text) for text in endpoints]
-    urls = dict(given)
-    if len(urls) < len(given):
-        raise ValueError("Two endpoints were given for one Region: --endpoint is given once for each.")
+    urls = urls_of(endpoints)
     if urls and backend != "local":
         raise ValueError(f"Give --endpoint or --backend {backend}, not both: endpoints are measured in place of a "
                          "backend.")
@@ -120,6 +117,15 @@ def open_lab(source: str, targets: str, backend: str, endpoints: Iterable[str], 
     if source in codes:
         raise ValueError(f"{source} is the source; a target is another Region.")
     return connect(urls or backend, home=source, replicas=codes, profile=profile)
+
+
+def urls_of(endpoints: Iterable[str]) -> dict[str, str]:
+    """The URL of each Region from strings REGION=URL. Raises ValueError."""
+    given = [_endpoint(text) for text in endpoints]
+    urls = dict(given)
+    if len(urls) < len(given):
+        raise ValueError("Two endpoints were given for one Region: --endpoint is given once for each.")
+    return urls
 
 
 def check_out(out: Path | None) -> None:

@@ -29,21 +29,25 @@ def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", repli
     ``backend``: ``"local"`` is the local cloud, which is started if none runs; ``"aws"`` is AWS with your credentials
     (``profile`` names an AWS profile) and is never used unless you name it; a map of Region to endpoint URL is another
     engine that speaks DynamoDB. ``home`` and ``replicas`` choose the Regions of this lab (codes; a string may hold
-    several, separated by commas). If they are empty, the lab has the Regions that you chose last.
+    several, separated by commas). If they are empty, the lab has the Regions that you chose last; on a map that lacks
+    one of these, it has the Regions of the map, the first of them as home.
 
     Raises ValueError for Regions that do not exist or cannot be combined, and CloudError if the local cloud cannot
     start.
     """
     display.keep_codes_whole()
     before = chosen()
+    if isinstance(backend, Mapping):
+        backend = _checked_endpoints(backend)
+        if not home and not replicas and len(backend) > 1 and not set(before.regions) <= backend.keys():
+            home, *replicas = backend
     if home and not replicas and home in before.replicas:
         # The new home was a replica until now: the old home takes its place.
         replicas = [before.home if region == home else region for region in before.replicas]
     choice = checked_choice(home or before.home, replicas or list(before.replicas))
     remembered = not home and not replicas
     if isinstance(backend, Mapping):
-        return Lab(Access("endpoints", {regions.get(region).code: url for region, url in backend.items()}), choice,
-                   remembered=remembered)
+        return Lab(Access("endpoints", backend), choice, remembered=remembered)
     if backend == "aws":
         return Lab(Access("aws", profile=profile), choice, remembered=remembered)
     if backend == "local":
@@ -51,6 +55,14 @@ def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", repli
         access = Access("local", running.endpoints, token=running.token, port=running.port)
         return Lab(access, choice, running, remembered=remembered)
     raise ValueError(f"There is no backend {backend!r}. Choose 'local', 'aws', or a map of Region to endpoint URL.")
+
+
+def _checked_endpoints(endpoints: Mapping[str, str]) -> dict[str, str]:
+    """The URLs by Region code. Raises ValueError for an unknown Region and for what is no URL."""
+    for region, url in endpoints.items():
+        if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+            raise ValueError(f"The endpoint of {region} is {url!r}; it must be a URL, such as http://127.0.0.1:8000")
+    return {regions.get(region).code: url for region, url in endpoints.items()}
 
 
 class Lab:
@@ -173,6 +185,12 @@ class Lab:
             yield
         finally:
             self.legacy_api = process.legacy_face(self._port, before) == HISTORIC
+
+    def features(self, wait_s: float = 10.0) -> pd.DataFrame:
+        """What the engine behind this lab supports, found out by asking it: see :func:`gtlab.lab.features.features`."""
+        from gtlab.lab import features
+
+        return features.features(self, wait_s)
 
     @property
     def world(self) -> Knobs:

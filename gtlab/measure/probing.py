@@ -19,6 +19,8 @@ from gtlab.measure.transport import Reply, Sender
 
 _MOST_PUTS = 64  # without an answer
 _CHECK_S = 0.02  # between two checks for errors and for probes that take too long
+_SEPARATE = (" These endpoints may be separate engines, which never replicate: gtlab features --endpoint REGION=URL "
+             "asks them.")
 
 
 class Put(NamedTuple):
@@ -66,6 +68,7 @@ class Probing:
     def __init__(self, lab: Lab, table: str, setting: Setting, keys: Keys):
         self.setting = setting
         self._table, self._keys = table, keys
+        self._hint = _SEPARATE if lab.backend == "endpoints" else ""
         polling = Polling(setting.every_s, setting.sampling.consistent)
         self._awaited = Awaited(len(setting.targets))
         self.home = Poller(lab, table, setting.source, keys, Polling(HOME_EVERY_S))
@@ -123,7 +126,7 @@ class Probing:
         for region in unseen:
             message = (f"No probe was seen in {region} within {self.setting.sampling.timeout_s:g} s. Check that table "
                        f"{self._table} in {region} is a replica of the source's table, and that {region} is not cut "
-                       "off from the source.")
+                       "off from the source." + self._hint)
             if len(unseen) == len(self.pollers):
                 raise TimeoutError(message)
             print(message)
