@@ -18,13 +18,12 @@ SOURCE = Path(gtlab.__file__).parent
 # The wall: what the learner's half may import from below, and what both halves share.
 GATE = ("gtlab.localcloud.process",)
 PROGRESS = ("gtlab.localcloud.progress",)  # the gate's own helper; imports nothing
-SHARED = ("gtlab.contract", "gtlab.regions", "gtlab.judging")
+SHARED = ("gtlab.contract", "gtlab.regions", "gtlab.judging", "gtlab.permissions")
 # A room may import the rooms that stand before it, and its own modules. Rooms on one line do not import each other.
-ABOVE = [("contract", "regions", "intervals", "judging", "failover"), ("lab",), ("measure", "charts"), ("widgets",),
-         ("course",),
-         ("cli",)]
-BELOW = [("model", "progress"), ("world", "engine"), ("replication", "unsettled"), ("observe",), ("tables",),
-         ("globaltables",), ("faults",), ("changes", "reads", "control_plane"), ("cloud",), ("disk",),
+ABOVE = [("contract", "regions", "intervals", "judging", "failover", "permissions"), ("lab",),
+         ("measure", "charts"), ("widgets",), ("course",), ("cli",)]
+BELOW = [("model", "progress"), ("world", "engine"), ("replication", "unsettled", "accounts"), ("observe",),
+         ("tables",), ("globaltables",), ("faults",), ("changes", "reads", "control_plane"), ("cloud",), ("disk",),
          ("server", "proof")]
 # Modules that are no room: they say how to start a room's program, or give names for notebooks (only when asked).
 DOORS = ("gtlab", "gtlab.__main__", "gtlab.localcloud", "gtlab.localcloud.__main__")

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from gtlab.cli import policy
 from gtlab.cli.shells import SHELLS, settings
 from gtlab.contract import FACES, LOG_FILE, NETWORKS, STATE_FILE
 from gtlab.localcloud import process
@@ -60,13 +61,20 @@ def broken_in_words(cloud: process.Running) -> list[str]:
 @click.option("--listen", metavar="ADDRESS", help="Accept remote connections on this address (0.0.0.0: all "
                                                   "interfaces). Every request then needs a token.")
 @click.option("--token", help="The token, with --listen. Default: the last one, or a random one.")
+@click.option("--policy", "policy_file", metavar="FILE",
+              help="Allow calls only as this IAM policy does, until the local cloud stops; none: remove the policy.")
 def up(port: int | None, network: str | None, seed: int | None, legacy_api: str | None,
-       in_memory: bool | None, listen: str | None, token: str | None) -> None:
+       in_memory: bool | None, listen: str | None, token: str | None, policy_file: str | None) -> None:
     """Start the local cloud in the background, unless it runs. Its tables are as you left them."""
+    document = policy.read(policy_file) if policy_file else None
     cloud, started = process.up(port=port, network=network, seed=seed, legacy_api=legacy_api, in_memory=in_memory,
                                 listen=listen, token=token)
     click.echo(f"The local cloud {'is up' if started else 'was up already'}: {cloud.url}, {cloud.network} network"
                + (", in memory only: nothing is kept." if cloud.in_memory else "."))
+    if policy_file:
+        policy.give(cloud.port, document)
+        click.echo(f"Calls are allowed as {policy_file} says, until the local cloud stops." if document is not None
+                   else "It has no policy now: everything is allowed.")
     if started:
         click.echo('To point the aws command or any SDK at it: eval "$(gtlab env)"')
     found = process.status(cloud)
@@ -115,6 +123,9 @@ def status(as_json: bool) -> None:
                    "is room.")
     if found["internal_errors"]["count"]:
         click.echo(internal_errors_in_words(found["internal_errors"], cloud.folder / LOG_FILE))
+    if found["policies"]:
+        click.echo(f"Calls are checked against a policy; accounts: {', '.join(found['policies'])}. To remove it: "
+                   "gtlab up --policy none")
     if found["deliveries_waiting"]:
         click.echo(f"Deliveries on their way between Regions: {found['deliveries_waiting']}")
     for each in broken_in_words(cloud):

@@ -70,6 +70,6 @@ def features(endpoints: tuple[str, ...], wait_s: float, as_json: bool) -> None:
         return
     for area, rows in found.groupby("area", sort=False):
         click.echo(f"{area}:")
-        for row in rows.itertuples():
-            click.echo(f"  {'yes' if row.supported else 'no ':<4} {row.feature} ({row.region})"
-                       + (f": {row.detail}" if row.detail else ""))
+        for row in rows.to_dict("records"):
+            click.echo(f"  {'yes' if row['supported'] else 'no ':<4} {row['feature']} ({row['region']})"
+                       + (f": {row['detail']}" if row["detail"] else ""))

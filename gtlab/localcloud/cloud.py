@@ -13,6 +13,8 @@ from typing import Any
 
 from gtlab.contract import HISTORIC
 from gtlab.localcloud import engine
+from gtlab.localcloud.accounts.access import Access
+from gtlab.localcloud.accounts.needs import Known
 from gtlab.localcloud.changes import Changes, Rooms
 from gtlab.localcloud.control_plane import ControlPlane
 from gtlab.localcloud.engine.charges import Charge
@@ -86,6 +88,8 @@ class Cloud:
         self.backups = Backups(self.database, self.tables, lambda table, key: self.unsaved.items.add((table, key)))
         self._control_plane |= self.backups.operations
         self._control_plane |= ReplicaScaling(self.tables, self.current.replicas, self.scaling).operations
+        self.access = Access(Known(self._regions_of, self._has_role,
+                                   lambda table: engine.tags(self.database, table)))
         self._next_housekeeping = 0.0
         self._most_at_once, self._behind = most_at_once, 0.0
 
@@ -118,6 +122,8 @@ class Cloud:
         """Like :meth:`call`, but leaves the consequences of a write to :meth:`settle`, so that the client need not wait
         for them. The difference cannot be observed, because every other operation settles first."""
         self.tick(now)
+        if self.access:
+            self.access.check(call)
         if call.service == "application-autoscaling":
             self._may_change_settings(call)
             return _json(_operation(_SCALING, call)(self.scaling, call.account, call.region, call.input, now))
@@ -242,7 +248,7 @@ class Cloud:
         return {"network": self.world.network, "seed": self.world.seed, "legacy_api": self.legacy.face,
                 "tables": [{"account": table.account, "region": table.region, "name": table.name,
                             "status": self.tables.status(table, now)} for table in self.database.tables],
-                "deliveries_waiting": self.replication.links.waiting(),
+                "deliveries_waiting": self.replication.links.waiting(), "policies": self.access.accounts,
                 "internal_errors": self.errors.summary() | {"kept": len(self.changes.failed),
                                                             "refuses_writes": self.changes.failed.is_full}}
 
@@ -281,6 +287,18 @@ class Cloud:
             return True
         group = self.groups.by_id(delivery.group)
         return group is None or self.capacity.takes_writes(group.table(delivery.target), now)
+
+    def _regions_of(self, table: TableId) -> list[str]:
+        """The Regions of a table's global table; its own if it has none."""
+        group = self.groups.of(table)
+        return list(group.members) if group else [table.region]
+
+    def _has_role(self, account: str, service: str) -> bool:
+        """Whether an account has a service's service-linked role: it gets one with its first global table, or its first
+        experiment, and keeps it here for as long as it has any."""
+        if service == "fis.amazonaws.com":
+            return self.fis.has_experiments(account)
+        return any(group.account == account for group in self.groups)
 
     def _may_change_settings(self, call: Call) -> None:
         if call.operation not in _WRITES and not call.operation.startswith(_LOOKS):

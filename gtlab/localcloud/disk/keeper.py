@@ -95,6 +95,7 @@ class Keeper:
             self._written, self._incarnations, self._owes = {}, {}, False
         world, before = self.cloud.world, self.cloud
         self.cloud = self._make(Settings(world.network, world.seed, before.legacy.face), journal=before.journal)
+        self.cloud.access.take_over(before.access)
         self.cloud.journal.reset(now)
         self.cloud.unsaved.settings = True
 

@@ -16,7 +16,7 @@ from gtlab.localcloud.engine.descriptions import delete, description
 from gtlab.localcloud.engine.items import key_string
 from gtlab.localcloud.engine.table import CHANGING
 from gtlab.localcloud.engine.tags import of as tags
-from gtlab.localcloud.engine.targets import PARTIQL, named, partiql_tables, partiql_writes, touched
+from gtlab.localcloud.engine.targets import PARTIQL, named, partiql_kinds, partiql_tables, partiql_writes, touched
 from gtlab.localcloud.engine.update_table import change as change_table
 from gtlab.localcloud.engine.update_table import check as check_update_table
 from gtlab.localcloud.engine.update_table import check_table as check_update_of
@@ -39,6 +39,7 @@ __all__ = [
     "description",
     "key_string",
     "named",
+    "partiql_kinds",
     "partiql_tables",
     "partiql_writes",
     "protected",

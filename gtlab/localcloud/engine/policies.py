@@ -1,4 +1,4 @@
-"""Resource-based policies of tables and streams. They are kept and shown as on the service; nobody checks permissions.
+"""Resource-based policies of tables and streams. They are kept and shown as on the service; nobody evaluates them.
 
 A policy is stored in the form in which the service returns it: without spaces, its members in a fixed order, a list of
 one action or resource as a string. Two documents with the same form are the same policy.

@@ -73,6 +73,15 @@ def partiql_tables(call: Call) -> list[TableId]:
                               for statement in _parsed(call.input)))
 
 
+def partiql_kinds(call: Call) -> list[tuple[str, str, str | None]]:
+    """Of each PartiQL statement: SELECT, INSERT, UPDATE or DELETE; its table, and the index that it reads. EXISTS reads
+    as SELECT does."""
+    names = {partiql.Insert: "INSERT", partiql.Update: "UPDATE", partiql.Delete: "DELETE"}
+    return [(names.get(type(statement), "SELECT"), _table_of(statement),
+             statement.index_name if isinstance(statement, partiql.Select) else None)
+            for statement in _parsed(call.input)]
+
+
 def partiql_writes(data: dict) -> bool:
     """Whether a PartiQL request has a statement that writes or checks."""
     return any(not isinstance(statement, partiql.Select) for statement in _parsed(data))

@@ -58,6 +58,9 @@ class Fis:
         """End every experiment at once; returns whether there was any."""
         return self.runner.stop_all(now)
 
+    def has_experiments(self, account: str) -> bool:
+        return any(each.account == account for each in self.runner.experiments.values())
+
     # What is kept
 
     def saved(self) -> Saved:

@@ -1,7 +1,7 @@
 """Replicas whose replication AWS FIS has paused, and the statements that FIS adds to their resource policies.
 
 Deliveries to and from a paused replica wait and are applied after the pause ends. The statements are those that AWS
-documents. The local cloud checks no permissions: the statements show the pause but do not cause it.
+documents. The local cloud evaluates no resource-based policies: the statements show the pause but do not cause it.
 """
 
 from __future__ import annotations

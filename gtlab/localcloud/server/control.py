@@ -55,7 +55,10 @@ class ControlApi:
         return Starlette(routes=[
             self._route("GET", "status", self.status), self._route("POST", "stop", self.stop),
             self._route("POST", "reset", self.reset), self._route("GET", "legacy-api", self.legacy_api),
-            self._route("PUT", "legacy-api", self.set_legacy_api), self._route("GET", "world", self.world),
+            self._route("PUT", "legacy-api", self.set_legacy_api),
+            self._route("GET", "policy", self.policy, "account"),
+            self._route("PUT", "policy", self.set_policy, "account"),
+            self._route("DELETE", "policy", self.clear_policy, "account"), self._route("GET", "world", self.world),
             self._route("DELETE", "world", self.repair), self._route("PUT", "world/{knob}", self.turn),
             self._route("DELETE", "world/{knob}", self.turn_back),
             self._route("PUT", "world/{knob}/{place:path}", self.turn, "account"),
@@ -143,6 +146,27 @@ class ControlApi:
                 "can": {knob.name: {"what": knob.what, "places": list(knob.places), "value": knob.value}
                         for knob in KNOBS.values()}}
 
+    async def policy(self, request: Request) -> JSONResponse:
+        account = _account(request)
+        return account if isinstance(account, JSONResponse) else JSONResponse(self._cloud.access.described(account))
+
+    async def set_policy(self, request: Request) -> JSONResponse:
+        account, asked = _account(request), await _body(request)
+        if isinstance(account, JSONResponse):
+            return account
+        try:
+            self._cloud.access.set(account, asked)
+        except ValueError as error:
+            return _refused(str(error))
+        return JSONResponse(self._cloud.access.described(account))
+
+    async def clear_policy(self, request: Request) -> JSONResponse:
+        account = _account(request)
+        if isinstance(account, JSONResponse):
+            return account
+        self._cloud.access.clear(account)
+        return JSONResponse(self._cloud.access.described(account))
+
     async def world(self, request: Request) -> JSONResponse:
         return JSONResponse(self._world())
 
@@ -226,6 +250,12 @@ def _place(request: Request) -> tuple[str, ...]:
     if knob == "throttle" and not TABLE.fullmatch(place[2]):
         raise ValueError(f"throttle: a table's name has 3 to 255 letters, digits, _ . or -; {place[2]!r} is not valid.")
     return place
+
+
+def _account(request: Request) -> str | JSONResponse:
+    """The account that a query parameter names, or the refusal of what is none."""
+    account = request.query_params.get("account", DEFAULT_ACCOUNT)
+    return account if ACCOUNT.fullmatch(account) else _refused(f"An account is a number of 12 digits, not {account!r}.")
 
 
 async def _body(request: Request) -> Any:
