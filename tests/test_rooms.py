@@ -18,9 +18,9 @@ SOURCE = Path(gtlab.__file__).parent
 # The wall: what the learner's half may import from below, and what both halves share.
 GATE = ("gtlab.localcloud.process",)
 PROGRESS = ("gtlab.localcloud.progress",)  # the gate's own helper; imports nothing
-SHARED = ("gtlab.contract", "gtlab.regions", "gtlab.judging", "gtlab.permissions")
+SHARED = ("gtlab.contract", "gtlab.regions", "gtlab.judging", "gtlab.permissions", "gtlab.prices")
 # A room may import the rooms that stand before it, and its own modules. Rooms on one line do not import each other.
-ABOVE = [("contract", "regions", "intervals", "judging", "failover", "permissions"), ("lab",),
+ABOVE = [("contract", "regions", "intervals", "judging", "failover", "permissions", "prices"), ("lab",),
          ("measure", "charts"), ("widgets",), ("course",), ("cli",)]
 BELOW = [("model", "progress"), ("world", "engine"), ("replication", "unsettled", "accounts"), ("observe",),
          ("tables",), ("globaltables",), ("faults",), ("changes", "reads", "control_plane"), ("cloud",), ("disk",),

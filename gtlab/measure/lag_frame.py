@@ -47,7 +47,7 @@ def frame(probing: Probing, backend: str) -> pd.DataFrame:
 
 
 def _sent(probing: Probing) -> list[dict[str, Any]]:
-    source, write_units = probing.setting.source, float(len(probing.puts) * probing.setting.members)
+    source, write_units = probing.setting.source, float(len(probing.puts) * len(probing.setting.written))
     batches = -(-len(probing.keys_put) // 25)
     sent = [{"region": source, "what": "put", "requests": probing.ended, "units": write_units,
              "failed": probing.not_put, "skipped": 0},

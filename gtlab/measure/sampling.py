@@ -44,13 +44,13 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Setting:
-    """One measurement of a table that can be made. ``members`` is the number of Regions that get each write,
-    ``described`` the Table of DescribeTable at the source."""
+    """One measurement of a table that can be made. ``written`` are the Regions that get each write, ``described`` is
+    the Table of DescribeTable at the source."""
 
     source: str
     targets: tuple[str, ...]
     sampling: Sampling
-    members: int
+    written: tuple[str, ...]
     described: Mapping[str, Any] = field(repr=False, compare=False)
 
     @property
@@ -108,7 +108,8 @@ def prepare(lab: Lab, table: str, source: str, targets: str | Iterable[str], sam
     sampling.check()
     described = describe.table(lab, table, source)
     members = _members(lab, table, source)
-    setting = Setting(source, chosen, sampling, len({*(members or ()), source, *chosen}), described)
+    setting = Setting(source, chosen, sampling, tuple(dict.fromkeys((source, *chosen, *sorted(members or ())))),
+                      described)
     needed = setting.read_units_per_s
     for target in chosen:
         there = describe.table(lab, table, target)
