@@ -148,6 +148,30 @@ def test_a_local_index_fetches_what_it_lacks_and_charges_for_it(indexed):
     assert set(query(indexed, "Local", Select="ALL_ATTRIBUTES")["Items"][0]) == {"p", "s", "g", "l", "a", "b"}
 
 
+def test_a_local_index_fetches_what_a_filter_names_and_before_it_filters(indexed):
+    indexed.put("Tab", p={"S": "p"}, s={"N": "9"}, l={"S": "0"}, b={"N": "3"}, large={"S": "x" * 9000})
+    found = query(indexed, "Local", FilterExpression="b = :b", values={":b": {"N": "3"}}, ConsistentRead=True,
+                  ReturnConsumedCapacity="INDEXES")
+    assert found["Items"] == [{"p": {"S": "p"}, "s": {"N": "9"}, "l": {"S": "0"}}]
+    assert found["ConsumedCapacity"]["Table"] == {"CapacityUnits": 4 + 3}  # each item by itself, whether it fits or not
+    assert found["ConsumedCapacity"]["LocalSecondaryIndexes"]["Local"] == {"CapacityUnits": 1}
+    assert indexed("ExecuteStatement", Statement='SELECT b FROM "Tab"."Local" WHERE p = \'p\' AND l = \'0\'')[
+        "Items"] == [{"b": {"N": "3"}}]
+    assert "does not project [b]" in indexed.refusal(
+        "ExecuteStatement", Statement='SELECT b FROM "Tab"."Glob" WHERE g = \'g\'').message
+
+
+@pytest.mark.parametrize(("update", "told"), [
+    ("SET g = :v", "Type mismatch for Index Key g Expected: S Actual: N IndexName: Glob"),
+    ("SET g = s, a = :v", "attempted to update the secondary index key to unsupported type"),
+    ("SET g = :e, a = :v", "attempted to update a secondary index key to a value that is not supported"),
+])
+def test_an_update_cannot_give_an_index_a_key_of_another_type(indexed, update, told):
+    values = {":v": {"N": "1"}} | ({":e": {"S": ""}} if ":e" in update else {})
+    assert told in indexed.refusal("UpdateItem", TableName="Tab", Key={"p": {"S": "p"}, "s": {"N": "1"}},
+                                   UpdateExpression=update, ExpressionAttributeValues=values).message
+
+
 def test_pages_of_an_index_go_on_where_they_stopped(indexed):
     for name, expected in (("Glob", {"p", "s", "g"}), ("Local", {"p", "s", "l"})):
         seen, start = [], {}
@@ -275,6 +299,11 @@ def test_too_many_items_are_shown_in_the_services_notation(db, operation, data, 
     ("SET a = size(b)", "The function is not allowed in an update expression; function: size"),
     ("", "The expression can not be empty"),
     ("REMOVE a", "unused in expressions: keys: {:v}"),
+    ("SET a = if_not_exists(a, b + :v)", 'Syntax error; token: "+"'),
+    ("SET a = b - (c + :v)", 'Syntax error; token: "+"'),
+    ("SET a = list_append(list_append(a, b), c), b = :v", "not allowed to be used this way in an expression"),
+    ("SET set = :v", 'Syntax error; token: "set"'),
+    ("SET _a = :v", 'Syntax error; token: "_"'),
 ])
 def test_updates_that_are_refused_everywhere(db, update, told):
     db.table("Tab", "p")
@@ -300,6 +329,130 @@ def test_right_hand_sides_see_the_item_as_it_was(db):
     nested = db("UpdateItem", TableName="Tab", Key={"p": {"S": "a"}}, ReturnValues="UPDATED_OLD",
                 UpdateExpression="SET m.x = :v", ExpressionAttributeValues={":v": {"N": "5"}})["Attributes"]
     assert nested == {"m": {"M": {"x": {"N": "1"}}}}
+
+
+def test_values_beyond_the_end_of_a_list_are_appended_in_the_order_of_their_indexes(db):
+    db.table("Tab", "p")
+    db.put("Tab", p={"S": "a"}, l={"L": [{"S": "0"}, {"SS": ["x"]}, {"S": "2"}]})
+    after = db("UpdateItem", TableName="Tab", Key={"p": {"S": "a"}}, ReturnValues="ALL_NEW",
+               UpdateExpression="SET l[84] = :c, l[17] = :b, l[2] = :a DELETE l[1] :x", ExpressionAttributeValues={
+                   ":a": {"S": "a"}, ":b": {"S": "b"}, ":c": {"S": "c"}, ":x": {"SS": ["x"]}})["Attributes"]
+    assert [value["S"] for value in after["l"]["L"]] == ["0", "a", "b", "c"]
+
+
+@pytest.mark.parametrize(("update", "creates"), [
+    ({"UpdateExpression": "REMOVE a"}, False), ({"UpdateExpression": "REMOVE a.b, c[1]"}, False),
+    ({"UpdateExpression": "DELETE a :s", "ExpressionAttributeValues": {":s": {"SS": ["x"]}}}, False),
+    ({"AttributeUpdates": {"a": {"Action": "DELETE"}}}, False),
+    ({"AttributeUpdates": {"a": {"Action": "DELETE", "Value": {"SS": ["x"]}}}}, False),
+    ({}, True), ({"AttributeUpdates": {}}, True), ({"UpdateExpression": "SET a = p REMOVE b"}, True),
+    ({"ConditionExpression": "attribute_not_exists(p)"}, True),
+])
+def test_an_update_that_only_removes_creates_no_item(db, update, creates):
+    db.table("Tab", "p")
+    asked = {"TableName": "Tab", "Key": {"p": {"S": "a"}}, **update}
+    assert ("Attributes" in db("UpdateItem", **asked, ReturnValues="ALL_NEW")) is creates
+    assert db("Scan", TableName="Tab")["Count"] == creates
+    if "UpdateExpression" in update:
+        asked["Key"] = {"p": {"S": "b"}}
+        db("TransactWriteItems", TransactItems=[{"Update": asked}])
+        assert db("Scan", TableName="Tab")["Count"] == 2 * creates
+
+
+@pytest.mark.parametrize(("condition", "holds"), [
+    ("(a) = :one", True), ("((a) = :one)", True), ("(a) BETWEEN (:one) AND (:two) AND NOT (a = :two)", True),
+    ("a IN ((:two), (:one))", True), ("size((s)) = :two", True), ("NOT NOT a = :two", False),
+    ("((a = :one) AND (s = :one)) OR (a) IN (:two)", False),
+    ("((a)) = :one", "redundant parentheses"), ("NOT ((a = :one))", "redundant parentheses"),
+    ("size(size(s)) = :one", "operator or function: size, operand type: N"),
+    ("attribute_type(a, s)", "operand type: {NS,SS,L,BS,N,M,B,BOOL,NULL,S}"),
+    ("a = :one AND AND a = :two", 'Syntax error; token: "AND"'), ("_a = :one", 'Syntax error; token: "_"'),
+    ("a = :one" + " OR a = :one" * 150, "too many operators; operator count: 301"),
+])
+def test_conditions_in_parentheses_and_what_is_refused(db, condition, holds):
+    db.table("Tab", "p")
+    db.put("Tab", p={"S": "a"}, a={"N": "1"}, s={"S": "xy"})
+    values = {name: value for name, value in ((":one", {"N": "1"}), (":two", {"N": "2"})) if name in condition}
+    asked = {"TableName": "Tab", "FilterExpression": condition} | (
+        {"ExpressionAttributeValues": values} if values else {})
+    if isinstance(holds, str):
+        assert holds in db.refusal("Scan", **asked).message
+    else:
+        assert db("Scan", **asked)["Count"] == holds
+
+
+# Transactions
+
+def reasons(refusal: Refusal) -> list[str]:
+    return [reason["Code"] for reason in refusal.details["CancellationReasons"]]
+
+
+def test_a_transaction_stops_at_the_first_part_that_is_not_valid(db):
+    db.table("Tab", "p")
+    def put(value: dict, **more) -> dict:
+        return {"Put": {"TableName": "Tab", "Item": {"p": value}, **more}}
+    failing = put({"S": "a"}, ConditionExpression="attribute_exists(p)")
+    wrong = put({"N": "1"})
+    assert reasons(db.refusal("TransactWriteItems", TransactItems=[failing, wrong, wrong])) == [
+        "None", "ValidationError", "None"]
+    other = put({"S": "b"}, ConditionExpression="attribute_exists(p)")
+    assert reasons(db.refusal("TransactWriteItems", TransactItems=[failing, put({"S": "c"}), other])) == [
+        "ConditionalCheckFailed", "None", "ConditionalCheckFailed"]
+    get = {"Get": {"TableName": "Tab", "Key": {"q": {"S": "a"}}}}
+    assert reasons(db.refusal("TransactGetItems", TransactItems=[get, get])) == ["ValidationError", "None"]
+
+
+def test_the_size_of_a_transaction_is_that_of_its_request(db):
+    db.table("Tab", "p")
+    large = {"S": "x" * 390_000}
+    items = [{"p": {"S": str(n)}, "v": large} for n in range(12)]
+    for some in (items[:10], items[10:]):
+        db("TransactWriteItems", TransactItems=[{"Put": {"TableName": "Tab", "Item": item}} for item in some])
+    assert "4 MB" in db.refusal("TransactWriteItems", TransactItems=[
+        {"Put": {"TableName": "Tab", "Item": item}} for item in items]).message
+    db("TransactWriteItems", TransactItems=[{"Delete": {"TableName": "Tab", "Key": {"p": item["p"]}}}
+                                            for item in items])
+    assert db("Scan", TableName="Tab")["Count"] == 0
+
+
+def test_a_repeated_transaction_consumes_what_reading_its_items_takes(db):
+    db.table("Tab", "p")
+    asked = {"TransactItems": [{"Put": {"TableName": "Tab", "Item": {"p": {"S": "a"}, "v": {"S": "x" * 5000}}}},
+                               {"ConditionCheck": {"TableName": "Tab", "Key": {"p": {"S": "b"}},
+                                                   "ConditionExpression": "attribute_not_exists(p)"}}],
+             "ClientRequestToken": "token", "ReturnConsumedCapacity": "TOTAL"}
+    first, again = (db("TransactWriteItems", **asked)["ConsumedCapacity"] for _ in range(2))
+    assert first == [{"TableName": "Tab", "CapacityUnits": 12, "WriteCapacityUnits": 12}]
+    assert again == [{"TableName": "Tab", "CapacityUnits": 6, "ReadCapacityUnits": 6}]
+    for token in ("", "x" * 37):
+        assert "'clientRequestToken' failed to satisfy" in db.refusal(
+            "TransactWriteItems", **asked | {"ClientRequestToken": token}).message
+
+
+# Arguments from before expressions
+
+@pytest.mark.parametrize(("operation", "more", "told"), [
+    ("Scan", {"ConditionalOperator": "AND"}, "ConditionalOperator cannot be used without Filter or Expected"),
+    ("Scan", {"ScanFilter": {"a": {"ComparisonOperator": "IN", "AttributeValueList": [{"N": "1"}, {"S": "1"}]}}},
+     "AttributeValues inside AttributeValueList must be of same type"),
+    ("Scan", {"ScanFilter": {"a": {"ComparisonOperator": "CONTAINS", "AttributeValueList": [{"SS": ["a"]}]}}},
+     "ComparisonOperator CONTAINS is not valid for SS AttributeValue type"),
+    ("DeleteItem", {"Key": {"p": {"S": "a"}}, "Expected": {"a": {"ComparisonOperator": "EQ"}}},
+     "Value or AttributeValueList must be used with ComparisonOperator: EQ for Attribute: a"),
+])
+def test_older_arguments_that_are_refused(db, operation, more, told):
+    db.table("Tab", "p")
+    assert told in db.refusal(operation, TableName="Tab", **more).message
+
+
+def test_key_conditions_may_stand_beside_other_expressions(db):
+    db.table("Tab", "p")
+    db.put("Tab", p={"S": "a"}, a={"N": "1"}, b={"N": "2"})
+    asked = {"TableName": "Tab", "ProjectionExpression": "a",
+             "KeyConditions": {"p": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "a"}]}}}
+    assert db("Query", **asked)["Items"] == [{"a": {"N": "1"}}]
+    assert "Can not use both" in db.refusal(
+        "Query", **asked, KeyConditionExpression="p = :p", ExpressionAttributeValues={":p": {"S": "a"}}).message
 
 
 # PartiQL
@@ -690,7 +843,14 @@ EXPLAINED = (
     # from the service by others; ministack checks when it evaluates).
     (("PutItem", "UpdateItem", "DeleteItem", "Scan", "Query"), lambda text: any(sign in text for sign in (
         " < ", " <= ", " > ", " >= ", "BETWEEN", "contains(", "size(", "list_append", " + ", " - ", "ADD "))),
+    # An update that only removes creates no item (others tested it on the service). The library creates one.
+    (("UpdateItem",), lambda text: only_removes(json.loads(text))),
 )
+
+
+def only_removes(data: dict) -> bool:
+    expression = data.get("UpdateExpression", "")
+    return expression.startswith("REMOVE") and "SET " not in expression and "ADD " not in expression
 
 
 @pytest.mark.soak
@@ -710,6 +870,8 @@ def test_the_library_answers_the_same_or_there_is_a_reason():
         operation, data = requests.next()
         answers = [outcome(each, operation, data) for each in (ours, peer)]
         if same(*answers):
+            if only_removes(data):  # the answers may be the same, but not what is stored
+                bring_in_line(ours, peer)
             continue
         text = json.dumps(data)
         assert any(operation in operations and fits(text) for operations, fits in EXPLAINED), (

@@ -67,14 +67,21 @@ def check_limit(data: dict[str, Any]) -> None:
 
 
 def check_not_mixed(data: dict[str, Any]) -> None:
-    """Refuse arguments from before expressions beside expressions."""
+    """Refuse arguments from before expressions beside expressions. The service takes KeyConditions beside all of them
+    but KeyConditionExpression."""
     if LEGACY.keys().isdisjoint(data):  # most requests
         return
-    old = [name for name in LEGACY if name in data]
+    old = [name for name in LEGACY if name in data and (name != "KeyConditions" or "KeyConditionExpression" in data)]
     new = [name for name in _EXPRESSIONS if name in data]
-    if new:
+    if old and new:
         raise invalid("Can not use both expression and non-expression parameters in the same request: Non-expression "
                       f"parameters: {{{', '.join(old)}}} Expression parameters: {{{', '.join(new)}}}")
+
+
+def check_operator(data: dict[str, Any], conditions: str) -> None:
+    """Refuse a ConditionalOperator without the conditions that it joins."""
+    if "ConditionalOperator" in data and not data.get(conditions):
+        raise invalid("ConditionalOperator cannot be used without Filter or Expected")
 
 
 def terms(data: dict[str, Any], expressions: Iterable[str]) -> Terms:

@@ -17,14 +17,17 @@ from gtlab.localcloud.engine import (
     policies,
     reads,
     tags,
+    targets,
     update_table,
     writes,
 )
-from gtlab.localcloud.engine.charges import Charge
+from gtlab.localcloud.engine.arguments import failed, refuse_all
+from gtlab.localcloud.engine.charges import READ, Charge, consumed, read_units
 from gtlab.localcloud.engine.database import Database, Remembered, TokenId
 from gtlab.localcloud.engine.descriptions import LIMITS, delete, description
 from gtlab.localcloud.engine.reads import Read
 from gtlab.localcloud.engine.table_rules import WARM_UNITS
+from gtlab.localcloud.engine.values import item_size
 from gtlab.localcloud.engine.writes import Write
 from gtlab.localcloud.model import Call, Change, Refusal, TableId, invalid
 
@@ -37,6 +40,7 @@ _WRITES: dict[str, Callable[..., Write]] = {
     "ExecuteStatement": partiql_calls.execute, "BatchExecuteStatement": partiql_calls.batch,
     "ExecuteTransaction": partiql_calls.transaction}
 _TOKENS = ("TransactWriteItems", "ExecuteTransaction")
+_LONGEST_TOKEN = 36
 Operation = Callable[[Database, Call, float], dict[str, Any]]
 _encode = msgspec.json.encode
 
@@ -63,6 +67,7 @@ def write(database: Database, call: Call, now: float) -> tuple[bytes, list[Chang
     has changed."""
     token, request = None, call.input
     if call.operation in _TOKENS and "ClientRequestToken" in request:
+        _check_token(request["ClientRequestToken"])
         token = TokenId(call.account, call.region, request["ClientRequestToken"])
         request = {name: value for name, value in request.items() if name != "ClientRequestToken"}
         known = database.token(token, now)
@@ -70,11 +75,27 @@ def write(database: Database, call: Call, now: float) -> tuple[bytes, list[Chang
             if known.request != request:
                 raise Refusal("IdempotentParameterMismatchException", "Request token already in use for another "
                               "request with a different payload")
-            return _encode(known.answer), [], []
+            return _repeated(database, call, known.answer)
     done = _WRITES[call.operation](_find(database, call), call.input)
     if token is not None:
         database.remember(token, Remembered(request, done.answer, now))
     return _encode(done.answer), done.changes, done.charges
+
+
+def _check_token(token: str) -> None:
+    if not 1 <= len(token) <= _LONGEST_TOKEN:
+        bound = f"less than or equal to {_LONGEST_TOKEN}" if token else "greater than or equal to 1"
+        refuse_all([failed(token[:300], "clientRequestToken", f"Member must have length {bound}")])
+
+
+def _repeated(database: Database, call: Call, answer: dict[str, Any]) -> tuple[bytes, list[Change], list[Charge]]:
+    """The answer to a transaction that was carried out before with the same token: it reads the items that it names,
+    and consumes what these reads take."""
+    charges = [Charge(table, None, False, READ, 2 * read_units(item_size(database.item(table, key) or {}),
+                                                               consistent=True))
+               for table, key in targets.named(database, call)]
+    capacity = consumed(charges, call.input.get("ReturnConsumedCapacity", "NONE"), by_kind=True)
+    return _encode(answer | ({"ConsumedCapacity": capacity} if capacity else {})), [], charges
 
 
 def control(database: Database, call: Call, now: float) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from gtlab.localcloud.model import Refusal, invalid
 Test = Callable[[Item], bool]
 Getter = Callable[[Item], Value | None]
 _ORDERED = ("S", "N", "B")
+_ANY_TYPE = "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}"  # of an operand that is no constant, in the service's texts
 
 
 def compile_condition(name: str, tree: Condition, terms: Terms) -> Test:
@@ -233,7 +234,7 @@ def _exists_not(context: _Context, arguments: tuple[Operand, ...]) -> Test:
 def _is_of_type(context: _Context, arguments: tuple[Operand, ...]) -> Test:
     wanted = context.constant(arguments[1])
     if wanted is None or kind(wanted) != "S":
-        raise context.wrong_type("attribute_type", "M" if wanted is None else kind(wanted))
+        raise context.wrong_type("attribute_type", _ANY_TYPE if wanted is None else kind(wanted))
     name = wanted["S"]
     if name not in TYPES:
         raise context.refused(f"Invalid attribute type name found; type: {name[:100]}, valid types: "

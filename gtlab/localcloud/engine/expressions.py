@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable
 
 from gtlab.localcloud.engine.reserved_words import RESERVED
-from gtlab.localcloud.engine.tokens import TokenReader, joined
+from gtlab.localcloud.engine.tokens import Token, TokenReader, joined
 from gtlab.localcloud.engine.tree import (
     Arithmetic,
     Assignment,
@@ -46,6 +46,8 @@ _FUNCTIONS = {  # in conditions: the fewest and the most arguments
 _UPDATE_FUNCTIONS = {"if_not_exists": (2, 2), "list_append": (2, 2)}
 _COMPARATORS = frozenset(("=", "<>", "<", "<=", ">", ">="))
 _SECTIONS = ("SET", "REMOVE", "ADD", "DELETE")
+# Words that cannot be read as a name: the reserved words of the grammar itself.
+_GRAMMAR = {CONDITION: ("AND", "OR", "NOT", "BETWEEN", "IN"), UPDATE: _SECTIONS}
 
 
 class _Reader(TokenReader):
@@ -54,6 +56,7 @@ class _Reader(TokenReader):
     def __init__(self, kind: str, text: str):
         self.kind, self._operators = kind, 0
         super().__init__(text)
+        self._closings = self._find_closings()
 
     def unreadable(self, at: int) -> Refusal:
         start = at + len(self.text[at:]) - len(self.text[at:].lstrip())
@@ -63,7 +66,8 @@ class _Reader(TokenReader):
     def unexpected(self) -> Refusal:
         token, before, after = self.next, self.tokens[max(0, self.place - 1)], self.following
         near = self.text[before.at:after.at + len(after.text)].strip()
-        return self.refused(f'Syntax error; token: "{token.text or "<EOF>"}", near: "{near}"')
+        shown = token.text[:1] if token.text.startswith("_") else token.text or "<EOF>"  # no name begins with _
+        return self.refused(f'Syntax error; token: "{shown}", near: "{near}"')
 
     def too_deep(self) -> Refusal:
         return self.refused("The expression is nested too deeply")
@@ -71,10 +75,24 @@ class _Reader(TokenReader):
     def refused(self, why: str) -> Refusal:
         return invalid(f"Invalid {self.kind}: {why}")
 
+    def _find_closings(self) -> dict[int, int]:
+        """The numbers of the tokens that open parentheses, with those of the tokens that close them."""
+        opened, found = list[int](), dict[int, int]()
+        for place, token in enumerate(self.tokens):
+            if token.text == "(":
+                opened.append(place)
+            elif token.text == ")" and opened:
+                found[opened.pop()] = place
+        return found
+
+    def closing(self, opening: int) -> int:
+        """The number of the token that closes a parenthesis; that of the end if none does."""
+        return self._closings.get(opening, len(self.tokens) - 1)
+
     def count_operator(self) -> None:
         self._operators += 1
         if self._operators > MOST_OPERATORS:
-            raise self.refused(f"The expression contains too many operators; the maximum is {MOST_OPERATORS}")
+            raise self.refused(f"The expression contains too many operators; operator count: {self._operators}")
 
 
 def _parser(parse: Callable) -> Callable:
@@ -154,10 +172,8 @@ def _negated(reader: _Reader) -> Condition:
 
 
 def _single(reader: _Reader) -> Condition:
-    if reader.is_next("("):
-        twice = reader.following.text == "(" and _wraps_whole(reader)
-        if twice:
-            raise reader.refused("The expression has redundant parentheses;")
+    if reader.is_next("(") and not _opens_operand(reader):
+        _check_not_redundant(reader)
         reader.take()
         reader.nest(+1)
         condition = _either(reader)
@@ -165,7 +181,10 @@ def _single(reader: _Reader) -> Condition:
         reader.nest(-1)
         return condition
     operand = _operand(reader, _FUNCTIONS)
-    reader.count_operator()
+    if isinstance(operand, Function) and operand.name != "size" and not _opens_comparison(reader.next):
+        return operand
+    if _opens_comparison(reader.next):
+        reader.count_operator()
     if reader.next.kind == "sign" and reader.next.text in _COMPARATORS:
         operator = reader.take().text
         return Compare(operator, operand, _operand(reader, _FUNCTIONS))
@@ -186,22 +205,25 @@ def _single(reader: _Reader) -> Condition:
             raise reader.refused("Too many operands for the IN operator; number of operands: "
                                  f"{len(options)}")
         return In(operand, tuple(options))
-    if isinstance(operand, Function) and operand.name != "size":
-        return operand
     if isinstance(operand, Function):
         raise reader.refused("The function is not allowed to be used this way in an expression; function: size")
     raise reader.unexpected()
 
 
-def _wraps_whole(reader: _Reader) -> bool:
-    """Whether the two parentheses that open here also close together: ``((a))``."""
-    depth, at, tokens = 0, reader.place, reader.tokens
-    for place in range(at, len(tokens)):
-        text = tokens[place].text if tokens[place].kind == "sign" else ""
-        depth += (text == "(") - (text == ")")
-        if depth == 1 and text == ")":
-            return tokens[place + 1].text == ")"
-    return False
+def _opens_operand(reader: _Reader) -> bool:
+    """Whether the next parenthesis encloses an operand, as in ``(a) = :v``, and not a condition."""
+    return _opens_comparison(reader.tokens[min(reader.closing(reader.place) + 1, len(reader.tokens) - 1)])
+
+
+def _opens_comparison(token: Token) -> bool:
+    """Whether a token is the first one behind the first operand of a comparison."""
+    return token.text in _COMPARATORS or (token.kind == "name" and token.text.upper() in ("BETWEEN", "IN"))
+
+
+def _check_not_redundant(reader: _Reader) -> None:
+    """Refuse two parentheses that open here and close together: ``((a))``."""
+    if reader.following.text == "(" and reader.closing(reader.place + 1) + 1 == reader.closing(reader.place):
+        raise reader.refused("The expression has redundant parentheses;")
 
 
 # Operands
@@ -213,9 +235,10 @@ def _operand(reader: _Reader, functions: dict[str, tuple[int, int]]) -> Operand:
     if token.kind == "name" and reader.following.text == "(" and reader.following.kind == "sign":
         return _function(reader, functions)
     if reader.is_next("("):  # an operand may stand in parentheses of its own
+        _check_not_redundant(reader)
         reader.take()
         reader.nest(+1)
-        operand = _sum(reader) if functions is _UPDATE_FUNCTIONS else _operand(reader, functions)
+        operand = _operand(reader, functions)
         reader.skip(")")
         reader.nest(-1)
         return operand
@@ -230,13 +253,13 @@ def _function(reader: _Reader, functions: dict[str, tuple[int, int]]) -> Functio
                     UPDATE: "an update", PROJECTION: "a projection"}[reader.kind]
             raise reader.refused(f"The function is not allowed in {what} expression; function: {name}")
         raise reader.refused(f"Invalid function name; function: {name}")
+    reader.count_operator()
     reader.skip("(")
     reader.nest(+1)
-    nested = _sum if functions is _UPDATE_FUNCTIONS else lambda each: _operand(each, functions)
-    arguments = [nested(reader)]
+    arguments = [_operand(reader, functions)]
     while reader.is_next(","):
         reader.take()
-        arguments.append(nested(reader))
+        arguments.append(_operand(reader, functions))
     reader.skip(")")
     reader.nest(-1)
     fewest, most = functions[name]
@@ -245,6 +268,11 @@ def _function(reader: _Reader, functions: dict[str, tuple[int, int]]) -> Functio
                              f"{name}, number of operands: {len(arguments)}")
     if name in ("attribute_exists", "attribute_not_exists", "if_not_exists") and not isinstance(arguments[0], Path):
         raise reader.refused("Operator or function requires a document path; operator or function: " + name)
+    if name == "size" and isinstance(arguments[0], Function) and arguments[0].name == "size":
+        raise reader.refused("Incorrect operand type for operator or function; operator or function: size, operand "
+                             "type: N")
+    if name == "list_append" and any(isinstance(each, Function) and each.name == name for each in arguments):
+        raise reader.refused(f"The function is not allowed to be used this way in an expression; function: {name}")
     return Function(name, tuple(arguments))
 
 
@@ -270,6 +298,8 @@ def _name(reader: _Reader) -> str:
         return reader.take().text
     if token.kind != "name" or token.text.startswith("_"):
         raise reader.unexpected()
+    if token.text.upper() in _GRAMMAR.get(CONDITION if reader.kind in (FILTER, KEY_CONDITION) else reader.kind, ()):
+        raise reader.unexpected()
     if token.text.upper() in RESERVED:
         raise reader.refused(f"Attribute name is a reserved keyword; reserved keyword: {token.text}")
     return reader.take().text
@@ -279,20 +309,32 @@ def _name(reader: _Reader) -> str:
 
 def _action(reader: _Reader, section: str) -> Assignment:
     path = _path(reader)
-    reader.count_operator()
     if section == "REMOVE":
         return Assignment(section, path, None)
     if section == "SET":
         reader.skip("=")
-        return Assignment(section, path, _sum(reader))
+        return Assignment(section, path, _right_side(reader))
     if reader.next.kind != "value":
         raise reader.unexpected()
     return Assignment(section, path, Placeholder(reader.take().text))
 
 
+def _right_side(reader: _Reader) -> Operand:
+    """An operand, or two with + or - between them: the service takes no longer sums, and none in a function. The whole
+    may stand in parentheses."""
+    if not reader.is_next("("):
+        return _sum(reader)
+    reader.take()
+    reader.nest(+1)
+    value = _sum(reader)
+    reader.skip(")")
+    reader.nest(-1)
+    return value
+
+
 def _sum(reader: _Reader) -> Operand:
     operand = _operand(reader, _UPDATE_FUNCTIONS)
-    if reader.is_next("+", "-"):  # the service takes one
+    if reader.is_next("+", "-"):
         operator = reader.take().text
         reader.count_operator()
         return Arithmetic(operator, operand, _operand(reader, _UPDATE_FUNCTIONS))

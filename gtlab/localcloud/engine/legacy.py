@@ -8,7 +8,7 @@ from typing import Any
 
 from gtlab.localcloud.engine.conditions import Test
 from gtlab.localcloud.engine.updates import sum_of, without
-from gtlab.localcloud.engine.values import SETS, Item, Value, check, equal, kind, ordered
+from gtlab.localcloud.engine.values import SETS, TYPES, Item, Value, check, equal, kind, ordered
 from gtlab.localcloud.model import invalid, invalid_values
 
 _ORDERED = ("S", "N", "B")
@@ -16,6 +16,8 @@ _ORDERED = ("S", "N", "B")
 _COUNTS = {"EQ": (1, 1), "NE": (1, 1), "LE": (1, 1), "LT": (1, 1), "GE": (1, 1), "GT": (1, 1), "NOT_NULL": (0, 0),
            "NULL": (0, 0), "CONTAINS": (1, 1), "NOT_CONTAINS": (1, 1), "BEGINS_WITH": (1, 1), "IN": (1, 100),
            "BETWEEN": (2, 2)}
+_TYPES = dict.fromkeys(("LE", "LT", "GE", "GT", "BETWEEN", "CONTAINS", "NOT_CONTAINS", "IN"), _ORDERED) | {
+    "BEGINS_WITH": ("S", "B")}
 
 
 def expected(given: dict[str, dict], joined_by: str | None) -> Test:
@@ -47,6 +49,9 @@ def _expected(name: str, condition: dict[str, Any]) -> Test:
             raise invalid_values(f"Exists and ComparisonOperator cannot be used together for Attribute: {name}")
         if "Value" in condition and values is not None:
             raise invalid_values(f"Value and AttributeValueList cannot be used together for Attribute: {name}")
+        if "Value" not in condition and values is None and how not in ("NULL", "NOT_NULL"):
+            raise invalid_values(f"Value or AttributeValueList must be used with ComparisonOperator: {how} for "
+                                 f"Attribute: {name}")
         return _comparison(name, how, [condition["Value"]] if "Value" in condition else values or [])
     if values is not None:
         raise invalid_values("AttributeValueList can only be used with a ComparisonOperator for Attribute: " + name)
@@ -69,12 +74,11 @@ def _comparison(name: str, how: str, given: list[Any]) -> Test:
     if not fewest <= len(given) <= most:
         raise invalid_values(f"Invalid number of argument(s) for the {how} ComparisonOperator")
     values = [check(value) for value in given]
-    for value in values:
-        if (how in ("LE", "LT", "GE", "GT", "BETWEEN") and kind(value) not in _ORDERED) or (
-                how == "BEGINS_WITH" and kind(value) not in ("S", "B")):
-            raise invalid_values(f"ComparisonOperator {how} is not valid for {kind(value)} AttributeValue type")
-    if how == "BETWEEN" and kind(values[0]) != kind(values[1]):
+    if len(set(map(kind, values))) > 1:
         raise invalid_values("AttributeValues inside AttributeValueList must be of same type")
+    for value in values:
+        if kind(value) not in _TYPES.get(how, TYPES):
+            raise invalid_values(f"ComparisonOperator {how} is not valid for {kind(value)} AttributeValue type")
     if how == "BETWEEN" and ordered(values[0]) > ordered(values[1]):
         raise invalid("The BETWEEN condition was provided a range where the lower bound is greater than the upper "
                       "bound")

@@ -12,10 +12,10 @@ import msgspec
 
 from gtlab.localcloud.engine import arguments, partiql
 from gtlab.localcloud.engine.charges import READ, Charge, consumed, read_units
-from gtlab.localcloud.engine.conditions import compile_condition
+from gtlab.localcloud.engine.conditions import compile_condition, operand_paths
 from gtlab.localcloud.engine.items import SEGMENTS, KeySchema, Place, Range, partition_bytes
 from gtlab.localcloud.engine.key_conditions import KeyTest, bounds
-from gtlab.localcloud.engine.reads import Find, cancelled, read_page
+from gtlab.localcloud.engine.reads import Find, cancelled, page_charges, read_page, view_of
 from gtlab.localcloud.engine.table import Index, Table, check_attributes
 from gtlab.localcloud.engine.terms import find as find_value
 from gtlab.localcloud.engine.tree import Between, Both, Compare, Condition, Function, In, Operand, Path, Placeholder
@@ -235,7 +235,7 @@ def _plan(find: Find, statement: partiql.Statement, part: dict[str, Any]) -> tup
         raise Refusal("ConditionalCheckFailedException", "The conditional request failed", details=shown)
     if update is None:
         return Plan(table, key, old, None), statement.returns
-    return checked_update(Plan(table, key, old, update.of(old), update.paths)), statement.returns
+    return checked_update(Plan(table, key, old, update.of(old), update.paths), update), statement.returns
 
 
 def _exists(find: Find, statement: partiql.Exists) -> Plan:
@@ -293,18 +293,16 @@ def _select(find: Find, select: partiql.Select, data: dict[str, Any]) -> tuple[d
     signed = msgspec.json.encode([data["Statement"], data.get("Parameters"), *table.id])
     signature = hashlib.sha256(signed).hexdigest()[:16]
     after = _after(source, data.get("NextToken"), signature)
-    projected = index.projected if index else None
-    visible = None if projected is None else lambda item: {
-        name: value for name, value in item.items() if name in projected}
-    page = read_page(_found(source, after), data.get("Limit"), visible, test)
+    asked = {str(path.parts[0]) for _, path in select.paths or ()}
+    filtered = {str(path[0]) for path in operand_paths(select.where, select.terms, _WHERE)} if select.where else set()
+    view = view_of(index, asked, filtered)
+    page = read_page(_found(source, after), data.get("Limit"), view, test)
     answer: dict[str, Any] = {"Items": [_shown(item, select) for item in page.items]}
     if page.end is not None:
         last = table.last_key(page.end, index)
         answer["LastEvaluatedKey"] = last
         answer["NextToken"] = base64.b64encode(msgspec.json.encode([signature, last])).decode()
-    name, is_global = (index.name, index.is_global) if index else (None, False)
-    units = read_units(page.bytes, consistent=bool(data.get("ConsistentRead")))
-    return answer, [Charge(table.id, name, is_global, READ, units)]
+    return answer, page_charges(table, index, page, consistent=bool(data.get("ConsistentRead")))
 
 
 def _source(table: Table, index: Index | None, select: partiql.Select) -> _Source:

@@ -37,12 +37,43 @@ class Read(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What one step of a Query or a Scan has read. ``end``: the last item, if there may be more behind it."""
+    """What one step of a Query or a Scan has read. ``bytes`` is what the table or the index has of it; ``fetched``: the
+    sizes of the items that a local index fetched from its table. ``end``: the last item, if there may be more behind
+    it."""
 
     items: list[Item]
     scanned: int
     bytes: int
     end: Item | None
+    fetched: list[int]
+
+
+class View(NamedTuple):
+    """What a read sees of an index that does not have all attributes. ``fetches``: it asks for more than the index has,
+    so each item is fetched from the table; ``cut``: only to filter them, so the answer does not have that."""
+
+    projected: frozenset[str]
+    fetches: bool
+    cut: bool
+
+    def entry(self, item: Item) -> Item:
+        """The part of an item that the index has."""
+        return {name: value for name, value in item.items() if name in self.projected}
+
+
+def view_of(index: Index | None, asked: set[str] | None, filtered: set[str]) -> View | None:
+    """How an index is read; None if it has all attributes. ``asked``: the attributes that are to be returned, empty for
+    those that the index has, None for all of them; ``filtered``: those of the filter. Raises Refusal if a global index
+    does not have them."""
+    if index is None or index.projected is None:
+        return None
+    if index.is_global:
+        lacking = sorted((asked or set()) - index.projected)
+        if lacking:
+            raise invalid_values(f"Global secondary index {index.name} does not project [{', '.join(lacking)}]")
+        return View(index.projected, fetches=False, cut=False)
+    fetches = asked is None or not asked | filtered <= index.projected
+    return View(index.projected, fetches, cut=fetches and asked == set())
 
 
 # One item
@@ -168,15 +199,12 @@ def transact_get(find: Find, data: dict[str, Any]) -> Read:
         project = projection(action["Get"], terms)
         terms.check_all_used()
         plans.append((find(action["Get"]["TableName"]), action["Get"]["Key"], project))
-    keys, reasons = list[tuple[Table, Key]](), list[dict[str, str]]()
+    keys = list[tuple[Table, Key]]()
     for table, given, _ in plans:
         try:
             keys.append((table, table.checked_key(given)))
-            reasons.append({"Code": "None"})
         except Refusal as refusal:
-            reasons.append({"Code": "ValidationError", "Message": refusal.message})
-    if len(keys) < len(plans):
-        raise cancelled(reasons)
+            raise invalid_part(refusal, len(keys), len(plans)) from None
     if len({(table.id, key) for table, key in keys}) < len(keys):
         raise invalid("Transaction request cannot include multiple operations on one item")
     responses, charges, total = list[dict](), list[Charge](), 0
@@ -187,8 +215,7 @@ def transact_get(find: Find, data: dict[str, Any]) -> Read:
         if total > TRANSACTION_BYTES:
             raise invalid("Collection size of items in the transaction exceeds the 4 MB limit")
         charges.append(Charge(table.id, None, False, READ, 2 * read_units(size, consistent=True)))
-        part = found and (project(unpack(found)) if project else shown(found))
-        responses.append({"Item": part} if part else {})
+        responses.append({} if found is None else {"Item": project(unpack(found)) if project else shown(found)})
     capacity = consumed(charges, data.get("ReturnConsumedCapacity", "NONE"), by_kind=True)
     return Read({"Responses": responses} | ({"ConsumedCapacity": capacity} if capacity else {}), charges)
 
@@ -198,6 +225,12 @@ def cancelled(reasons: list[dict[str, Any]]) -> Refusal:
     codes = ", ".join(reason["Code"] for reason in reasons)
     return Refusal("TransactionCanceledException", "Transaction cancelled, please refer cancellation reasons for "
                    f"specific reasons [{codes}]", details={"CancellationReasons": reasons})
+
+
+def invalid_part(refusal: Refusal, place: int, count: int) -> Refusal:
+    """The refusal of a transaction of which one part does not fit its table. The service stops at the first of them."""
+    return cancelled([{"Code": "ValidationError", "Message": refusal.message} if number == place else {"Code": "None"}
+                      for number in range(count)])
 
 
 # Pages
@@ -214,7 +247,7 @@ def query(find: Find, data: dict[str, Any]) -> Read:
     if "KeyConditionExpression" in data and "KeyConditions" in data:
         raise invalid("Can not use both expression and non-expression parameters in the same request")
     asked = range_of(data, schema, terms)
-    test = _filter(data, terms, schema.names)
+    filter_ = _filter(data, terms, schema.names)
     terms.check_all_used()
     _check_index(data, index)
     after = None
@@ -225,7 +258,7 @@ def query(find: Find, data: dict[str, Any]) -> Read:
         if not asked.holds(after.sort):
             raise invalid("The provided starting key does not match the range key predicate")
     found = table.ordered(index).query(asked, forward=data.get("ScanIndexForward", True), after=after)
-    return _paged(table, index, data, found, test, project)
+    return _paged(table, index, data, found, filter_, project)
 
 
 def scan(find: Find, data: dict[str, Any]) -> Read:
@@ -235,7 +268,7 @@ def scan(find: Find, data: dict[str, Any]) -> Read:
     _check_segments(data)
     table = find(data["TableName"])
     index = table.index(data["IndexName"]) if "IndexName" in data else None
-    test = _filter(data, terms, ())
+    filter_ = _filter(data, terms, ())
     terms.check_all_used()
     _check_index(data, index)
     first, last = _segment(data)
@@ -247,7 +280,7 @@ def scan(find: Find, data: dict[str, Any]) -> Read:
             raise invalid("The provided starting key is invalid: Invalid ExclusiveStartKey. Please use "
                           "ExclusiveStartKey with correct Segment. TotalSegments: "
                           f"{data.get('TotalSegments', 1)} Segment: {data.get('Segment', 0)}")
-    return _paged(table, index, data, table.ordered(index).scan(first, last, after), test, project)
+    return _paged(table, index, data, table.ordered(index).scan(first, last, after), filter_, project)
 
 
 def _segment(data: dict[str, Any]) -> tuple[int, int]:
@@ -277,6 +310,7 @@ def _check_page(data: dict[str, Any], doing: str) -> None:
     arguments.check_choices(data)
     arguments.check_limit(data)
     arguments.check_not_mixed(data)
+    arguments.check_operator(data, "QueryFilter" if doing == "Querying" else "ScanFilter")
     select, chosen = data.get("Select"), "ProjectionExpression" in data or "AttributesToGet" in data
     if select == "ALL_PROJECTED_ATTRIBUTES" and "IndexName" not in data:
         raise invalid(f"ALL_PROJECTED_ATTRIBUTES can be used only when {doing} an index")
@@ -299,25 +333,32 @@ def _check_index(data: dict[str, Any], index: Index | None) -> None:
                              f"{index.name} because its projection type is not ALL")
 
 
-def _filter(data: dict[str, Any], terms: Terms, keys: Iterable[str]) -> Test | None:
+class _Filter(NamedTuple):
+    test: Test
+    names: set[str]  # of the attributes that it looks at
+
+
+def _filter(data: dict[str, Any], terms: Terms, keys: Iterable[str]) -> _Filter | None:
     """The filter of a page; ``keys`` are the attributes that it may not name."""
     if FILTER in data:
         tree = parse_condition(FILTER, data[FILTER])
-        for path in operand_paths(tree, terms, FILTER):
-            if path[0] in keys:
+        names = {str(path[0]) for path in operand_paths(tree, terms, FILTER)}
+        for name in keys:
+            if name in names:
                 raise invalid("Filter Expression can only contain non-primary key attributes: Primary key attribute: "
-                              f"{path[0]}")
-        return compile_condition(FILTER, tree, terms)
+                              f"{name}")
+        return _Filter(compile_condition(FILTER, tree, terms), names)
     given = data.get("QueryFilter") or data.get("ScanFilter")
-    return legacy.filtered(given, data.get("ConditionalOperator"), tuple(keys)) if given else None
+    return _Filter(legacy.filtered(given, data.get("ConditionalOperator"), tuple(keys)), set(given)) if given else None
 
 
 def _paged(table: Table, index: Index | None, data: dict[str, Any], found: Iterator[Packed],
-           test: Test | None, project: Callable[[Item], Item] | None) -> Read:
-    visible = _visible(table, index, data)
+           filter_: _Filter | None, project: Callable[[Item], Item] | None) -> Read:
+    asked = None if data.get("Select") == "ALL_ATTRIBUTES" else _asked(data)
+    view = view_of(index, asked, filter_.names if filter_ else set())
     select = data.get("Select")
-    if visible or test or project:
-        page = read_page(found, data.get("Limit"), visible, test)
+    if view or filter_ or project:
+        page = read_page(found, data.get("Limit"), view, filter_.test if filter_ else None)
         answer: dict[str, Any] = {"Count": len(page.items), "ScannedCount": page.scanned}
         if select != "COUNT":
             answer["Items"] = [project(item) for item in page.items] if project else page.items
@@ -328,13 +369,15 @@ def _paged(table: Table, index: Index | None, data: dict[str, Any], found: Itera
             answer["Items"] = Raw(b"[%b]" % b",".join([packed[0] for packed in whole]))
     if page.end is not None:
         answer["LastEvaluatedKey"] = table.last_key(page.end, index)
-    consistent = bool(data.get("ConsistentRead"))
-    name, is_global = (index.name, index.is_global) if index else (None, False)
-    charges = [Charge(table.id, name, is_global, READ, read_units(page.bytes, consistent=consistent))]
-    if visible and index and not index.is_global and _fetches(index, data):
-        charges += [Charge(table.id, None, False, READ, read_units(item_size(item), consistent=consistent))
-                    for item in page.items]
+    charges = page_charges(table, index, page, consistent=bool(data.get("ConsistentRead")))
     return Read(answer | _single(charges, data), charges)
+
+
+def page_charges(table: Table, index: Index | None, page: Page, *, consistent: bool) -> list[Charge]:
+    """What a page consumes: its bytes together, and each item that a local index fetched by itself."""
+    name, is_global = (index.name, index.is_global) if index else (None, False)
+    return [Charge(table.id, name, is_global, READ, read_units(page.bytes, consistent=consistent)),
+            *(Charge(table.id, None, False, READ, read_units(size, consistent=consistent)) for size in page.fetched)]
 
 
 def _asked(data: dict[str, Any]) -> set[str]:
@@ -346,42 +389,24 @@ def _asked(data: dict[str, Any]) -> set[str]:
     return {names.get(name, name) for name in first}
 
 
-def _fetches(index: Index, data: dict[str, Any]) -> bool:
-    """Whether a read of a local index asks for attributes that only the table has."""
-    if index.projected is None:
-        return False
-    return data.get("Select") == "ALL_ATTRIBUTES" or not _asked(data) <= index.projected
-
-
-def _visible(table: Table, index: Index | None, data: dict[str, Any]) -> Callable[[Item], Item] | None:
-    """What a read of an index sees of an item; None if that is all of it. A local index fetches from the table what it
-    lacks, a global one cannot."""
-    if index is None or index.projected is None:
-        return None
-    if not index.is_global and _fetches(index, data):
-        return lambda item: item
-    projected = index.projected
-    lacking = sorted(_asked(data) - projected)
-    if lacking:
-        raise invalid_values(f"Global secondary index {index.name} does not project [{', '.join(lacking)}]")
-    return lambda item: {name: value for name, value in item.items() if name in projected}
-
-
-def read_page(found: Iterator[Packed], limit: int | None, visible: Callable[[Item], Item] | None,
-              test: Test | None) -> Page:
+def read_page(found: Iterator[Packed], limit: int | None, view: View | None, test: Test | None) -> Page:
     """One page: at most ``limit`` items and 1 MB, both before the filter. There may be more behind a page that ends at
     one of these limits, even if there is not: the service does not look ahead."""
-    items, scanned, size = list[Item](), 0, 0
+    items, fetched, scanned, size = list[Item](), list[int](), 0, 0
     last: Item | None = None
     for whole in map(unpack, islice(found, limit)):
-        item = visible(whole) if visible else whole
-        bytes_ = item_size(item)
+        entry = view.entry(whole) if view else whole
+        bytes_ = item_size(entry)
         if size + bytes_ > PAGE_BYTES and last is not None:
-            return Page(items, scanned, size, last)
+            return Page(items, scanned, size, last, fetched)
         scanned, size, last = scanned + 1, size + bytes_, whole
-        if test is None or test(item):
-            items.append(item)
-    return Page(items, scanned, size, last if limit is not None and scanned >= limit else None)
+        seen = entry
+        if view and view.fetches:
+            seen = whole
+            fetched.append(whole.size)
+        if test is None or test(seen):
+            items.append(entry if view and view.cut else seen)
+    return Page(items, scanned, size, last if limit is not None and scanned >= limit else None, fetched)
 
 
 def _whole_page(found: Iterator[Packed], limit: int | None) -> tuple[Page, list[Packed]]:
@@ -400,4 +425,4 @@ def _whole_page(found: Iterator[Packed], limit: int | None) -> tuple[Page, list[
         taken += several[:fit]
         size = sizes[fit]
     more = is_full or (limit is not None and len(taken) == limit)
-    return Page([], len(taken), size, unpack(taken[-1]) if more and taken else None), taken
+    return Page([], len(taken), size, unpack(taken[-1]) if more and taken else None, []), taken

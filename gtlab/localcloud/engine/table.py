@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -121,8 +122,9 @@ class Table:
             raise invalid_values("Size of hashkey has exceeded the maximum size limit of2048 bytes" if is_partition else
                                  "Aggregated size of all range keys has exceeded the size limit of 1024 bytes")
 
-    def check_index_keys(self, item: Item) -> None:
-        """Refuse an attribute that is the key of an index and has another type, or is empty or too long."""
+    def check_index_keys(self, item: Item, computed: Collection[str] = (), *, is_update: bool = False) -> None:
+        """Refuse an attribute that is the key of an index and has another type, or is empty or too long. The texts
+        differ for an update, and for the attributes whose new values it computes."""
         if not self.has_indexes():
             return
         for index in self.indexes():
@@ -131,13 +133,18 @@ class Table:
                 if value is None or name in self.key_names:
                     continue
                 if kind(value) != index.schema.types[name]:
+                    if name in computed:
+                        raise invalid("The update expression attempted to update the secondary index key to "
+                                      "unsupported type")
                     raise invalid_values(f"Type mismatch for Index Key {name} Expected: {index.schema.types[name]} "
                                          f"Actual: {kind(value)} IndexName: {index.name}")
                 if not next(iter(value.values())):
                     what = "string" if "S" in value else "binary"
-                    raise invalid("One or more parameter values are not valid. A value specified for a secondary index "
-                                  f"key is not supported. The AttributeValue for a key attribute cannot contain an "
-                                  f"empty {what} value. IndexName: {index.name}, IndexKey: {name}")
+                    why = ("The update expression attempted to update a secondary index key to a value that is not "
+                           "supported" if is_update else "A value specified for a secondary index key is not supported")
+                    raise invalid(f"One or more parameter values are not valid. {why}. The AttributeValue for a key "
+                                  f"attribute cannot contain an empty {what} value. IndexName: {index.name}, IndexKey: "
+                                  f"{name}")
                 is_partition = name in index.schema.partition
                 if size(value) > (LONGEST_PARTITION_KEY if is_partition else LONGEST_SORT_KEY):
                     raise invalid_values(

@@ -19,6 +19,9 @@ def named(database: Database, call: Call) -> list[tuple[TableId, Key]]:
     if call.operation == "BatchGetItem":
         return _known(database, call, [(name, key) for name, asked in data["RequestItems"].items()
                                        for key in asked["Keys"]])
+    if call.operation in ("TransactGetItems", "TransactWriteItems"):
+        parts = [part for action in data["TransactItems"] for part in action.values()]
+        return _known(database, call, [(part["TableName"], part.get("Item") or part["Key"]) for part in parts])
     if call.operation in PARTIQL:
         found = [_named_by(database, call, statement) for statement in _parsed(data)]
         return [named for each in found for named in each] if all(found) else []

@@ -10,7 +10,7 @@ from gtlab.localcloud.engine.tree import Operand, Path, Placeholder
 from gtlab.localcloud.engine.values import Item, Value, check
 from gtlab.localcloud.model import Refusal, invalid
 
-_NAME, _VALUE = re.compile(r"#[A-Za-z0-9_]+"), re.compile(r":[A-Za-z0-9_]+")
+_NAME, _VALUE = re.compile(r"#[A-Za-z0-9_]{1,254}"), re.compile(r":[A-Za-z0-9_]{1,254}")
 _LONGEST_NAME = 65_535  # bytes of an attribute's name
 Parts = tuple[Any, ...]        # a document path with the real names: strings, and ints for list indexes
 

@@ -27,7 +27,7 @@ _Source = Callable[[Item], Value]
 class Update:
     """Raises Refusal if the tree is not valid with these terms; ``key`` holds the names of the key attributes."""
 
-    __slots__ = ("_actions", "paths")
+    __slots__ = ("_actions", "computed", "paths")
 
     def __init__(self, tree: tuple[Assignment, ...], terms: Terms, key: Collection[str]):
         self.paths: list[Parts] = [terms.path(UPDATE, action.path) for action in tree]
@@ -37,6 +37,15 @@ class Update:
                 raise invalid_values(f"Cannot update attribute {path[0]}. This attribute is part of the key")
         self._actions = [(action.section, path, _source(action, terms))
                          for action, path in zip(tree, self.paths, strict=True)]
+        # The attributes whose new values are no constants of the request.
+        self.computed = {path[0] for action, path in zip(tree, self.paths, strict=True)
+                         if action.value is not None and not isinstance(action.value, Placeholder)}
+        # In the order of list indexes: values beyond the end of a list are appended in this order.
+        self._actions.sort(key=lambda action: _place(action[1]))
+
+    def creates(self) -> bool:
+        """Whether the update creates an item that is not there: one that only removes does not."""
+        return not self._actions or any(section in ("SET", "ADD") for section, _, _ in self._actions)
 
     def of(self, before: Item) -> Item:
         """The item after the update; ``before`` is not changed. Raises Refusal if the update does not fit the item."""
@@ -47,15 +56,12 @@ class Update:
         removed: list[Parts] = []
         values = [source(before) if source else None for _, _, source in self._actions]
         for (section, path, _), value in zip(self._actions, values, strict=True):
-            if section == "REMOVE":
+            new = value if section == "SET" else _changed(before, section, path, value)
+            if new is None:
                 removed.append(path)
-            elif section == "SET":
-                assert value is not None
-                _put(after, path, value)
             else:
-                assert value is not None
-                _change_in_place(after, before, section, path, value)
-        for path in sorted(removed, key=_place, reverse=True):  # the elements of a list from the last to the first
+                _put(after, path, new)
+        for path in reversed(removed):  # the elements of a list from the last to the first
             _remove(after, path)
         return after
 
@@ -64,20 +70,18 @@ def _place(path: Parts) -> int:
     return path[-1] if isinstance(path[-1], int) else -1
 
 
-def _change_in_place(after: Item, before: Item, section: str, path: Parts, value: Value) -> None:
+def _changed(before: Item, section: str, path: Parts, value: Value | None) -> Value | None:
+    """What an ADD, a DELETE or a REMOVE makes of the value at a path; None if nothing is left of it."""
     old = find(before, path)
-    if section == "ADD":
-        _put(after, path, value if old is None else sum_of(old, value))
-        return
+    if value is None or (section == "DELETE" and old is None):
+        return None
     if old is None:
-        return
+        return value
+    if section == "ADD":
+        return sum_of(old, value)
     if kind(old) != kind(value):
         raise invalid(_WRONG_TYPE)
-    left = without(old, value)
-    if left:
-        _put(after, path, left)
-    else:
-        _remove(after, path)
+    return without(old, value)
 
 
 def without(old: Value, value: Value) -> Value | None:

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from gtlab.localcloud.engine import arguments, legacy
-from gtlab.localcloud.engine.charges import READ, WRITE, Charge, consumed, write_units
+from gtlab.localcloud.engine.charges import WRITE, Charge, consumed, write_units
 from gtlab.localcloud.engine.conditions import Test, compile_condition
 from gtlab.localcloud.engine.expressions import CONDITION, UPDATE, parse_condition, parse_update
 from gtlab.localcloud.engine.projections import Projection
-from gtlab.localcloud.engine.reads import Find, cancelled
+from gtlab.localcloud.engine.reads import Find, cancelled, invalid_part
 from gtlab.localcloud.engine.table import Index, Table, check_attributes
 from gtlab.localcloud.engine.terms import Parts, Terms
 from gtlab.localcloud.engine.updates import Update
@@ -91,13 +91,17 @@ def update_item(find: Find, data: dict[str, Any]) -> Write:
     old = table.items.item(key)
     _judge(test, old, data)
     before = old if old is not None else _key_item(table, data["Key"])
-    paths = update.paths
     if data.get("AttributeUpdates"):
-        new = legacy.attribute_updates(data["AttributeUpdates"], before, table.key_names)
-        paths = [(name,) for name in data["AttributeUpdates"]]
+        given = data["AttributeUpdates"]
+        new = legacy.attribute_updates(given, before, table.key_names)
+        plan = Plan(table, key, old, new, [(name,) for name in given])
+        creates = any(each.get("Action", "PUT") != "DELETE" for each in given.values())
     else:
-        new = update.of(before)
-    return _finished(data, [checked_update(Plan(table, key, old, new, paths))])
+        creates = update.creates()
+        plan = Plan(table, key, old, update.of(before) if old is not None or creates else None, update.paths)
+    if old is None and not creates:
+        return _finished(data, [plan._replace(new=None)])
+    return _finished(data, [checked_update(plan, update)])
 
 
 def delete_item(find: Find, data: dict[str, Any]) -> Write:
@@ -115,8 +119,7 @@ def _check(data: dict[str, Any], returns: tuple[str, ...] | None) -> None:
     arguments.check_not_mixed(data)
     if returns and data.get("ReturnValues", "NONE") not in returns:
         raise invalid("Return values set to invalid value")
-    if "ConditionalOperator" in data and not data.get("Expected"):
-        raise invalid("ConditionalOperator cannot be used without Filter or Expected")
+    arguments.check_operator(data, "Expected")
 
 
 def condition(data: dict[str, Any], terms: Terms) -> Test | None:
@@ -139,12 +142,12 @@ def _key_item(table: Table, given: Item) -> Item:
     return check_attributes({name: given[name] for name in table.key_names})
 
 
-def checked_update(plan: Plan) -> Plan:
+def checked_update(plan: Plan, update: Update) -> Plan:
     """The plan of an update. Raises Refusal if the item after it cannot be stored."""
     assert plan.new is not None
     new = StoredItem(plan.new)
     check_size(new, TOO_LARGE_UPDATE)
-    plan.table.check_index_keys(new)
+    plan.table.check_index_keys(new, update.computed, is_update=bool(update.paths))
     return plan._replace(new=new)
 
 
@@ -304,19 +307,23 @@ def transact_write(find: Find, data: dict[str, Any]) -> Write:
         raise arguments.too_long(arguments.objects("TransactWriteItem", asked), "transactItems", MOST_TRANSACT_ITEMS)
     arguments.check_choices(data)
     actions = [_action(find, action) for action in asked]
-    plans, reasons = list[Plan | None](), list[dict[str, Any]]()
+    keyed = list[Plan]()
     for action in actions:
-        plan, reason = _planned(action)
-        plans.append(plan)
-        reasons.append(reason)
-    keys = [(plan.table.id, plan.key) for plan in plans if plan]
-    if len(set(keys)) < len(keys):
+        try:
+            keyed.append(_keyed(action))
+        except Refusal as refusal:
+            raise invalid_part(refusal, len(keyed), len(actions)) from None
+    if sum(map(_payload, actions)) > TRANSACTION_BYTES:
+        raise invalid("Transaction payload size cannot exceed 4 MB")
+    if len({(plan.table.id, plan.key) for plan in keyed}) < len(keyed):
         raise invalid("Transaction request cannot include multiple operations on one item")
+    ready, reasons = list[Plan](), list[dict[str, Any]]()
+    for action, plan in zip(actions, keyed, strict=True):
+        done, reason = _judged(action, plan)
+        ready.append(done)
+        reasons.append(reason)
     if any(reason["Code"] != "None" for reason in reasons):
         raise cancelled(reasons)
-    ready = [plan for plan in plans if plan]
-    if sum(max(item_size(plan.old or {}), item_size(plan.new or {})) for plan in ready) > TRANSACTION_BYTES:
-        raise invalid("Transaction request exceeds the 4MB transaction size limit")
     charges = [charge for plan in ready for charge in charges_of(plan, 2)]
     changing = [plan for action, plan in zip(actions, ready, strict=True) if action.kind != "ConditionCheck"]
     answer: dict[str, Any] = {}
@@ -327,13 +334,6 @@ def transact_write(find: Find, data: dict[str, Any]) -> Write:
     if metrics:
         answer["ItemCollectionMetrics"] = metrics
     return Write(answer, carry_out(changing), charges)
-
-
-def repeated(charges: list[Charge], data: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a transaction that was carried out before with the same token: it consumes what a read would."""
-    reads = [charge._replace(kind=READ) for charge in charges]
-    capacity = consumed(reads, data.get("ReturnConsumedCapacity", "NONE"), by_kind=True)
-    return {"ConsumedCapacity": capacity} if capacity else {}
 
 
 def _action(find: Find, action: dict[str, Any]) -> _Action:
@@ -360,26 +360,33 @@ def _action(find: Find, action: dict[str, Any]) -> _Action:
     return _Action(kind, part, table, test, update, item)
 
 
-def _planned(action: _Action) -> tuple[Plan | None, dict[str, Any]]:
+def _payload(action: _Action) -> int:
+    """Bytes of an action's item, or of its key and its values."""
+    if action.item is not None:
+        return action.item.size
+    return item_size(action.part["Key"]) + item_size(action.part.get("ExpressionAttributeValues", {}))
+
+
+def _keyed(action: _Action) -> Plan:
+    """What the action names, before its condition and its update are evaluated. Raises Refusal."""
+    if action.item is not None:
+        return _put(action.table, action.item)
+    key = action.table.checked_key(action.part["Key"])
+    return Plan(action.table, key, action.table.items.item(key), None)
+
+
+def _judged(action: _Action, plan: Plan) -> tuple[Plan, dict[str, Any]]:
     """The plan of an action, and the reason for cancelling the transaction."""
-    table, part = action.table, action.part
-    try:
-        if action.item is not None:
-            plan = _put(table, action.item)
-        else:
-            key = table.checked_key(part["Key"])
-            plan = Plan(table, key, table.items.item(key), None)
-    except Refusal as refusal:
-        return None, {"Code": "ValidationError", "Message": refusal.message}
+    part = action.part
     if action.test is not None and not action.test(plan.old or {}):
         shown = {"Item": plan.old} if plan.old and part.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else {}
         return plan, {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"} | shown
     if action.kind == "ConditionCheck":
         return plan._replace(new=plan.old), {"Code": "None"}
-    if action.update is not None:
+    if action.update is not None and (plan.old is not None or action.update.creates()):
         try:
-            new = action.update.of(plan.old if plan.old is not None else _key_item(table, part["Key"]))
-            plan = checked_update(plan._replace(new=new))
+            new = action.update.of(plan.old if plan.old is not None else _key_item(plan.table, part["Key"]))
+            plan = checked_update(plan._replace(new=new), action.update)
         except Refusal as refusal:
             return plan, {"Code": "ValidationError", "Message": refusal.message}
     return plan, {"Code": "None"}
