@@ -265,6 +265,13 @@ LARGE = {"S": "x" * (400 * 1024)}
     ("Scan", {"TableName": "Tab", "FilterExpression": "a=b" + " AND a=b" * 301}, "too many operators"),
     ("Scan", {"TableName": "Tab", "FilterExpression": "(" * 200 + "a = b" + ")" * 200}, "Invalid FilterExpression"),
     ("PutItem", {"TableName": "Tab", "Item": {"p": {"S": "a"}, "v" * 65_536: {"S": ""}}}, "name is too large"),
+    ("UpdateItem", {"TableName": "Tab", "Key": {"p": {"S": "a"}}, "AttributeUpdates": {"v" * 65_536: {
+        "Value": {"S": ""}}}}, "name is too large"),
+    ("UpdateItem", {"TableName": "Tab", "Key": {"p": {"S": "a"}}, "AttributeUpdates": {"": {"Value": {"S": ""}}}},
+     "name cannot be empty"),
+    ("GetItem", {"TableName": "Tab", "Key": {"p": {"S": "a"}}, "AttributesToGet": ["v" * 65_536]}, "name is too large"),
+    ("Scan", {"TableName": "Tab", "FilterExpression": "a = b", "ExpressionAttributeNames": {"#" + "v" * 255: "a"}},
+     "contains invalid key"),
 ])
 def test_limits_hold_on_every_way_in(db, operation, data, told):
     db.table("Tab", "p")
@@ -472,6 +479,7 @@ def music(db: Database) -> Database:
     ("SELECT s FROM Music WHERE p = 'a' AND s BETWEEN 1 AND 3", "2"),
     ("SELECT s FROM Music WHERE p IN ['a', 'b'] AND s < 2", "01"),
     ("SELECT s FROM Music WHERE p = 'a' ORDER BY s DESC", "420"),
+    ("SELECT s FROM Music WHERE p IN ['a', 'b'] AND s > 1 ORDER BY p DESC", "5342"),
     ("SELECT s FROM Music WHERE s = 1 OR m.a = 4", "14"),
     ("SELECT s FROM Music WHERE NOT (p = 'a')", "135"),
     ("SELECT s FROM Music WHERE odd IS MISSING", "024"),
@@ -509,7 +517,11 @@ def test_statements_that_write(music):
     "SELECT", "SELECT * FROM Music WHERE", "UPDATE Music SET a = 1", "DELETE FROM Music", "DROP TABLE Music",
     "UPDATE Music SET a = 1 WHERE p = 'a'", "SELECT * FROM Music WHERE p = ?", "SELECT * FROM Music; SELECT",
     "INSERT INTO Music VALUE {'p': 'a', 'p': 'b', 's': 1}", "SELECT * FROM Music WHERE p = 'a", "EXISTS(SELECT)",
-    "SELECT * FROM Music ORDER BY s", "INSERT INTO Music VALUE {'p': 'z', 's': 1, 'x': <<>>}", "(" * 100,
+    "SELECT * FROM Music ORDER BY s", "SELECT * FROM Music WHERE p IN ['a', 'b'] ORDER BY s",
+    "SELECT * FROM Music WHERE p = 1", "SELECT * FROM Music WHERE p = 'a' AND s = '1'", "SELECT Music.s FROM Music",
+    "UPDATE Music SET a = 1 WHERE p = 'a' AND s = '2'", "UPDATE Music SET \"\" = 1 WHERE p = 'a' AND s = 2",
+    "SELECT * FROM Music WHERE p IN ['a'" + ", 'a'" * 50 + "]",
+    "INSERT INTO Music VALUE {'p': 'z', 's': 1, 'x': <<>>}", "(" * 100,
 ])
 def test_a_statement_that_cannot_be_right_is_refused(music, statement):
     before = music("Scan", TableName="Music")["Items"]
@@ -546,6 +558,29 @@ def test_batches_and_transactions_of_statements(music):
     read = music("ExecuteTransaction", TransactStatements=[
         {"Statement": "SELECT x FROM Music WHERE p = 'a' AND s = 0"}])["Responses"]
     assert read == [{"Item": {"x": {"N": "1"}}}]
+
+
+@pytest.mark.parametrize(("second", "told"), [
+    ("DELETE FROM Music WHERE p = 'z' AND s = 1", "multiple operations on one item"),
+    ("UPDATE Music SET x = 1 WHERE p = 'a' AND s = 0 RETURNING ALL NEW *", "RETURNING cannot be used"),
+    ("UPDATE Music SET x = 1 WHERE p = 'a' AND s = '0'", "[None, ValidationError]"),
+    ("SELECT * FROM Music WHERE p = 'a' AND s = 0", "either reads or writes"),
+])
+def test_a_transaction_of_statements_is_checked_before_it_is_carried_out(music, second, told):
+    first = "INSERT INTO Music VALUE {'p': 'z', 's': 1}"
+    assert told in music.refusal("ExecuteTransaction", TransactStatements=[
+        {"Statement": first}, {"Statement": second}]).message
+    music("ExecuteStatement", Statement=first)  # nothing was inserted before
+
+
+def test_an_inserted_document_may_be_as_deep_as_a_put_one(music):
+    deep: dict = {"S": "x"}
+    for _ in range(31):
+        deep = {"L": [deep]}
+    music("ExecuteStatement", Statement="INSERT INTO Music VALUE {'p': 'z', 's': 1, 'deep': ?}", Parameters=[deep])
+    assert "Nesting Levels" in music.refusal(
+        "ExecuteStatement", Statement="INSERT INTO Music VALUE {'p': 'z', 's': 2, 'deep': ?}",
+        Parameters=[{"L": [deep]}]).message
 
 
 # Malformed and hostile input

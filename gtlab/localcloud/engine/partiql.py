@@ -170,10 +170,7 @@ def _statement(reader: _Reader) -> Statement:
         reader.skip("INTO")
         table = _name(reader)
         reader.skip("VALUE")
-        value = _constant(reader)
-        if value is None or kind(value) != "M":
-            raise reader.refused("VALUE needs a tuple, such as {'name': 'value'}")
-        return Insert(table, value["M"])
+        return Insert(table, _inserted(reader))
     if reader.took("UPDATE"):
         return _update(reader)
     if reader.took("DELETE"):
@@ -186,6 +183,16 @@ def _statement(reader: _Reader) -> Statement:
         reader.skip(")")
         return exists
     raise reader.unexpected()
+
+
+def _inserted(reader: _Reader) -> dict[str, Value]:
+    """The item of an INSERT: a tuple, or a parameter that is a map."""
+    if reader.took("{"):
+        return _members(reader)
+    value = _constant(reader)
+    if value is None or kind(value) != "M":
+        raise reader.refused("VALUE needs a tuple, such as {'name': 'value'}")
+    return value["M"]
 
 
 def _select(reader: _Reader) -> Select:
@@ -207,7 +214,15 @@ def _select(reader: _Reader) -> Select:
         order.append(_ordered(reader))
         while reader.took(","):
             order.append(_ordered(reader))
+    _check_not_by_table(reader, table, paths)
     return Select(table, index, paths, where, order, reader.terms)
+
+
+def _check_not_by_table(reader: _Reader, table: str, paths: list[tuple[str, Path]] | None) -> None:
+    """Refuse a table's name before an attribute, as in SQL: here it would be an attribute of that name."""
+    for _, path in paths or ():
+        if path.parts[0] == table and len(path.parts) > 1:
+            raise reader.refused(f"attributes are named without their table: {table}")
 
 
 def _shown(reader: _Reader) -> tuple[str, Path]:
@@ -427,19 +442,7 @@ def _constant(reader: _Reader) -> Value | None:
 def _document(reader: _Reader) -> Value:
     opened = reader.take().text
     if opened == "{":
-        members: dict[str, Value] = {}
-        while not reader.took("}"):
-            if members:
-                reader.skip(",")
-            if reader.next.kind not in ("string", "quoted"):
-                raise reader.unexpected()
-            token = reader.take()
-            name = token.text[1:-1].replace(token.text[0] * 2, token.text[0])
-            reader.skip(":")
-            if name in members:
-                raise reader.refused(f"{name[:100]} occurs twice")
-            members[name] = _member(reader)
-        return check({"M": members})
+        return check({"M": _members(reader)})
     end, members_of_list = ("]" if opened == "[" else ">>"), list[Value]()
     while not reader.took(end):
         if members_of_list:
@@ -452,6 +455,23 @@ def _document(reader: _Reader) -> Value:
         raise reader.refused("a set has at least one member, and all of them are strings, numbers or binary values")
     type_ = kinds.pop()
     return check({type_ + "S": [member[type_] for member in members_of_list]})
+
+
+def _members(reader: _Reader) -> dict[str, Value]:
+    """The members of a tuple up to its end."""
+    members: dict[str, Value] = {}
+    while not reader.took("}"):
+        if members:
+            reader.skip(",")
+        if reader.next.kind not in ("string", "quoted"):
+            raise reader.unexpected()
+        token = reader.take()
+        name = token.text[1:-1].replace(token.text[0] * 2, token.text[0])
+        reader.skip(":")
+        if name in members:
+            raise reader.refused(f"{name[:100]} occurs twice")
+        members[name] = _member(reader)
+    return members
 
 
 def _member(reader: _Reader) -> Value:

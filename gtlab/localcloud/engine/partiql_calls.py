@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +15,7 @@ from gtlab.localcloud.engine.charges import READ, Charge, consumed, read_units
 from gtlab.localcloud.engine.conditions import compile_condition, operand_paths
 from gtlab.localcloud.engine.items import SEGMENTS, KeySchema, Place, Range, partition_bytes
 from gtlab.localcloud.engine.key_conditions import KeyTest, bounds
-from gtlab.localcloud.engine.reads import Find, cancelled, page_charges, read_page, view_of
+from gtlab.localcloud.engine.reads import Find, cancelled, invalid_part, page_charges, read_page, view_of
 from gtlab.localcloud.engine.table import Index, Table, check_attributes
 from gtlab.localcloud.engine.terms import find as find_value
 from gtlab.localcloud.engine.tree import Between, Both, Compare, Condition, Function, In, Operand, Path, Placeholder
@@ -23,6 +23,7 @@ from gtlab.localcloud.engine.updates import Update
 from gtlab.localcloud.engine.values import Item, Packed, Value, item_size, kind, sort_bytes
 from gtlab.localcloud.engine.writes import (
     TOO_LARGE,
+    TRANSACTION_BYTES,
     Plan,
     Write,
     carry_out,
@@ -31,9 +32,9 @@ from gtlab.localcloud.engine.writes import (
     checked_update,
     returned,
 )
-from gtlab.localcloud.model import Key, Refusal, invalid
+from gtlab.localcloud.model import Key, Refusal, invalid, invalid_values
 
-MOST_BATCH, MOST_TRANSACTION = 25, 100
+MOST_BATCH, MOST_TRANSACTION, MOST_KEYS_IN = 25, 100, 50
 _WHERE = "WHERE clause"
 _MISSES_KEY = "Where clause does not contain a mandatory equality on all key attributes"
 # The codes of a batch's errors, which are not quite the names of the exceptions.
@@ -106,6 +107,7 @@ def transaction(find: Find, data: dict[str, Any]) -> Write:
     how = data.get("ReturnConsumedCapacity", "NONE")
     if isinstance(parsed[0], partiql.Select):
         return _read_transaction(find, parsed, how)
+    _check_transaction(find, parsed)
     plans, reasons = list[Plan](), list[dict[str, Any]]()
     for part, statement in zip(parts, parsed, strict=True):
         try:
@@ -113,17 +115,32 @@ def transaction(find: Find, data: dict[str, Any]) -> Write:
                          else _plan(find, statement, part)[0])
             reasons.append({"Code": "None"})
         except Refusal as refusal:
-            if refusal.code == "ResourceNotFoundException":
-                raise
             code = _BATCH_CODES.get(refusal.code, refusal.code)
             reasons.append({"Code": code, "Message": refusal.message} | refusal.details)
     if len(plans) < len(parts):
         raise cancelled(reasons)
-    if len({(plan.table.id, plan.key) for plan in plans}) < len(plans):
-        raise invalid("Transaction request cannot include multiple operations on one item")
     charges = [charge for plan in plans for charge in charges_of(plan, 2)]
     capacity = consumed(charges, how, by_kind=True)
     return Write({"Responses": []} | ({"ConsumedCapacity": capacity} if capacity else {}), carry_out(plans), charges)
+
+
+def _check_transaction(find: Find, parsed: list[partiql.Statement]) -> None:
+    """What is checked before any condition is evaluated. Raises Refusal."""
+    named, payload = list[tuple[Any, Key]](), 0
+    for place, statement in enumerate(parsed):
+        if isinstance(statement, partiql.Update | partiql.Delete) and statement.returns != "NONE":
+            raise invalid("RETURNING cannot be used in a transaction")
+        table = find(statement.select.table if isinstance(statement, partiql.Exists) else statement.table)
+        try:
+            named.append((table.id, key_named(table, statement)))
+        except Refusal as refusal:
+            raise invalid_part(refusal, place, len(parsed)) from None
+        payload += item_size(statement.item if isinstance(statement, partiql.Insert) else (
+            statement.select if isinstance(statement, partiql.Exists) else statement).terms.constants)
+    if len(set(named)) < len(named):
+        raise invalid("Transaction request cannot include multiple operations on one item")
+    if payload > TRANSACTION_BYTES:
+        raise invalid("Transaction payload size cannot exceed 4 MB")
 
 
 def _read_transaction(find: Find, parsed: list[partiql.Statement], how: str) -> Write:
@@ -178,14 +195,20 @@ def _comparison(condition: Condition, terms: partiql.Literals) -> tuple[str, Key
 
 
 def _tests(where: Condition | None, schema: KeySchema, terms: partiql.Literals) -> dict[str, KeyTest]:
-    """The tests of key attributes that all have to hold, the first of each attribute."""
+    """The tests of key attributes that all have to hold, the first of each attribute; values may be of other types."""
     found: dict[str, KeyTest] = {}
     for condition in _terms_of(where):
         named = _comparison(condition, terms)
-        if named and named[0] in schema.names and all(kind(value) == schema.types[named[0]]
-                                                      for value in named[1].values):
+        if named and named[0] in schema.names:
             found.setdefault(*named)
     return found
+
+
+def _check_types(tests: dict[str, KeyTest], schema: KeySchema, names: Iterable[str]) -> None:
+    """Refuse the test of a key with a value of another type, where the key decides what is read."""
+    for name in names:
+        if name in tests and any(kind(value) != schema.types[name] for value in tests[name].values):
+            raise invalid_values("Condition parameter type does not match schema type")
 
 
 def _whole_key(table: Table, where: Condition, terms: partiql.Literals) -> Key:
@@ -310,13 +333,25 @@ def _source(table: Table, index: Index | None, select: partiql.Select) -> _Sourc
     tests = _tests(select.where, schema, select.terms)
     ranges = None
     if all(name in tests and tests[name].operator == "=" for name in schema.partition):
+        _check_types(tests, schema, schema.names)
         partition = partition_bytes([sort_bytes(tests[name].values[0]) for name in schema.partition])
         ranges = [_range(partition, tests, schema)]
     elif len(schema.partition) == 1:
         values = _listed(select.where, schema.partition[0], schema, select.terms)
         if values is not None:
-            ranges = [_range(sort_bytes(value), tests, schema) for value in values]
+            _check_types(tests, schema, schema.sort)
+            ranges = [_range(sort_bytes(value), tests, schema) for value in _in_order(values, select, schema)]
     return _Source(table, index, ranges, _forward(select, schema, ranges))
+
+
+def _in_order(values: list[Value], select: partiql.Select, schema: KeySchema) -> list[Value]:
+    """Partition keys in the order that a SELECT asks for. Raises Refusal for one across partitions."""
+    if not select.order or len(values) == 1:
+        return values
+    name, descending = select.order[0]
+    if name not in schema.partition:
+        raise invalid("ORDER BY must begin with the partition key where the statement names several partitions")
+    return sorted(values, key=sort_bytes, reverse=descending)
 
 
 def _range(partition: bytes, tests: dict[str, KeyTest], schema: KeySchema) -> Range:
@@ -337,8 +372,11 @@ def _listed(where: Condition | None, name: str, schema: KeySchema, terms: partiq
         if isinstance(condition, In) and condition.operand == Path((name,)) and all(
                 isinstance(option, Placeholder) for option in condition.options):
             values = [terms.constants[option.name] for option in condition.options if isinstance(option, Placeholder)]
-            if all(kind(value) == schema.types[name] for value in values):
-                return list({sort_bytes(value): value for value in values}.values())
+            if any(kind(value) != schema.types[name] for value in values):
+                raise invalid_values("Condition parameter type does not match schema type")
+            if len(values) > MOST_KEYS_IN:
+                raise invalid(f"IN takes at most {MOST_KEYS_IN} values of a partition key")
+            return list({sort_bytes(value): value for value in values}.values())
     return None
 
 

@@ -17,7 +17,7 @@ from gtlab.localcloud.engine.expressions import FILTER, PROJECTION, parse_condit
 from gtlab.localcloud.engine.items import SEGMENTS
 from gtlab.localcloud.engine.key_conditions import range_of
 from gtlab.localcloud.engine.projections import Projection
-from gtlab.localcloud.engine.table import Index, Table
+from gtlab.localcloud.engine.table import Index, Table, check_names
 from gtlab.localcloud.engine.terms import Terms, check_apart
 from gtlab.localcloud.engine.values import Item, Packed, item_size, shown, unpack
 from gtlab.localcloud.model import Key, Refusal, invalid, invalid_values
@@ -111,6 +111,7 @@ def projection(data: dict[str, Any], terms: Terms) -> Callable[[Item], Item] | N
         if len(set(names)) < len(names):
             raise invalid_values("Duplicate value in attribute name: "
                                  + next(name for name in names if names.count(name) > 1))
+        check_names(names)
         return Projection((name,) for name in names).of
     return None
 

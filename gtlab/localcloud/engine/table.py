@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -169,12 +169,17 @@ class Table:
 def check_attributes(item: dict[str, Any]) -> StoredItem:
     """The attributes of an item with their numbers in canonical form. Raises Refusal."""
     checked = {name: check(value) for name, value in item.items()}
-    for name in checked:
+    check_names(checked)
+    return StoredItem(checked)
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse names that no attribute can have."""
+    for name in names:
         if not name:
             raise invalid_values("An attribute name cannot be empty")
         if len(name) > 16_383 and len(name.encode()) > 65_535:
             raise invalid_values("Attribute name is too large, must be less than 65536 bytes")
-    return StoredItem(checked)
 
 
 def key_schema(elements: list[dict], definitions: list[dict]) -> KeySchema:

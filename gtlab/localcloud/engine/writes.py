@@ -15,7 +15,7 @@ from gtlab.localcloud.engine.conditions import Test, compile_condition
 from gtlab.localcloud.engine.expressions import CONDITION, UPDATE, parse_condition, parse_update
 from gtlab.localcloud.engine.projections import Projection
 from gtlab.localcloud.engine.reads import Find, cancelled, invalid_part
-from gtlab.localcloud.engine.table import Index, Table, check_attributes
+from gtlab.localcloud.engine.table import Index, Table, check_attributes, check_names
 from gtlab.localcloud.engine.terms import Parts, Terms
 from gtlab.localcloud.engine.updates import Update
 from gtlab.localcloud.engine.values import Item, StoredItem, item_size
@@ -145,6 +145,7 @@ def _key_item(table: Table, given: Item) -> Item:
 def checked_update(plan: Plan, update: Update) -> Plan:
     """The plan of an update. Raises Refusal if the item after it cannot be stored."""
     assert plan.new is not None
+    check_names(str(path[0]) for path in plan.paths or ())
     new = StoredItem(plan.new)
     check_size(new, TOO_LARGE_UPDATE)
     plan.table.check_index_keys(new, update.computed, is_update=bool(update.paths))
