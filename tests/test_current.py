@@ -309,24 +309,37 @@ def test_deletion_protection_is_each_regions_own(pretend, trio):
         remove(ohio, VIRGINIA)
 
 
-def test_capacity_has_to_scale_by_itself(pretend):
-    ohio, scaling = pretend.client(OHIO), pretend.client(OHIO, "application-autoscaling")
+@pytest.fixture
+def by_genre(pretend):
+    """Ohio's client, with a provisioned table Music that has the index ByGenre."""
+    ohio = pretend.client(OHIO)
     index = {"IndexName": "ByGenre", "KeySchema": [{"AttributeName": "genre", "KeyType": "HASH"}],
              "Projection": {"ProjectionType": "ALL"},
              "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}
     ohio.create_table(**PROVISIONED | {"AttributeDefinitions": [
         *TABLE["AttributeDefinitions"], {"AttributeName": "genre", "AttributeType": "S"}],
-        "GlobalSecondaryIndexes": [index]})
+        "GlobalSecondaryIndexes": [index], "SSESpecification": {
+            "Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": "ohios"}})
     pretend.wait(15)
+    return ohio
+
+
+def scale_writes(scaling, resource: str) -> None:
+    kind = "index" if "index" in resource else "table"
+    target = {"ServiceNamespace": "dynamodb", "ResourceId": resource,
+              "ScalableDimension": f"dynamodb:{kind}:WriteCapacityUnits"}
+    scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=10)
+    scaling.put_scaling_policy(**target, PolicyName="half", PolicyType="TargetTrackingScaling",
+                               TargetTrackingScalingPolicyConfiguration={"TargetValue": 50.0})
+
+
+def test_capacity_has_to_scale_by_itself(pretend, by_genre):
+    ohio, scaling = by_genre, pretend.client(OHIO, "application-autoscaling")
     for resource, kind in (("table/Music", "table"), ("table/Music/index/ByGenre", "index")):
         with invalid(f"{'Table' if kind == 'table' else 'GSI'} write capacity should either be Pay-Per-Request or "
                      "AutoScaled"):
             add(ohio, VIRGINIA)
-        target = {"ServiceNamespace": "dynamodb", "ResourceId": resource,
-                  "ScalableDimension": f"dynamodb:{kind}:WriteCapacityUnits"}
-        scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=10)
-        scaling.put_scaling_policy(**target, PolicyName="half", PolicyType="TargetTrackingScaling",
-                                   TargetTrackingScalingPolicyConfiguration={"TargetValue": 50.0})
+        scale_writes(scaling, resource)
     add(ohio, VIRGINIA)
     pretend.wait(30)
     assert [each["IndexName"] for each in table(pretend.client(VIRGINIA))["GlobalSecondaryIndexes"]] == ["ByGenre"]
@@ -352,6 +365,46 @@ def test_shared_settings_follow_and_overrides_stay(pretend, trio):
             "Projection": {"ProjectionType": "ALL"}}}])
     pretend.wait(40)
     assert [each["IndexName"] for each in table(ireland)["GlobalSecondaryIndexes"]] == ["ByGenre"]
+
+
+def units(read: int, write: int) -> dict:
+    return {"ReadCapacityUnits": read, "WriteCapacityUnits": write}
+
+
+def test_a_replicas_own_settings_apply_to_its_indexes_and_only_there(pretend, by_genre):
+    ohio, virginia = by_genre, pretend.client(VIRGINIA)
+    for resource in ("table/Music", "table/Music/index/ByGenre"):
+        scale_writes(pretend.client(OHIO, "application-autoscaling"), resource)
+    own = {"ProvisionedThroughputOverride": {"ReadCapacityUnits": 9}, "KMSMasterKeyId": "virginias",
+           "GlobalSecondaryIndexes": [{"IndexName": "ByGenre",
+                                       "ProvisionedThroughputOverride": {"ReadCapacityUnits": 7}}]}
+    add(ohio, VIRGINIA, **own)
+    pretend.wait(60)
+
+    def reads_and_writes(client) -> list[tuple[int, int]]:
+        described = table(client)
+        found = [each["ProvisionedThroughput"] for each in (described, *described["GlobalSecondaryIndexes"])]
+        return [(each["ReadCapacityUnits"], each["WriteCapacityUnits"]) for each in found]
+    assert (reads_and_writes(ohio), reads_and_writes(virginia)) == ([(1, 1), (1, 1)], [(9, 1), (7, 1)])
+    assert table(ohio)["Replicas"][0].items() >= own.items() and "KMSMasterKeyId" not in table(virginia)["Replicas"][0]
+    keys = [table(client)["SSEDescription"]["KMSMasterKeyArn"].rpartition("/")[2] for client in (ohio, virginia)]
+    assert keys == ["ohios", "virginias"]
+    ohio.update_table(TableName="Music", ProvisionedThroughput=units(5, 6), GlobalSecondaryIndexUpdates=[
+        {"Update": {"IndexName": "ByGenre", "ProvisionedThroughput": units(3, 4)}}])
+    pretend.wait(60)
+    assert (reads_and_writes(ohio), reads_and_writes(virginia)) == ([(5, 6), (3, 4)], [(9, 6), (7, 4)])
+    virginia.update_table(TableName="Music", GlobalSecondaryIndexUpdates=[
+        {"Update": {"IndexName": "ByGenre", "ProvisionedThroughput": units(8, 4)}}])
+    assert table(ohio)["Replicas"][0]["GlobalSecondaryIndexes"][0]["ProvisionedThroughputOverride"] == {
+        "ReadCapacityUnits": 8}
+    pretend.wait(60)
+    ohio.update_table(TableName="Music", BillingMode="PAY_PER_REQUEST")
+    pretend.wait(60)
+    assert not {"ProvisionedThroughputOverride", "GlobalSecondaryIndexes"} & set(table(ohio)["Replicas"][0])
+    ohio.update_table(TableName="Music", SSESpecification={"Enabled": False})
+    pretend.wait(60)
+    pretend.wait(60)
+    assert "SSEDescription" not in table(virginia) and "KMSMasterKeyId" not in table(ohio)["Replicas"][0]
 
 
 def test_ttl_settings_are_shared_and_tags_are_not(pretend, trio):
@@ -438,6 +491,15 @@ def test_disassociate_keeps_the_table(pretend, trio):
     ([{}], {}, "There are no actions specified in the Replica Update Action of the request."),
     ([{"Create": {"RegionName": "sa-east-1", "ProvisionedThroughputOverride": {"ReadCapacityUnits": 5}}}], {},
      "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"),
+    ([{"Update": {"RegionName": VIRGINIA, "GlobalSecondaryIndexes": [{
+        "IndexName": "Nowhere", "OnDemandThroughputOverride": {"MaxReadRequestUnits": 5}}]}}], {},
+     "The table does not have the specified index: Nowhere"),
+    ([{"Update": {"RegionName": VIRGINIA, "TableClassOverride": "FAST"}}], {}, "Invalid table-class parameter"),
+    ([{"Update": {"RegionName": VIRGINIA, "ProvisionedThroughputOverride": {"ReadCapacityUnits": 0}}}], {},
+     "'replicaUpdates.1.member.update.provisionedThroughputOverride.readCapacityUnits' failed to satisfy"),
+    ([{"Update": {"RegionName": VIRGINIA, "OnDemandThroughputOverride": {"MaxReadRequestUnits": 0}}}], {},
+     "outside of valid range"),
+    ([{"Update": {"RegionName": VIRGINIA, "KMSMasterKeyId": "key"}}], {}, "encrypted with a KMS key"),
     ([{"Create": {"RegionName": "sa-east-1"}}], {"MultiRegionConsistency": "STRONG"},
      "MultiRegionConsistency parameter is unsupported on existing global table"),
 ])

@@ -71,17 +71,17 @@ def check_name(asked: dict[str, Any]) -> None:
 def check_create_shapes(asked: dict[str, Any]) -> None:
     check_name(asked)
     constraints.check(asked, _CREATE)
-    _check_class(asked)
+    check_class(asked.get("TableClass", CLASSES[0]))
 
 
 def check_update_shapes(asked: dict[str, Any]) -> None:
     check_name(asked)
     constraints.check(asked, _UPDATE)
-    _check_class(asked)
+    check_class(asked.get("TableClass", CLASSES[0]))
 
 
-def _check_class(asked: dict[str, Any]) -> None:
-    if asked.get("TableClass", CLASSES[0]) not in CLASSES:
+def check_class(name: str) -> None:
+    if name not in CLASSES:
         raise invalid("Invalid table-class parameter provided. Please try again with a valid table-class value: "
                       f"[{', '.join(CLASSES)}].")
 

@@ -193,6 +193,11 @@ def _check_new_index(table: Table, asked: dict[str, Any], index: dict[str, Any],
     if not defined:
         raise invalid_values(f"AttributeDefinitions is not specified for index: {name}")
     rules.check_defined(keys, defined)
+    types = {each["AttributeName"]: each["AttributeType"] for each in table.described["AttributeDefinitions"]}
+    for each in asked["AttributeDefinitions"]:
+        has = types.get(each["AttributeName"], each["AttributeType"])
+        if each["AttributeType"] != has:
+            raise invalid_values(f"Attribute {each['AttributeName']} is a key attribute of type {has} already")
     rules.check_many_keys(index["KeySchema"])
     rules.check_projection(index["Projection"])
     units = index.get("ProvisionedThroughput")
@@ -237,7 +242,8 @@ def _check_encryption(table: Table, asked: dict[str, Any]) -> None:
     enabled = has.get("Status") == "ENABLED"
     if not asked.get("Enabled") and not enabled:
         raise invalid_values("Table is already encrypted by default")
-    if enabled and asked.get("KMSMasterKeyId") == has["KMSMasterKeyArn"]:
+    new = encryption(table.id, asked)
+    if enabled and new and "KMSMasterKeyId" in asked and new["KMSMasterKeyArn"] == has["KMSMasterKeyArn"]:
         raise invalid_values("Table is already encrypted with given KMSMasterKeyId. Use KMSMasterKeyId parameter if "
                              "you want to change Master Key")
 
@@ -270,7 +276,10 @@ def change(table: Table, asked: dict[str, Any], now: float) -> None:
 
 def _change_billing(described: dict[str, Any], mode: str, now: float) -> None:
     described["BillingModeSummary"] = {"BillingMode": mode}
-    if mode == ON_DEMAND:
+    if mode != ON_DEMAND:
+        for each in (described, *described["GlobalSecondaryIndexes"]):
+            each.pop("OnDemandThroughput", None)
+    else:
         described["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"] = round(now, 3)
         for each in (described, *described["GlobalSecondaryIndexes"]):
             each["ProvisionedThroughput"] = units_of({}, on_demand=True)

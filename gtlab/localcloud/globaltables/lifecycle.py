@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gtlab.localcloud.globaltables import overrides
 from gtlab.localcloud.globaltables.membership import CURRENT, Group, Groups
 from gtlab.localcloud.globaltables.replica_status import Replica, State
 from gtlab.localcloud.globaltables.replicas import Replicas
@@ -63,7 +64,7 @@ class Lifecycle:
             region = action["RegionName"]
             ready = now + self._world.control_plane_s(step, region)
             state.replicas[region] = Replica(region, table.region, asked=now, shown=now + (ready - now) * _ENTRY_SHOWN,
-                                             ready=ready, overrides=_overrides(action))
+                                             ready=ready, overrides=overrides.merged({}, action))
             self._schedule.add(Event(now + (ready - now) * _TABLE_THERE, CREATE_REPLICA, group.id, region))
             settled = max(settled, ready)
         if update.new_witness:
@@ -85,7 +86,7 @@ class Lifecycle:
         state = self._replicas.of_group(self._groups.must_have(update.table))
         for action in update.actions:
             replica, there = state.replicas[action["RegionName"]], update.table._replace(region=action["RegionName"])
-            replica.overrides |= _overrides(action)
+            replica.overrides = overrides.merged(replica.overrides, action)
             until = now + self._world.control_plane_s("propagate settings", update.table.region)
             replica.busy_until = until
             for table in (update.table, there):
@@ -219,7 +220,3 @@ class Lifecycle:
         self._groups.leave(group, region, now)
         replicas[region].deleting = now
         self.remove_entry(Event(now, REMOVE_ENTRY, group.id, region), now)
-
-
-def _overrides(action: dict) -> dict:
-    return {name: value for name, value in action.items() if name != "RegionName"}

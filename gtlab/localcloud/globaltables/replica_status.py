@@ -49,8 +49,9 @@ class State:
         return self.protected.get(region, True)
 
 
-def replica_entry(replica: Replica, warm_throughput: dict | None, now: float) -> dict:
-    """A replica as it is listed in Replicas. ``warm_throughput`` is its table's, None if the table is not there."""
+def replica_entry(replica: Replica, overrides: dict, warm_throughput: dict | None, now: float) -> dict:
+    """A replica as it is listed in Replicas. ``overrides``: its own settings that apply; ``warm_throughput`` is its
+    table's, None if the table is not there."""
     status = replica.status(now)
     entry: dict = {"RegionName": replica.region, "ReplicaStatus": status}
     if status == "CREATING":
@@ -60,8 +61,8 @@ def replica_entry(replica: Replica, warm_throughput: dict | None, now: float) ->
         entry["WarmThroughput"] = warm_throughput
     for setting in ("ProvisionedThroughputOverride", "OnDemandThroughputOverride", "KMSMasterKeyId",
                     "GlobalSecondaryIndexes"):
-        if setting in replica.overrides:
-            entry[setting] = replica.overrides[setting]
-    if "TableClassOverride" in replica.overrides:
-        entry["ReplicaTableClassSummary"] = {"TableClass": replica.overrides["TableClassOverride"]}
+        if setting in overrides:
+            entry[setting] = overrides[setting]
+    if "TableClassOverride" in overrides:
+        entry["ReplicaTableClassSummary"] = {"TableClass": overrides["TableClassOverride"]}
     return entry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gtlab.localcloud.globaltables import overrides
 from gtlab.localcloud.globaltables.membership import Groups
 from gtlab.localcloud.globaltables.replicas import Replicas
 from gtlab.localcloud.globaltables.schedule import PROPAGATE_SETTINGS, PROPAGATE_TTL, Event, Schedule
@@ -28,6 +29,8 @@ class SharedSettings:
         state = self._replicas.state_of(table)
         if state is None or not shared:
             return
+        own = state.replicas[table.region]
+        own.overrides = overrides.after_update(own.overrides, data)
         if state.strong:
             shared.pop("StreamSpecification", None)
         until = now + self._world.control_plane_s("propagate settings", table.region)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from gtlab import regions
 from gtlab.contract import STRONG_REGIONS
+from gtlab.localcloud.globaltables import overrides
 from gtlab.localcloud.globaltables.membership import CURRENT, Groups
 from gtlab.localcloud.globaltables.replica_status import State
 from gtlab.localcloud.globaltables.replicas import Replicas
@@ -58,6 +59,7 @@ class Checks:
         updates, witnesses = data.get("ReplicaUpdates", []), data.get("GlobalTableWitnessUpdates", [])
         if set(data) - {"TableName"} - REPLICA_PARAMETERS:
             raise invalid_values("Replica modification must be the only operation in the request")
+        overrides.check_shapes(data)
         kind, actions = _one_kind(updates, witnesses)
         self._tables.find(table)
         state = self._replicas.state_of(table)
@@ -160,9 +162,7 @@ class Checks:
                           "disassociation protection enabled. Disable disassociation protection first.")
 
     def _check_override(self, table: TableId, action: dict) -> None:
-        if self._tables.is_on_demand(table) and "ProvisionedThroughputOverride" in action:
-            raise invalid("Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is "
-                          "PAY_PER_REQUEST")
+        overrides.check_action(self._tables.database.schema(table), action, on_demand=self._tables.is_on_demand(table))
 
     # Other calls
 

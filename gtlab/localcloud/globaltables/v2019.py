@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from gtlab.localcloud.globaltables import overrides
 from gtlab.localcloud.globaltables.lifecycle import Lifecycle
 from gtlab.localcloud.globaltables.membership import CURRENT, Group, Groups
-from gtlab.localcloud.globaltables.replica_status import REPLICATION_MODE, State, replica_entry
+from gtlab.localcloud.globaltables.replica_status import REPLICATION_MODE, Replica, State, replica_entry
 from gtlab.localcloud.globaltables.replicas import Replicas
 from gtlab.localcloud.globaltables.schedule import (
     BACKFILL_REPLICA,
@@ -96,8 +97,8 @@ class Current:
         others = [replica for region, replica in state.replicas.items()
                   if region != table.region and now >= replica.shown]
         found: dict = {"GlobalTableVersion": CURRENT, "GlobalTableSettingsReplicationMode": REPLICATION_MODE,
-                       "Replicas": [replica_entry(replica, self._warm(table, replica.region, now), now)
-                                    for replica in others]}
+                       "Replicas": [replica_entry(replica, self._overrides(table, replica),
+                                                  self._warm(table, replica.region, now), now) for replica in others]}
         if state.strong:
             found["MultiRegionConsistency"] = "STRONG"
         if state.witness:
@@ -105,6 +106,10 @@ class Current:
         if not state.strong:
             found["DisassociationProtectionEnabled"] = state.protects(table.region)
         return found
+
+    def _overrides(self, table: TableId, replica: Replica) -> dict:
+        return overrides.applying(replica.overrides, self._tables.database.schema(table),
+                                  on_demand=self._tables.is_on_demand(table))
 
     def _warm(self, table: TableId, region: str, now: float) -> dict | None:
         there = table._replace(region=region)

@@ -31,10 +31,8 @@ def create(tables: Tables, source: TableId, there: TableId, *, ready: float, now
 def override(tables: Tables, table: TableId, overrides: dict, now: float) -> None:
     """Give a replica the settings that it does not share, as ReplicaUpdates names them."""
     if tables.exists(table):
-        schema = tables.database.schema(table)
-        _update(tables, table, _overridden({
-            "ProvisionedThroughput": schema["ProvisionedThroughput"],
-            "OnDemandThroughput": schema.get("OnDemandThroughput", {})}, overrides, only=True), now)
+        own = _own(tables.database.schema(table), overrides, on_demand=tables.is_on_demand(table))
+        _update(tables, table, own, now)
 
 
 def take_settings(tables: Tables, table: TableId, shared: dict, overrides: dict, now: float) -> None:
@@ -44,7 +42,8 @@ def take_settings(tables: Tables, table: TableId, shared: dict, overrides: dict,
         tables.enable_stream(table, view, now)
     if shared.get("BillingMode") == "PAY_PER_REQUEST":
         life.on_demand_since = now
-    _update(tables, table, _overridden(shared, overrides), now)
+    _update(tables, table, _without_overridden(shared, overrides), now)
+    override(tables, table, overrides, now)
 
 
 def drop(tables: Tables, table: TableId, now: float, until: float) -> None:
@@ -83,20 +82,56 @@ def like(schema: dict) -> dict:
     return asked
 
 
-def _overridden(settings: dict, overrides: dict, *, only: bool = False) -> dict:
-    """UpdateTable's settings with a replica's own in place of the shared ones; ``only``: nothing but its own."""
-    found = {} if only else dict(settings)
-    reads = overrides.get("ProvisionedThroughputOverride", {}).get("ReadCapacityUnits")
-    if reads and settings.get("ProvisionedThroughput"):
-        found["ProvisionedThroughput"] = _units(settings["ProvisionedThroughput"]) | {"ReadCapacityUnits": reads}
-    most = overrides.get("OnDemandThroughputOverride", {}).get("MaxReadRequestUnits")
-    if most and "OnDemandThroughput" in settings:
-        found["OnDemandThroughput"] = settings["OnDemandThroughput"] | {"MaxReadRequestUnits": most}
+def _own(schema: dict, overrides: dict, *, on_demand: bool) -> dict:
+    """UpdateTable's settings that give a table what it overrides and does not have yet."""
+    found: dict = {}
+    if "TableClassOverride" in overrides:
+        found["TableClass"] = overrides["TableClassOverride"]
+    if overrides.get("KMSMasterKeyId") and (schema.get("SSEDescription") or {}).get("Status") == "ENABLED":
+        found["SSESpecification"] = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": overrides["KMSMasterKeyId"]}
+    if found.get("TableClass") == schema.get("TableClassSummary", {}).get("TableClass"):
+        found.pop("TableClass", None)
+    found |= _own_units(schema, overrides, on_demand=on_demand)
+    indexes = {index["IndexName"]: index for index in overrides.get("GlobalSecondaryIndexes", ())}
+    updates = [{"IndexName": index["IndexName"]} | _own_units(index, indexes[index["IndexName"]], on_demand=on_demand)
+               for index in schema["GlobalSecondaryIndexes"] if index["IndexName"] in indexes]
+    updates = [update for update in updates if len(update) > 1]
+    return found | ({"GlobalSecondaryIndexUpdates": [{"Update": update} for update in updates]} if updates else {})
+
+
+def _own_units(described: dict, overrides: dict, *, on_demand: bool) -> dict:
+    """The read units of a table or an index, where it overrides them and has others."""
+    if not on_demand:
+        units = _units(described["ProvisionedThroughput"])
+        own = units | overrides.get("ProvisionedThroughputOverride", {})
+        return {"ProvisionedThroughput": own} if own != units else {}
+    units = described.get("OnDemandThroughput", {})
+    own = overrides.get("OnDemandThroughputOverride", {})
+    return {"OnDemandThroughput": own} if own and units.get("MaxReadRequestUnits", -1) != own.get(
+        "MaxReadRequestUnits", -1) else {}
+
+
+def _without_overridden(shared: dict, overrides: dict) -> dict:
+    """What another replica's UpdateTable changes in a replica. A key belongs to its Region."""
+    found = _with_own_units(shared, overrides)
     if "TableClassOverride" in overrides:
         found.pop("TableClass", None)
-        if only:
-            found["TableClass"] = overrides["TableClassOverride"]
+    if "SSESpecification" in found:
+        found["SSESpecification"] = {name: value for name, value in found["SSESpecification"].items()
+                                     if name != "KMSMasterKeyId"}
+    indexes = {index["IndexName"]: index for index in overrides.get("GlobalSecondaryIndexes", ())}
+    if "GlobalSecondaryIndexUpdates" in found:
+        found["GlobalSecondaryIndexUpdates"] = [
+            {action: _with_own_units(index, indexes.get(index["IndexName"], {})) for action, index in update.items()}
+            for update in found["GlobalSecondaryIndexUpdates"]]
     return found
+
+
+def _with_own_units(asked: dict, overrides: dict) -> dict:
+    """Settings of a table or an index with the read units that a replica overrides."""
+    return asked | {name: asked[name] | overrides[f"{name}Override"]
+                    for name in ("ProvisionedThroughput", "OnDemandThroughput")
+                    if name in asked and f"{name}Override" in overrides}
 
 
 def _units(throughput: dict) -> dict:
