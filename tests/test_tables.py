@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from botocore.exceptions import ClientError
 from support import ON_DEMAND, invalid, refused, table
 
 KEY = ON_DEMAND["KeySchema"]
@@ -193,3 +194,25 @@ def test_tags_of_a_scalable_target_come_back(pretend, ohio):
     assert scaling.describe_scheduled_actions(ServiceNamespace="dynamodb")["ScheduledActions"] == []
     with refused("ResourceNotFoundException"):
         scaling.list_tags_for_resource(ResourceARN=arn + "x")
+
+
+@pytest.mark.parametrize("name", ["", "x" * 256])
+def test_the_name_of_a_ttl_attribute_has_a_length(music, name):
+    with invalid("'timeToLiveSpecification.attributeName' failed to satisfy constraint: Member must have length"):
+        music.update_time_to_live(TableName="Music", TimeToLiveSpecification={"Enabled": True, "AttributeName": name})
+
+
+@pytest.mark.parametrize(("operation", "more", "text"), [
+    ("describe_stream", {"StreamArn": "x"}, "'streamArn' failed to satisfy constraint: Member must have length"),
+    ("describe_stream", {"ExclusiveStartShardId": "shardId-00000000000000000000-00000000"}, "Shard: .* not found"),
+    ("describe_stream", {"ShardFilter": {"Type": "SIBLINGS"}}, r"enum value set: \[CHILD_SHARDS\]"),
+    ("get_shard_iterator", {"ShardId": "x", "ShardIteratorType": "LATEST"}, "'shardId' failed to satisfy constraint"),
+    ("list_streams", {"ExclusiveStartStreamArn": "x"}, "'exclusiveStartStreamArn' failed to satisfy constraint"),
+])
+def test_arguments_that_no_stream_has_are_refused(pretend, music, operation, more, text):
+    music.update_table(TableName="Music", StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
+    arn, streams = table(music)["LatestStreamArn"], pretend.client("us-east-2", "dynamodbstreams")
+    with pytest.raises(ClientError, match=text):
+        getattr(streams, operation)(**({} if operation == "list_streams" else {"StreamArn": arn}) | more)
+    shards = streams.describe_stream(StreamArn=arn, ShardFilter={"Type": "CHILD_SHARDS"})["StreamDescription"]["Shards"]
+    assert shards == []  # no shard ever splits

@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from gtlab.localcloud.engine.constraints import check, choice, length, structure
 from gtlab.localcloud.engine.values import Packed, item_size, packed, shown, unpack
 from gtlab.localcloud.model import Refusal, TableId, invalid
 from gtlab.localcloud.tables import shard_iterators
@@ -33,7 +34,12 @@ SHARDS_ON_DEMAND = 4           # an on-demand table's stream starts with four, a
 VIEW_TYPES = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 _FIRST = 1_000_000_000_000_000_000_000  # below every sequence number: all have one length
 _IMAGES = ("NewImage", "OldImage")
-_ITERATOR_TYPES = ("TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER")
+_SHAPE = structure({"StreamArn": length(37, 1024), "ShardId": length(28, 65), "ExclusiveStartShardId": length(28, 65),
+                    "ExclusiveStartStreamArn": length(37, 1024), "TableName": length(3, 255),
+                    "ShardFilter": structure({"Type": choice("CHILD_SHARDS"), "ShardId": length(28, 65)}),
+                    "ShardIteratorType": choice("TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER",
+                                                "AFTER_SEQUENCE_NUMBER"),
+                    "SequenceNumber": length(21, 40), "ShardIterator": length(1, 2048)})
 
 
 def _label_at(now: float) -> str:
@@ -248,6 +254,7 @@ class Streams:
     # The API's operations: (account, region, input, now) → output.
 
     def list_streams(self, account: str, region: str, data: dict, now: float) -> dict:
+        check(data, _SHAPE)
         here = [stream for stream in self._streams.values() if (stream.account, stream.region) == (account, region)
                 and data.get("TableName") in (None, stream.table)]
         after = data.get("ExclusiveStartStreamArn")
@@ -262,11 +269,16 @@ class Streams:
         return answer
 
     def describe_stream(self, account: str, region: str, data: dict, now: float) -> dict:
+        check(data, _SHAPE)
         stream = self._find(account, region, data["StreamArn"])
         shards = stream.shards
+        if "ShardFilter" in data:  # the child shards of one: shards never split here
+            shards = []
         after = data.get("ExclusiveStartShardId")
-        ids = [shard.id for shard in shards]
-        if after in ids:
+        if after is not None:
+            ids = [shard.id for shard in stream.shards]
+            if after not in ids:
+                raise _no_such_shard(after, stream)
             shards = shards[ids.index(after) + 1:]
         limit = _limit(data, 100)
         described = []
@@ -283,18 +295,16 @@ class Streams:
         return {"StreamDescription": answer}
 
     def get_shard_iterator(self, account: str, region: str, data: dict, now: float) -> dict:
+        check(data, _SHAPE)
         stream = self._find(account, region, data["StreamArn"])
         shard = next((shard for shard in stream.shards if shard.id == data["ShardId"]), None)
         if shard is None:
-            raise Refusal("ResourceNotFoundException", f"Requested resource not found: Shard: {data['ShardId']} "
-                                                       f"in Stream: {stream.arn} not found")
+            raise _no_such_shard(data["ShardId"], stream)
         kind, sequence = data["ShardIteratorType"], data.get("SequenceNumber")
-        if kind not in _ITERATOR_TYPES:
-            raise invalid(f"1 validation error detected: Value '{kind}' at 'shardIteratorType' failed to satisfy "
-                          f"constraint: Member must satisfy enum value set: [{', '.join(_ITERATOR_TYPES)}]")
         return {"ShardIterator": shard_iterators.encode(stream.arn, shard.id, _start(shard, kind, sequence, now), now)}
 
     def get_records(self, account: str, region: str, data: dict, now: float) -> dict:
+        check(data, _SHAPE)
         arn, shard_id, after, issued = shard_iterators.decode(data["ShardIterator"])
         stream = self._find(account, region, arn)
         shard = next((shard for shard in stream.shards if shard.id == shard_id), None)
@@ -329,6 +339,11 @@ class Streams:
         """22 digits, rising over the whole cloud."""
         self.sequence += 1
         return f"{_FIRST + self.sequence}"
+
+
+def _no_such_shard(shard_id: str, stream: Stream) -> Refusal:
+    return Refusal("ResourceNotFoundException", f"Requested resource not found: Shard: {shard_id} in Stream: "
+                   f"{stream.arn} not found")
 
 
 def _large(change: dict[str, Any]) -> dict[str, Packed]:

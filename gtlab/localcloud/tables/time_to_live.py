@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from itertools import islice
 
+from gtlab.localcloud.engine.constraints import check, length, structure
 from gtlab.localcloud.engine.table import Table
 from gtlab.localcloud.model import Key, invalid
 from gtlab.localcloud.tables.slices import SLICE
 from gtlab.localcloud.tables.table_status import Life
 
+_SHAPE = structure({"TimeToLiveSpecification": structure({"AttributeName": length(1, 255)})})
 _MOST_EXPIRED = 50  # items of a slice that are deleted: with what follows from it, some milliseconds of work
 _OLDEST_S = 5 * 365 * 86400  # items that expired longer ago than five years are left alone, as on AWS
 
@@ -22,9 +24,8 @@ def describe(life: Life) -> dict:
 
 def update(life: Life, data: dict) -> dict:
     """Carry out UpdateTimeToLive; returns its answer."""
+    check(data, _SHAPE)
     wanted = data["TimeToLiveSpecification"]
-    if not wanted["AttributeName"]:
-        raise invalid("TimeToLiveSpecification.AttributeName must not be empty")
     if life.ttl_attribute and wanted["AttributeName"] != life.ttl_attribute:
         raise invalid("TimeToLive is active on a different AttributeName: current AttributeName is "
                       f"{life.ttl_attribute}")
