@@ -4,8 +4,6 @@ import inspect
 import json
 import random
 import re
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
@@ -58,15 +56,6 @@ def test_draws_offline_in_plain_svg(name):
     assert "http" not in fig.to_json()
     # A saved notebook holds every figure it shows.
     assert len(fig.to_json()) < 60_000
-
-
-def test_the_first_chart_does_not_load_a_slow_parser_that_it_does_not_need():
-    pytest.importorskip("rfc3987_syntax")
-    shown = ("import sys, importlib, plotly.io, gtlab.charts.chart as chart\n"
-             "plotly.io.renderers.default = 'plotly_mimetype'\n"
-             "assert chart.Chart()._repr_mimebundle_() and 'rfc3987_syntax' not in sys.modules\n"
-             "importlib.import_module('rfc3987_syntax')")  # whoever wants it can have it
-    subprocess.run([sys.executable, "-c", shown], check=True)
 
 
 @every_chart

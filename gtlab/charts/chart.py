@@ -5,8 +5,6 @@ This module imports plotly; import it inside functions.
 
 from __future__ import annotations
 
-import importlib
-import sys
 from typing import Any
 
 import plotly.graph_objects as go
@@ -15,17 +13,6 @@ from gtlab.charts import still
 from gtlab.charts.theme import below
 
 _PLOTLY = "application/vnd.plotly.v1+json"
-
-# plotly's renderers import nbformat, which imports jsonschema, which imports this package if it is there. Importing it
-# builds a parser of addresses, which nobody needs here and which would delay the first chart of each notebook by nearly
-# two seconds. An entry None in sys.modules makes the import fail, as if the package were not installed.
-_SLOW = "rfc3987_syntax"
-if _SLOW not in sys.modules:
-    sys.modules[_SLOW] = None  # type: ignore[assignment]
-    try:
-        importlib.import_module("plotly.io._renderers")
-    finally:
-        del sys.modules[_SLOW]
 
 
 class Chart(go.Figure):  # type: ignore[misc]  # plotly has no annotations
