@@ -294,7 +294,7 @@ class watched_page:
 
     def check(self) -> None:
         found, self.problems = self.problems, []
-        assert found == [], found
+        assert found == []
 
     def __enter__(self):
         page = self.context.new_page()

@@ -13,12 +13,12 @@ from pathlib import Path
 import boto3
 import pytest
 from botocore.config import Config
-from browser import browser, fresh_page, jupyter, no_choice, page, running_lab, theme  # noqa: F401  (fixtures)
 from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, Pretend, new_account, wait_active
 
 from gtlab.course.stages import MUSIC
 from gtlab.localcloud import process
 
+pytest_plugins = ["browser"]  # for its fixtures, and so that its asserts tell what was compared
 # A shell that runs the tests in the background has SIGINT ignored, and so have all processes that they start: tests of
 # Ctrl-C would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
