@@ -13,6 +13,7 @@ import re
 NETWORKS = ("realistic", "fast", "instant")
 HISTORIC, REFUSED = "historic", "2026"
 FACES = (HISTORIC, REFUSED)  # how the calls of version 2017.11.29 answer: as they worked, or as AWS refuses them today
+BUILT_IN = "built-in"  # the name of the lag model that the local cloud has by itself
 OUTAGES = ("timeout", "refused", "error")  # how the endpoint of a Region that is down fails
 
 # Requests
@@ -31,6 +32,7 @@ PROCESS_FILE = "cloud.json"       # the running process: port, pid, address, tok
 LOCK_FILE = "cloud.lock"          # held as long as a local cloud lives
 LOG_FILE = "cloud.log"            # the server's log
 CHOICE_FILE = "choice.json"       # the Regions that were chosen last
+LAG_MODEL_FILE = "lag-model.json"  # the local cloud's lag model, if it is not the built-in one
 PROGRESS_FILE = "progress.json"   # what the learner has predicted and solved
 MADE_FILE = "made.json"           # which tables gtlab's clients asked for, noted before each call
 

@@ -72,7 +72,7 @@ def test_a_drill_tells_of_each_write_who_acknowledged_it_and_when(drilled):
     assert len(during) > 3 and set(during["region"]) == {VIRGINIA}
     assert set(drilled[drilled["answered_ms"] < began]["region"]) == {SINGAPORE}
     assert drilled["region"].iloc[-1] == SINGAPORE, "it goes back home"
-    assert set(drilled["backend"]) == {"simulated: local cloud, fast network"}
+    assert set(drilled["backend"]) == {"simulated: local cloud, fast network, built-in lag model"}
 
 
 def test_the_recovery_takes_the_time_until_a_write_is_acknowledged_again(drilled):

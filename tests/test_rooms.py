@@ -22,9 +22,9 @@ SHARED = ("gtlab.contract", "gtlab.regions", "gtlab.judging", "gtlab.permissions
 # A room may import the rooms that stand before it, and its own modules. Rooms on one line do not import each other.
 ABOVE = [("contract", "regions", "intervals", "judging", "failover", "permissions", "prices"), ("lab",),
          ("measure", "charts"), ("widgets",), ("course",), ("cli",)]
-BELOW = [("model", "progress"), ("world", "engine"), ("replication", "unsettled", "accounts"), ("observe",),
-         ("tables",), ("globaltables",), ("faults",), ("changes", "reads", "control_plane"), ("cloud",), ("disk",),
-         ("server", "proof")]
+BELOW = [("model", "progress", "lag_model"), ("world", "engine"), ("replication", "unsettled", "accounts"),
+         ("observe",), ("tables",), ("globaltables",), ("faults",), ("changes", "reads", "control_plane"), ("cloud",),
+         ("disk",), ("server", "proof")]
 # Modules that are no room: they say how to start a room's program, or give names for notebooks (only when asked).
 DOORS = ("gtlab", "gtlab.__main__", "gtlab.localcloud", "gtlab.localcloud.__main__")
 

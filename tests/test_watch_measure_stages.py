@@ -16,7 +16,7 @@ from gtlab.localcloud import process
 pytestmark = pytest.mark.server
 
 TRIO = (SINGAPORE, VIRGINIA, IRELAND)
-LABEL = "simulated: local cloud, fast network"
+LABEL = "simulated: local cloud, fast network, built-in lag model"
 # A table of numbers and bytes: keys of every type can be probed.
 ODD = MUSIC | {"TableName": "Odd",
                "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "N"},

@@ -6,13 +6,14 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
 
-from gtlab.cli import policy
+from gtlab.cli import extra, policy
 from gtlab.cli.shells import SHELLS, settings
-from gtlab.contract import FACES, LOG_FILE, NETWORKS, STATE_FILE
+from gtlab.contract import BUILT_IN, FACES, LOG_FILE, NETWORKS, STATE_FILE
 from gtlab.localcloud import process
 
 # What `gtlab env` sets. The credentials are placeholders: the local cloud verifies no signatures.
@@ -61,14 +62,19 @@ def broken_in_words(cloud: process.Running) -> list[str]:
 @click.option("--listen", metavar="ADDRESS", help="Accept remote connections on this address (0.0.0.0: all "
                                                   "interfaces). Every request then needs a token.")
 @click.option("--token", help="The token, with --listen. Default: the last one, or a random one.")
+@click.option("--lag-model", "lag_files", multiple=True, metavar="FILE",
+              help="Draw replication lags as in this measurement (gtlab measure --export). Can be given several times. "
+                   "built-in: gtlab's own model. Default: as before.")
 @click.option("--policy", "policy_file", metavar="FILE",
               help="Allow calls only as this IAM policy does, until the local cloud stops; none: remove the policy.")
 def up(port: int | None, network: str | None, seed: int | None, legacy_api: str | None,
-       in_memory: bool | None, listen: str | None, token: str | None, policy_file: str | None) -> None:
+       in_memory: bool | None, listen: str | None, token: str | None, lag_files: tuple[str, ...],
+       policy_file: str | None) -> None:
     """Start the local cloud in the background, unless it runs. Its tables are as you left them."""
     document = policy.read(policy_file) if policy_file else None
+    model = _lag_model(lag_files) if lag_files else None
     cloud, started = process.up(port=port, network=network, seed=seed, legacy_api=legacy_api, in_memory=in_memory,
-                                listen=listen, token=token)
+                                listen=listen, token=token, lag_model=model)
     click.echo(f"The local cloud {'is up' if started else 'was up already'}: {cloud.url}, {cloud.network} network"
                + (", in memory only: nothing is kept." if cloud.in_memory else "."))
     if policy_file:
@@ -90,6 +96,16 @@ def up(port: int | None, network: str | None, seed: int | None, legacy_api: str 
                    f"AWS_SESSION_TOKEN={cloud.token}, and any access key ID.\n"
                    "For the lab's own API, send the header Authorization: Bearer TOKEN. There is no "
                    "encryption: use it on networks that you trust.")
+
+
+def _lag_model(files: tuple[str, ...]) -> dict[str, Any]:
+    """The model that measurements in files give, or the built-in one by its name. Raises ValueError and OSError."""
+    if files == (BUILT_IN,):
+        return {"name": BUILT_IN}
+    extra.need(extra.MEASURING, "up --lag-model")
+    from gtlab.measure import lag_model
+
+    return lag_model.from_files(files)
 
 
 @click.command()
@@ -114,6 +130,8 @@ def status(as_json: bool) -> None:
     click.echo(f"Running at {cloud.url} (process {cloud.pid}), {cloud.network} network, seed {found['seed']}.")
     if cloud.token:
         click.echo(f"It listens on {cloud.address}, and every request needs a token. To see it: gtlab up")
+    click.echo(f"Replication lags are drawn by the {found['lag_model']} lag model." if found["lag_model"] == BUILT_IN
+               else f"Replication lags are drawn by the lag model {found['lag_model']}.")
     click.echo(f"Global tables of version 2017.11.29: {found['legacy_api']}"
                + (", as they worked." if found["legacy_api"] == "historic" else ", refused as AWS refuses them today."))
     click.echo(f"State folder: {cloud.folder}, " + ("but the state is in memory only."

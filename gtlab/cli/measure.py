@@ -22,6 +22,8 @@ from gtlab.cli import extra
               help="A global table. Default, on the local cloud: the course's, Music.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write every probe (.csv or .parquet), or a report with charts (.html).")
+@click.option("--export", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write the measurement to a file that can be given away: no account, table, keys or endpoints.")
 @click.option("--backend", type=click.Choice(["local", "aws"]), default="local", show_default=True,
               help="aws: AWS itself, at your cost, after asking.")
 @click.option("--endpoint", "endpoints", multiple=True, metavar="REGION=URL",

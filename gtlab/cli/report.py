@@ -15,7 +15,7 @@ from gtlab.charts.colours import GRID, INK, QUIET, SEA
 from gtlab.charts.looks import VERMILLION
 from gtlab.course import stages
 from gtlab.lab import Lab, connect
-from gtlab.measure import planning, views
+from gtlab.measure import exported, planning, views
 from gtlab.measure.lag import replication_lag
 from gtlab.measure.published import MOST_MINUTES, beside_published, published
 
@@ -38,7 +38,7 @@ class Request:
     ``source`` and ``targets`` are Region codes, ``samples``, ``rate`` and ``every_ms`` as in
     :func:`gtlab.measure.replication_lag`; ``endpoints`` are strings REGION=URL, which replace a backend. Without a
     ``table``, the course's table on the local cloud is measured, and created if it is missing. ``out`` names a file for
-    the result. With ``yes``, no question is asked before AWS is used.
+    the result, ``export`` one for :func:`gtlab.measure.load`. With ``yes``, no question is asked before AWS is used.
     """
 
     source: str
@@ -47,6 +47,7 @@ class Request:
     rate: float = 10.0
     every_ms: float | None = None
     out: Path | None = None
+    export: Path | None = None
     backend: str = "local"
     endpoints: Iterable[str] = ()
     table: str = ""
@@ -65,6 +66,8 @@ def run(asked: Request, say: Callable[[str], None] = print,
 
     out, samples, table = asked.out, asked.samples, asked.table
     check_out(out)
+    if asked.export is not None:
+        _check_writable(asked.export)
     lab = open_lab(asked.source, asked.targets, asked.backend, asked.endpoints, asked.profile)
     if not table and lab.backend != "local":
         raise ValueError("Name the global table to measure: --table NAME. (Only the local cloud has one by itself.)")
@@ -88,6 +91,9 @@ def run(asked: Request, say: Callable[[str], None] = print,
     if out:
         _keep(lags, out)  # before anything else can go wrong
         say(f"Written: {out}")
+    if asked.export is not None:
+        exported.save(lags, asked.export)
+        say(f"Exported: {asked.export}")
     if lags.attrs["not_put"]:
         say(f"{lags.attrs['not_put']} of {samples} probes could not be put: {lab.home} refused them or did not answer.")
     late_ms = max(lags.attrs["polls_late_p99_ms"].values())
@@ -134,6 +140,10 @@ def check_out(out: Path | None) -> None:
         return
     if _kind(out) not in KINDS:
         raise ValueError(f"{out} ends in none of {', '.join(KINDS)}: these are what can be written.")
+    _check_writable(out)
+
+
+def _check_writable(out: Path) -> None:
     if not out.resolve().parent.is_dir():
         raise ValueError(f"There is no folder {out.resolve().parent}.")
     try:

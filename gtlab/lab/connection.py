@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gtlab import regions
-from gtlab.contract import HISTORIC
+from gtlab.contract import BUILT_IN, HISTORIC
 from gtlab.lab import commands, display, leftovers
 from gtlab.lab.choice import Choice, checked_choice, chosen
 from gtlab.lab.clients import Access, Clients
@@ -115,7 +115,9 @@ class Lab:
     @property
     def label(self) -> str:
         if self.backend == "local":
-            return f"simulated: local cloud, {self.network} network"
+            model = self._running.lag_model if self._running else BUILT_IN
+            named = f"{model} lag model" if model == BUILT_IN else f"lag model {model}"
+            return f"simulated: local cloud, {self.network} network, {named}"
         return "AWS" if self.backend == "aws" else "other endpoints"
 
     def client(self, region: str, service: str = "dynamodb") -> Any:

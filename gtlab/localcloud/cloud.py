@@ -246,6 +246,7 @@ class Cloud:
         """The settings, tables, waiting deliveries and internal errors, for ``gtlab status``."""
         self.settle()
         return {"network": self.world.network, "seed": self.world.seed, "legacy_api": self.legacy.face,
+                "lag_model": self.world.lag_model.name,
                 "tables": [{"account": table.account, "region": table.region, "name": table.name,
                             "status": self.tables.status(table, now)} for table in self.database.tables],
                 "deliveries_waiting": self.replication.links.waiting(), "policies": self.access.accounts,

@@ -20,7 +20,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -29,9 +29,11 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from gtlab.contract import (
+    BUILT_IN,
     CONTROL_PREFIX,
     FACES,
     HOME_VARIABLE,
+    LAG_MODEL_FILE,
     LOCK_FILE,
     LOG_FILE,
     LOOPBACK,
@@ -68,7 +70,8 @@ class Settings(TypedDict, total=False):
     ``port``: any free port if the previous one is taken. ``network`` is one of NETWORKS (at first realistic),
     ``legacy_api`` one of FACES (at first historic). ``in_memory``: neither load state from this home nor save any; a
     cloud that is started without it does both. ``listen``: the IP address to listen on instead of the loopback address;
-    all requests then need ``token`` (by default the previous token, or a random one). None is as if left out.
+    all requests then need ``token`` (by default the previous token, or a random one). ``lag_model``: a document such as
+    :func:`gtlab.measure.lag_model.of` returns, or ``{"name": BUILT_IN}``. None is as if left out.
     """
 
     port: int | None
@@ -78,6 +81,7 @@ class Settings(TypedDict, total=False):
     in_memory: bool | None
     listen: str | None
     token: str | None
+    lag_model: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ class Running:
     token: str | None = field(default=None, repr=False)
     endpoints: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     in_memory: bool = False
+    lag_model: str = BUILT_IN
 
     @property
     def url(self) -> str:
@@ -131,7 +136,7 @@ def find() -> Running | None:
             if answer is not None and answer.get("instance") == state["instance"]:
                 return Running(state_folder(), state["port"], state["pid"], state["instance"], answer["network"],
                                answer["legacy_api"], state["address"], state["token"], answer["endpoints"],
-                               answer["in_memory"])
+                               answer["in_memory"], answer["lag_model"])
         pid = state["pid"] if state else 0
         if progress is None or progress.pid != pid:
             progress = Progress(pid)
@@ -215,8 +220,8 @@ def reset() -> list[Path]:
         if running:
             control(running.port, "reset", "POST")
         else:
-            for path in state_folder().glob(f"{STATE_FILE}*"):  # including its log files
-                path.unlink(missing_ok=True)
+            for path in (*state_folder().glob(f"{STATE_FILE}*"), state_folder() / LAG_MODEL_FILE):
+                path.unlink(missing_ok=True)  # including the state's log files
         return sorted(state_folder().glob(f"{Path(STATE_FILE).stem}-damaged-*{Path(STATE_FILE).suffix}"))
 
 
@@ -300,7 +305,8 @@ def _check_same(running: Running, asked: Settings) -> None:
     for what, wanted, has in (("port", asked.get("port"), running.port),
                               ("network", asked.get("network"), running.network),
                               ("legacy API", asked.get("legacy_api"), running.legacy_api),
-                              ("address", asked.get("listen"), running.address)):
+                              ("address", asked.get("listen"), running.address),
+                              ("lag model", (asked.get("lag_model") or {}).get("name"), running.lag_model)):
         if wanted and wanted != has:
             raise CloudError(f"A local cloud runs already, with {what} {has}, not {wanted}. "
                              "Stop it first (it keeps its tables): gtlab down")
@@ -326,6 +332,10 @@ def _start(settings: Settings) -> Running:
         command.append("--in-memory")
     before = (_state() or {}).get("instance")
     try:
+        _keep_lag_model(folder / LAG_MODEL_FILE, settings.get("lag_model"))
+    except OSError as error:
+        raise _unwritable(folder, f"{LAG_MODEL_FILE}: {error.strerror}") from None
+    try:
         output = os.open(folder / LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
         raise _unwritable(folder, f"{LOG_FILE}: {error.strerror}") from None
@@ -349,6 +359,18 @@ def _start(settings: Settings) -> Running:
     process.wait()
     raise CloudError(f"The local cloud did not start: after {progress.waited_s:.0f} s it made no progress, and was "
                      f"killed. Its log: {folder / LOG_FILE}")
+
+
+def _keep_lag_model(path: Path, model: Mapping[str, Any] | None) -> None:
+    """Write the lag model that the server is to read, or remove it for the built-in one."""
+    if model is None:
+        return
+    if model["name"] == BUILT_IN:
+        path.unlink(missing_ok=True)
+        return
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(model), encoding="utf-8")
+    draft.replace(path)
 
 
 def _failed_start(code: int, settings: Settings, folder: Path) -> CloudError:

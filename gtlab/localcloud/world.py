@@ -17,14 +17,9 @@ from typing import Any, NamedTuple
 
 from gtlab import regions
 from gtlab.contract import NETWORKS, OUTAGES
+from gtlab.localcloud.lag_model import DEFAULT, LagModel
 
 FACTORS = dict(zip(NETWORKS, (1.0, 0.1, 0.0), strict=True))  # every duration is multiplied by this
-
-# Replication's own processing time: log-normal. Median and sigma are the fit to the raw captures of the
-# service that docs/local-cloud.md describes (us-east-1 ↔ us-east-2, 2026-09-18); that the same holds for distant pairs
-# is an assumption.
-PROCESSING_MEDIAN_S = 0.45
-PROCESSING_SIGMA = 0.5
 
 # (shortest, longest) seconds of each step of the control plane. Those marked "ours" are not documented.
 CONTROL_PLANE_S = {
@@ -126,14 +121,15 @@ class World:
     """Draws round trips, replication lags and control-plane times.
 
     ``network`` scales everything (see NETWORKS). The same ``seed`` gives the same draws on each link,
-    whatever happens on the others.
+    whatever happens on the others. ``lag_model`` says how long replication needs beside the distance.
     """
 
-    def __init__(self, network: str = "realistic", seed: int | None = None):
+    def __init__(self, network: str = "realistic", seed: int | None = None, lag_model: LagModel = DEFAULT):
         if network not in NETWORKS:
             raise ValueError(f"no network named {network!r}; choose from {', '.join(NETWORKS)}")
         self.network, self.seed = network, seed if seed is not None else random.SystemRandom().getrandbits(32)
         self._scale = FACTORS[network]
+        self.lag_model = lag_model
         self._set: dict[str, dict[tuple[str, ...], Any]] = {name: {} for name in KNOBS}
         self._chance: dict[tuple[str, ...], random.Random] = {}
 
@@ -156,7 +152,8 @@ class World:
         if not self._scale:
             return slowed
         chance = self._link("processing", source, target)
-        processing = chance.lognormvariate(math.log(PROCESSING_MEDIAN_S), PROCESSING_SIGMA)
+        model = self.lag_model.of(source, target)
+        processing = chance.lognormvariate(math.log(model.median_s), model.sigma)
         return self._scale * (self._network_s("replication", source, target) / 2 + processing) + slowed
 
     # Breaking and repairing

@@ -16,7 +16,7 @@ from gtlab.measure.transport import Reply
 if TYPE_CHECKING:
     import pandas as pd
 
-_COLUMNS = ["probe", "source", "target", "sent_at", "sent_ms", "late_ms", "put_ms", "committed_min_ms",
+COLUMNS = ["probe", "source", "target", "sent_at", "sent_ms", "late_ms", "put_ms", "committed_min_ms",
             "committed_max_ms", "missed_ms", "seen_ms", "visible_min_ms", "visible_max_ms", "hard_min_ms",
             "hard_max_ms", "lag_min_ms", "lag_max_ms", "symmetric", "missed_again", "polls", "rtt_ms", "source_rtt_ms",
             "get_ms", "backend"]
@@ -40,7 +40,7 @@ def frame(probing: Probing, backend: str) -> pd.DataFrame:
             rows.append((probe, source, target, probing.wall_s + reply.sent, (reply.sent - first) * 1000,
                          (reply.sent - due) * 1000, *_times_ms(reply, source_trip, seen), trips[target][0] * 1000,
                          home * 1000, trips[target][1] * 1000, backend))
-    lags = pd.DataFrame(rows, columns=_COLUMNS)
+    lags = pd.DataFrame(rows, columns=COLUMNS)
     lags.attrs = {"sent": _sent(probing), "seconds": round(probing.seconds, 1), "not_put": probing.not_put,
                   "polls_late_p99_ms": {poller.region: _late_p99_ms(poller.schedule) for poller in probing.pollers}}
     return lags

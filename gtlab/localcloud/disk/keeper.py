@@ -22,6 +22,7 @@ from gtlab.localcloud.disk.files import is_the_disks, set_aside
 from gtlab.localcloud.disk.format import Settings
 from gtlab.localcloud.disk.rows import DELETE, DELETE_ALL, DELETE_BEFORE, PUT, Change, Damaged
 from gtlab.localcloud.disk.store import Store
+from gtlab.localcloud.lag_model import DEFAULT, LagModel
 from gtlab.localcloud.model import TableId
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.world import World
@@ -204,9 +205,11 @@ class Keeper:
         self._incarnations = {table: cloud.database.incarnation(table) for table in cloud.database.tables}
 
 
-def new_cloud(settings: Settings, journal: Journal | None = None, most_at_once: float = math.inf) -> Cloud:
-    """An empty local cloud; ``journal`` and ``most_at_once`` are :class:`Cloud`'s."""
-    return Cloud(World(settings.network, settings.seed), settings.legacy_api, journal, most_at_once)
+def new_cloud(settings: Settings, journal: Journal | None = None, most_at_once: float = math.inf,
+              lag_model: LagModel = DEFAULT) -> Cloud:
+    """An empty local cloud; ``journal`` and ``most_at_once`` are :class:`Cloud`'s, ``lag_model`` is :class:`World`'s.
+    """
+    return Cloud(World(settings.network, settings.seed, lag_model), settings.legacy_api, journal, most_at_once)
 
 
 def keep(path: Path | None, network: str | None = None, seed: int | None = None, legacy_api: str | None = None, *,

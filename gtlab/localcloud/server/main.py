@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 
 from gtlab.contract import (
     FACES,
+    LAG_MODEL_FILE,
     LOCK_FILE,
     LOG_FILE,
     LOOPBACK,
@@ -35,6 +36,7 @@ from gtlab.contract import (
     TOKEN_VARIABLE,
     Exit,
 )
+from gtlab.localcloud import lag_model
 from gtlab.localcloud.disk.keeper import keep, new_cloud
 from gtlab.localcloud.disk.version import Newer
 from gtlab.localcloud.server.access import Guard
@@ -133,9 +135,11 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
                                                                app_state={}, limits=limits, region=region))
     instance = secrets.token_hex(8)
     token = (os.environ.get(TOKEN_VARIABLE) or before.token or secrets.token_urlsafe(24)) if options.listen else None
+    model, note = _lag_model(options.home)
     keeper = keep(None if options.in_memory else options.home / STATE_FILE,
                   options.network, options.seed, options.legacy_api,
-                  make=functools.partial(new_cloud, most_at_once=MOST_AT_ONCE))
+                  make=functools.partial(new_cloud, most_at_once=MOST_AT_ONCE, lag_model=model))
+    keeper.note = f"{keeper.note} {note}".strip()
     app = App(keeper, instance, lambda: setattr(server, "should_exit", True), Guard(token), endpoints)
     config = uvicorn.Config(
         app, http=cast(Any, functools.partial(Connection, limits=limits)), ws="none", lifespan="off",
@@ -153,6 +157,19 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
     finally:
         keeper.close()
     return 0
+
+
+def _lag_model(home: Path) -> tuple[lag_model.LagModel, str]:
+    """The lag model of this home, and what a user should know about it; empty if nothing."""
+    try:
+        return lag_model.read(json.loads((home / LAG_MODEL_FILE).read_text(encoding="utf-8"))), ""
+    except FileNotFoundError:
+        return lag_model.DEFAULT, ""
+    except (OSError, ValueError) as error:
+        note = (f"The lag model in {home / LAG_MODEL_FILE} could not be read ({error}): the built-in one is used. "
+                "Give the model again: gtlab up --lag-model FILE")
+        logging.getLogger(__name__).warning(note)
+        return lag_model.DEFAULT, note
 
 
 def _stop_after_input(server: uvicorn.Server) -> None:
