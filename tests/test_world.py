@@ -26,6 +26,7 @@ from gtlab.lab import Choice, Lab
 from gtlab.lab.clients import Access
 from gtlab.lab.events import COLUMNS
 from gtlab.localcloud import process
+from gtlab.localcloud.world import CONTROL_PLANE_S, World
 
 pytestmark = pytest.mark.server
 
@@ -457,3 +458,34 @@ def test_what_is_broken_stays_broken_over_a_crash_and_a_reset_clears_it(tmp_path
         assert "No local cloud is running" in run("down") + run("world", code=1)
     finally:
         process.down()
+
+
+# The control plane
+
+
+def test_the_control_plane_hurries(lab, port):
+    usual, quick = World("realistic", seed=4), World("realistic", seed=4)
+    quick.times_faster = 10
+    for step in CONTROL_PLANE_S:
+        assert quick.control_plane_s(step, IRELAND) == pytest.approx(usual.control_plane_s(step, IRELAND) / 10)
+    with lab.hurry():
+        assert http(port, "GET", "hurry") == (200, {"times": 10})
+        with gtlab.connect().hurry(5):  # blocks that overlap: as usual only when the last one ends
+            assert http(port, "GET", "hurry") == (200, {"times": 5})
+        assert http(port, "GET", "hurry") == (200, {"times": 5})
+        assert lab.world.state().empty  # nothing is broken
+    assert http(port, "GET", "hurry") == (200, {"times": 1})
+    with pytest.raises(ZeroDivisionError), lab.hurry():
+        _ = 1 / 0
+    assert http(port, "GET", "hurry") == (200, {"times": 1})
+
+
+def test_the_control_plane_hurries_only_as_far_as_it_can(lab, port):
+    for times in (0, 0.5, 1001, float("nan"), True, "10", None):
+        assert http(port, "PUT", "hurry", {"times": times})[0] == 400
+    assert http(port, "PUT", "hurry", [1])[0] == 400
+    with pytest.raises(ValueError, match="from 1 to 1000"), lab.hurry(0):
+        pass
+    assert http(port, "GET", "hurry") == (200, {"times": 1})
+    with gtlab.connect(dict.fromkeys(lab.regions, "http://127.0.0.1:1")).hurry():
+        pass  # nothing to do on other backends

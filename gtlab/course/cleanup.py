@@ -2,7 +2,8 @@
 
 The order: replicas first and the table that they were made from last, because for 24 hours DynamoDB refuses to delete a
 table that was the source of a replica which still exists. The members of a group with strong consistency, a witness
-included, leave with one call. Nothing is remembered between two runs: after an interruption, run it again.
+included, leave with one call. Nothing is remembered between two runs: after an interruption, run it again. On the local
+cloud, the steps take a tenth of their usual time: nobody learns anything from waiting for them.
 """
 
 from __future__ import annotations
@@ -80,9 +81,11 @@ class _Deletion:
 
     def run(self, timeout_s: float) -> list[Left]:
         """Returns what is left."""
+        lab = self._looker.lab
         try:
-            watch.until(self._look, watch.ABSENT, what="the tables to be deleted", timeout_s=timeout_s,
-                        every_s=0.1 if self._looker.lab.simulated else 5.0)
+            with lab.hurry():
+                watch.until(self._look, watch.ABSENT, what="the tables to be deleted", timeout_s=timeout_s,
+                            every_s=0.1 if lab.simulated else 5.0)
         except TimeoutError:
             late = {place: self._statuses.get(str(place), watch.ABSENT) for place in self._places}
             self._given_up |= {place: f"after {timeout_s:.0f} s it is still {status}. Clean up again later."

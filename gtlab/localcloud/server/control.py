@@ -28,7 +28,7 @@ from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server.access import host_of
 from gtlab.localcloud.server.driver import Driver
 from gtlab.localcloud.server.exchange import raw_path
-from gtlab.localcloud.world import KNOBS, checked_place
+from gtlab.localcloud.world import KNOBS, MOST_TIMES, checked_place
 
 MOST_AT_ONCE = 1000  # events in one answer
 READS = ("stale", "all")  # which reads a follower asks for
@@ -55,7 +55,8 @@ class ControlApi:
         return Starlette(routes=[
             self._route("GET", "status", self.status), self._route("POST", "stop", self.stop),
             self._route("POST", "reset", self.reset), self._route("GET", "legacy-api", self.legacy_api),
-            self._route("PUT", "legacy-api", self.set_legacy_api),
+            self._route("PUT", "legacy-api", self.set_legacy_api), self._route("GET", "hurry", self.hurry),
+            self._route("PUT", "hurry", self.set_hurry),
             self._route("GET", "policy", self.policy, "account"),
             self._route("PUT", "policy", self.set_policy, "account"),
             self._route("DELETE", "policy", self.clear_policy, "account"), self._route("GET", "world", self.world),
@@ -134,6 +135,17 @@ class ControlApi:
         self._cloud.legacy.face = face
         self._cloud.unsaved.settings = True
         return self._done({"face": self._cloud.legacy.face, "faces": FACES})
+
+    async def hurry(self, request: Request) -> JSONResponse:
+        return JSONResponse({"times": self._cloud.world.times_faster})
+
+    async def set_hurry(self, request: Request) -> JSONResponse:
+        asked = await _body(request)
+        times = asked.get("times") if isinstance(asked, dict) else None
+        if isinstance(times, bool) or not isinstance(times, int | float) or not 1 <= times <= MOST_TIMES:
+            return _refused(f'Send {{"times": …}} with a number from 1 to {MOST_TIMES}')
+        self._cloud.world.times_faster = float(times)
+        return JSONResponse({"times": self._cloud.world.times_faster})
 
     # The world
 
