@@ -2,9 +2,9 @@
 
 For comparison, an empty notebook is run in the same way (papermill, and a kernel that starts and ends). Each notebook
 starts with a new local cloud, because a learner may open any of them first, and has its exercises solved. The CPU
-seconds are those of the kernel, of the local cloud, and of the temporary clouds that judge an exercise. In the other
-seconds the notebook measures, or waits for the simulated world: a reader reads on. tests/test_instructors.py compares
-the minutes in the notebooks' headers with the seconds in RESULTS.md.
+seconds are those of the kernel, of the local cloud, and of the temporary clouds that judge an exercise. *Waits* are the
+seconds in which a cell only waits for tables or items and shows its progress. tests/test_instructors.py compares the
+minutes in the notebooks' headers with the seconds in RESULTS.md.
 
 Usage: python benchmarks/course.py [NETWORK]
 """
@@ -18,6 +18,7 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 
@@ -25,16 +26,45 @@ from gtlab import tour
 from gtlab.localcloud import process
 
 EMPTY_RUNS = 3
+# Runs in each kernel before the first cell: writes down how long each wait took.
+NOTES_WAITS = """
+import os, time
+from gtlab.lab import watch
+
+def noting(*arguments, watching=watch._watch):
+    began = time.monotonic()
+    try:
+        return watching(*arguments)
+    finally:
+        with open(os.environ["IPYTHONDIR"] + "/waits", "a") as file:
+            print(time.monotonic() - began, file=file)
+
+watch._watch = noting
+"""
 
 
-def seconds(notebook: Path, network: str, solve: bool) -> tuple[float, float]:
-    """How long a notebook takes, and the CPU seconds of the processes that it starts."""
+class Took(NamedTuple):
+    """How long a notebook took, the CPU seconds of the processes that it started, and how long its cells waited."""
+
+    seconds: float
+    cpu_s: float
+    waits_s: float
+
+
+def run(notebook: Path, network: str, solve: bool) -> Took:
+    """Run a notebook on a new local cloud."""
     before = cpu_s()
-    with tempfile.TemporaryDirectory() as out, process.throwaway(network):
-        result, = tour.run([notebook], {}, Path(out), solve=solve)
+    with tempfile.TemporaryDirectory() as folder, process.throwaway(network):
+        startup = Path(folder) / "profile_default/startup"
+        startup.mkdir(parents=True)
+        (startup / "00.py").write_text(NOTES_WAITS, encoding="utf-8")
+        result, = tour.run([notebook], {}, Path(folder) / "out", solve=solve,
+                           kernels=tour.Kernels(env={"IPYTHONDIR": folder}))
+        waits = Path(folder) / "waits"
+        waits_s = sum(map(float, waits.read_text(encoding="utf-8").split())) if waits.exists() else 0.0
     if not result.ok:
         sys.exit(f"{notebook.name}: {result.error}")
-    return result.seconds, cpu_s() - before
+    return Took(result.seconds, cpu_s() - before, waits_s)
 
 
 def cpu_s() -> float:
@@ -49,16 +79,15 @@ def main() -> None:
         empty = Path(folder) / "empty.ipynb"
         nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("pass")], metadata={"kernelspec": {
             "name": "python3", "display_name": "Python 3", "language": "python"}}), empty)
-        floor, floor_cpu = map(statistics.median, zip(*(seconds(empty, network, False) for _ in range(EMPTY_RUNS)),
-                                                      strict=True))
-    took = {notebook.stem: seconds(notebook, network, True) for notebook in tour.find_notebooks()}
+        empties = [run(empty, network, False) for _ in range(EMPTY_RUNS)]
+    floor = Took(*map(statistics.median, zip(*empties, strict=True)))
+    took = {notebook.stem: run(notebook, network, True) for notebook in tour.find_notebooks()}
+    took["all"] = Took(*map(sum, zip(*took.values(), strict=True)))
     print(f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, course.py, {network}")
-    print(f"{'':<32}{'seconds':>8}{'CPU s':>8}{'over the floor':>16}")
-    print(f"{'an empty notebook (floor)':<32}{floor:>8.1f}{floor_cpu:>8.1f}")
-    for name, (each, cpu) in took.items():
-        print(f"{name:<32}{each:>8.1f}{cpu:>8.1f}{each / floor:>15.1f}x")
-    all_s, all_cpu = map(sum, zip(*took.values(), strict=True))
-    print(f"{'all':<32}{all_s:>8.1f}{all_cpu:>8.1f}{all_s / (len(took) * floor):>15.1f}x")
+    print(f"{'':<32}{'seconds':>8}{'CPU s':>8}{'waits':>8}{'of all':>8}")
+    for name, each in {"an empty notebook (floor)": floor, **took}.items():
+        share = each.waits_s / each.seconds
+        print(f"{name:<32}{each.seconds:>8.1f}{each.cpu_s:>8.1f}{each.waits_s:>8.1f}{share:>8.0%}")
 
 
 if __name__ == "__main__":

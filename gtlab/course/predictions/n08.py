@@ -61,8 +61,7 @@ QUESTIONS = (
          "none": "No consumer has seen the order yet."}),
     Question(
         "08-filter", "Home takes Cem's order and fails before its consumer reads it. The consumers filter by their "
-                     "Region. "
-        "When does Cem get a receipt?",
+                     "Region. When does Cem get a receipt?",
         {"taken": Option("During the outage: another Region's consumer has the record, too",
                          "It has the record, and its filter drops it: the order was taken at home."),
          "late": Option("Only when home works again", "This time home's consumer did not send it after the outage."),
