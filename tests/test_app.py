@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import time
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,12 @@ from gtlab.contract import CONTROL_PREFIX
 from gtlab.localcloud.changes import Changes
 from gtlab.localcloud.disk import format
 from gtlab.localcloud.disk.keeper import Keeper, keep
+from gtlab.localcloud.model import Call, Refusal
 from gtlab.localcloud.replication import Replication
 from gtlab.localcloud.replication.links import Links
 from gtlab.localcloud.server.access import Guard
 from gtlab.localcloud.server.app import App
+from gtlab.localcloud.server.driver import Driver
 
 SIGNED = "AWS4-HMAC-SHA256 Credential=gtlab/20260101/{region}/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
 KEY = {"Artist": {"S": "item_1"}}
@@ -167,6 +170,27 @@ def test_a_defect_in_saving_answers_500_and_the_write_is_saved_with_the_next(tmp
     again = Client(keep(path))
     assert again.dynamodb("GetItem", {"TableName": "Music", "Key": KEY})[1] == {"Item": KEY}
     again.keeper.close()
+
+
+def test_nothing_is_done_after_the_end(tmp_path, caplog, monkeypatch):
+    """What an answer leaves to do, and what is due, is not carried out once the state is closed."""
+    keeper = keep(tmp_path / "cloud.sqlite3", "instant")
+
+    async def run() -> None:
+        driver = Driver(keeper, None)
+        list_tables = Call("1" * 12, "us-east-2", "dynamodb", "ListTables", {})
+        assert driver.carry_out(list_tables) == b'{"TableNames": []}'
+        driver.close()
+        keeper.cloud.turn("lag", (), 5.0, time.time())  # a change that would be saved
+        monkeypatch.setattr(keeper.cloud, "next_due", lambda: 0.0)
+        await asyncio.sleep(0)
+        driver.turned()
+        await asyncio.sleep(0)
+        refused = driver.carry_out(list_tables)
+        assert isinstance(refused, Refusal) and refused.status == 503
+
+    asyncio.run(run())
+    assert caplog.records == []
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ class App:
             else:
                 if self._endpoints:
                     self._endpoints.close()
-                self._keeper.close()
+                self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -187,6 +187,10 @@ class App:
     def turned(self) -> None:
         """Call this after the world may have changed, and once when the event loop runs."""
         self._driver.turned()
+
+    def close(self) -> None:
+        """Save everything and close the state, when no request is being served any more."""
+        self._driver.close()
 
 
 def _no_method(methods: tuple[str, ...]) -> _Answer:

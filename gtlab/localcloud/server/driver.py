@@ -21,6 +21,7 @@ _INTERNAL = Refusal("InternalServerError", "Internal server error: a defect of g
                     "it, and its log has the details.", 500)
 MOST_AT_ONCE = 50  # deliveries per tick, so that callers wait for a few milliseconds of work at most
 TIDY_S = 1.0       # delay before the log is folded into the state, so that an item that changes often is stored once
+_ENDING = Refusal("ServiceUnavailable", "gtlab's local cloud is ending. Nothing was done.", 503)
 _DYNAMODB = ("dynamodb", "dynamodbstreams")
 
 
@@ -30,7 +31,7 @@ class Driver:
     def __init__(self, keeper: Keeper, endpoints: Endpoints | None):
         self._keeper, self._endpoints = keeper, endpoints
         self._timer: asyncio.TimerHandle | None = None
-        self._waking = False
+        self._waking = self._closed = False
         self.garbage = Garbage()
         self._tidying: asyncio.TimerHandle | None = None
         self.disk_error: str | None = None  # why the state could not be written the last time
@@ -39,6 +40,8 @@ class Driver:
         """The answer to a call. What it changed is on disk when this returns. While the disk refuses the state, no call
         is carried out."""
         answer: bytes | Refusal
+        if self._closed:
+            return _ENDING
         refused = self.still_unwritable()
         if refused is not None:
             return refused
@@ -56,6 +59,14 @@ class Driver:
                 self.turned()
         unsaved = self.save()
         return answer if unsaved is None else unsaved
+
+    def close(self) -> None:
+        """Save everything and close the state. What is due afterwards is carried out after the next start."""
+        self._closed = True
+        for timer in (self._timer, self._tidying):
+            if timer:
+                timer.cancel()
+        self._keeper.close()
 
     def report(self, what: str, error: Exception) -> Refusal:
         """A defect of gtlab: it is logged, counted in ``gtlab status``, and never reported as the client's error.
@@ -110,6 +121,8 @@ class Driver:
 
     def turned(self) -> None:
         """Adapt the endpoints to the world's outages, and set the timer. Call this after the world may have changed."""
+        if self._closed:
+            return
         if self._endpoints:
             self._endpoints.follow(self._keeper.cloud.world)
         self._wake()
@@ -122,6 +135,8 @@ class Driver:
 
     def _look(self) -> None:
         self._waking = False
+        if self._closed:
+            return
         cloud = self._keeper.cloud
         if cloud.changes.unsettled or cloud.next_due() <= time.time():
             self._tick()

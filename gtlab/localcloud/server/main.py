@@ -155,7 +155,7 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
     try:
         await server.serve(sockets=[listener])
     finally:
-        keeper.close()
+        app.close()
     return 0
 
 
