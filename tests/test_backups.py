@@ -322,7 +322,8 @@ def test_what_a_restore_replaces(pretend, music):
              "Must override ProvisionedThroughput if BillingMode is overridden to PROVISIONED"),
             ({"GlobalSecondaryIndexOverride": [INDEX]},
              "Index Later does not match a secondary index that existed in the source table and cannot be created"),
-            ({"BillingModeOverride": "BOGUS"}, "Member must satisfy enum value set")):
+            ({"BillingModeOverride": "BOGUS"}, "Member must satisfy enum value set"),
+            ({"VectorIndexOverride": []}, "no vector indexes")):
         with invalid(text):
             music.restore_table_from_backup(TargetTableName="More", BackupArn=arn, **asked)
     assert music.list_tables()["TableNames"] == ["Again", "Music"]

@@ -230,6 +230,21 @@ def pretend():
     return streams, arn, start, read
 
 
+def test_an_iterator_begins_at_a_timestamp(pretend):
+    _, _, start, read = pretend
+    now = NOW + 10_000
+
+    def items(at: float) -> list[str]:
+        found = read(start("AT_TIMESTAMP", now, Timestamp=at), now)
+        return [record["dynamodb"]["Keys"]["Artist"]["S"] for record in found]
+
+    assert items(NOW + 3600) == ["item_1", "item_2"] == items(NOW + 1)
+    assert items(0) == ["item_0", "item_1", "item_2"] and items(NOW + 7201) == []
+    for more, text in (({"Timestamp": now + 1}, "future"), ({}, "Timestamp")):
+        with pytest.raises(Refusal, match=text):
+            start("AT_TIMESTAMP", now, **more)
+
+
 def test_an_iterator_expires(pretend):
     _, _, start, read = pretend
     begin = start("TRIM_HORIZON", NOW + 10_000)

@@ -194,6 +194,9 @@ def restored_like(asked: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]
     """CreateTable's input for a restored table: what a backup keeps of the table that was backed up, with the settings
     that the request replaces. Table class and warm throughput are not kept. Raises Refusal for settings that do not fit
     the backup."""
+    if "VectorIndexOverride" in data:
+        raise invalid("gtlab's local cloud has no vector indexes: VectorIndexOverride is not supported. Nothing was "
+                      "restored.")
     _check_overrides(asked, data)
     found = {name: value for name, value in asked.items() if name not in ("TableClass", "WarmThroughput")}
     found["TableName"] = data["TargetTableName"]

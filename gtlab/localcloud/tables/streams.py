@@ -38,7 +38,7 @@ _SHAPE = structure({"StreamArn": length(37, 1024), "ShardId": length(28, 65), "E
                     "ExclusiveStartStreamArn": length(37, 1024), "TableName": length(3, 255),
                     "ShardFilter": structure({"Type": choice("CHILD_SHARDS"), "ShardId": length(28, 65)}),
                     "ShardIteratorType": choice("TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER",
-                                                "AFTER_SEQUENCE_NUMBER"),
+                                                "AFTER_SEQUENCE_NUMBER", "AT_TIMESTAMP"),
                     "SequenceNumber": length(21, 40), "ShardIterator": length(1, 2048)})
 
 
@@ -300,8 +300,8 @@ class Streams:
         shard = next((shard for shard in stream.shards if shard.id == data["ShardId"]), None)
         if shard is None:
             raise _no_such_shard(data["ShardId"], stream)
-        kind, sequence = data["ShardIteratorType"], data.get("SequenceNumber")
-        return {"ShardIterator": shard_iterators.encode(stream.arn, shard.id, _start(shard, kind, sequence, now), now)}
+        start = _start(shard, data["ShardIteratorType"], data, now)
+        return {"ShardIterator": shard_iterators.encode(stream.arn, shard.id, start, now)}
 
     def get_records(self, account: str, region: str, data: dict, now: float) -> dict:
         check(data, _SHAPE)
@@ -363,12 +363,22 @@ def _restored(sequence: str, at: float, body: bytes, known: dict[bytes, Packed])
     return sequence, at, body, len(body) + sum(image[1] for image in large.values()), large or None
 
 
-def _start(shard: Shard, kind: str, sequence: str | None, now: float) -> str:
+def _start(shard: Shard, kind: str, data: dict, now: float) -> str:
     """The sequence number after which an iterator reads; all numbers have one length, so text compares."""
     if kind == "TRIM_HORIZON":
         return ""
+    newest = shard.records[-1][0] if shard.records else shard.start
     if kind == "LATEST":
-        return shard.records[-1][0] if shard.records else shard.start
+        return newest
+    if kind == "AT_TIMESTAMP":
+        at = data.get("Timestamp")
+        if at is None:
+            raise invalid("Missing required parameter: Timestamp for ShardIteratorType AT_TIMESTAMP")
+        if at > now:
+            raise invalid("The Timestamp of an iterator must not be in the future")
+        first = next((entry[0] for entry in shard.records if int(entry[1]) >= at), None)
+        return newest if first is None else str(int(first) - 1)
+    sequence = data.get("SequenceNumber")
     if not sequence:
         raise invalid(f"Missing required parameter: SequenceNumber for ShardIteratorType {kind}")
     kept = [entry[0] for entry in shard.records if entry[1] >= now - RETENTION_S]
