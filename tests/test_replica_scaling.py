@@ -127,6 +127,15 @@ def test_what_is_not_there(table, asked, text):
         table.update_table_replica_auto_scaling(**{"TableName": "Music"} | asked)
 
 
+@pytest.mark.parametrize("asked", [
+    {"GlobalSecondaryIndexUpdates": [{"ProvisionedWriteCapacityAutoScalingUpdate": settings()}]},
+    {"ReplicaUpdates": [{"RegionName": OHIO, "ReplicaGlobalSecondaryIndexUpdates": [{}]}]},
+])
+def test_an_index_without_a_name(table, asked):
+    with invalid("indexName' failed to satisfy constraint: Member must not be null"):
+        table.update_table_replica_auto_scaling(TableName="Music", **asked)
+
+
 def test_a_regional_table_has_no_such_settings(pretend):
     client = pretend.client(OHIO)
     client.create_table(**ON_DEMAND)

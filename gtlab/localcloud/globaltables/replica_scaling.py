@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gtlab.localcloud.engine.constraints import at_least, check, members_of, structure
+from gtlab.localcloud.engine.constraints import at_least, check, length, members_of, structure
 from gtlab.localcloud.globaltables.replica_status import State
 from gtlab.localcloud.globaltables.replicas import Replicas
 from gtlab.localcloud.model import Call, Refusal, TableId, invalid
@@ -23,11 +23,13 @@ _REQUIRED = ("MaximumUnits", "ScalingPolicyUpdate", "MinimumUnits")  # in the or
 _TARGET_VALUES = (10.0, 90.0)
 _SETTINGS = structure({"MinimumUnits": at_least(1), "MaximumUnits": at_least(1)})
 _UPDATE = structure({
-    "GlobalSecondaryIndexUpdates": members_of(structure({"ProvisionedWriteCapacityAutoScalingUpdate": _SETTINGS})),
+    "GlobalSecondaryIndexUpdates": members_of(structure({
+        "IndexName": length(3, 255), "ProvisionedWriteCapacityAutoScalingUpdate": _SETTINGS}, required=("IndexName",))),
     "ProvisionedWriteCapacityAutoScalingUpdate": _SETTINGS,
     "ReplicaUpdates": members_of(structure({
-        "ReplicaGlobalSecondaryIndexUpdates": members_of(
-            structure({"ProvisionedReadCapacityAutoScalingUpdate": _SETTINGS})),
+        "ReplicaGlobalSecondaryIndexUpdates": members_of(structure({
+            "IndexName": length(3, 255), "ProvisionedReadCapacityAutoScalingUpdate": _SETTINGS},
+            required=("IndexName",))),
         "ReplicaProvisionedReadCapacityAutoScalingUpdate": _SETTINGS}))})
 
 
@@ -129,16 +131,16 @@ class ReplicaScaling:
                           f"{failed} a replica does not exist in regions: ‘[{', '.join(absent)}]’.")
         here = self._indexes(table, now)
         unknown = [update["IndexName"] for update in data.get("GlobalSecondaryIndexUpdates", ())
-                   if update.get("IndexName") not in here]
+                   if update["IndexName"] not in here]
         if unknown:
             raise Refusal("ResourceNotFoundException", f"{failed} the global secondary indexes with names: "
                           f"‘[{', '.join(unknown)}]’ do not exist.")
         for update in data.get("ReplicaUpdates", ()):
             there = self._indexes(table._replace(region=update["RegionName"]), now)
             for index in update.get("ReplicaGlobalSecondaryIndexUpdates", ()):
-                if index.get("IndexName") not in there:
+                if index["IndexName"] not in there:
                     raise Refusal("ResourceNotFoundException", f"{failed} a global secondary index with name: "
-                                  f"‘{index.get('IndexName')}’ does not exist in region: ‘{update['RegionName']}’.")
+                                  f"‘{index['IndexName']}’ does not exist in region: ‘{update['RegionName']}’.")
 
     def _apply(self, table: TableId, change: _Change, now: float) -> None:
         """Give a capacity one policy in the place of those that it has, or none."""

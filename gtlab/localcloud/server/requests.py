@@ -21,6 +21,7 @@ from botocore.model import ServiceModel, Shape
 from gtlab import regions
 from gtlab.contract import ACCOUNT, CALLER_HEADER, DEFAULT_ACCOUNT
 from gtlab.localcloud.model import Call, Refusal, invalid
+from gtlab.localcloud.server import model_rules
 
 # Prefix of X-Amz-Target → botocore's name of the service.
 _TARGETS = {"DynamoDB_20120810": "dynamodb", "DynamoDBStreams_20120810": "dynamodbstreams",
@@ -240,7 +241,7 @@ def _decoder(service: str, operation: str) -> msgspec.json.Decoder | None:
     """A decoder for valid inputs that is much faster than :func:`check_input`. It fails on every input that must be
     refused, corrected or checked further; :func:`check_input` then does so."""
     shape = model(service).operation_model(operation).input_shape
-    return msgspec.json.Decoder(_type(shape, _TYPED_DEPTH)) if shape else None
+    return msgspec.json.Decoder(_type(shape, _TYPED_DEPTH)) if shape and service not in model_rules.SERVICES else None
 
 
 def _type(shape: Shape, depth: int) -> Any:
@@ -262,7 +263,8 @@ def _type(shape: Shape, depth: int) -> Any:
 
 
 def check_input(service: str, operation: str, data: dict) -> None:
-    """Refuse values of a wrong type and missing required members; remove members that the model does not have."""
+    """Refuse values of a wrong type and missing required members; remove members that the model does not have. Where
+    the model is all that a service checks, refuse what violates its constraints, too."""
     plan = _plan_of(service, operation)
     if plan is None:
         return
@@ -272,6 +274,8 @@ def check_input(service: str, operation: str, data: dict) -> None:
         if operation in _ON_A_TABLE and refusal.code == "ValidationException" and "TableName" not in data:
             raise invalid("The parameter 'TableName' is required but was not present in the request") from None
         raise
+    if service in model_rules.SERVICES:
+        model_rules.check(model(service), operation, data)
 
 
 _Path = tuple["_Path", str] | None  # the path to a value, last part first; joined only for an error message

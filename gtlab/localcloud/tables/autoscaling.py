@@ -17,6 +17,10 @@ _ROLE = "arn:aws:iam::{account}:role/aws-service-role/dynamodb.application-autos
         "AWSServiceRoleForApplicationAutoScaling_DynamoDBTable"
 
 
+# DynamoDB's capacity can be scaled by this type of policy only (Application Auto Scaling user guide, "Step scaling
+# policies" and "Predictive scaling": what they do not support).
+_POLICY_TYPE, _CONFIGURATION = "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration"
+_MOST_RESULTS = 50  # of a page (API reference, MaxResults)
 _TAGS = "Tags"  # of a scalable target, beside the members of its description
 # What a target's SuspendedState says as long as nobody suspends anything.
 _RUNNING = {"DynamicScalingInSuspended": False, "DynamicScalingOutSuspended": False, "ScheduledScalingSuspended": False}
@@ -105,9 +109,9 @@ class AutoScaling:
         return {}
 
     def describe_targets(self, account: str, region: str, data: dict, now: float) -> dict:
-        return {"ScalableTargets": [  # targets of older state folders have no SuspendedState
+        return _page("ScalableTargets", [  # targets of older state folders have no SuspendedState
             {"SuspendedState": _RUNNING} | {name: value for name, value in target.described.items() if name != _TAGS}
-            for target in self._chosen(account, region, data)]}
+            for target in self._chosen(account, region, data)], data)
 
     def list_tags(self, account: str, region: str, data: dict, now: float) -> dict:
         return {"Tags": self._by_arn(account, region, data["ResourceARN"]).described.get(_TAGS, {})}
@@ -133,15 +137,19 @@ class AutoScaling:
 
     def put_policy(self, account: str, region: str, data: dict, now: float) -> dict:
         target = self._find(account, region, data)
-        name = data["PolicyName"]
+        name, kind = data["PolicyName"], data.get("PolicyType", "StepScaling")
+        if kind != _POLICY_TYPE:
+            raise invalid(f"Unsupported policy type for service namespace dynamodb: {kind}. It must be {_POLICY_TYPE}.")
+        if _CONFIGURATION not in data:
+            raise invalid(f"A policy of type {_POLICY_TYPE} needs {_CONFIGURATION}.")
         before = target.policies.get(name, {"PolicyARN": _policy_arn(account, region, data), "CreationTime": now})
-        target.policies[name] = before | {"PolicyType": "StepScaling"} | data
+        target.policies[name] = before | data
         return {"PolicyARN": target.policies[name]["PolicyARN"], "Alarms": []}
 
     def describe_policies(self, account: str, region: str, data: dict, now: float) -> dict:
-        return {"ScalingPolicies": [policy for target in self._chosen(account, region, data)
-                                    for name, policy in target.policies.items()
-                                    if name in data.get("PolicyNames", [name])]}
+        return _page("ScalingPolicies", [policy for target in self._chosen(account, region, data)
+                                         for name, policy in target.policies.items()
+                                         if name in data.get("PolicyNames", [name])], data)
 
     def delete_policy(self, account: str, region: str, data: dict, now: float) -> dict:
         target = self._find(account, region, data)
@@ -165,10 +173,25 @@ class AutoScaling:
         return target
 
     def _chosen(self, account: str, region: str, data: dict) -> list[_Target]:
+        if data["ServiceNamespace"] != "dynamodb":
+            return []
         ids = data.get("ResourceIds") or ([data["ResourceId"]] if "ResourceId" in data else None)
         return [target for (owner, where, resource, dimension), target in self._targets.items()
                 if (owner, where) == (account, region) and (ids is None or resource in ids)
                 and data.get("ScalableDimension") in (None, dimension)]
+
+
+def _page(name: str, found: list[dict], data: dict) -> dict:
+    """A part of a list: from where the last one ended. Raises Refusal for a token that no answer had."""
+    most = min(data.get("MaxResults", _MOST_RESULTS), _MOST_RESULTS)
+    token = data.get("NextToken", "0")
+    if most < 1:
+        raise invalid(f"MaxResults must be between 1 and {_MOST_RESULTS}, not {most}.")
+    if not (token.isascii() and token.isdecimal() and len(token) < 10):
+        raise Refusal("InvalidNextTokenException", "The NextToken is not a token of an earlier answer.")
+    begin = int(token)
+    more = {"NextToken": str(begin + most)} if len(found) > begin + most else {}
+    return {name: found[begin:begin + most]} | more
 
 
 def _target_arn(account: str, region: str) -> str:
