@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import random
+import sys
 import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ ON_DEMAND = {
 KEY = {"Artist": {"S": "a"}}  # of an item of ON_DEMAND
 STRONG = {"MultiRegionConsistency": "STRONG"}
 SOAK = bool(os.environ.get("GTLAB_SOAK"))  # `make soak`: seeds are random, and there is more of everything
+PROGRESS_S = 30.0  # between two lines of a long test
 _accounts = itertools.count(100_000_000_001)
 
 
@@ -47,6 +49,23 @@ def seed(fixed: int) -> int:
     drawn = random.SystemRandom().randrange(2**31) if SOAK else fixed
     print(f"seed {drawn}")
     return drawn
+
+
+class Progress:
+    """Says every half a minute of `make soak` how far a long test is, past pytest's capture."""
+
+    def __init__(self, request: pytest.FixtureRequest, what: str, total: int):
+        self._capture = request.config.pluginmanager.getplugin("capturemanager")
+        self._what, self._total, self._began = what, total, time.monotonic()
+        self._next = self._began + PROGRESS_S
+
+    def __call__(self, done: int) -> None:
+        now = time.monotonic()
+        if SOAK and now >= self._next:
+            self._next = now + PROGRESS_S
+            with self._capture.global_and_fixture_disabled():
+                print(f"{self._what}: {done:,} of {self._total:,} after {now - self._began:.0f} s",
+                      file=sys.stderr, flush=True)
 
 
 def accept(core, delivery) -> bool:
