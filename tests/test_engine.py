@@ -322,6 +322,70 @@ def test_updates_that_are_refused_everywhere(db, update, told):
     assert told in reasons[0]["Message"]
 
 
+@pytest.fixture
+def keyed(db: Database) -> Database:
+    """A table with an index by g (S), and one item without it."""
+    db.table("Tab", "p", definitions=[{"AttributeName": "g", "AttributeType": "S"}],
+             GlobalSecondaryIndexes=[index("Glob", "g")])
+    db.put("Tab", p={"S": "a"}, n={"N": "1"}, t={"S": "x" * 3000})
+    return db
+
+
+WRONG_INDEX_KEY = "Type mismatch for Index Key g Expected: S Actual: {} IndexName: Glob"
+
+
+@pytest.mark.parametrize(("asked", "text"), [
+    # What no item could take is refused before the condition is looked at.
+    ({"UpdateExpression": "ADD g :n"}, WRONG_INDEX_KEY.format("N")),
+    ({"UpdateExpression": "SET g = if_not_exists(x, :n)"}, WRONG_INDEX_KEY.format("N")),
+    ({"UpdateExpression": "SET g = n + :n"}, WRONG_INDEX_KEY.format("N")),
+    ({"UpdateExpression": "SET g.x = :n"}, "Key attributes must be scalars; list random access '[]' and map lookup '.' "
+                                           "are not allowed: IndexKey: g"),
+    ({"UpdateExpression": "SET x = if_not_exists(p[0], :n)"}, "are not allowed: Key: p"),
+    ({"UpdateExpression": "SET p = :n"}, "Cannot update attribute p. This attribute is part of the key"),
+    ({"AttributeUpdates": {"g": {"Value": {"N": "1"}}}}, WRONG_INDEX_KEY.format("N")),
+    ({"AttributeUpdates": {"g": {"Action": "DELETE", "Value": {"SS": ["a"]}}}}, WRONG_INDEX_KEY.format("SS")),
+    ({"AttributeUpdates": {"x": {"Action": "ADD", "Value": {"S": "a"}}}}, "ADD action is not supported for the type S"),
+    ({"AttributeUpdates": {"x": {"Action": "PUT"}}}, "Only DELETE action is allowed when no attribute value is"),
+])
+def test_an_update_that_no_item_could_take_is_refused_before_its_condition(keyed, asked, text):
+    condition = ({"Expected": {"p": {"Exists": False}}} if "AttributeUpdates" in asked else {
+        "ConditionExpression": "attribute_not_exists(p)", "ExpressionAttributeValues": {":n": {"N": "1"}}})
+    assert text in keyed.refusal("UpdateItem", TableName="Tab", Key={"p": {"S": "a"}}, **condition, **asked).message
+
+
+@pytest.mark.parametrize(("update", "text"), [
+    ("SET g = n", "The update expression attempted to update the secondary index key to unsupported type"),
+    ("SET g = t", "The update expression attempted to update the secondary index key beyond allowed size limits"),
+])
+def test_an_update_that_only_this_item_cannot_take(keyed, update, text):
+    asked = {"TableName": "Tab", "Key": {"p": {"S": "a"}}, "UpdateExpression": update}
+    assert keyed.refusal("UpdateItem", **asked).message == text
+    reason, = keyed.refusal("TransactWriteItems", TransactItems=[{"Update": asked}]).details["CancellationReasons"]
+    assert reason == {"Code": "ValidationError", "Message": text}
+
+
+@pytest.mark.parametrize(("operation", "asked"), [
+    ("GetItem", {"TableName": "Tab", "Key": {"p": {"S": "a"}}, "ProjectionExpression": "n, g[0]"}),
+    ("BatchGetItem", {"RequestItems": {"Tab": {"Keys": [{"p": {"S": "a"}}], "ProjectionExpression": "g.x"}}}),
+    ("Scan", {"TableName": "Tab", "FilterExpression": "attribute_exists(g.x)"}),
+    ("Query", {"TableName": "Tab", "KeyConditionExpression": "p = :p", "ProjectionExpression": "g.x",
+               "ExpressionAttributeValues": {":p": {"S": "a"}}}),
+])
+def test_a_path_does_not_lead_into_a_key(keyed, operation, asked):
+    assert keyed.refusal(operation, **asked).message.endswith("are not allowed: IndexKey: g")
+
+
+@pytest.mark.parametrize("written", ["1e", "x", "1x"])
+def test_a_number_that_is_none_in_an_expressions_values(db, written):
+    db.table("Tab", "p")
+    asked = {"TableName": "Tab", "FilterExpression": "n = :n", "ExpressionAttributeValues": {":n": {"N": written}}}
+    requests.check_input("dynamodb", "Scan", asked)
+    assert db.refusal("Scan", **asked).message == (
+        "ExpressionAttributeValues contains invalid value: The parameter cannot be converted to a numeric value: "
+        f"{written} for key :n")
+
+
 def test_right_hand_sides_see_the_item_as_it_was(db):
     db.table("Tab", "p")
     db.put("Tab", p={"S": "a"}, a={"N": "1"}, b={"N": "2"}, l={"L": [{"N": "0"}, {"N": "1"}]})

@@ -14,6 +14,7 @@ from sample_requests import ACCOUNT, KEY, VALID, VALUES, places
 from support import SINGAPORE, VIRGINIA, wait_until
 
 from gtlab.course.stages import MUSIC
+from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server import requests
 
 pytestmark = pytest.mark.server
@@ -128,6 +129,33 @@ def nested(levels: int) -> dict:
     for level in range(levels - 1):
         value = {"M": {"a": value}} if level % 2 else {"L": [value]}
     return value
+
+
+@pytest.mark.parametrize(("operation", "body", "text"), [
+    ("GetItem", {"TableName": 1}, "NUMBER_VALUE cannot be converted to String"),
+    ("GetItem", {"TableName": 1.5}, "DECIMAL_VALUE cannot be converted to String"),
+    ("GetItem", {"TableName": True}, "TRUE_VALUE cannot be converted to String"),
+    ("GetItem", {"TableName": {}}, "Start of structure or map found where not expected"),
+    ("GetItem", {"TableName": []}, "Unrecognized collection type class java.lang.String"),
+    ("GetItem", {"Key": "a"}, "Unexpected field type"),
+    ("GetItem", {"Key": []}, "Unrecognized collection type java.util.Map<java.lang.String, "
+                             "com.amazonaws.dynamodb.v20120810.AttributeValue>"),
+    ("GetItem", {"Key": {"a": "b"}}, "Unexpected value type in payload"),
+    ("GetItem", {"Key": {"a": []}}, "Unrecognized collection type class "
+                                    "com.amazonaws.dynamodb.v20120810.AttributeValue"),
+    ("GetItem", {"Key": {"a": {"B": 1}}}, "only base-64-encoded strings are convertible to bytes"),
+    ("GetItem", {"AttributesToGet": "a"}, "Unexpected field type"),
+    ("GetItem", {"AttributesToGet": {}}, "Start of structure or map found where not expected"),
+    ("GetItem", {"ConsistentRead": 1}, "NUMBER_VALUE cannot be converted to Boolean"),
+    ("GetItem", {"ConsistentRead": "maybe"}, "Unexpected token received from parser"),
+    ("Scan", {"Limit": "1"}, "STRING_VALUE cannot be converted to Integer"),
+    ("CreateTable", {"ProvisionedThroughput": {"ReadCapacityUnits": "1", "WriteCapacityUnits": 1}},
+     "STRING_VALUE cannot be converted to Long"),
+])
+def test_the_services_words_for_values_of_the_wrong_type(operation, body, text):
+    with pytest.raises(Refusal) as refused:
+        requests.check_input("dynamodb", operation, {"TableName": "Music", "Key": KEY} | body)
+    assert (refused.value.code, refused.value.message) == ("SerializationException", text)
 
 
 def test_an_item_of_32_levels_is_taken(door):

@@ -87,9 +87,10 @@ def check_operator(data: dict[str, Any], conditions: str) -> None:
 def terms(data: dict[str, Any], expressions: Iterable[str]) -> Terms:
     """The names and values of a request. Raises Refusal if they are there, and none of these expressions is."""
     names, values = data.get("ExpressionAttributeNames"), data.get("ExpressionAttributeValues")
-    if names is None and values is None:
+    uses = any(name in data for name in expressions)
+    if names is None and values is None and not uses:  # most requests
         return NO_TERMS
-    if (names is not None or values is not None) and not any(name in data for name in expressions):
+    if not uses:
         if names is not None:
             raise invalid(_NAMES_NEED)
         used = [name for name in expressions if name != "ProjectionExpression"]

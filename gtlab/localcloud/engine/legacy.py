@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from gtlab.localcloud.engine.conditions import Test
+from gtlab.localcloud.engine.table import Table
+from gtlab.localcloud.engine.terms import Parts
 from gtlab.localcloud.engine.updates import sum_of, without
 from gtlab.localcloud.engine.values import SETS, TYPES, Item, Value, check, equal, kind, ordered
 from gtlab.localcloud.model import invalid, invalid_values
@@ -124,34 +126,60 @@ _OPERATORS: dict[str, Callable[[Value | None, list[Value]], bool]] = {
 }
 
 
-def attribute_updates(given: dict[str, dict], before: Item, key: Collection[str]) -> Item:
-    """The item after an AttributeUpdates. Raises Refusal."""
-    after = dict(before)
-    for name, update in given.items():
-        action = update.get("Action", "PUT")
-        if name in key:
-            raise invalid_values(f"Cannot update attribute {name}. This attribute is part of the key")
-        if action not in ("PUT", "ADD", "DELETE"):
-            raise invalid(f"1 validation error detected: Value '{action}' at 'attributeUpdates.{name}.member.action' "
-                          "failed to satisfy constraint: Member must satisfy enum value set: [ADD, PUT, DELETE]")
-        if "Value" not in update:
-            if action != "DELETE":
+class Update:
+    """The update that an AttributeUpdates means. Raises Refusal if it is not valid."""
+
+    computed = ()  # the attributes whose new values are no constants of the request: none
+
+    def __init__(self, given: dict[str, dict]):
+        self._actions: list[tuple[str, str, Value | None]] = []
+        for name, update in given.items():
+            action = update.get("Action", "PUT")
+            if action not in ("PUT", "ADD", "DELETE"):
+                raise invalid(f"1 validation error detected: Value '{action}' at 'attributeUpdates.{name}.member."
+                              "action' failed to satisfy constraint: Member must satisfy enum value set: [ADD, PUT, "
+                              "DELETE]")
+            if "Value" not in update and action != "DELETE":
                 raise invalid_values("Only DELETE action is allowed when no attribute value is specified")
-            after.pop(name, None)
-            continue
-        value = check(update["Value"])
-        if action == "PUT":
-            after[name] = value
-        elif action == "ADD":
-            _add(after, name, value)
-        else:
-            _delete(after, name, value)
-    return after
+            value = check(update["Value"]) if "Value" in update else None
+            if action == "ADD" and value and kind(value) not in ("N", *SETS, "L"):
+                raise invalid_values(f"ADD action is not supported for the type {kind(value)}")
+            if action == "DELETE" and value and kind(value) not in SETS:
+                raise invalid_values(f"DELETE action with value is not supported for the type {kind(value)}")
+            self._actions.append((action, name, value))
+        self.paths: list[Parts] = [(name,) for name in given]
+
+    def check_key(self, table: Table) -> None:
+        """Refuse an update of the key of this table's items."""
+        for _, name, _ in self._actions:
+            if name in table.key_names:
+                raise invalid_values(f"Cannot update attribute {name}. This attribute is part of the key")
+
+    def check_types(self, table: Table) -> None:
+        """Refuse an update that no item of this table could take, because of the keys of its indexes."""
+        if table.has_indexes():
+            table.check_index_types({name: kind(value) for _, name, value in self._actions if value is not None})
+
+    def creates(self) -> bool:
+        """Whether the update creates an item that is not there: one that only deletes does not."""
+        return any(action != "DELETE" for action, _, _ in self._actions)
+
+    def of(self, before: Item) -> Item:
+        """The item after the update. Raises Refusal if the update does not fit the item."""
+        after = dict(before)
+        for action, name, value in self._actions:
+            if value is None:
+                after.pop(name, None)
+            elif action == "PUT":
+                after[name] = value
+            elif action == "ADD":
+                _add(after, name, value)
+            else:
+                _delete(after, name, value)
+        return after
 
 
 def _add(after: Item, name: str, value: Value) -> None:
-    if kind(value) not in ("N", *SETS, "L"):
-        raise invalid_values(f"ADD action is not supported for the type {kind(value)}")
     old = after.get(name)
     if old is None:
         after[name] = value
@@ -164,8 +192,6 @@ def _add(after: Item, name: str, value: Value) -> None:
 
 
 def _delete(after: Item, name: str, value: Value) -> None:
-    if kind(value) not in SETS:
-        raise invalid_values(f"DELETE action with value is not supported for the type {kind(value)}")
     old = after.get(name)
     if old is None:
         return

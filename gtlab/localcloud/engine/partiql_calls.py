@@ -246,8 +246,10 @@ def _plan(find: Find, statement: partiql.Statement, part: dict[str, Any]) -> tup
     if not isinstance(statement, partiql.Update | partiql.Delete):
         raise invalid("EXISTS can be used in transactions only")
     table = find(statement.table)
-    update = (Update(statement.actions, statement.terms, table.key_names)
-              if isinstance(statement, partiql.Update) else None)
+    update = Update(statement.actions, statement.terms) if isinstance(statement, partiql.Update) else None
+    if update is not None:
+        update.check_key(table)
+        update.check_types(table)
     key = _whole_key(table, statement.where, statement.terms)
     test = compile_condition(_WHERE, statement.where, statement.terms)
     old = table.items.item(key)

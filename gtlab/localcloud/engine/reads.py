@@ -85,11 +85,18 @@ def get_item(find: Find, data: dict[str, Any]) -> Read:
     project = projection(data, terms)
     terms.check_all_used()
     table = find(data["TableName"])
+    _check_scalars(table, terms)
     found = table.items.packed(table.checked_key(data["Key"]))
     units = read_units(found[1] if found else 0, consistent=bool(data.get("ConsistentRead")))
     charges = [Charge(table.id, None, False, READ, units)]
     answer: dict[str, Any] = {} if found is None else {"Item": project(unpack(found)) if project else shown(found)}
     return Read(answer | _single(charges, data), charges)
+
+
+def _check_scalars(table: Table, terms: Terms) -> None:
+    for kind in (PROJECTION, FILTER):
+        if kind in terms.nested:
+            table.check_scalars(terms.nested[kind])
 
 
 def _single(charges: list[Charge], data: dict[str, Any]) -> dict[str, Any]:
@@ -155,6 +162,7 @@ def _batch_part(find: Find, name: str, part: dict[str, Any]) -> _BatchPart:
     project = projection(part, terms)
     terms.check_all_used()
     table = find(name)
+    _check_scalars(table, terms)
     keys = [table.checked_key(key) for key in part["Keys"]]
     if len(set(keys)) < len(keys):
         raise invalid("Provided list of item keys contains duplicates")
@@ -199,7 +207,9 @@ def transact_get(find: Find, data: dict[str, Any]) -> Read:
         terms = arguments.terms(action["Get"], (PROJECTION,))
         project = projection(action["Get"], terms)
         terms.check_all_used()
-        plans.append((find(action["Get"]["TableName"]), action["Get"]["Key"], project))
+        table = find(action["Get"]["TableName"])
+        _check_scalars(table, terms)
+        plans.append((table, action["Get"]["Key"], project))
     keys = list[tuple[Table, Key]]()
     for table, given, _ in plans:
         try:
@@ -251,6 +261,7 @@ def query(find: Find, data: dict[str, Any]) -> Read:
     filter_ = _filter(data, terms, schema.names)
     terms.check_all_used()
     _check_index(data, index)
+    _check_scalars(table, terms)
     after = None
     if data.get("ExclusiveStartKey"):
         after = table.start_key(data["ExclusiveStartKey"], index, "The provided starting key is invalid")
@@ -272,6 +283,7 @@ def scan(find: Find, data: dict[str, Any]) -> Read:
     filter_ = _filter(data, terms, ())
     terms.check_all_used()
     _check_index(data, index)
+    _check_scalars(table, terms)
     first, last = _segment(data)
     after = None
     if data.get("ExclusiveStartKey"):

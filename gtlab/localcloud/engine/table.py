@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gtlab.localcloud.engine.items import IndexedItems, Items, KeySchema, Place
+from gtlab.localcloud.engine.terms import Parts
 from gtlab.localcloud.engine.values import Item, StoredItem, Value, check, kind, size
 from gtlab.localcloud.model import Key, Refusal, TableId, invalid, invalid_values
 
 LONGEST_PARTITION_KEY, LONGEST_SORT_KEY = 2048, 1024  # bytes
 NO_SUCH_TABLE = "Requested resource not found"
 CHANGING = "Changing"  # in an index's description: times of a change of its status, which others keep there
+_UPDATED = "The update expression attempted to update the secondary index key "
 SCHEMA_MISMATCH = "The provided key element does not match the schema"
 
 
@@ -122,6 +124,24 @@ class Table:
             raise invalid_values("Size of hashkey has exceeded the maximum size limit of2048 bytes" if is_partition else
                                  "Aggregated size of all range keys has exceeded the size limit of 1024 bytes")
 
+    def check_scalars(self, paths: Iterable[Parts]) -> None:
+        """Refuse paths that lead into the attribute of a key. ``paths`` have more than one part each."""
+        heads = {path[0] for path in paths}
+        if not heads:
+            return
+        indexed = (("IndexKey", name) for index in self.indexes() for name in index.schema.names)
+        for what, name in (*(("Key", name) for name in self.key_names), *indexed):
+            if name in heads:
+                raise invalid("Key attributes must be scalars; list random access '[]' and map lookup '.' are not "
+                              f"allowed: {what}: {name}")
+
+    def check_index_types(self, kinds: dict[str, str]) -> None:
+        """Refuse to give an attribute that is the key of an index a value of another type. ``kinds``: by attribute."""
+        for index in self.indexes():
+            for name in index.schema.names:
+                if name in kinds and kinds[name] != index.schema.types[name]:
+                    raise _mismatch(index, name, kinds[name])
+
     def check_index_keys(self, item: Item, computed: Collection[str] = (), *, is_update: bool = False) -> None:
         """Refuse an attribute that is the key of an index and has another type, or is empty or too long. The texts
         differ for an update, and for the attributes whose new values it computes."""
@@ -134,10 +154,8 @@ class Table:
                     continue
                 if kind(value) != index.schema.types[name]:
                     if name in computed:
-                        raise invalid("The update expression attempted to update the secondary index key to "
-                                      "unsupported type")
-                    raise invalid_values(f"Type mismatch for Index Key {name} Expected: {index.schema.types[name]} "
-                                         f"Actual: {kind(value)} IndexName: {index.name}")
+                        raise invalid(_UPDATED + "to unsupported type")
+                    raise _mismatch(index, name, kind(value))
                 if not next(iter(value.values())):
                     what = "string" if "S" in value else "binary"
                     why = ("The update expression attempted to update a secondary index key to a value that is not "
@@ -147,6 +165,8 @@ class Table:
                                   f"{name}")
                 is_partition = name in index.schema.partition
                 if size(value) > (LONGEST_PARTITION_KEY if is_partition else LONGEST_SORT_KEY):
+                    if is_update:
+                        raise invalid(_UPDATED + "beyond allowed size limits")
                     raise invalid_values(
                         "Size of hashkey has exceeded the maximum size limit of2048 bytes" if is_partition else
                         "Aggregated size of all range keys has exceeded the size limit of 1024 bytes")
@@ -164,6 +184,11 @@ class Table:
     def last_key(self, item: Item, index: Index | None) -> Item:
         """LastEvaluatedKey of a page that ended with this item."""
         return {name: item[name] for name in dict.fromkeys((*self.key_names, *(index.schema.names if index else ())))}
+
+
+def _mismatch(index: Index, name: str, actual: str) -> Refusal:
+    return invalid_values(f"Type mismatch for Index Key {name} Expected: {index.schema.types[name]} Actual: {actual} "
+                          f"IndexName: {index.name}")
 
 
 def check_attributes(item: dict[str, Any]) -> StoredItem:

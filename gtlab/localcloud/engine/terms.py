@@ -18,22 +18,27 @@ Parts = tuple[Any, ...]        # a document path with the real names: strings, a
 class Terms:
     """The names (ExpressionAttributeNames) and values (ExpressionAttributeValues) of one request.
 
-    Raises Refusal if one of them is not valid. Keeps which of them the expressions use.
+    Raises Refusal if one of them is not valid. Keeps which of them the expressions use, and in ``nested`` the paths of
+    more than one part, by kind of expression.
     """
 
-    __slots__ = ("_names", "_unused_names", "_unused_values", "_values")
+    __slots__ = ("_names", "_unused_names", "_unused_values", "_values", "nested")
 
     def __init__(self, names: dict[str, str] | None, values: dict[str, Any] | None):
         self._names = _checked_names(names) if names is not None else {}
         self._values = _checked_values(values) if values is not None else {}
         self._unused_names, self._unused_values = set(self._names), set(self._values)
+        self.nested: dict[str, list[Parts]] = {}
 
     def path(self, kind: str, path: Path) -> Parts:
         """A path with the real names. ``kind`` is the expression's, for the refusal of a name that is not defined."""
-        if not any(type(part) is str and part[0] == "#" for part in path.parts):
-            return path.parts
-        return tuple(self._name(kind, part) if isinstance(part, str) and part[0] == "#" else part
-                     for part in path.parts)
+        parts = path.parts
+        if any(type(part) is str and part[0] == "#" for part in parts):
+            parts = tuple(self._name(kind, part) if isinstance(part, str) and part[0] == "#" else part
+                          for part in parts)
+        if len(parts) > 1:
+            self.nested.setdefault(kind, []).append(parts)
+        return parts
 
     def _name(self, kind: str, alias: str) -> str:
         name = self._names.get(alias)
@@ -59,7 +64,7 @@ class Terms:
                               f"{{{', '.join(sorted(unused))}}}")
 
 
-NO_TERMS = Terms(None, None)  # of the requests that have none
+NO_TERMS = Terms(None, None)  # of the requests that have no expressions
 
 
 def _checked_names(names: dict[str, str]) -> dict[str, str]:

@@ -6,10 +6,11 @@ Every right-hand side sees the item as it was before the update, and list indexe
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from decimal import Context, Decimal
 
 from gtlab.localcloud.engine.expressions import UPDATE
+from gtlab.localcloud.engine.table import Table
 from gtlab.localcloud.engine.terms import Parts, Terms, check_apart, find
 from gtlab.localcloud.engine.tree import Arithmetic, Assignment, Function, Operand, Path, Placeholder
 from gtlab.localcloud.engine.values import SETS, Item, Value, kind, number
@@ -25,16 +26,13 @@ _Source = Callable[[Item], Value]
 
 
 class Update:
-    """Raises Refusal if the tree is not valid with these terms; ``key`` holds the names of the key attributes."""
+    """Raises Refusal if the tree is not valid with these terms."""
 
-    __slots__ = ("_actions", "computed", "paths")
+    __slots__ = ("_actions", "_kinds", "_nested", "computed", "paths")
 
-    def __init__(self, tree: tuple[Assignment, ...], terms: Terms, key: Collection[str]):
+    def __init__(self, tree: tuple[Assignment, ...], terms: Terms):
         self.paths: list[Parts] = [terms.path(UPDATE, action.path) for action in tree]
         check_apart(UPDATE, self.paths)
-        for path in self.paths:
-            if path[0] in key:
-                raise invalid_values(f"Cannot update attribute {path[0]}. This attribute is part of the key")
         self._actions = [(action.section, path, _source(action, terms))
                          for action, path in zip(tree, self.paths, strict=True)]
         # The attributes whose new values are no constants of the request.
@@ -42,6 +40,23 @@ class Update:
                          if action.value is not None and not isinstance(action.value, Placeholder)}
         # In the order of list indexes: values beyond the end of a list are appended in this order.
         self._actions.sort(key=lambda action: _place(action[1]))
+        self._nested = terms.nested.get(UPDATE, ())
+        kinds = ((path[0], _known_kind(action.value, terms)) for action, path in zip(tree, self.paths, strict=True)
+                 if len(path) == 1)
+        self._kinds = {name: found for name, found in kinds if found is not None}
+
+    def check_key(self, table: Table) -> None:
+        """Refuse an update of the key of this table's items."""
+        for path in self.paths:
+            if path[0] in table.key_names:
+                raise invalid_values(f"Cannot update attribute {path[0]}. This attribute is part of the key")
+
+    def check_types(self, table: Table) -> None:
+        """Refuse an update that no item of this table could take, because of the keys of its indexes."""
+        if self._kinds and table.has_indexes():
+            table.check_index_types(self._kinds)
+        if self._nested:
+            table.check_scalars(self._nested)
 
     def creates(self) -> bool:
         """Whether the update creates an item that is not there: one that only removes does not."""
@@ -207,6 +222,17 @@ def _arithmetic(operand: Arithmetic, terms: Terms) -> _Source:
         return {"N": add(one["N"], other["N"], minus=minus)}
 
     return total
+
+
+def _known_kind(operand: Operand | None, terms: Terms) -> str | None:
+    """The type of a right-hand side, if it does not depend on the item."""
+    if isinstance(operand, Placeholder):
+        return kind(terms.value(UPDATE, operand))
+    if isinstance(operand, Arithmetic):
+        return "N"
+    if isinstance(operand, Function):
+        return "L" if operand.name == "list_append" else _known_kind(operand.arguments[1], terms)
+    return None
 
 
 def _check_type(operator: str, operand: Operand, wanted: str, terms: Terms) -> None:

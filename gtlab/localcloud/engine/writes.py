@@ -84,24 +84,18 @@ def update_item(find: Find, data: dict[str, Any]) -> Write:
     terms = arguments.terms(data, (UPDATE, CONDITION))
     tree = parse_update(UPDATE, data[UPDATE]) if UPDATE in data else ()
     test = condition(data, terms)
-    table = find(data["TableName"])
-    update = Update(tree, terms, table.key_names)
+    update = legacy.Update(data["AttributeUpdates"]) if data.get("AttributeUpdates") else Update(tree, terms)
     terms.check_all_used()
+    table = find(data["TableName"])
     key = table.checked_key(data["Key"])
+    update.check_key(table)
+    update.check_types(table)
     old = table.items.item(key)
     _judge(test, old, data)
-    before = old if old is not None else _key_item(table, data["Key"])
-    if data.get("AttributeUpdates"):
-        given = data["AttributeUpdates"]
-        new = legacy.attribute_updates(given, before, table.key_names)
-        plan = Plan(table, key, old, new, [(name,) for name in given])
-        creates = any(each.get("Action", "PUT") != "DELETE" for each in given.values())
-    else:
-        creates = update.creates()
-        plan = Plan(table, key, old, update.of(before) if old is not None or creates else None, update.paths)
-    if old is None and not creates:
-        return _finished(data, [plan._replace(new=None)])
-    return _finished(data, [checked_update(plan, update)])
+    if old is None and not update.creates():
+        return _finished(data, [Plan(table, key, None, None, update.paths)])
+    new = update.of(old if old is not None else _key_item(table, data["Key"]))
+    return _finished(data, [checked_update(Plan(table, key, old, new, update.paths), update)])
 
 
 def delete_item(find: Find, data: dict[str, Any]) -> Write:
@@ -142,13 +136,13 @@ def _key_item(table: Table, given: Item) -> Item:
     return check_attributes({name: given[name] for name in table.key_names})
 
 
-def checked_update(plan: Plan, update: Update) -> Plan:
+def checked_update(plan: Plan, update: Update | legacy.Update) -> Plan:
     """The plan of an update. Raises Refusal if the item after it cannot be stored."""
     assert plan.new is not None
     check_names(str(path[0]) for path in plan.paths or ())
     new = StoredItem(plan.new)
     check_size(new, TOO_LARGE_UPDATE)
-    plan.table.check_index_keys(new, update.computed, is_update=bool(update.paths))
+    plan.table.check_index_keys(new, update.computed, is_update=isinstance(update, Update))
     return plan._replace(new=new)
 
 
@@ -348,10 +342,11 @@ def _action(find: Find, action: dict[str, Any]) -> _Action:
     terms = arguments.terms(part, (UPDATE, CONDITION) if kind == "Update" else (CONDITION,))
     tree = parse_update(UPDATE, part[UPDATE]) if kind == "Update" else None
     test = condition(part, terms)
-    table = find(part["TableName"])
-    update = Update(tree, terms, table.key_names) if tree is not None else None
+    update = Update(tree, terms) if tree is not None else None
     terms.check_all_used()
-    item = None
+    table, item = find(part["TableName"]), None
+    if update is not None:
+        update.check_key(table)
     if kind == "Put":
         item = check_attributes(part["Item"])
         check_size(item, TOO_LARGE)
@@ -379,6 +374,11 @@ def _keyed(action: _Action) -> Plan:
 def _judged(action: _Action, plan: Plan) -> tuple[Plan, dict[str, Any]]:
     """The plan of an action, and the reason for cancelling the transaction."""
     part = action.part
+    if action.update is not None:
+        try:
+            action.update.check_types(action.table)
+        except Refusal as refusal:
+            return plan, {"Code": "ValidationError", "Message": refusal.message}
     if action.test is not None and not action.test(plan.old or {}):
         shown = {"Item": plan.old} if plan.old and part.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else {}
         return plan, {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"} | shown

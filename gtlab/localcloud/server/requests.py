@@ -174,7 +174,7 @@ def _from_query(name: str, values: list[str], shape: Shape) -> Any:
     if shape.type_name != "integer":
         return values[0]
     if not re.fullmatch(r"-?[0-9]{1,9}", values[0]):
-        raise Refusal("SerializationException", f"STRING_VALUE can not be converted to Integer at '{name}'")
+        raise Refusal("SerializationException", "STRING_VALUE cannot be converted to Integer")
     return int(values[0])
 
 
@@ -199,9 +199,10 @@ _KINDS: dict[str, tuple[type, ...]] = {
 @dataclass
 class _Plan:
     """The checks for a shape of the model. Plans are cached by the shape's name, because botocore creates a new object
-    for each occurrence of a shape."""
+    for each occurrence of a shape. ``java`` names the shape in the service's refusals."""
 
     kind: str
+    java: str
     types: tuple[type, ...]
     required: frozenset[str]
     is_number: bool            # a number that is written as a string
@@ -220,7 +221,7 @@ def _plan(service: str, shape: Shape) -> _Plan:
         kind = shape.type_name
         required = frozenset(shape.required_members if kind == "structure" else ())
         is_number = shape.name == "NumberAttributeValue"
-        plan = _plans[service, shape.name] = _Plan(kind, _KINDS[kind], required, is_number,
+        plan = _plans[service, shape.name] = _Plan(kind, _java(service, shape), _KINDS[kind], required, is_number,
                                                    kind == "string" and not is_number,
                                                    shape.name == "AttributeValue")
         if kind == "structure":  # after the plan is in the cache, because AttributeValue contains itself
@@ -285,11 +286,9 @@ def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
     """``depth``: the number of attribute values that contain this one."""
     kind, fits = plan.kind, isinstance(value, plan.types)
     if not fits or (value is True or value is False) != (kind == "boolean"):
-        told = _told(path)
-        raise Refusal("SerializationException", f"{_json_kind(value)} can not be converted to {_wanted(kind)}"
-                      + (f" at '{told}'" if told else ""))
+        raise Refusal("SerializationException", _misfit(value, plan, path))
     if plan.is_number:
-        if not _NUMBER.fullmatch(value):
+        if not _NUMBER.fullmatch(value) and not _in_an_expressions_values(path):  # the engine has another text for them
             raise invalid(f"The parameter cannot be converted to a numeric value: {value}")
     elif kind == "structure":
         _check_members(value, plan, path, depth)
@@ -345,12 +344,47 @@ def _constraints(failures: list[str]) -> str:
     return f"{len(failures)} validation {errors} detected: " + "; ".join(failures)
 
 
-def _json_kind(value: Any) -> str:
-    names = {dict: "MAP_VALUE", list: "LIST_VALUE", str: "STRING_VALUE", bool: "TRUE_VALUE" if value else
-             "FALSE_VALUE", int: "NUMBER_VALUE", float: "NUMBER_VALUE"}
-    return names.get(type(value), "NULL_VALUE")
+def _in_an_expressions_values(path: _Path) -> bool:
+    while path is not None:
+        path, part = path
+        if part == "ExpressionAttributeValues":
+            return True
+    return False
 
 
-def _wanted(kind: str) -> str:
-    return {"structure": "a structure", "list": "a list", "map": "a map", "string": "String", "blob": "Blob",
-            "boolean": "Boolean", "integer": "Integer", "long": "Long"}.get(kind, "a number")
+# Values of a wrong type, in the service's words (captured from the service by dynalite)
+
+_JAVA = {"string": "java.lang.String", "boolean": "java.lang.Boolean", "integer": "java.lang.Integer",
+         "long": "java.lang.Long", "float": "java.lang.Float", "double": "java.lang.Double",
+         "blob": "java.nio.ByteBuffer", "timestamp": "java.util.Date"}
+
+
+def _java(service: str, shape: Shape) -> str:
+    """The Java type of a shape."""
+    kind = shape.type_name
+    if kind == "structure":
+        return f"com.amazonaws.{'dynamodb.v20120810' if service.startswith('dynamodb') else service}.{shape.name}"
+    if kind == "list":
+        return f"java.util.List<{_java(service, shape.member)}>"
+    if kind == "map":
+        return f"java.util.Map<java.lang.String, {_java(service, shape.value)}>"
+    return _JAVA[kind]
+
+
+def _misfit(value: Any, plan: _Plan, path: _Path) -> str:
+    """What the service says of a value that is not of its type."""
+    kind = plan.kind
+    if isinstance(value, dict):
+        return "Start of structure or map found where not expected"
+    if isinstance(value, list):
+        return f"Unrecognized collection type {'' if kind == 'map' else 'class '}{plan.java}"
+    if kind in ("list", "map", "structure"):
+        is_inner = path is not None and path[1].endswith(".member")
+        return "Unexpected value type in payload" if kind == "structure" and is_inner else "Unexpected field type"
+    if kind == "blob":
+        return "only base-64-encoded strings are convertible to bytes"
+    if kind == "boolean" and isinstance(value, str):
+        return "Unexpected token received from parser"
+    names = {str: "STRING_VALUE", bool: "TRUE_VALUE" if value else "FALSE_VALUE", int: "NUMBER_VALUE",
+             float: "DECIMAL_VALUE"}
+    return f"{names.get(type(value), 'NULL_VALUE')} cannot be converted to {plan.java.rpartition('.')[2]}"
