@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -73,10 +72,6 @@ class Drawn:
         found = {name: self.attribute() for name in random.sample("abclm", random.randrange(4))}
         for names in self.schema(at.table).indexes.values():
             found |= {name: self.scalar(kind) for name, kind in names.items() if random.random() < 0.7}
-        if random.random() < 0.3:
-            found["until"] = {"N": str(int(time.time()) + random.choice((-100, 5, 10**6)))}
-        if random.random() < 0.03:
-            found["big"] = {"S": "x" * random.choice((1000, 30_000, 300_000))}
         return found | self.key(at)
 
     def path(self, at: Place) -> str:

@@ -96,6 +96,15 @@ class Generator(Drawn):
         """Strongly consistent tables refuse them."""
         return self.random.choice([name for name in TABLES if name != "Agreed" or self.random.random() < 0.2])
 
+    def item(self, at: Place) -> dict:
+        """With an attribute for TTL, and some large ones."""
+        found, random = super().item(at), self.random
+        if random.random() < 0.3:
+            found["until"] = {"N": str(int(time.time()) + random.choice((-100, 5, 10**6)))}
+        if random.random() < 0.03:
+            found["big"] = {"S": "x" * random.choice((1000, 30_000, 300_000))}
+        return found
+
     # What to ask
 
     def next(self) -> Request:
@@ -434,7 +443,7 @@ _BY_NAME: dict[str, Callable[[Generator, Place], Any]] = {
     "ResourceArn": _resource, "resourceArn": lambda self, at: self.known("arn"),
     "ResourceARN": lambda self, at: self.known("ScalableTargetARN"),
     "Key": lambda self, at: self.key(at) if at.operation not in ("TagResource", "CreateTable") else self.word(),
-    "Item": Generator.item, "RequestItems": _actions_of_tables,
+    "Item": lambda self, at: self.item(at), "RequestItems": _actions_of_tables,
     "ExclusiveStartKey": lambda self, at: self.known("ExclusiveStartKey") or self.key(at),
     "ConditionExpression": Generator.condition, "FilterExpression": Generator.condition,
     "UpdateExpression": Generator.update, "KeyConditionExpression": Generator.key_condition,

@@ -61,11 +61,14 @@ class Progress:
 
     def __call__(self, done: int) -> None:
         now = time.monotonic()
-        if SOAK and now >= self._next:
+        if now >= self._next:
             self._next = now + PROGRESS_S
+            self.say(f"{done:,} of {self._total:,} after {now - self._began:.0f} s")
+
+    def say(self, text: str) -> None:
+        if SOAK:
             with self._capture.global_and_fixture_disabled():
-                print(f"{self._what}: {done:,} of {self._total:,} after {now - self._began:.0f} s",
-                      file=sys.stderr, flush=True)
+                print(f"{self._what}: {text}", file=sys.stderr, flush=True)
 
 
 def accept(core, delivery) -> bool:

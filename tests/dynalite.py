@@ -1,0 +1,92 @@
+"""dynalite, an implementation of DynamoDB that was tested against the service: a third voice, from npm, in `make soak`.
+
+It has no transactions, PartiQL or streams. Its texts of refusals are the service's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from gtlab.localcloud.model import Refusal
+
+VERSION = "4.0.0"
+OPERATIONS = ("PutItem", "UpdateItem", "DeleteItem", "GetItem", "Query", "Scan", "BatchGetItem", "BatchWriteItem",
+              "CreateTable", "DescribeTable")
+_SERVER = """
+const server = require('dynalite')({createTableMs: 0, deleteTableMs: 0, updateTableMs: 0});
+server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+process.stdin.on('end', () => process.exit()).resume();
+"""
+_HEADERS = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Date": "20270101T000000Z", "Authorization":
+            "AWS4-HMAC-SHA256 Credential=a/20270101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0"}
+
+
+def installed(folder: Path) -> str | None:
+    """Install it into a folder, once. Returns why that is not possible; None if it is there."""
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        return "npm is not installed"
+    if not (folder / "node_modules" / "dynalite").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix",
+                               str(folder), f"dynalite@{VERSION}"], capture_output=True, text=True, timeout=600)
+        if done.returncode != 0:
+            return f"npm cannot install dynalite: {(done.stderr or done.stdout).strip()[:200]}"
+    return None
+
+
+class Dynalite:
+    """One server with its tables in memory. It ends with this process, however that ends."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self.crashes = 0
+        self._start()
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(["node", "-e", _SERVER], cwd=self._folder, stdin=subprocess.PIPE,
+                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                         env={**os.environ, "NODE_PATH": str(self._folder / "node_modules")})
+        assert self._process.stdout is not None
+        port = self._process.stdout.readline().strip()
+        self._connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=60)
+
+    def __call__(self, operation: str, **data) -> dict:
+        """Its answer. Raises Refusal; also, with the code Stumbled, where it ended: then its tables are gone."""
+        body = json.dumps(data).encode()
+        try:
+            self._connection.request("POST", "/", body, _HEADERS | {"X-Amz-Target": f"DynamoDB_20120810.{operation}"})
+            answer = self._connection.getresponse()
+            status, answered = answer.status, json.loads(answer.read())
+        except (http.client.HTTPException, OSError):
+            self.close()
+            self.crashes += 1
+            self._start()
+            raise Refusal("Stumbled", "dynalite ended") from None
+        if status >= 400:
+            raise Refusal(answered["__type"].rpartition("#")[2], answered.get("message", answered.get("Message", "")))
+        return answered
+
+    def close(self) -> None:
+        self._connection.close()
+        self._process.terminate()
+        self._process.wait(60)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Dynalite]:
+    made = Dynalite(folder)
+    try:
+        yield made
+    finally:
+        made.close()
