@@ -57,6 +57,22 @@ def test_a_service_that_is_not_there_says_so_in_its_own_protocol(other, service,
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
 
 
+@pytest.mark.parametrize(("service", "ask", "text"), [
+    ("sts", lambda there: there.assume_role_with_web_identity(RoleArn="arn:aws:iam::111111111111:role/x",
+                                                              RoleSessionName="me", WebIdentityToken="token"),
+     "no service that is called without a signature"),                                     # query
+    ("sdb", lambda there: there.list_domains(), "no service that is called without a signature of version 4"),
+    ("cognito-idp", lambda there: there.initiate_auth(AuthFlow="USER_AUTH", ClientId="x"),
+     "no AWSCognitoIdentityProviderService"),                                              # JSON
+    ("sso", lambda there: there.list_accounts(accessToken="x"), "nothing at /assignment/accounts"),  # REST with JSON
+])
+def test_a_call_without_a_signature_says_that_there_is_nothing(other, service, ask, text):
+    with pytest.raises(ClientError) as refused:
+        ask(other(service))
+    assert refused.value.response["Error"]["Code"] == "UnknownOperationException"
+    assert f"gtlab's local cloud has {text}" in refused.value.response["Error"]["Message"]
+
+
 @pytest.mark.parametrize("protocol", ["json", "query", "smithy-rpc-v2-cbor"])
 def test_cloudwatch_answers_in_each_of_its_protocols(other, monkeypatch, protocol):
     monkeypatch.setattr(ServiceModel, "resolved_protocol", protocol)

@@ -126,6 +126,8 @@ class App:
         if targeted and target != "/":
             raise Refusal("UnknownOperationException", f"There is nothing at {target}: operations that X-Amz-Target "
                           "names are called at /.", 404)
+        if target != "/" and "authorization" not in headers:
+            raise protocols.nothing_at(target)
         _check_type(headers, _JSON_TYPES)
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("ascii")

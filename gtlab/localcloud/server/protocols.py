@@ -51,6 +51,8 @@ class Form(NamedTuple):
 def form_of(headers: dict[str, str]) -> Form | None:
     """The form of a request; None if it is one for :mod:`requests`."""
     service = requests.signed_service(headers.get("authorization", ""))
+    if "authorization" not in headers:
+        return _unsigned(headers)
     if service is None or service in _JSON_SERVED:
         return None
     if "x-amz-target" in headers:
@@ -63,9 +65,26 @@ def form_of(headers: dict[str, str]) -> Form | None:
     return Form(S3 if service == "s3" else XML if service in _REST_XML else JSON, service)
 
 
+def _unsigned(headers: dict[str, str]) -> Form | None:
+    """The form of a request without a signature, such as those for tokens. None of the local cloud's operations is
+    called so."""
+    target = headers.get("x-amz-target", "")
+    if "." in target and not requests.is_known(target):
+        return Form(JSON, target.partition(".")[0][:100])
+    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return Form(QUERY, "service that is called without a signature of version 4")
+    return None
+
+
+def nothing_at(target: str) -> Refusal:
+    """The refusal of a request without a signature that is for no service of the local cloud."""
+    return Refusal("UnknownOperationException", f"gtlab's local cloud has nothing at {target[:100]}: {_HAS}")
+
+
 def parse(form: Form, headers: dict[str, str], body: bytes, target: str) -> Call:
     """The call that a request makes. Raises Refusal."""
-    account, region = requests.identity(headers["authorization"])
+    if form.is_served or "authorization" in headers:
+        account, region = requests.identity(headers.get("authorization", ""))
     if not form.is_served:
         name = _NAMES.get(form.service, form.service)
         raise Refusal("UnknownOperationException", f"gtlab's local cloud has no {name}: {_HAS}")
