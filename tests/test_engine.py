@@ -510,6 +510,9 @@ def test_a_repeated_transaction_consumes_what_reading_its_items_takes(db):
      "ComparisonOperator CONTAINS is not valid for SS AttributeValue type"),
     ("DeleteItem", {"Key": {"p": {"S": "a"}}, "Expected": {"a": {"ComparisonOperator": "EQ"}}},
      "Value or AttributeValueList must be used with ComparisonOperator: EQ for Attribute: a"),
+    ("UpdateItem", {"Key": {"p": {"S": "a"}}, "Expected": {"x": {"Value": {"S": "fails"}}},
+                    "AttributeUpdates": {"a": {"Action": "ADD", "Value": {"S": "x"}}}},
+     "ADD action is not supported for the type S"),
 ])
 def test_older_arguments_that_are_refused(db, operation, more, told):
     db.table("Tab", "p")
