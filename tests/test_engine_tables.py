@@ -640,7 +640,7 @@ def test_a_saved_state_is_restored_as_it_was(table):
     again = Database()
     again.account = table.account
     engine.restore(again.kept, saved["tables"], saved["records"],
-                   [(where, key, item) for key, item in table.kept.items(where)], [])
+                   [(where, key, item.packed[0]) for key, item in table.kept.items(where)], [])
     assert described(again) == before and engine.tags(again.kept, where) == engine.tags(table.kept, where)
 
 

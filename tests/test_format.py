@@ -282,7 +282,8 @@ tag, = kept.engine.records.tags
 assert tag[3] == [{{"Key": "course", "Value": "gtlab"}}]
 backup, = kept.engine.records.backups
 assert len(backup[3]["items"]) == 2
-items = {{(table.region, table.name, key.partition): item for table, key, item in format.items(store.rows("items"))}}
+items = {{(table.region, table.name, key.partition): format.decode(item)
+         for table, key, item in format.items(store.rows("items"))}}
 assert items["{IRELAND}", "Albums", "everywhere"]["title"] == {{"S": "one"}}
 (_, _, token, kept_of_it), = format.tokens(store.rows("tokens"))
 assert token == "once" and kept_of_it["answer"] == {{}}

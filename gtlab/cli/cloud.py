@@ -118,6 +118,11 @@ def down() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
     """Show whether the local cloud runs and which tables it has. Exits with 1 if it does not run."""
+    loading = process.loading()
+    if loading:
+        click.echo(json.dumps({"running": True, "loading": loading}) if as_json else
+                   f"The local cloud is loading its state: {process.loading_in_words(loading)}. Calls wait until then.")
+        return
     cloud = process.find()
     if cloud is None:
         click.echo(json.dumps({"running": False}) if as_json else "No local cloud is running. Start one: gtlab up")

@@ -45,6 +45,7 @@ from gtlab.contract import (
 from gtlab.localcloud.progress import MOST_S, Progress, processor_s
 
 _SAY_S = 3.0         # after which a wait is explained
+_SAY_AGAIN_S = 5.0   # after which it is said again how far a cloud is
 _ASK_S = 5.0         # how long to wait for one answer of a cloud that is looked for, before it is asked again
 _ANSWER_S = 30.0     # the same, for a cloud that has been found
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{8,256}")  # characters of Bearer tokens that need no quoting in a shell
@@ -123,8 +124,32 @@ def find() -> Running | None:
     """The local cloud of this home; None if it is not running. A state file that a dead process left behind is ignored.
 
     Waits for a process that is starting, ending or busy, as long as it makes progress, and says so on stderr. Raises
-    NotAnswering if it makes none.
+    NotAnswering if it makes none. Waits for one that is loading its state until all is loaded, and says how far it is.
     """
+    loads = _LoadingExplained()
+    while True:
+        found = _answering()
+        if found is None:
+            return None
+        state, answer = found
+        if not answer.get("loading"):
+            return Running(state_folder(), state["port"], state["pid"], state["instance"], answer["network"],
+                           answer["legacy_api"], state["address"], state["token"], answer["endpoints"],
+                           answer["in_memory"], answer["lag_model"])
+        loads(answer["loading"])
+        time.sleep(0.05)
+
+
+def loading() -> dict | None:
+    """How far the local cloud of this home is with loading its state: ``done`` rows of ``rows`` (None while the files
+    are being checked). None if it is not loading: it runs, or it does not. Waits and raises as :func:`find`."""
+    found = _answering()
+    return None if found is None else found[1].get("loading")
+
+
+def _answering() -> tuple[dict, dict] | None:
+    """The content of the state file and the status of this home's cloud, which may still be loading its state; None
+    if it is not running."""
     progress: Progress | None = None
     explain = _Explanation("The local cloud{process} is running but does not answer yet: waiting for it.")
     while True:
@@ -134,9 +159,7 @@ def find() -> Running | None:
         if state:
             answer = _ask(state["port"], "status", timeout_s=_ASK_S)
             if answer is not None and answer.get("instance") == state["instance"]:
-                return Running(state_folder(), state["port"], state["pid"], state["instance"], answer["network"],
-                               answer["legacy_api"], state["address"], state["token"], answer["endpoints"],
-                               answer["in_memory"], answer["lag_model"])
+                return state, answer
         pid = state["pid"] if state else 0
         if progress is None or progress.pid != pid:
             progress = Progress(pid)
@@ -157,6 +180,24 @@ class _Explanation:
             self._told = True
             named = f" (process {progress.pid})" if progress.pid else ""
             print(self._text.format(process=named), file=sys.stderr, flush=True)
+
+
+class _LoadingExplained:
+    """Tells the user on stderr how far a cloud is with loading its state, if that takes long: every few seconds."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + _SAY_S
+
+    def __call__(self, loading: dict) -> None:
+        if time.monotonic() > self._next:
+            self._next = time.monotonic() + _SAY_AGAIN_S
+            print(f"The local cloud is loading its state: {loading_in_words(loading)}.", file=sys.stderr, flush=True)
+
+
+def loading_in_words(loading: dict) -> str:
+    """``loading`` of the status, for example "1,200,000 of 3,000,000 rows (40 %)"."""
+    done, rows = loading["done"], loading["rows"]
+    return "checking its files" if rows is None else f"{done:,} of {rows:,} rows ({done * 100 // max(rows, 1)} %)"
 
 
 def status(cloud: Running) -> dict:
@@ -196,11 +237,11 @@ def down() -> bool:
     no progress is killed; what it has acknowledged is on disk."""
     with _start_lock():
         with contextlib.suppress(NotAnswering):
-            running = find()
-            if running is None:
+            found = _answering()
+            if found is None:
                 return False
-            _ask(running.port, "stop", method="POST")
-            progress, explain = Progress(running.pid), _Explanation("The local cloud{process} is ending: waiting.")
+            _ask(found[0]["port"], "stop", method="POST")
+            progress, explain = Progress(found[0]["pid"]), _Explanation("The local cloud{process} is ending: waiting.")
             while _alive() and progress.goes_on():
                 explain(progress)
                 time.sleep(0.02)
@@ -272,7 +313,7 @@ def _started(server: subprocess.Popen, folder: Path, network: str) -> Running:
         with contextlib.suppress(OSError, ValueError, KeyError):
             state = json.loads((folder / PROCESS_FILE).read_text())
             answer = _ask(state["port"], "status")
-            if answer and answer["instance"] == state["instance"]:
+            if answer and answer["instance"] == state["instance"] and not answer.get("loading"):
                 return Running(folder, state["port"], state["pid"], state["instance"], network, answer["legacy_api"],
                                endpoints=answer["endpoints"], in_memory=True)
         time.sleep(0.01)

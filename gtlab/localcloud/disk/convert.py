@@ -6,6 +6,7 @@ that the format needs and a part does not have is an error at the next write, so
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -121,8 +122,23 @@ def restored_unsettled(database: Database, kept: format.Unsettled) -> Unsettled:
     return Unsettled(Change(table, key, kept.old, database.item(table, key)), kept.at, kept.by_ttl, tuple(kept.done))
 
 
-def restored_version(kept: format.Version) -> tuple[str, str, Key, Version, bool]:
-    return kept.group, kept.region, kept.key, Version(kept.time_us, kept.written), kept.deleted
+class Shared:
+    """Makes one object of equal keys, and of equal versions: the copies of a global table shared them before, and they
+    take more memory than small items."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Any] = {}
+
+    def items(self, kept: Iterable[tuple[TableId, Key, bytes]]) -> Iterator[tuple[TableId, Key, bytes]]:
+        share = self._known.setdefault
+        for table, key, json in kept:
+            yield table, share(key, key), json
+
+    def versions(self, kept: Iterable[format.Version]) -> Iterator[tuple[str, str, Key, Version, bool]]:
+        share = self._known.setdefault
+        for each in kept:
+            version = Version(each.time_us, each.written)
+            yield each.group, each.region, share(each.key, each.key), share(version, version), each.deleted
 
 
 def delivery(each: Delivery) -> format.Delivery:

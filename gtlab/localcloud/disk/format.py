@@ -385,8 +385,13 @@ def item_row(table: TableId, key: Key, json: bytes) -> tuple:
     return (*table, *key, json)
 
 
-def items(rows: Iterable[tuple]) -> Iterator[tuple[TableId, Key, dict]]:
-    return ((TableId(*row[:3]), Key(*row[3:5]), decode(row[5])) for row in rows)
+def items(rows: Iterable[tuple]) -> Iterator[tuple[TableId, Key, bytes]]:
+    """Each item as JSON."""
+    table = TableId("", "", "")
+    for account, region, name, pk, sk, json in rows:
+        if (account, region, name) != tuple(table):
+            table = TableId(account, region, name)
+        yield table, Key(pk, sk), json
 
 
 def backup_items(rows: Iterable[tuple]) -> Iterator[tuple[str, str, str, dict]]:

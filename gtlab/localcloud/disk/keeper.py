@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import msgspec
 
@@ -20,6 +21,7 @@ from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.disk import convert, format
 from gtlab.localcloud.disk.files import is_the_disks, set_aside
 from gtlab.localcloud.disk.format import Settings
+from gtlab.localcloud.disk.loading import Loading, Stopped
 from gtlab.localcloud.disk.rows import DELETE, DELETE_ALL, DELETE_BEFORE, PUT, Change, Damaged
 from gtlab.localcloud.disk.store import Store
 from gtlab.localcloud.lag_model import DEFAULT, LagModel
@@ -185,20 +187,27 @@ class Keeper:
         rows = [format.failed_row(n, convert.unsettled(write)) for n, write in failed.unsaved.items()]
         return [(PUT, "failed", rows), (DELETE, "failed", [(n,) for n in failed.gone])]
 
-    def _load(self, bodies: dict[str, bytes]) -> None:
+    def _load(self, bodies: dict[str, bytes], loading: Loading) -> None:
         """Restore everything that is on disk. Raises some exception if it is not as the format says."""
         store, cloud, kept = self._store, self.cloud, format.documents(bodies)
         assert store is not None
+        shared = convert.Shared()
+        loading.rows = store.count()
+        loading.done = len(bodies)
+
+        def rows(table: str) -> Iterator[tuple]:
+            return loading.counted(store.rows(table))
+
         engine.restore(cloud.database, kept.engine.tables, convert.restored_records(kept.engine.records),
-                       format.items(store.rows("items")), format.tokens(store.rows("tokens")))
-        cloud.backups.restore(format.backup_items(store.rows("backups")), convert.backup_rows(kept.engine.records))
+                       shared.items(format.items(rows("items"))), format.tokens(rows("tokens")))
+        cloud.backups.restore(format.backup_items(rows("backups")), convert.backup_rows(kept.engine.records))
         convert.restore(cloud, kept)
-        cloud.streams.restore(convert.stream_list(kept.streams), kept.streams.sequence, store.rows("records"))
+        cloud.streams.restore(convert.stream_list(kept.streams), kept.streams.sequence, rows("records"))
         cloud.replication.restore(
-            kept.copies, map(convert.restored_version, format.versions(store.rows("versions"))),
-            map(convert.restored_delivery, format.deliveries(store.rows("deliveries"))))
+            kept.copies, shared.versions(format.versions(rows("versions"))),
+            map(convert.restored_delivery, format.deliveries(rows("deliveries"))))
         cloud.changes.failed.restore((n, convert.restored_unsettled(cloud.database, write))
-                                     for n, write in format.failed(store.rows("failed")))
+                                     for n, write in format.failed(rows("failed")))
         cloud.changes.unsettled.extend(convert.restored_unsettled(cloud.database, write) for write in kept.unsettled)
         self._owes = bodies.pop(_UNSETTLED, None) is not None
         self._written = bodies
@@ -212,42 +221,48 @@ def new_cloud(settings: Settings, journal: Journal | None = None, most_at_once: 
     return Cloud(World(settings.network, settings.seed, lag_model), settings.legacy_api, journal, most_at_once)
 
 
-def keep(path: Path | None, network: str | None = None, seed: int | None = None, legacy_api: str | None = None, *,
-         make: Callable[..., Cloud] = new_cloud, clock: Callable[[], float] = time.time) -> Keeper:
+class How(TypedDict, total=False):
+    """How :func:`keep` works. ``make`` creates the empty cloud: :func:`new_cloud`, or a ``functools.partial`` of it.
+    ``clock`` returns epoch seconds. ``loading`` is told how far the state is read, and can stop that."""
+
+    make: Callable[..., Cloud]
+    clock: Callable[[], float]
+    loading: Loading
+
+
+def keep(path: Path | None, network: str | None = None, seed: int | None = None, legacy_api: str | None = None,
+         **how: Unpack[How]) -> Keeper:
     """The local cloud whose state is in the file ``path``, or a new one there; None keeps nothing on disk. Settings
     that are given replace those of the last start. A file that cannot be read is set aside, and ``note`` says so.
-    ``make`` creates the empty cloud: :func:`new_cloud`, or a ``functools.partial`` of it. ``clock`` returns epoch
-    seconds.
 
     Raises sqlite3.Error if the disk or the folder's permissions are the reason, and :class:`version.Newer` if a newer
-    gtlab wrote the file: then nothing was touched.
+    gtlab wrote the file: then nothing was touched. Raises :class:`loading.Stopped` if it was stopped.
     """
     given = {"network": network, "seed": seed, "legacy_api": legacy_api}
     given = {name: value for name, value in given.items() if value is not None}
     if path is None:
-        return Keeper(make, msgspec.structs.replace(_NEW, **given), None)
-    note = ""
+        return Keeper(how.get("make", new_cloud), msgspec.structs.replace(_NEW, **given), None)
     try:
-        return _keep(path, given, note, make, clock)
+        return _keep(path, given, "", how)
     except Damaged as damage:
         aside = set_aside(path)
         note = f"The kept state could not be read ({damage}). It was set aside as {aside}; this cloud is empty."
         log.warning(note)
-        return _keep(path, given, note, make, clock)
+        return _keep(path, given, note, how)
 
 
-def _keep(path: Path, given: dict, note: str, make: Callable[..., Cloud], clock: Callable[[], float]) -> Keeper:
+def _keep(path: Path, given: dict, note: str, how: How) -> Keeper:
     store = Store(path)
     try:
         bodies = dict(store.rows("documents"))
         settings = format.document("settings", bodies["settings"]) if bodies else _NEW
-        keeper = Keeper(make, msgspec.structs.replace(settings, **given), store, note)
+        keeper = Keeper(how.get("make", new_cloud), msgspec.structs.replace(settings, **given), store, note)
         if bodies:
-            keeper._load(bodies)
-            keeper.cloud.resume(clock())
+            keeper._load(bodies, how.get("loading", Loading()))
+            keeper.cloud.resume(how.get("clock", time.time)())
     except Exception as error:  # a damaged file may lead to any error
         store.close()
-        if isinstance(error, Damaged) or is_the_disks(error):
+        if isinstance(error, Damaged | Stopped) or is_the_disks(error):
             raise
         lacks = f"{error} is missing" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
         raise Damaged(lacks) from error

@@ -172,6 +172,10 @@ class Store:
         """Every row of a table, in the order of its key. Raises Damaged at a row that is not as it was written."""
         return self._rows.of(table)
 
+    def count(self) -> int:
+        """The number of rows in all tables."""
+        return self._rows.count()
+
     def clear(self) -> None:
         """Delete everything. Raises sqlite3.Error if the disk refuses it: then nothing was deleted."""
         with contextlib.suppress(sqlite3.Error):

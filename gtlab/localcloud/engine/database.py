@@ -5,6 +5,8 @@ An operation gets the database that it works on. There is no other place where t
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -14,7 +16,7 @@ from gtlab.localcloud.engine.arguments import check_table_name
 from gtlab.localcloud.engine.items import Items
 from gtlab.localcloud.engine.table import Table, key_schema, not_found
 from gtlab.localcloud.engine.table_rules import check_name
-from gtlab.localcloud.engine.values import StoredItem
+from gtlab.localcloud.engine.values import StoredItem, repacked
 from gtlab.localcloud.model import Key, Refusal, TableId, invalid, no_such_table
 
 TAGS, KINESIS, BACKUPS, INSIGHTS, POLICIES, EXPORTS, IMPORTS = KINDS = (
@@ -213,10 +215,10 @@ def saved(database: Database) -> dict[str, Any]:
 
 
 def restore(database: Database, kept_tables: Iterable[tuple[tuple[str, str, str], dict]], records: dict[str, list],
-            kept_items: Iterable[tuple[TableId, Key, dict]],
+            kept_items: Iterable[tuple[TableId, Key, bytes]],
             tokens: Iterable[tuple[str, str, str, dict]]) -> None:
-    """Fill an empty database from a saved state: both parts of :func:`saved`, the items, and the tokens with the record
-    of each."""
+    """Fill an empty database from a saved state: both parts of :func:`saved`, the items as JSON, table by table, and
+    the tokens with the record of each."""
     for where, described in kept_tables:
         database.add(TableId(*where), described)
     for kind, kept in records.items():
@@ -225,8 +227,19 @@ def restore(database: Database, kept_tables: Iterable[tuple[tuple[str, str, str]
                 database.records[kind][RecordId(account, region, name)] = value
             elif value and database.exists(TableId(account, region, name)):
                 database.amend(TableId(account, region, name), {"PointInTimeRecovery": {"since": 0.0, "days": 35}})
-    for table, key, item in kept_items:
-        database.apply(table, key, item)
+    _restore_items(database, kept_items)
     for account, region, token, record in tokens:
         database.remember(TokenId(account, region, token),
                           Remembered(record["request"], record["answer"], record.get("at")))
+
+
+def _restore_items(database: Database, kept: Iterable[tuple[TableId, Key, bytes]]) -> None:
+    """Load the items. Most items of a global table are the same in several Regions: these share the bytes, as they did
+    before, and only the first one is looked at."""
+    for table, rows in itertools.groupby(kept, operator.itemgetter(0)):
+        items = database.tables[table].items
+        others = [other.items for where, other in database.tables.items()
+                  if other.items is not items and (where.account, where.name) == (table.account, table.name)]
+        for _, key, json in rows:
+            same = (found for other in others if (found := other.packed(key)) is not None and found[0] == json)
+            items.load(key, next(same, None) or repacked(json))

@@ -135,32 +135,51 @@ class Items:
         partition = key_string(item[schema.partition[0]])
         return Key(partition, key_string(item[schema.sort[0]]) if schema.sort else NO_SORT_KEY)
 
-    def put(self, key: Key, item: Item) -> None:
+    def put(self, key: Key, item: Item, before: Item | None = None) -> None:
+        """``before``: the item that is there, if the caller has unpacked it. Otherwise that is done here, for
+        indexes."""
         stored = item if type(item) is StoredItem else StoredItem(item)
+        old = self._store(key, stored.packed)
+        if self._indexes:
+            if before is None and old is not None:
+                before = unpack(old)
+            for index in self._indexes.values():
+                index.change(key, before, stored)
+
+    def load(self, key: Key, found: Packed) -> None:
+        """Add an item that was kept."""
+        self._store(key, found)
+        if self._indexes:
+            item = unpack(found)
+            for index in self._indexes.values():
+                index.change(key, None, item)
+
+    def _store(self, key: Key, new: Packed) -> Packed | None:
+        """Put an item, but not into the indexes. Returns the one that it replaces."""
         row, old = self._rows.get(key.partition), self.packed(key)
-        self._tell_snapshots(key, old)
+        if self.snapshots:
+            self._tell_snapshots(key, old)
         if row is not None and self._has_sort:
             if old is None:
                 self._sort_into(key, row)
-            row[key.sort] = stored.packed
+            row[key.sort] = new
         else:
-            self._rows[key.partition] = {key.sort: stored.packed} if self._has_sort else stored.packed
+            self._rows[key.partition] = {key.sort: new} if self._has_sort else new
         if row is None:
             self._new.append(key.partition)
             if len(self._new) >= _MOST_NEW:
                 self._sort_new()
         self.count += old is None
-        self.bytes += stored.size - (old[1] if old else 0)
-        if self._indexes:
-            before = unpack(old) if old else None
-            for index in self._indexes.values():
-                index.change(key, before, stored)
+        self.bytes += new[1] - (old[1] if old else 0)
+        return old
 
-    def delete(self, key: Key) -> None:
+    def delete(self, key: Key, before: Item | None = None) -> None:
+        """``before``: as for :meth:`put`."""
         old = self.packed(key)
         if old is None:
             return
-        self._tell_snapshots(key, old)
+        if self.snapshots:
+            self._tell_snapshots(key, old)
         self.count -= 1
         self.bytes -= old[1]
         row = self._rows[key.partition]
@@ -172,15 +191,15 @@ class Items:
             del row[key.sort]
             del self._sorted[key.partition][self._sort_bytes(key.sort)]
         if self._indexes:
-            before = unpack(old)
+            if before is None:
+                before = unpack(old)
             for index in self._indexes.values():
                 index.change(key, before, None)
 
     def _tell_snapshots(self, key: Key, old: Packed | None) -> None:
-        if self.snapshots:
-            item = None if old is None else unpack(old)
-            for snapshot in self.snapshots:
-                snapshot.before(key, item)
+        item = None if old is None else unpack(old)
+        for snapshot in self.snapshots:
+            snapshot.before(key, item)
 
     def _sort_into(self, key: Key, row: dict[str, Packed]) -> None:
         """Add a new item to the order of its partition, which has others."""

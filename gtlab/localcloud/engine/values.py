@@ -165,6 +165,11 @@ def packed(item: Item) -> Packed:
     return item.packed if type(item) is StoredItem else StoredItem(item).packed
 
 
+def repacked(json: bytes) -> Packed:
+    """An item as it is stored, from its JSON."""
+    return json, item_size(msgspec.json.decode(json))
+
+
 def unpack(packed: Packed) -> StoredItem:
     item = StoredItem.__new__(StoredItem)
     item.update(msgspec.json.decode(packed[0]))

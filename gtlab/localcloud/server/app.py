@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
-import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,7 +17,7 @@ from gtlab.localcloud.disk.keeper import Keeper
 from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server import protocols, requests
 from gtlab.localcloud.server.access import Guard, headers_of
-from gtlab.localcloud.server.connections import Connection
+from gtlab.localcloud.server.answers import Answer, Client, refused, send_answer
 from gtlab.localcloud.server.control import ControlApi, Process
 from gtlab.localcloud.server.driver import Driver
 from gtlab.localcloud.server.endpoints import REFUSED, TIMEOUT, Endpoints
@@ -27,8 +25,6 @@ from gtlab.localcloud.server.exchange import Exchange, Receive, Send, raw_path
 
 _METHODS = ("POST", "GET", "PATCH", "DELETE")  # the methods of the AWS APIs that the local cloud has
 _JSON_TYPES = ("application/x-amz-json-1.0", "application/x-amz-json-1.1", "application/json")
-
-Client = Connection | Exchange  # the connection on which a client waits for an answer
 
 
 class _Gone(Exception):
@@ -40,13 +36,6 @@ class _Down(NamedTuple):
 
     region: str
     outage: str
-
-
-class _Answer(NamedTuple):
-    status: int
-    body: bytes
-    type: bytes = b"application/x-amz-json-1.0"
-    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class App:
@@ -81,9 +70,9 @@ class App:
             answer = await self._aws(scope, headers, connection, receive)
             if isinstance(answer, _Down):
                 answer = await _fail(answer, connection, receive)
-            await _send(connection, answer)
+            await send_answer(connection, answer)
         except Refusal as refusal:
-            await _send(connection, _refused(refusal))
+            await send_answer(connection, refused(refusal))
         except (_Gone, ClientDisconnect):
             return
         except asyncio.CancelledError:  # the cloud stops
@@ -91,7 +80,7 @@ class App:
                 raise
             connection.abort()
         except Exception as error:
-            await _send(connection, _refused(self._driver.report(f"{scope['method']} {scope['path']}", error)))
+            await send_answer(connection, refused(self._driver.report(f"{scope['method']} {scope['path']}", error)))
 
     async def _run(self, receive: Receive, send: Send) -> None:
         """Handle ASGI's lifespan events. (The process of :mod:`main` does the same work without them.)"""
@@ -108,7 +97,7 @@ class App:
                 return
 
     async def _aws(self, scope: dict, headers: dict[str, str], connection: Client,
-                   receive: Receive) -> _Answer | _Down:
+                   receive: Receive) -> Answer | _Down:
         """The answer to a call of an AWS service. If the Region is down, returns at once, so that the request is not
         kept in memory while the client waits for its timeout."""
         method, target = scope["method"], raw_path(scope)
@@ -136,12 +125,12 @@ class App:
             raise Refusal("InvalidSignatureException", f"Credential should be scoped to a valid Region, not "
                           f"'{call.region}': this is the endpoint of {connection.region}.")
         if call.operation == "DescribeEndpoints":
-            return _Answer(200, json.dumps({"Endpoints": [{
+            return Answer(200, json.dumps({"Endpoints": [{
                 "Address": headers["host"], "CachePeriodInMinutes": 1440}]}).encode())
         return await self._in_time(call)
 
     async def _in_another_form(self, form: protocols.Form, headers: dict[str, str], target: str, connection: Client,
-                               body: bytes) -> _Answer | _Down:
+                               body: bytes) -> Answer | _Down:
         """The answer to a call that is made in a protocol other than JSON."""
         call = None
         try:
@@ -155,11 +144,11 @@ class App:
             if isinstance(done, _Down):
                 return done
         except Refusal as refusal:
-            done = _refused(refusal)
+            done = refused(refusal)
         told, kind, more = protocols.answer(form, call, done.status, done.body)
-        return _Answer(done.status, told, kind, more)
+        return Answer(done.status, told, kind, more)
 
-    async def _in_time(self, call: requests.Call) -> _Answer | _Down:
+    async def _in_time(self, call: requests.Call) -> Answer | _Down:
         """Carry out a call in the middle of its round trips."""
         cloud = self._keeper.cloud  # a reset may replace it while this call waits
         away = cloud.world.round_trip_s(call.caller, call.region)
@@ -178,7 +167,7 @@ class App:
             cloud.end(hold)
         if away:
             await asyncio.sleep(away / 2)
-        return _refused(done) if isinstance(done, Refusal) else _Answer(200, done)
+        return refused(done) if isinstance(done, Refusal) else Answer(200, done)
 
     def _down(self, region: str | None) -> _Down | None:
         if region is None:
@@ -195,10 +184,10 @@ class App:
         self._driver.close()
 
 
-def _no_method(methods: tuple[str, ...]) -> _Answer:
+def _no_method(methods: tuple[str, ...]) -> Answer:
     allowed = ", ".join(methods)
-    refused = _refused(Refusal("MethodNotAllowedException", f"Only {allowed} is allowed here.", 405))
-    return refused._replace(headers=((b"allow", allowed.encode()),))
+    answer = refused(Refusal("MethodNotAllowedException", f"Only {allowed} is allowed here.", 405))
+    return answer._replace(headers=((b"allow", allowed.encode()),))
 
 
 def _check_type(headers: dict[str, str], types: tuple[str, ...]) -> None:
@@ -213,13 +202,13 @@ def _check_type(headers: dict[str, str], types: tuple[str, ...]) -> None:
                       f"{' or '.join(types)}.", 415)
 
 
-def _health(region: str | None) -> _Answer:
-    return _Answer(200, f"healthy: gtlab local cloud{', ' + region if region else ''}\n".encode(), b"text/plain")
+def _health(region: str | None) -> Answer:
+    return Answer(200, f"healthy: gtlab local cloud{', ' + region if region else ''}\n".encode(), b"text/plain")
 
 
-async def _fail(down: _Down, connection: Client, receive: Receive) -> _Answer:
+async def _fail(down: _Down, connection: Client, receive: Receive) -> Answer:
     if down.outage == "error" or (down.outage == REFUSED and not connection.drops):
-        return _refused(Refusal("ServiceUnavailable", "The service is currently unavailable: the local cloud simulates "
+        return refused(Refusal("ServiceUnavailable", "The service is currently unavailable: the local cloud simulates "
                                 f"an outage of {down.region}.", 503))
     if down.outage == TIMEOUT:
         connection.hold(down.region)
@@ -241,16 +230,3 @@ async def _read(connection: Client, receive: Receive) -> bytes:
         parts.append(message.get("body", b""))
         more = message.get("more_body", False)
     return b"".join(parts)
-
-
-def _refused(refusal: Refusal) -> _Answer:
-    asks = ((b"www-authenticate", b"Bearer"),) if refusal.status == 401 else ()
-    return _Answer(refusal.status, json.dumps(refusal.body()).encode(), headers=asks)
-
-
-async def _send(connection: Client, answer: _Answer) -> None:
-    lines = (b"content-type: %b\r\ncontent-length: %d\r\nx-amz-crc32: %d\r\nx-amzn-requestid: %052X\r\n" % (
-        answer.type, len(answer.body), zlib.crc32(answer.body), random.getrandbits(208)))
-    for header in answer.headers:
-        lines += b"%b: %b\r\n" % header
-    await connection.answer(answer.status, lines, answer.body)

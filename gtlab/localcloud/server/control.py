@@ -43,6 +43,11 @@ class Process:
     stop: Callable[[], None]
 
 
+def endpoints_of(process: Process, headers: Mapping[str, str]) -> dict[str, str]:
+    """The Regions' URLs, as the client that sent a request with these headers reaches them. Raises Refusal."""
+    return {region: f"http://{host_of(headers)}:{port}" for region, port in process.ports.items()}
+
+
 class ControlApi:
     """The API's operations: from a request to its answer."""
 
@@ -102,13 +107,12 @@ class ControlApi:
     async def status(self, request: Request) -> JSONResponse:
         now = time.time()
         self._cloud.tick(now)
-        endpoints = {region: f"http://{host_of(dict(request.headers))}:{port}"
-                     for region, port in self._process.ports.items()}
         self._driver.save()
         self._driver.turned()
         return JSONResponse({"instance": self._process.instance, "pid": os.getpid(), "started": self._started,
-                             "note": self._keeper.note, "in_memory": self._keeper.in_memory,
-                             "disk_error": self._driver.disk_error, "endpoints": endpoints,
+                             "note": self._keeper.note, "in_memory": self._keeper.in_memory, "loading": None,
+                             "disk_error": self._driver.disk_error,
+                             "endpoints": endpoints_of(self._process, dict(request.headers)),
                              **self._cloud.summary(now)})
 
     async def stop(self, request: Request) -> JSONResponse:

@@ -37,18 +37,23 @@ from gtlab.contract import (
     Exit,
 )
 from gtlab.localcloud import lag_model
-from gtlab.localcloud.disk.keeper import keep, new_cloud
+from gtlab.localcloud.disk.keeper import Keeper, keep, new_cloud
+from gtlab.localcloud.disk.loading import Loading, Stopped
 from gtlab.localcloud.disk.version import Newer
 from gtlab.localcloud.server.access import Guard
 from gtlab.localcloud.server.app import App
 from gtlab.localcloud.server.connections import Connection
+from gtlab.localcloud.server.control import Process
 from gtlab.localcloud.server.driver import MOST_AT_ONCE
 from gtlab.localcloud.server.endpoints import Endpoints, NoAddress, listen
 from gtlab.localcloud.server.limits import Limits
 from gtlab.localcloud.server.log_file import LogFile
+from gtlab.localcloud.server.opening import Opening
+from gtlab.localcloud.world import World
 
 # A full disk, a full quota, a folder that is read-only or not this user's.
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+_SOON_S = 0.5  # a state that takes longer to load is loaded while the server answers how far it is
 _Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
@@ -133,29 +138,43 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
                           connections=lambda: cast(set[Connection], server.server_state.connections),
                           connection=lambda region: Connection(config=config, server_state=server.server_state,
                                                                app_state={}, limits=limits, region=region))
-    instance = secrets.token_hex(8)
     token = (os.environ.get(TOKEN_VARIABLE) or before.token or secrets.token_urlsafe(24)) if options.listen else None
-    model, note = _lag_model(options.home)
-    keeper = keep(None if options.in_memory else options.home / STATE_FILE,
-                  options.network, options.seed, options.legacy_api,
-                  make=functools.partial(new_cloud, most_at_once=MOST_AT_ONCE, lag_model=model))
-    keeper.note = f"{keeper.note} {note}".strip()
-    app = App(keeper, instance, lambda: setattr(server, "should_exit", True), Guard(token), endpoints)
+    guard, process = Guard(token), Process(secrets.token_hex(8), endpoints.ports,
+                                           lambda: setattr(server, "should_exit", True))
+    _prefer_answers()
+    loading, loaded = Loading(), asyncio.get_running_loop().create_future()
     config = uvicorn.Config(
-        app, http=cast(Any, functools.partial(Connection, limits=limits)), ws="none", lifespan="off",
+        cast(Any, Opening(loading, process, guard, loaded)),
+        http=cast(Any, functools.partial(Connection, limits=limits)), ws="none", lifespan="off",
         log_level="warning", access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=2,
         backlog=2048)
+    config.load()
     server = _Server(config, endpoints)
+
+    async def load() -> App:
+        app = App(await _keeper(options, loading), process.instance, process.stop, guard, endpoints)
+        app.turned()
+        config.loaded_app = app  # for connections from now on; Opening serves those that there are
+        loaded.set_result(app)
+        return app
+
+    app = asyncio.create_task(load())
+    await asyncio.wait((app,), timeout=_SOON_S)
+    if app.done():
+        app.result()  # raises what is wrong
+    else:
+        endpoints.follow(World())  # nothing is known of outages yet
     if options.until_input_ends:  # whoever started this holds the other end, and lets go of it however it ends
         threading.Thread(target=_stop_after_input, args=[server], daemon=True).start()
-    app.turned()
-    _prefer_answers()
-    _write(state, {"instance": instance, "pid": os.getpid(), "port": listener.getsockname()[1],
+    _write(state, {"instance": process.instance, "pid": os.getpid(), "port": listener.getsockname()[1],
                    "started": time.time(), "address": address, "token": token, "endpoints": endpoints.ports})
     try:
+        app.add_done_callback(lambda ended: process.stop() if ended.exception() else None)
         await server.serve(sockets=[listener])
     finally:
-        app.close()
+        loading.stop()
+        with contextlib.suppress(Stopped):
+            (await app).close()
     return 0
 
 
@@ -172,6 +191,23 @@ def _lag_model(home: Path) -> tuple[lag_model.LagModel, str]:
         return lag_model.DEFAULT, note
 
 
+async def _keeper(options: argparse.Namespace, loading: Loading) -> Keeper:
+    """The cloud with its state, which another thread loads, so that this one can say how far that is. Nobody else uses
+    the cloud before it is complete."""
+    model, note = _lag_model(options.home)
+    gc.disable()  # nothing that is loaded becomes garbage, and looking for some takes longer than loading
+    try:
+        keeper = await asyncio.to_thread(
+            keep, None if options.in_memory else options.home / STATE_FILE, options.network, options.seed,
+            options.legacy_api, loading=loading,
+            make=functools.partial(new_cloud, most_at_once=MOST_AT_ONCE, lag_model=model))
+        keeper.note = f"{keeper.note} {note}".strip()
+        return keeper
+    finally:
+        gc.freeze()  # exclude the objects of the start from every collection: they stay
+        gc.enable()
+
+
 def _stop_after_input(server: uvicorn.Server) -> None:
     sys.stdin.buffer.read()
     server.should_exit = True
@@ -180,7 +216,6 @@ def _stop_after_input(server: uvicorn.Server) -> None:
 def _prefer_answers() -> None:
     """Tune garbage collection and thread switching for latency."""
     sys.setswitchinterval(0.0005)  # seconds: the thread that writes to disk gives way sooner
-    gc.freeze()                    # exclude the objects of the start from every collection: they stay
     gc.set_threshold(10_000, 20, 50)  # collect more rarely: most new objects are kept (items, records, events)
 
 
