@@ -86,6 +86,19 @@ def test_nothing_is_delivered_to_a_region_that_left_and_what_it_had_sent_arrives
         (HERE, THERE), (HERE, BEYOND), (THERE, BEYOND)]
 
 
+def test_the_versions_of_a_copy_that_left_are_freed_in_slices():
+    core = joined(HERE, THERE)
+    for n in range(100):
+        core.commit("g", HERE, str(n), {"v": n} if n % 2 else None, now=0.0)
+    for delivery in core.links.due(9.0):
+        accept(core, delivery)
+    let_go, slices = core.leave("g", THERE), 1
+    assert core.regions("g") == [HERE] and core.version("g", THERE, "1") is None
+    while let_go(10):
+        slices += 1
+    assert slices == 10 and len(core.versions("g", HERE)) == 100
+
+
 def test_with_the_last_copy_all_that_is_on_its_way_goes():
     core = joined(HERE, THERE)
     core.commit("g", HERE, "k", {"v": 1}, now=0.0)

@@ -68,7 +68,7 @@ class Cloud:
         self.tables = Tables(self.database, world, self.streams)
         self.journal = journal or Journal()
         self.replication = Replication(world.replication_lag_s, self._passes, item_size)
-        self.groups = Groups(self.database, self.replication, self.journal)
+        self.groups = Groups(self.database, self.replication, self.journal, self.tables.slices)
         self.scaling = AutoScaling(self.database)
         self.current = Current(world, self.tables, self.groups, self.scaling, self.errors)
         self.fis = Fis(world, self.tables, self.groups, self.current.replicas, self.journal)

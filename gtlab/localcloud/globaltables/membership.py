@@ -13,7 +13,7 @@ from gtlab.localcloud.engine import Database
 from gtlab.localcloud.model import Key, TableId
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.replication import Replication
-from gtlab.localcloud.tables.slices import SLICE, Job
+from gtlab.localcloud.tables.slices import SLICE, Job, Slices
 
 LEGACY, CURRENT = "2017.11.29", "2019.11.21"
 
@@ -52,8 +52,8 @@ class Saved:
 class Groups:
     """Every global table of every account, by account and name."""
 
-    def __init__(self, database: Database, replication: Replication, journal: Journal):
-        self._database, self._replication, self._journal = database, replication, journal
+    def __init__(self, database: Database, replication: Replication, journal: Journal, slices: Slices):
+        self._database, self._replication, self._journal, self._slices = database, replication, journal, slices
         self._groups: dict[tuple[str, str], Group] = {}
         self._by_id: dict[str, Group] = {}
         self._made = 0
@@ -142,6 +142,7 @@ class Groups:
         group.members.remove(region)
         group.joined.pop(region, None)
         self._journal.member(group.table(region), joined=False, at=now)
-        self._replication.leave(group.id, region)
+        let_go = self._replication.leave(group.id, region)
+        self._slices.begin(lambda now: let_go(SLICE), now)
         if not group.members:
             del self._groups[group.account, group.name], self._by_id[group.id]

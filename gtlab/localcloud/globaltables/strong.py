@@ -88,11 +88,18 @@ class Strong:
             if group:
                 named = engine.named(self._database, call._replace(input=data))
                 sent = self._sent_by_who_left(group, table.region)
-                keys = ({key for at, key in named if at == table}
-                        or self._replication.keys(group.id) | {delivery.key for delivery in sent})
+                keys = {key for at, key in named if at == table} or self._arriving(group, table.region)
                 found += [newest for key in sorted(keys) if (newest := self._newest(group, table.region, key))]
                 found += [delivery for delivery in sent if delivery.key in keys]
         return found
+
+    def _arriving(self, group: Group, region: str) -> set[Key]:
+        """The items that a Region's copy may lack: whatever it does not have yet is on its way to it."""
+        links = self._replication.links
+        if not links.is_behind(group.id, region):
+            return set()
+        return {delivery.key for delivery in links.on_their_way()
+                if delivery.group == group.id and delivery.target == region}
 
     def _sent_by_who_left(self, group: Group, region: str) -> list[Delivery]:
         """Deliveries to a Region from members that have left, oldest first. While a group is being removed, no

@@ -9,7 +9,7 @@ bring the item back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,50 +26,69 @@ class _Copy:
     floor: int = -1  # the time of the version, microseconds, of items that are not adopted yet; -1 if there are none
 
 
+_NONE: dict[str, _Copy] = {}
+
 class Replication:
     """All copies of all groups. ``links`` has the deliveries that are on their way between them; ``lag``, ``passes``
     and ``size`` are those of :class:`Links`. ``unsaved``: what is to be written to disk."""
 
     def __init__(self, lag: Lag, passes: Passes = lambda delivery, now: True, size: Size = lambda item: 0):
-        self._copies: dict[tuple[str, str], _Copy] = {}
+        self._copies: dict[str, dict[str, _Copy]] = {}  # by group and Region
         self.unsaved = Unsaved()
         self.links = Links(lag, passes, size, self.unsaved)
 
     def join(self, group: str, region: str) -> None:
         """A Region gets a copy, empty as far as replication knows."""
-        self._copies.setdefault((group, region), _Copy())
+        self._copies.setdefault(group, {}).setdefault(region, _Copy())
         self.unsaved.copies.add((group, region))
 
     def adopt(self, group: str, region: str, key: Key, joined: float) -> None:
         """An item that a Region had before it joined: its version is of that moment, and it is not sent. An item that
         has been written since keeps its version."""
-        copy = self._copies[group, region]
+        copy = self._copies[group][region]
         if key not in copy.versions:
             copy.versions[key] = Version(int(joined * 1e6), region)
             self.unsaved.versions.add((group, region, key))
 
     def adopting(self, group: str, region: str, joined: float | None) -> None:
         """Until this is called with None, a Region may have items from before it joined that are not adopted yet."""
-        self._copies[group, region].floor = -1 if joined is None else int(joined * 1e6)
+        self._copies[group][region].floor = -1 if joined is None else int(joined * 1e6)
 
-    def leave(self, group: str, region: str) -> None:
+    def leave(self, group: str, region: str) -> Callable[[int], bool]:
         """A Region's copy is removed, and deliveries to it are dropped. Deliveries from it still arrive: some members
-        may have them already, and copies must not differ for ever. With the last copy, all deliveries are dropped."""
-        self._copies.pop((group, region), None)
+        may have them already, and copies must not differ for ever. With the last copy, all deliveries are dropped.
+
+        Returns a function that frees so many of the copy's versions, and returns whether there are more: to free many
+        at once takes long."""
+        copies = self._copies.get(group, {})
+        gone = copies.pop(region, None) or _Copy()
+        if not copies:
+            self._copies.pop(group, None)
         self.unsaved.copies.add((group, region))
-        self.links.drop(group, region, everything=not self.regions(group))
+        self.links.drop(group, region, everything=not copies)
+
+        def let_go(most: int) -> bool:
+            for _ in range(min(most, len(gone.versions))):
+                key, _version = gone.versions.popitem()
+                gone.tombstones.discard(key)
+            return bool(gone.versions)
+        return let_go
 
     def regions(self, group: str) -> list[str]:
-        return [region for of, region in self._copies if of == group]
+        return list(self._copies.get(group, ()))
+
+    def _copy(self, group: str, region: str) -> _Copy | None:
+        return self._copies.get(group, _NONE).get(region)
 
     def commit(self, group: str, region: str, key: Key, item: dict[str, Any] | None, now: float) -> Version:
         """A local write took effect in a Region: give it its version and send it to every other copy."""
-        copy = self._copies[group, region]
+        copies = self._copies[group]
+        copy = copies[region]
         version = self._next_version(copy, key, region, now)
         self._store(group, region, key, version, item)
         write = Write(group, region, key, item, version)
-        for of, target in self._copies:
-            if of == group and target != region:
+        for target in copies:
+            if target != region:
                 self.links.send(write, target, now)
         return version
 
@@ -79,7 +98,7 @@ class Replication:
 
     def is_newer(self, delivery: Delivery) -> bool:
         """Whether a delivery is to be applied: it is newer than what its target has."""
-        copy = self._copies.get((delivery.group, delivery.target))
+        copy = self._copy(delivery.group, delivery.target)
         if copy is None:
             return False
         stored = copy.versions.get(delivery.key)
@@ -92,10 +111,11 @@ class Replication:
     def missed(self, group: str, region: str, key: Key) -> Version | None:
         """The newest version of an item in another copy, if it is newer than what a Region's copy has; otherwise None.
         An item that neither copy has is not missed: a reader cannot see a difference."""
-        mine = self._copies[group, region]
+        copies = self._copies[group]
+        mine = copies[region]
         newest, where = mine.versions.get(key, NEVER), mine
-        for (of, _), copy in self._copies.items():
-            if of == group and copy.versions.get(key, NEVER) > newest:
+        for copy in copies.values():
+            if copy.versions.get(key, NEVER) > newest:
                 newest, where = copy.versions[key], copy
         if where is mine or (key in where.tombstones and (key not in mine.versions or key in mine.tombstones)):
             return None
@@ -103,33 +123,29 @@ class Replication:
 
     def versions(self, group: str, region: str) -> Mapping[Key, Version]:
         """Every item that a copy has a version of, with the version."""
-        return self._copies[group, region].versions
+        return self._copies[group][region].versions
 
     def version(self, group: str, region: str, key: Key) -> Version | None:
-        copy = self._copies.get((group, region))
+        copy = self._copy(group, region)
         return copy.versions.get(key) if copy else None
-
-    def keys(self, group: str) -> set[Key]:
-        """Every item of a group that any copy has a version of."""
-        return {key for (of, _), copy in self._copies.items() if of == group for key in copy.versions}
 
     def lost(self, group: str, region: str, key: Key) -> None:
         """An item was deleted in one copy, and no other copy learns of it. Its version stays as a tombstone, so that
         nothing older brings it back."""
-        copy = self._copies[group, region]
+        copy = self._copies[group][region]
         if key in copy.versions:
             copy.tombstones.add(key)
             self.unsaved.versions.add((group, region, key))
 
     def forget_tombstones(self, before: float) -> int:
         """Drop tombstones older than a time, but never one whose item still has a delivery on its way."""
-        old = [(group, region, key) for (group, region), copy in self._copies.items() for key in copy.tombstones
-               if copy.versions[key].time_us < before * 1e6]
+        old = [(group, region, key) for group, copies in self._copies.items() for region, copy in copies.items()
+               for key in copy.tombstones if copy.versions[key].time_us < before * 1e6]
         busy = {(delivery.group, delivery.key) for delivery in self.links.on_their_way()} if old else set()
         old = [(group, region, key) for group, region, key in old if (group, key) not in busy]
         for group, region, key in old:
-            self._copies[group, region].tombstones.discard(key)
-            del self._copies[group, region].versions[key]
+            self._copies[group][region].tombstones.discard(key)
+            del self._copies[group][region].versions[key]
         self.unsaved.versions.update(old)
         return len(old)
 
@@ -139,7 +155,7 @@ class Replication:
         return Version(max(int(now * 1e6), (copy.floor if seen is None else seen.time_us) + 1), region)
 
     def _store(self, group: str, region: str, key: Key, version: Version, item: dict[str, Any] | None) -> None:
-        copy = self._copies[group, region]
+        copy = self._copies[group][region]
         copy.versions[key] = version
         if item is None:
             copy.tombstones.add(key)
@@ -151,16 +167,16 @@ class Replication:
 
     def copies(self) -> list[tuple[str, str]]:
         """Every copy: group and Region."""
-        return list(self._copies)
+        return [(group, region) for group, copies in self._copies.items() for region in copies]
 
     def keys_of(self, group: str, region: str) -> list[Key]:
         """Every item that a copy has a version of; none where there is no such copy."""
-        copy = self._copies.get((group, region))
+        copy = self._copy(group, region)
         return list(copy.versions) if copy else []
 
     def entry(self, group: str, region: str, key: Key) -> tuple[Version, bool] | None:
         """An item's version in a copy, and whether it is a tombstone."""
-        copy = self._copies.get((group, region))
+        copy = self._copy(group, region)
         if copy is None or key not in copy.versions:
             return None
         return copy.versions[key], key in copy.tombstones
@@ -168,9 +184,10 @@ class Replication:
     def restore(self, copies: Iterable[tuple[str, str]], entries: Iterable[tuple[str, str, Key, Version, bool]],
                 deliveries: Iterable[Delivery]) -> None:
         """Load the saved state. Call this before any other method."""
-        self._copies = {copy: _Copy() for copy in copies}
+        for group, region in copies:
+            self._copies.setdefault(group, {})[region] = _Copy()
         for group, region, key, version, is_tombstone in entries:
-            copy = self._copies[group, region]
+            copy = self._copies[group][region]
             copy.versions[key] = version
             if is_tombstone:
                 copy.tombstones.add(key)
