@@ -20,7 +20,7 @@ from support import SOAK, seed
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.engine.items import SEGMENTS, Items, KeySchema, Range
-from gtlab.localcloud.engine.values import Item, sort_bytes, unpack
+from gtlab.localcloud.engine.values import Item, item_size, sort_bytes, unpack
 from gtlab.localcloud.model import Key, Refusal, TableId
 
 KEY = {"KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}],
@@ -534,7 +534,7 @@ def rows(random: Random) -> Iterator[tuple[Key, Item | None]]:
     """Random changes of a table with the key p, s:N and the attribute g; None deletes."""
     while True:
         key = Key(random.choice("abcdefgh"), str(random.randrange(6)))
-        item = {"p": {"S": key.partition}, "s": {"N": key.sort}} | (
+        item = {"p": {"S": key.partition}, "s": {"N": key.sort}, "more": {"S": "x" * random.randrange(9)}} | (
             {"g": {"S": random.choice("xyz")}} if random.random() < 0.8 else {})
         yield key, item if random.random() < 0.6 else None
 
@@ -571,11 +571,16 @@ def test_queries_and_scans_give_what_a_sorted_list_would():
             assert [item["s"] for item in found] == sorted((item["s"] for item in fitting), key=lambda n: int(n["N"]),
                                                            reverse=not forward)
             assert sorted(map(str, found)) == sorted(map(str, fitting))
+            assert list(ordered.query_keys(asked, forward=forward)) == list(map(items.key_of, found))
             for place, item in enumerate(found):  # behind each of them, the rest follows
                 key = Key(item["p"]["S"], item["s"]["N"])
                 behind = items.place(key) if ordered is items else by_g.place(key, item)
                 assert list(map(unpack, ordered.query(asked, forward=forward, after=behind))) == found[place + 1:]
-        assert sorted(map(str, map(unpack, items.scan(0, SEGMENTS, None)))) == sorted(map(str, kept.values()))
+        scanned = list(map(unpack, items.scan(0, SEGMENTS, None)))
+        assert sorted(map(str, scanned)) == sorted(map(str, kept.values()))
+        for ordered in (items, by_g):
+            scanned = list(map(unpack, ordered.scan(0, SEGMENTS, None)))
+            assert list(ordered.scan_keys(0, SEGMENTS, None)) == list(map(items.key_of, scanned))
 
 
 def test_an_index_that_is_built_while_the_table_changes_has_what_a_new_one_has():
@@ -584,7 +589,7 @@ def test_an_index_that_is_built_while_the_table_changes_has_what_a_new_one_has()
         items, changes = Items(SCHEMA), rows(random)
         for _ in range(60):
             change(items, *next(changes))
-        built = items.add_index("G", BY_G)
+        built = items.add_index("G", BY_G, frozenset("psg"))
         while built.build(3):
             for _ in range(random.randrange(4)):
                 change(items, *next(changes))
@@ -594,6 +599,23 @@ def test_an_index_that_is_built_while_the_table_changes_has_what_a_new_one_has()
         while new.build(1000):
             pass
         assert built.entries == new.entries and len(built.entries) > 5
+        indexed = list(map(unpack, built.scan(0, SEGMENTS, None)))
+        assert new.bytes == sum(map(item_size, indexed))
+        assert built.bytes == sum(item_size({name: item[name] for name in "psg"}) for item in indexed) < new.bytes
+
+
+def test_the_items_of_an_index_are_counted(table):
+    item = {"p": {"S": "a"}, "s": {"S": "b"}, "g": {"S": "c"}, "other": {"S": "x" * 100}}
+    table.put("Tab", **item)
+    table.put("Tab", **item | {"s": {"S": "c"}})
+    table.put("Tab", p={"S": "no"}, s={"S": "g"})
+    shown = described(table)
+    indexes = {index["IndexName"]: index for index in (*shown.get("GlobalSecondaryIndexes", ()),
+                                                       *shown.get("LocalSecondaryIndexes", ()))}
+    assert shown["ItemCount"] == 3 and indexes
+    for index in indexes.values():
+        has_all = index["Projection"]["ProjectionType"] == "ALL"
+        assert (index["ItemCount"], index["IndexSizeBytes"]) == (2, 222 if has_all else 12), index
 
 
 def test_a_table_that_is_gone_is_let_go_in_slices():

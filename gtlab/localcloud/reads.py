@@ -6,10 +6,11 @@ reads.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from itertools import islice
+
+import msgspec
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.engine import Database
@@ -20,11 +21,17 @@ from gtlab.localcloud.replication import Replication
 
 PAGES = ("Query", "Scan")
 MOST_LOOKED_AT = 2_000  # deliveries on their way in which a page's missing items are looked for
-# Parameters of Query and Scan that choose from what was read.
-_CHOOSING = ("FilterExpression", "ProjectionExpression", "Select", "QueryFilter", "ScanFilter", "ConditionalOperator",
-             "AttributesToGet", "ExpressionAttributeNames", "ExpressionAttributeValues")
 _FILTERS = ("FilterExpression", "QueryFilter", "ScanFilter")
 _ONE_PARTITION = re.compile(r"\s*[#\w.-]+\s*=\s*(:\w+)\s*")  # a key condition that names a partition and no more
+
+
+class _Page(msgspec.Struct):
+    """The part of a page's answer that is needed here: its items are skipped."""
+
+    ScannedCount: int
+
+
+_scanned = msgspec.json.Decoder(_Page).decode
 
 
 class Reads:
@@ -67,32 +74,14 @@ class Reads:
         group = self._groups.of(table)
         if group is None:
             return
-        keys = self._keys_on_page(call, data, table)
+        # With those that a filter left out: their newer versions may pass it.
+        keys = set(engine.keys_read(self._database, call._replace(input=data), _scanned(body).ScannedCount))
         found = [version for key in [*keys, *self._not_there(group, table, keys, data, body)]
                  if (version := self._replication.missed(group.id, table.region, key))]
         if found or self._journal.all_reads:
             self._journal.read(table, None, ReadDetail(
                 call.operation, bool(data.get("ConsistentRead")), None, max(found, default=None),
                 items=len(keys), stale_items=len(found)), now)
-
-    def _keys_on_page(self, call: Call, data: dict, table: TableId) -> set[Key]:
-        """The items that were read, including those that a filter left out: their newer versions may pass it."""
-        keys = set()
-        for item in self._read_on_page(call, data):
-            key = self._database.key_of(table, item)
-            if key is not None:
-                keys.add(key)
-        return keys
-
-    def _read_on_page(self, call: Call, data: dict) -> list[dict]:
-        """All items that a Query or Scan read, including those that its filter left out."""
-        asked = {name: value for name, value in data.items() if name not in _CHOOSING}
-        # The engine refuses unused placeholders.
-        used = set(re.findall(r"[#:]\w+", data.get("KeyConditionExpression", "")))
-        for name in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
-            kept = {placeholder: value for placeholder, value in data.get(name, {}).items() if placeholder in used}
-            asked |= {name: kept} if kept else {}
-        return json.loads(engine.read(self._database, call._replace(input=asked))[0])["Items"]
 
     def _not_there(self, group: Group, table: TableId, keys: set[Key], data: dict, body: bytes) -> Iterator[Key]:
         """The items on their way here that a page lacks. Only where that is certain: the whole table or one partition

@@ -8,7 +8,7 @@ May import: :mod:`gtlab.localcloud.model`.
 
 from __future__ import annotations
 
-from gtlab.localcloud.engine.calls import call, control, protected, read, write
+from gtlab.localcloud.engine.calls import call, control, keys_read, protected, read, write
 from gtlab.localcloud.engine.create_table import check as check_create_table
 from gtlab.localcloud.engine.create_table import create as create_table
 from gtlab.localcloud.engine.database import BACKUPS, Database, RecordId, TokenId, restore, saved, table_id
@@ -38,6 +38,7 @@ __all__ = [
     "delete",
     "description",
     "key_string",
+    "keys_read",
     "named",
     "partiql_kinds",
     "partiql_tables",

@@ -29,7 +29,7 @@ from gtlab.localcloud.engine.reads import Read
 from gtlab.localcloud.engine.table_rules import WARM_UNITS
 from gtlab.localcloud.engine.values import item_size
 from gtlab.localcloud.engine.writes import Write
-from gtlab.localcloud.model import Call, Change, Refusal, TableId, invalid
+from gtlab.localcloud.model import Call, Change, Key, Refusal, TableId, invalid
 
 _READS: dict[str, Callable[..., Read]] = {
     "GetItem": reads.get_item, "BatchGetItem": reads.batch_get, "TransactGetItems": reads.transact_get,
@@ -59,6 +59,12 @@ def read(database: Database, call: Call) -> tuple[bytes, list[Charge]]:
     """Carry out a read; returns its answer as JSON, and what it consumed. Raises Refusal."""
     done = _READS[call.operation](_find(database, call), call.input)
     return _encode(done.answer), done.charges
+
+
+def keys_read(database: Database, call: Call, count: int) -> list[Key]:
+    """The keys of the first items that a Query or a Scan reads, with those that its filter leaves out. Raises
+    Refusal."""
+    return reads.keys_read(_find(database, call), call.operation, call.input, count)
 
 
 def write(database: Database, call: Call, now: float) -> tuple[bytes, list[Change], list[Charge]]:

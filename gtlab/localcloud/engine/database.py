@@ -110,7 +110,7 @@ class Database:
         items = Items(key_schema(described["KeySchema"], described["AttributeDefinitions"]))
         added = self.tables[table] = Table(table, described, items)
         for index in added.indexes():
-            items.add_index(index.name, index.schema)
+            items.add_index(index.name, index.schema, index.projected)
         return added
 
     # Items

@@ -7,14 +7,15 @@ slices, and kept up to date meanwhile.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple, Protocol
 
 from sortedcontainers import SortedDict
 
-from gtlab.localcloud.engine.values import Item, Packed, StoredItem, kind, number, sort_bytes, unpack
+from gtlab.localcloud.engine.values import Item, Packed, StoredItem, item_size, kind, number, sort_bytes, unpack
 from gtlab.localcloud.model import NO_SORT_KEY, Key
 
 SEGMENTS = 1 << 32  # hashes are smaller
@@ -58,7 +59,11 @@ class KeySchema(NamedTuple):
 
     def fits(self, item: Item) -> bool:
         """Whether an item has all the attributes of this key, with their types."""
-        return all(name in item and kind(item[name]) == self.types[name] for name in self.names)
+        for name in self.names:
+            value = item.get(name)
+            if value is None or kind(value) != self.types[name]:
+                return False
+        return True
 
 
 def partition_bytes(values: Iterator[bytes] | list[bytes]) -> bytes:
@@ -253,48 +258,73 @@ class Items:
 
     def query(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Packed]:
         """The items of a part of a partition, in their order or backwards, behind a place."""
-        if self._new:
-            self._sort_new()
-        name = self._order.get((zlib.crc32(asked.partition), asked.partition))
+        name = self._named(asked.partition)
         if name is None:
             return iter(())
-        row, sorted_row = self._rows[name], self._sorted.get(name)
+        if not self._has_sort:
+            return iter((self._rows[name],) if after is None else ())
+        return map(self._rows[name].__getitem__, self._sort_keys(name, asked, forward, after))
+
+    def query_keys(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Key]:
+        """The keys of the same items."""
+        name = self._named(asked.partition)
+        if name is None:
+            return iter(())
+        if not self._has_sort:
+            return iter((Key(name, NO_SORT_KEY),) if after is None else ())
+        return map(functools.partial(Key, name), self._sort_keys(name, asked, forward, after))
+
+    def _named(self, partition: bytes) -> str | None:
+        """The string of a partition key; None if there is no such partition."""
+        if self._new:
+            self._sort_new()
+        return self._order.get((zlib.crc32(partition), partition))
+
+    def _sort_keys(self, name: str, asked: Range, forward: bool, after: Place | None) -> Iterator[str]:
+        """The strings of the sort keys of a part of a partition."""
+        sorted_row = self._sorted.get(name)
         if sorted_row is not None:
             found = _between(sorted_row, asked.low, asked.high, (True, not asked.high_open), forward,
                              after.sort if after else None)
-            return map(row.__getitem__, map(sorted_row.__getitem__, found))
-        if not self._has_sort:
-            return iter((row,) if after is None else ())
-        (sort_key, item), = row.items()
-        sort = self._sort_bytes(sort_key)
+            return map(sorted_row.__getitem__, found)
+        only, = self._rows[name]
+        sort = self._sort_bytes(only)
         if not asked.holds(sort):
             return iter(())
         if after is not None and not (sort > after.sort if forward else sort < after.sort):
             return iter(())
-        return iter((item,))
+        return iter((only,))
 
     def scan(self, first: int, last: int, after: Place | None) -> Iterator[Packed]:
         """The items of the partitions with hashes from ``first`` up to but not including ``last``, behind a place."""
+        # A generator would take as long as everything else that a Scan does.
+        return chain.from_iterable(self.query(part, after=here) for part, here in self._parts(first, last, after))
+
+    def scan_keys(self, first: int, last: int, after: Place | None) -> Iterator[Key]:
+        """The keys of the same items."""
+        return chain.from_iterable(self.query_keys(part, after=here) for part, here in self._parts(first, last, after))
+
+    def _parts(self, first: int, last: int, after: Place | None) -> Iterator[tuple[Range, Place | None]]:
+        """The partitions of a scan, and the place in each behind which it begins."""
         self._sort_new()
         start = (after.hash, after.partition) if after else (first, b"")
-        for hash_, partition in self._order.irange(start, (last, b""), inclusive=(True, False)):
-            here = after if after and (after.hash, after.partition) == (hash_, partition) else None
-            yield from self.query(Range(partition), after=here)
+        for place in self._order.irange(start, (last, b""), inclusive=(True, False)):
+            yield Range(place[1]), after if after and (after.hash, after.partition) == place else None
 
     # Indexes
 
-    def index(self, name: str, schema: KeySchema) -> IndexedItems:
-        """The index with this name and key schema. If it is being built, it is completed."""
-        index = self.add_index(name, schema)
+    def index(self, name: str, schema: KeySchema, projected: frozenset[str] | None = None) -> IndexedItems:
+        """The index with this name, key schema and projection. If it is being built, it is completed."""
+        index = self.add_index(name, schema, projected)
         while index.is_incomplete():
             index.build(_MOST_NEW)
         return index
 
-    def add_index(self, name: str, schema: KeySchema) -> IndexedItems:
+    def add_index(self, name: str, schema: KeySchema, projected: frozenset[str] | None = None) -> IndexedItems:
         """The same index, or a new one that has to be built."""
         index = self._indexes.get(name)
         if index is None or index.schema != schema:
-            index = self._indexes[name] = IndexedItems(schema, self)
+            index = self._indexes[name] = IndexedItems(schema, projected, self)
         return index
 
     def keep_indexes(self, names: set[str]) -> None:
@@ -304,12 +334,14 @@ class Items:
 
 
 class IndexedItems:
-    """The items of a table that have the attributes of an index's key, in the order of the index."""
+    """The items of a table that have the attributes of an index's key, in the order of the index. ``bytes``: the size
+    of what the index has of them, which are the attributes ``projected`` (None: all)."""
 
-    __slots__ = ("_items", "_left", "entries", "schema")
+    __slots__ = ("_items", "_left", "_projected", "bytes", "entries", "schema")
 
-    def __init__(self, schema: KeySchema, items: Items):
-        self.schema, self._items = schema, items
+    def __init__(self, schema: KeySchema, projected: frozenset[str] | None, items: Items):
+        self.schema, self._projected, self._items = schema, projected, items
+        self.bytes = 0
         # (hash, partition, sort key, and the own partition and sort key in the table) → Key. Items with the same sort
         # key in an index are in the order of their own keys.
         self.entries: SortedDict = SortedDict()
@@ -328,22 +360,38 @@ class IndexedItems:
         for key in islice(self._left, most):
             item = self._items.item(key)
             if item is not None and self.schema.fits(item):
-                self.entries[self._entry(key, item)] = key
+                entry = self._entry(key, item)
+                if entry not in self.entries:  # it may have been put meanwhile
+                    self._add(entry, key, item)
         if key is None:
             self._left = None
         return self._left is not None
 
     def change(self, key: Key, old: Item | None, new: Item | None) -> None:
-        before = self._entry(key, old) if old is not None and self.schema.fits(old) else None
-        after = self._entry(key, new) if new is not None and self.schema.fits(new) else None
-        if before == after and self._left is None:
-            return
-        if before is not None and self._left is None:
-            del self.entries[before]
-        elif before is not None:
-            self.entries.pop(before, None)
-        if after is not None:
-            self.entries[after] = key
+        if old is not None and self.schema.fits(old):
+            if self._left is None and new is not None and self._is_same(old, new):
+                self.bytes += self._size(new) - self._size(old)
+                return
+            if self.entries.pop(self._entry(key, old), None) is not None:  # it may lack while the index is built
+                self.bytes -= self._size(old)
+        if new is not None and self.schema.fits(new):
+            self._add(self._entry(key, new), key, new)
+
+    def _is_same(self, old: Item, new: Item) -> bool:
+        """Whether two items have the same index key."""
+        for name in self.schema.names:
+            if old[name] != new.get(name):
+                return False
+        return True
+
+    def _add(self, entry: tuple, key: Key, item: Item) -> None:
+        self.entries[entry] = key
+        self.bytes += self._size(item)
+
+    def _size(self, item: Item) -> int:
+        if self._projected is None:
+            return item_size(item)
+        return item_size({name: item[name] for name in self._projected if name in item})
 
     # Places
 
@@ -364,6 +412,9 @@ class IndexedItems:
 
     def query(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Packed]:
         """As :meth:`Items.query`."""
+        return map(self._packed, self.query_keys(asked, forward=forward, after=after))
+
+    def query_keys(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Key]:
         where = (zlib.crc32(asked.partition), asked.partition)
         low = where if asked.low is None else (*where, asked.low)
         high: tuple = (where[0], asked.partition + b"\x00")  # above everything in this partition, and below the next
@@ -373,14 +424,19 @@ class IndexedItems:
 
     def scan(self, first: int, last: int, after: Place | None) -> Iterator[Packed]:
         """As :meth:`Items.scan`."""
+        return map(self._packed, self.scan_keys(first, last, after))
+
+    def scan_keys(self, first: int, last: int, after: Place | None) -> Iterator[Key]:
         return self._found((first,), (last,), True, after)
 
-    def _found(self, low: tuple, high: tuple, forward: bool, after: Place | None) -> Iterator[Packed]:
+    def _found(self, low: tuple, high: tuple, forward: bool, after: Place | None) -> Iterator[Key]:
         behind = self._at(after) if after else None
-        for entry in _between(self.entries, low, high, (True, False), forward, behind):
-            found = self._items.packed(self.entries[entry])
-            assert found is not None  # the index follows every change
-            yield found
+        return map(self.entries.__getitem__, _between(self.entries, low, high, (True, False), forward, behind))
+
+    def _packed(self, key: Key) -> Packed:
+        found = self._items.packed(key)
+        assert found is not None  # the index follows every change
+        return found
 
 
 def _between(row: SortedDict, low, high, inclusive: tuple[bool, bool], forward: bool, after) -> Iterator:

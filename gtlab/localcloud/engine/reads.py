@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, islice
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -246,7 +248,33 @@ def invalid_part(refusal: Refusal, place: int, count: int) -> Refusal:
 
 # Pages
 
+@dataclass(slots=True)
+class _Walk:
+    """What a Query or a Scan walks through: ``found`` begins with the first item, ``keys`` has the keys of the same
+    items."""
+
+    table: Table
+    index: Index | None
+    filter: _Filter | None
+    project: Callable[[Item], Item] | None
+    found: Callable[[], Iterator[Packed]]
+    keys: Callable[[], Iterator[Key]]
+
+
 def query(find: Find, data: dict[str, Any]) -> Read:
+    return _paged(_queried(find, data), data)
+
+
+def scan(find: Find, data: dict[str, Any]) -> Read:
+    return _paged(_scanned(find, data), data)
+
+
+def keys_read(find: Find, operation: str, data: dict[str, Any], count: int) -> list[Key]:
+    """The keys of the first items that a Query or a Scan reads, with those that its filter leaves out."""
+    return list(islice((_queried if operation == "Query" else _scanned)(find, data).keys(), count))
+
+
+def _queried(find: Find, data: dict[str, Any]) -> _Walk:
     _check_page(data, "Querying")
     terms = arguments.terms(data, (FILTER, "KeyConditionExpression", PROJECTION))
     if "KeyConditionExpression" in data and not data["KeyConditionExpression"].strip():
@@ -269,11 +297,12 @@ def query(find: Find, data: dict[str, Any]) -> Read:
             raise invalid("The provided starting key is outside query boundaries based on provided conditions")
         if not asked.holds(after.sort):
             raise invalid("The provided starting key does not match the range key predicate")
-    found = table.ordered(index).query(asked, forward=data.get("ScanIndexForward", True), after=after)
-    return _paged(table, index, data, found, filter_, project)
+    ordered, forward = table.ordered(index), data.get("ScanIndexForward", True)
+    return _Walk(table, index, filter_, project, partial(ordered.query, asked, forward=forward, after=after),
+                 partial(ordered.query_keys, asked, forward=forward, after=after))
 
 
-def scan(find: Find, data: dict[str, Any]) -> Read:
+def _scanned(find: Find, data: dict[str, Any]) -> _Walk:
     _check_page(data, "Scanning")
     terms = arguments.terms(data, (FILTER, PROJECTION))
     project = projection(data, terms)
@@ -293,7 +322,9 @@ def scan(find: Find, data: dict[str, Any]) -> Read:
             raise invalid("The provided starting key is invalid: Invalid ExclusiveStartKey. Please use "
                           "ExclusiveStartKey with correct Segment. TotalSegments: "
                           f"{data.get('TotalSegments', 1)} Segment: {data.get('Segment', 0)}")
-    return _paged(table, index, data, table.ordered(index).scan(first, last, after), filter_, project)
+    ordered = table.ordered(index)
+    return _Walk(table, index, filter_, project, partial(ordered.scan, first, last, after),
+                 partial(ordered.scan_keys, first, last, after))
 
 
 def _segment(data: dict[str, Any]) -> tuple[int, int]:
@@ -365,18 +396,18 @@ def _filter(data: dict[str, Any], terms: Terms, keys: Iterable[str]) -> _Filter 
     return _Filter(legacy.filtered(given, data.get("ConditionalOperator"), tuple(keys)), set(given)) if given else None
 
 
-def _paged(table: Table, index: Index | None, data: dict[str, Any], found: Iterator[Packed],
-           filter_: _Filter | None, project: Callable[[Item], Item] | None) -> Read:
+def _paged(walk: _Walk, data: dict[str, Any]) -> Read:
+    table, index, filter_, project = walk.table, walk.index, walk.filter, walk.project
     asked = None if data.get("Select") == "ALL_ATTRIBUTES" else _asked(data)
     view = view_of(index, asked, filter_.names if filter_ else set())
     select = data.get("Select")
     if view or filter_ or project:
-        page = read_page(found, data.get("Limit"), view, filter_.test if filter_ else None)
+        page = read_page(walk.found(), data.get("Limit"), view, filter_.test if filter_ else None)
         answer: dict[str, Any] = {"Count": len(page.items), "ScannedCount": page.scanned}
         if select != "COUNT":
             answer["Items"] = [project(item) for item in page.items] if project else page.items
     else:
-        page, whole = _whole_page(found, data.get("Limit"))
+        page, whole = _whole_page(walk.found(), data.get("Limit"))
         answer = {"Count": page.scanned, "ScannedCount": page.scanned}
         if select != "COUNT":
             answer["Items"] = Raw(b"[%b]" % b",".join([packed[0] for packed in whole]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from gtlab.localcloud.engine.items import IndexedItems, Items, KeySchema, Place
@@ -34,6 +34,7 @@ class Table:
     id: TableId
     described: dict[str, Any]
     items: Items
+    _known: dict[str, tuple[dict[str, Any], Index]] = field(default_factory=dict)  # indexes, with their descriptions
 
     @property
     def key(self) -> KeySchema:
@@ -66,18 +67,23 @@ class Table:
     def built(self, name: str) -> IndexedItems:
         """What there is of an index of this table, also while it is being built. Raises StopIteration for another."""
         index = next(each for each in self.indexes() if each.name == name)
-        return self.items.add_index(index.name, index.schema)
+        return self.items.add_index(index.name, index.schema, index.projected)
 
     def _index(self, described: dict, is_global: bool) -> Index:
+        known = self._known.get(described["IndexName"])
+        if known and known[0] is described:  # of an index, neither the key nor the projection ever changes
+            return known[1]
         schema = key_schema(described["KeySchema"], self.described["AttributeDefinitions"])
         projection = described.get("Projection", {})
         projected = None if projection.get("ProjectionType", "ALL") == "ALL" else frozenset(
             (*self.key_names, *schema.names, *projection.get("NonKeyAttributes", ())))
-        return Index(described["IndexName"], schema, is_global, projected)
+        index = Index(described["IndexName"], schema, is_global, projected)
+        self._known[index.name] = (described, index)
+        return index
 
     def ordered(self, index: Index | None) -> Items | IndexedItems:
         """The items in the order of an index, or in that of the table."""
-        return self.items if index is None else self.items.index(index.name, index.schema)
+        return self.items if index is None else self.items.index(index.name, index.schema, index.projected)
 
     # Keys
 

@@ -52,7 +52,7 @@ def carry_out(plans: Sequence[Plan]) -> list[Change]:
     changing = [plan for plan in plans if plan.old != plan.new]
     try:
         for plan in changing:
-            _store(plan, plan.new)
+            _store(plan, plan.new, plan.old)
         return [Change(plan.table.id, plan.key, plan.old, plan.new) for plan in changing]
     except BaseException:
         for plan in changing:
@@ -60,11 +60,11 @@ def carry_out(plans: Sequence[Plan]) -> list[Change]:
         raise
 
 
-def _store(plan: Plan, item: Item | None) -> None:
+def _store(plan: Plan, item: Item | None, before: Item | None = None) -> None:
     if item is None:
-        plan.table.items.delete(plan.key)
+        plan.table.items.delete(plan.key, before)
     else:
-        plan.table.items.put(plan.key, item)
+        plan.table.items.put(plan.key, item, before)
 
 
 # One item
