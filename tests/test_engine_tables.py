@@ -613,9 +613,9 @@ def test_the_items_of_an_index_are_counted(table):
     indexes = {index["IndexName"]: index for index in (*shown.get("GlobalSecondaryIndexes", ()),
                                                        *shown.get("LocalSecondaryIndexes", ()))}
     assert shown["ItemCount"] == 3 and indexes
-    for index in indexes.values():
-        has_all = index["Projection"]["ProjectionType"] == "ALL"
-        assert (index["ItemCount"], index["IndexSizeBytes"]) == (2, 222 if has_all else 12), index
+    for each in indexes.values():
+        has_all = each["Projection"]["ProjectionType"] == "ALL"
+        assert (each["ItemCount"], each["IndexSizeBytes"]) == (2, 222 if has_all else 12), each
 
 
 def test_a_table_that_is_gone_is_let_go_in_slices():
