@@ -116,10 +116,11 @@ def draw(name, frame=None):
 
 
 def words(fig):
-    """Everything written in the figure, without markup."""
+    """Everything written in the figure, and below it in a notebook, without markup."""
     layout = fig.layout
     axes = [layout.xaxis, layout.yaxis]
-    texts = [layout.title.text, layout.title.subtitle.text, *(note.text for note in layout.annotations)]
+    texts = [html.escape(layout.meta["finding"]), html.escape(layout.meta["note"]), layout.title.text]
+    texts += [layout.title.subtitle.text, *(note.text for note in layout.annotations)]
     texts += [text for axis in axes for text in (axis.title.text, *(axis.ticktext or ()))]
     for trace in fig.data:
         texts += [trace.text] if isinstance(trace.text, str) else list(trace.text or ())

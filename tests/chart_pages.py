@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from gtlab.charts.theme import below
+from gtlab.charts.below import below
 
 WIDTHS = (468, 968)  # of a notebook's output in JupyterLab with the sidebar open: windows of 900 and 1,400 pixels
 # For each chart of a page: its title, and complaints about its text: outside the chart, over other text, smaller than
@@ -75,6 +75,12 @@ MEASURE = r"""() => {
     };
     return [...document.querySelectorAll('.js-plotly-plot')].map(judge);
 }"""
+# As JupyterLab does it with the output of a cell.
+RUN_SCRIPTS = """() => document.body.querySelectorAll('script').forEach(script => {
+    const run = document.createElement('script');
+    run.textContent = script.textContent;
+    script.replaceWith(run);
+})"""
 DRAW = """async figures => {
     for (const [at, figure] of figures.entries()) await Plotly.newPlot(`chart-${at}`, figure);
     await document.fonts.ready;
@@ -92,7 +98,8 @@ def show(page, figures: Iterable, width: int, theme: str) -> None:
         page.add_script_tag(content=get_plotlyjs())
     page.set_viewport_size({"width": width + 32, "height": 900})
     page.evaluate("parts => { document.body.innerHTML = parts; }", "".join(
-        f'<div id="chart-{at}"></div>{below(fig.layout.meta)}' for at, fig in enumerate(drawn)))
+        f'<div id="chart-{at}"></div>{below(fig.layout.meta, plays=bool(fig.frames))}' for at, fig in enumerate(drawn)))
+    page.evaluate(RUN_SCRIPTS)
     switch(page, theme)
     page.evaluate(DRAW, [json.loads(fig.to_json()) for fig in drawn])
 

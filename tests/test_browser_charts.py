@@ -139,6 +139,21 @@ def test_a_chart_follows_a_theme_that_changes_while_the_page_is_open(page):
         assert page.evaluate(ink) == colour
 
 
+def test_a_diagram_is_drawn_over_time_by_keyboard(page):
+    show(page, [charts.journal(CASES["journal"])], 968, "light")
+    edge = "document.querySelector('.js-plotly-plot').data.at(-1).x[0]"  # of what hides what is later
+    end = page.evaluate(edge)
+    focused, press = "() => document.activeElement.textContent || document.activeElement.type", page.keyboard.press
+    for name, key, reached in (("Play", "Enter", f"end => {edge} < end"), ("Pause", "Space", "() => true"),
+                               ("range", "Home", f"() => {edge} === 0"), ("range", "End", f"end => {edge} === end")):
+        for _ in range(4):
+            if page.evaluate(focused) != name:
+                press("Tab")
+        assert page.evaluate(focused) == name
+        press(key)
+        page.wait_for_function(reached, arg=end)
+
+
 def test_the_measure_finds_what_is_cut_off_covered_small_and_faint(page):
     fig = charts.replica_states(STATES)
     text = {"showarrow": False, "xref": "paper", "yref": "paper"}

@@ -136,4 +136,11 @@ def choose_frankfurt(page) -> None:
     press("Escape")  # empties the filter
 
 
-WIDGETS = {"choose_regions(": (".gt-picker", choose_frankfurt), "check.predict(": (".gt-quiz", predict)}
+def open_table(page) -> None:
+    """The table twin of a chart."""
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.activeElement.closest('details')?.open")
+
+
+WIDGETS = {"choose_regions(": (".gt-picker", choose_frankfurt), "check.predict(": (".gt-quiz", predict),
+           "charts.replica_states(": (".gt-below", open_table)}

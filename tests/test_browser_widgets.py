@@ -17,6 +17,7 @@ from browser import (
     violations,
     wait_until_run,
 )
+from chart_pages import complaints
 from support import wait_until
 
 from gtlab.course import progress
@@ -255,7 +256,7 @@ def test_the_live_view_beside_the_notebook_and_the_panel_can_be_read(live_notebo
     page.get_by_role("button", name="Put everything right").click()
 
 
-def test_picker_live_view_and_chart_in_notebook_7(jupyter, fresh_page):
+def test_picker_live_view_and_chart_in_notebook_7(jupyter, fresh_page, theme):
     page = fresh_page
     name = jupyter.save("seven.ipynb", LAB, "from gtlab import charts, regions\n"
                         "charts.region_map(regions.frame(lab.home, lab.replicas))",
@@ -273,8 +274,14 @@ def test_picker_live_view_and_chart_in_notebook_7(jupyter, fresh_page):
     for key in ("m", "x", "d", "d", "ArrowDown"):  # shortcuts of Notebook 7 too
         page.keyboard.press(key)
     assert page.evaluate(CELLS) == cells
-    for widget in (".gt-picker", ".gt-live"):
-        page.locator(widget).scroll_into_view_if_needed()
+    for name in ("Light", "Dark"):
+        theme(page, name)
+        page.locator(".js-plotly-plot").scroll_into_view_if_needed()
         settled(page)
-        assert page.evaluate(UNREADABLE, widget) == []
-        picture(page, f"notebook-7-{widget[4:]}")
+        assert complaints(page) == [], name
+        picture(page, f"notebook-7-chart-{name.lower()}")
+        for widget in (".gt-picker", ".gt-live"):
+            page.locator(widget).scroll_into_view_if_needed()
+            settled(page)
+            assert page.evaluate(UNREADABLE, widget) == [], name
+            picture(page, f"notebook-7-{widget[4:]}-{name.lower()}")

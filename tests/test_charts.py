@@ -537,7 +537,7 @@ def test_latency_has_one_colour_a_region():
 def test_loop_stacks_put_sleep_get_and_marks_the_arrival():
     fig = draw("loop_timing")
     put, sleep, get, arrived = fig.data
-    assert [put.name, sleep.name, get.name, arrived.name] == ["put", "sleep", "get", "item has arrived"]
+    assert [put.name, sleep.name, get.name, arrived.name] == ["put", "sleep", "get", "arrived"]
     assert list(put.base) == [0, 0] and list(sleep.base) == [12, 14] and list(get.base) == [1012, 1014]
     assert list(arrived.x) == [712, 1114]
     assert [note.text for note in fig.layout.annotations] == ["found", "<b>not found</b>"]

@@ -129,3 +129,14 @@ def test_a_line_of_many_points_is_thinned_out():
 def test_a_chart_can_be_copied_and_pickled():
     fig = draw("journal")
     assert deepcopy(fig).still() == fig.still() == pickle.loads(pickle.dumps(fig)).still()
+
+
+def test_the_house_around_the_home_region_is_drawn():
+    fig = draw("region_map")
+    house = fig.layout.shapes[0]
+    drawn = next(node for node in ElementTree.fromstring(fig.still()).iter(f"{SVG}path")
+                 if node.get("d") == house.path)
+    x, y = (float(each) for each in re.match(r"translate\(([\d.]+) ([\d.]+)\)", drawn.get("transform")).groups())
+    assert 0 < x < still.WIDTH and 0 < y < fig.layout.height
+    home = next(trace for trace in fig.data if trace.name == "home")
+    assert re.search(rf"translate\({x:g} {y:g}\)", fig.still().replace(".0 ", " ").replace(".0)", ")")), home

@@ -41,7 +41,7 @@ def arrivals(frame: pd.DataFrame) -> go.Figure:
     codes = unique([*sources["region"], *targets["region"]])
     colours = {code: look(code).colour for code in codes}
     said = _finding(targets)
-    fig = figure(frame, title="From the write to its arrival in each Region", finding=said,
+    fig = figure(frame, title="From the write to its arrival in each Region",
                  height=height_for(len(codes), 92))
     times = finite(known(frame, "sent_ms", "seen_min_ms", "seen_max_ms"))
     begin, end = min(0.0, *times), max(times)

@@ -10,14 +10,14 @@ from typing import Any
 import plotly.graph_objects as go
 
 from gtlab.charts import still
-from gtlab.charts.theme import below
+from gtlab.charts.below import below
 
 _PLOTLY = "application/vnd.plotly.v1+json"
 
 
 class Chart(go.Figure):  # type: ignore[misc]  # plotly has no annotations
     """A plotly figure. Its output in a notebook also holds a still picture (SVG) and the finding (plain text); below
-    it, in an output of its own, a notebook shows the stylesheet for dark themes and the table twin.
+    it, in an output of its own, a notebook shows the finding and the table twin (:mod:`gtlab.charts.below`).
 
     JupyterLab, Notebook 7 and VS Code prefer plotly's own type and stay interactive. nbconvert, GitHub and other
     readers without plotly show the picture. Other renderers that the user chose for plotly are left alone.
@@ -47,5 +47,6 @@ class Chart(go.Figure):  # type: ignore[misc]  # plotly has no annotations
         else:
             super()._ipython_display_()
         if self.layout.meta:
-            words = {"text/plain": self.layout.meta["finding"], "text/html": below(self.layout.meta)}
+            words = {"text/plain": self.layout.meta["finding"],
+                     "text/html": below(self.layout.meta, plays=bool(self.frames))}
             publish_display_data(words)  # type: ignore[no-untyped-call]  # IPython

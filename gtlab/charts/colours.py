@@ -3,7 +3,7 @@
 The colours of the Regions are in :mod:`gtlab.charts.looks`.
 
 A figure is drawn in the light theme's colours. In JupyterLab's dark theme, the stylesheet of
-:mod:`gtlab.charts.chart` replaces each key of :data:`DARK` by its value; all other colours stay as they are, because
+:mod:`gtlab.charts.theme` replaces each key of :data:`DARK` by its value; all other colours stay as they are, because
 their contrast is sufficient in both themes.
 """
 

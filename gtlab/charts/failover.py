@@ -9,7 +9,7 @@ from gtlab.charts.columns import each_row, finite, jitter, missing, need, unique
 from gtlab.charts.layout import figure, height_for, region_axis
 from gtlab.charts.looks import look
 from gtlab.charts.meta import describe
-from gtlab.charts.text import place_name, plural
+from gtlab.charts.text import city, place_name, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,8 +38,7 @@ def failover_timeline(frame: pd.DataFrame) -> go.Figure:
     said = _finding(frame)
     fig = figure(
         frame,
-        title=f"Losing {place_name(first['lost_region'])}: every write, by the Region that acknowledged it",
-        finding=said,
+        title=f"Losing {city(first['lost_region']) or first['lost_region']}: who acknowledged each write",
         note="Mark: the answer. Line before it: the wait for the answer.",
         height=max(height_for(len(rows), 110), 140 + 40 * len(rows)),
         legend=[name for name, found in marks.items() if found],

@@ -45,7 +45,6 @@ def lag_by_target(frame: pd.DataFrame) -> go.Figure:
     fig = figure(
         frame,
         title=_lag_title(frame),
-        finding=said,
         note=_HARD_NOTE if _has_hard(frame) else _NOTE,
         height=max(height_for(len(groups), 96), 140 + 64 * len(groups)),
     )
@@ -179,7 +178,6 @@ def lag_distribution(frame: pd.DataFrame) -> go.Figure:
     fig = figure(
         frame,
         title=_lag_title(frame),
-        finding=said,
         note="Upper edge: may have arrived by then. Lower edge: has certainly arrived.",
         height=420,
         legend=[_plain(name) for name in groups],

@@ -44,7 +44,6 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
     said = _finding(rows)
     fig = figure(
         frame,
-        finding=said,
         title="A call's latency" + (" and the replication lag" if "replication lag" in set(frame["operation"]) else ""),
         note="Solid: median. Striped: 90th percentile (P90). Line: the interval in which it lies." if any(
             _low(row) < row.median_ms for row in rows) else "Solid: median. Striped: 90th percentile (P90).",

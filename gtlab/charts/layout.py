@@ -18,16 +18,18 @@ if TYPE_CHECKING:
 # A notebook's output is about this wide, in pixels. It is used only to decide whether two labels would overlap.
 NOMINAL_WIDTH = 880
 NARROW = 468  # the width in JupyterLab in a window of 900 pixels with the sidebar open: all text fits into it
-_TITLE, _BELOW, _NOTE = 16, 13, 12  # font sizes in pixels
+_TITLE, _LEGEND, _NOTE = 16, 13, 12  # font sizes in pixels
 
 
 def figure(
-    frame: pd.DataFrame, *, title: str, height: float, note: str = "", legend: Sequence[str] = (), finding: str = ""
+    frame: pd.DataFrame, *, title: str, height: float, note: str = "", legend: Sequence[str] = ()
 ) -> go.Figure:
-    """An empty figure in the common style. Below the title stand the finding, the note, and the frame's backends.
+    """An empty figure in the common style. The frame's backends stand below the title, so that no picture of it lacks
+    them. A notebook shows the ``note`` and the finding below the chart, where text takes the width of the page; plotly
+    breaks no lines.
 
-    ``height`` is that of a figure with two lines below its title and one line of a legend. More lines add to it, so
-    that they do not shrink the plot. The texts are plain text.
+    ``height`` is that of a figure with two lines below its title and one line of a legend. The plot is as high with
+    fewer or more lines, and the figure lower or higher. The texts are plain text.
 
     The legend begins below the texts. Plotly moves the top of the plot to the end of the legend: where the page is
     wider, the legend has fewer lines and the plot is higher.
@@ -37,12 +39,9 @@ def figure(
     backends = [str(name) for name in unique(frame["backend"])] if "backend" in frame.columns else []
     room = NARROW - 24
     above = wrap(plain_text(title), _TITLE, room)
-    found = wrap(plain_text(finding), _BELOW, room) if finding else []
-    notes = [line for text in (note, " · ".join(backends)) if text for line in wrap(plain_text(text), _NOTE, room)]
-    small = f'<span style="color:{QUIET};font-size:{_NOTE}px">'
-    lines = [*found, *(f"{small}{line}</span>" for line in notes)]
+    lines = wrap(plain_text(" · ".join(backends)), _NOTE, room) if backends else []
     rows = _legend_rows(legend)
-    top = 46 + 21 * (len(above) - 1) + (17 * max(len(lines), 2) if lines else 0)
+    top = 46 + 21 * (len(above) - 1) + 17 * len(lines)
     tall = height + top - 80 + 28 * max(0, rows - 1)
     return Chart(
         layout={
@@ -52,6 +51,7 @@ def figure(
                       # Plotly moves a title of several lines up by this much.
                       "pad": {"t": 14 if len(above) == 1 else 26}},
             "margin": {"t": top},
+            "meta": {"note": note},
             "showlegend": bool(legend),
             "legend": {"y": below_texts(tall, top)},
         }
@@ -86,7 +86,7 @@ _TEMPLATE: dict[str, Any] = {
         "yanchor": "top",
         "pad": {"t": 14, "l": 12},
         "font": {"size": _TITLE},
-        "subtitle": {"font": {"size": _BELOW, "color": INK}},
+        "subtitle": {"font": {"size": _NOTE, "color": QUIET}},
     },
     "legend": {
         "orientation": "h",
@@ -95,7 +95,7 @@ _TEMPLATE: dict[str, Any] = {
         "yref": "container",
         "yanchor": "top",
         "tracegroupgap": 4,
-        "font": {"size": _BELOW},
+        "font": {"size": _LEGEND},
     },
     "modebar": {"bgcolor": CLEAR, "color": QUIET, "activecolor": INK,
                 "remove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"]},
@@ -158,7 +158,7 @@ def row_axis(fig: go.Figure, labels: Sequence[str], at: Sequence[float], *, line
 def _legend_rows(names: Sequence[str]) -> int:
     """How many lines a legend of these names needs in a narrow notebook, beside the labels of rows. Plotly gives each
     entry the width of the longest one if there are several lines."""
-    room, widths = NARROW - 165, [text_width(name) * _BELOW / 12 + 46 for name in names]
+    room, widths = NARROW - 165, [text_width(name) * _LEGEND / 12 + 46 for name in names]
     if sum(widths) <= room:
         return int(bool(names))
     return math.ceil(len(names) / max(1, room // max(widths)))

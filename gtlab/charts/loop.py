@@ -26,7 +26,7 @@ def loop_timing(frame: pd.DataFrame) -> go.Figure:
     (milliseconds from the answer to the put until the item was certainly in the other Region; missing if that is not
     known).
 
-    Traces: stacked bars "put", "sleep", "get"; with lag_max_ms also "item has arrived" (diamonds on the same time axis,
+    Traces: stacked bars "put", "sleep", "get"; with lag_max_ms also "arrived" (diamonds on the same time axis,
     at put_ms + lag_max_ms). A diamond within the sleep shows the lag, which the times of the loop do not contain. x is
     in milliseconds.
     """
@@ -36,10 +36,9 @@ def loop_timing(frame: pd.DataFrame) -> go.Figure:
     fig = figure(
         frame,
         title="The timing loop: put, sleep, get",
-        finding=said,
         note=_loop_note(frame),
         height=height_for(count, 34),
-        legend=["put", "sleep", "get", "item has arrived"],
+        legend=["put", "sleep", "get", *(["arrived"] if _knows_lag(frame) else [])],
     )
     rows = list(range(count))
     starts = {
@@ -132,7 +131,7 @@ def _mark_arrivals(fig: go.Figure, frame: pd.DataFrame) -> None:
         y=[row for row, _, _ in known],
         mode="markers",
         marker={"symbol": "diamond", "size": 12, "color": INK, "line": EDGE},
-        name="item has arrived",
+        name="arrived",
         text=[ms(lag) for _, _, lag in known],
         hovertemplate="in the other Region at most %{text} after the put<extra></extra>",
     )

@@ -44,8 +44,7 @@ def region_map(frame: pd.DataFrame) -> go.Figure:
     home = homes.iloc[0]
     fig = figure(
         frame,
-        title=f"Home Region {place_name(home['region'])} and its replicas",
-        finding=_finding(home, replicas),
+        title=f"{place_name(home['region'])} and its replicas",
         note="Round trips: measured medians (cloudping.co, 2024-25). Lines are not cable routes.",
         height=tall + 80 + edge,
     )

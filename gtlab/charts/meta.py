@@ -1,4 +1,4 @@
-"""What a chart says in words: its finding, its alt text and its table twin.
+"""What a chart says in words: its finding, its note, its alt text and its table twin.
 
 They are stored in ``layout.meta`` of the figure, so that they stay with it in a notebook file and in an HTML page.
 """
@@ -17,9 +17,11 @@ MOST_ROWS = 200  # of a table twin; the caller's data frame has all
 
 def describe(fig: go.Figure, finding: str, alt: str, table: pd.DataFrame) -> None:
     """Store what the chart says. ``finding`` is one sentence made from its data, and ``alt`` describes what is drawn
-    and repeats the finding only if it must. Only the first 200 rows of ``table`` are stored."""
+    and repeats the finding only if it must. Only the first 200 rows of ``table`` are stored. The note is the one that
+    the figure was made with."""
     rows = [[_plain(value) for value in row] for row in table.head(MOST_ROWS).itertuples(index=False, name=None)]
-    fig.update_layout(meta={"finding": finding, "alt": alt,
+    note = (fig.layout.meta or {}).get("note", "")
+    fig.update_layout(meta={"note": note, "finding": finding, "alt": alt,
                             "table": {"columns": [str(name) for name in table.columns], "rows": rows}})
 
 

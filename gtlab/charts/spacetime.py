@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from math import log2
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from gtlab.charts.colours import AMBER, BACK, EDGE, INK, QUIET, faded
-from gtlab.charts.columns import each_row, missing, need, unique
+from gtlab.charts.columns import missing, need, unique
+from gtlab.charts.faults import broken, shade
 from gtlab.charts.history import (
     ARRIVALS,
     READS,
@@ -27,7 +26,8 @@ from gtlab.charts.layout import figure, height_for, region_axis
 from gtlab.charts.looks import look
 from gtlab.charts.meta import describe
 from gtlab.charts.play import over_time
-from gtlab.charts.text import listed, ms, ms_span, place_name, plain_text, plural
+from gtlab.charts.spacetime_labels import MOST_LABELS, SHORT, Groups, label, middle
+from gtlab.charts.text import listed, ms_span, place_name, plain_text, plural
 from gtlab.intervals import median
 
 if TYPE_CHECKING:
@@ -38,14 +38,11 @@ _COLUMNS = ("time", "kind", "region", "source", "key", "written_at", "lag_ms", "
             "place")
 _DRAWN = ("write", "delete", "delivery", "discarded", "read")
 MOST_EACH = 40   # events of a kind that are drawn each; more are drawn together
-MOST_LABELS = 4  # of a kind: of more labels, none could be read
 _LEGEND = {      # what is drawn first lies below
     UNDERWAY: "not arrived", "delivery": "delivery", "replaces": "replaces", "overtaken": "overtaken",
     "conflict": "loses", "wins": "wins", "write": "write", "delete": "delete", "read": "read",
     "stale read": "stale read"}
-_SHORT = 0.13        # rows: how far before a Region's line a delivery ends that loses
 _READS_BELOW = 0.22  # rows: how far below its Region's line a read is drawn
-Groups = list[list[Happening]]
 
 
 def journal(frame: pd.DataFrame) -> go.Figure:
@@ -61,7 +58,7 @@ def spacetime(frame: pd.DataFrame) -> go.Figure:
     Columns, as `lab.events` returns them: time and written_at (timestamps), kind, region, source, key, lag_ms, lost_to,
     by_ms, conflict, knob, place (codes, separated by commas). Used if they are there: table, account, deleted,
     winner_written_at, and of reads stale, operation, items, stale_items, newer_in, newer_written_at, behind_ms. Events
-    of other kinds are left out, which the subtitle says. Raises ValueError if the events contain neither a write nor an
+    of other kinds are left out, which the note says. Raises ValueError if the events contain neither a write nor an
     arrival nor a read.
 
     Traces, as far as there are such events: "write" and "delete" (the Region's symbol, filled or open); "delivery" (a
@@ -71,7 +68,7 @@ def spacetime(frame: pd.DataFrame) -> go.Figure:
     dotted line that ends before the row, in a thin or bold cross: a newer write was there; "loses" is a conflict, in
     which neither of the two had seen the other), "wins" (a ring around the write that won a conflict); "read" and
     "stale read" (a stroke or an hourglass below the row); "labels". Of more than MOST_EACH events, those alike and
-    close in time are drawn together, which the subtitle says: deliveries as bands (traces "SOURCE, together"), others
+    close in time are drawn together, which the note says: deliveries as bands (traces "SOURCE, together"), others
     as larger marks. The last trace, "not yet", is what the button moves. Shapes: each fault from "broken" to "mended",
     over the rows of its Regions. x is in seconds since the first event.
     """
@@ -92,19 +89,18 @@ def spacetime(frame: pd.DataFrame) -> go.Figure:
     fig = figure(
         frame,
         title="What happened: writes, and where they went",
-        finding=said,
         note=_left_out(frame, groups),
         height=height_for(len(codes), 86),
         legend=[_LEGEND[what] for what in groups],
     )
-    faults = list(_broken(frame, codes, begin, last))
+    faults = list(broken(frame, codes, begin, last))
     for fault in faults:
-        _shade(fig, fault)
+        shade(fig, fault)
     _draw(fig, groups, codes)
-    _label(fig, groups, faults, codes, last)
     region_axis(fig, codes, lines=True)
     fig.update_xaxes(title_text="seconds since the first event", range=[-0.03 * last, 1.06 * last], showgrid=False)
     fig.update_yaxes(range=[len(codes) - 0.45, -0.6])
+    label(fig, groups, faults, codes)
     fig.update_layout(legend_itemsizing="constant")
     over_time(fig, 0.0, last, "s")
     describe(fig, said, f"{_alt(codes, last, frame)} {said}", _table(events))
@@ -154,10 +150,6 @@ def _draw(fig: go.Figure, groups: dict[str, Groups], codes: list[str]) -> None:
                         name=_LEGEND[what], legendgroup=what)
 
 
-def _middle(values: list[float]) -> float:
-    return round(sum(values) / len(values), 4)
-
-
 def _size(group: list[Happening], alone: float) -> float:
     """The size of a mark in pixels: that of a single event, and more for several."""
     return round(alone if len(group) == 1 else min(26.0, alone + 2.2 * log2(len(group))), 1)
@@ -175,7 +167,7 @@ def _marks(what: str, groups: Groups, codes: list[str]) -> dict[str, Any]:
         symbols = [each.symbol + ("-open" if what == "delete" else "") for each in looks]
     edge = {"width": 2} if what in ("wins", "delete", "read") else {**EDGE, "width": 1}
     return {
-        "x": [_middle([event.x for event in group]) for group in groups],
+        "x": [middle([event.x for event in group]) for group in groups],
         "y": [codes.index(group[0].region) + (_READS_BELOW if read else 0) for group in groups],
         "mode": "markers",
         "marker": {"size": [_size(group, alone) for group in groups], "symbol": symbols, "color": colour, "opacity": 1,
@@ -197,11 +189,11 @@ def _paths(what: str, groups: Groups, codes: list[str]) -> dict[str, Any]:
     loses = what in ("overtaken", "conflict")
     ink = INK if what == "conflict" else QUIET
     colours = [ink if loses else look(group[0].source).colour for group in groups]
-    starts = [_middle([event.from_x for event in group if event.from_x is not None]) for group in groups]
-    ends = [_middle([event.x for event in group]) for group in groups]
+    starts = [middle([event.from_x for event in group if event.from_x is not None]) for group in groups]
+    ends = [middle([event.x for event in group]) for group in groups]
     rows = [(codes.index(group[0].source), float(codes.index(group[0].region))) for group in groups]
     if loses:  # what loses does not get in
-        rows = [(a, b + _SHORT if a > b else b - _SHORT) for a, b in rows]
+        rows = [(a, b + SHORT if a > b else b - SHORT) for a, b in rows]
     each = len(groups) <= MOST_EACH // 2
     crowded = any(len(group) > 1 for group in groups)
     sizes = [0 if crowded and not loses and len(group) == 1 else _size(group, size) for group in groups]
@@ -250,83 +242,6 @@ def _bands(groups: Groups, codes: list[str], source: str) -> dict[str, Any]:
     return {"x": x, "y": y, "mode": "lines", "line": {"width": 0.5, "color": faded(look(source).colour, 0.5)},
             "fill": "toself", "fillcolor": faded(look(source).colour, 0.18), "name": f"{source}, together",
             "showlegend": False, "hoverinfo": "skip"}
-
-
-# Labels
-
-def _label(fig: go.Figure, groups: dict[str, Groups], faults: list[_Fault], codes: list[str],
-           last: float) -> None:
-    """Words beside what matters most, if they are few enough to be read."""
-    lost, won = groups.get("conflict", []), groups.get("wins", [])
-    labels = [_Label(f"<b>{plain_text(fault.knob)}</b>", (fault.x0 + fault.x1) / 2, fault.top - 0.1, "top center")
-              for fault in faults]
-    for (event, *more) in lost if len(lost) <= MOST_LABELS else []:
-        count = f"{len(more) + 1} × " if more else ""
-        winner = place_name(event.old.region) if event.old else ""
-        row, from_above = codes.index(event.region), codes.index(event.source) < codes.index(event.region)
-        side = "left" if event.x > last / 2 else "right"
-        labels.append(_Label(f"{count}lost to {winner} by {ms(event.by_ms or 0.0)}", event.x,
-                             row + (-1.6 if from_above else 1.6) * _SHORT,
-                             f"top {side}" if from_above else f"bottom {side}"))
-    for (event, *more) in won if len(won) <= MOST_LABELS else []:
-        labels.append(_Label(f"{len(more) + 1} win" if more else "wins", event.x, codes.index(event.region) + 0.12,
-                             "bottom center"))
-    if labels:
-        fig.add_scatter(
-            x=[round(label.x, 4) for label in labels], y=[label.y for label in labels], mode="text",
-            text=[label.text for label in labels], textposition=[label.position for label in labels],
-            textfont={"size": 12, "color": INK}, name="labels", showlegend=False, hoverinfo="skip", cliponaxis=False)
-
-
-class _Label(NamedTuple):
-    text: str
-    x: float
-    y: float
-    position: str  # as plotly's textposition
-
-
-# Faults
-
-@dataclass(frozen=True)
-class _Fault:
-    """What was broken: the rows of its Regions, beginning and end in seconds, and its knob."""
-
-    rows: list[int]
-    x0: float
-    x1: float
-    knob: str
-
-    @property
-    def top(self) -> float:
-        return min(self.rows) if len(self.rows) > 1 else self.rows[0] - 0.3
-
-    @property
-    def bottom(self) -> float:
-        return max(self.rows) if len(self.rows) > 1 else self.rows[0] + 0.3
-
-
-def _broken(frame: pd.DataFrame, codes: list[str], begin: Any, last: float) -> Iterator[_Fault]:
-    """Each fault. One that was not mended lasts to the end of the diagram; one from before the first event begins at
-    0."""
-    def rows_of(place: str) -> list[int]:
-        return [codes.index(part) for part in place.split(", ") if part in codes] or list(range(len(codes)))
-
-    since: dict[tuple[str, str], float] = {}
-    for row in each_row(frame[frame["kind"].isin(["broken", "mended"])]):
-        at = float((row.time - begin).total_seconds())
-        before = since.pop((row.knob, row.place), None)
-        if row.kind == "broken":
-            since[row.knob, row.place] = at
-        if before is not None or row.kind == "mended":
-            yield _Fault(rows_of(row.place), before or 0.0, at, row.knob)
-    for (knob, place), began in since.items():
-        yield _Fault(rows_of(place), began, last, knob)
-
-
-def _shade(fig: go.Figure, fault: _Fault) -> None:
-    """Shade everything between the rows of a pair of Regions, or the row of a single one."""
-    fig.add_shape(type="rect", x0=fault.x0, x1=fault.x1, y0=fault.top, y1=fault.bottom, line={"width": 0},
-                  fillcolor=faded(QUIET, 0.15), layer="below")
 
 
 # Words

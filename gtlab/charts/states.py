@@ -30,7 +30,7 @@ def replica_states(frame: pd.DataFrame) -> go.Figure:
     need(frame, "replica_states", "region", "status", "start_s", "end_s")
     codes, statuses = unique(frame["region"]), unique(frame["status"])
     said = _finding(frame, codes)
-    fig = figure(frame, title="Status in each Region over time", finding=said, height=height_for(len(codes), 62),
+    fig = figure(frame, title="Status in each Region over time", height=height_for(len(codes), 62),
                  legend=[short(status) for status in statuses])
     for status in statuses:
         rows = frame[frame["status"] == status]

@@ -54,10 +54,9 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
         if not isnan(reached[pair])))
     fig = figure(
         frame,
-        finding=said,
         title="How likely is a read to see the write?"
         if several
-        else f"How likely is a read elsewhere to see a write from {place_name(pairs[0][0])}?",
+        else f"Reads elsewhere that see a write from {city(pairs[0][0]) or pairs[0][0]}",
         note="Line: halfway between certainly and possibly visible. Dot: certainly. "
         f"{'Vertical line' if crowded else 'Band'}: confidence interval. t-visibility, as in Bailis "
         "and others (2012)."

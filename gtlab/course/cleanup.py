@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from gtlab import regions as catalogue
 from gtlab.course.owned import DEFAULTS, Found, Group, Left, Looker, Options, Place, Survey, at_once, grouped
 from gtlab.lab import Lab, ownership, watch
+from gtlab.lab.display import Lines
 
 __all__ = ["Left", "Options", "Survey", "clean", "survey"]
 
@@ -36,29 +37,29 @@ def clean(lab: Lab, options: Options = DEFAULTS, *, timeout_s: float = 1800.0) -
     that have a name of the course's (``foreign``), which are left alone. After ``timeout_s``
     seconds, what is not gone yet is listed.
     """
-    looker = Looker(lab, options)
+    looker, lines = Looker(lab, options), Lines()
     found = looker.survey()
     ours = [each.place for group in found.groups for each in group.tables]
     left = list(found.left)
     if ours:
-        _say("The course's tables:")
+        lines.say("The course's tables:")
         for table in sorted({place.table for place in ours}):
             where = sorted(catalogue.label(place.region) for place in ours if place.table == table)
-            _say(f"  {table} in {', '.join(where)}")
-        left += _Deletion(looker, ours).run(timeout_s)
+            lines.say(f"  {table} in {', '.join(where)}")
+        left += _Deletion(looker, ours, lines.say).run(timeout_s)
     still = [Place(each.table, each.region) for each in left]
     for place in ours:
         if place not in still:
             ownership.forget(lab.backend, place.region, place.table)
     if lacking := [each for each in left if not each.foreign]:
-        _say(f"Deleted: {sum(place not in still for place in ours)} of the course's {len(ours)} tables. Left:")
+        print(f"Deleted: {sum(place not in still for place in ours)} of the course's {len(ours)} tables. Left:")
     else:
-        _say("Nothing is left." if ours else "Nothing is left: the course has no tables here.")
+        print("Nothing is left." if ours else "Nothing is left: the course has no tables here.")
     for each in lacking:
-        _say(f"  {each}")
+        print(f"  {each}")
     for each in left:
         if each.foreign:
-            _say(f"Left alone: {each}")
+            print(f"Left alone: {each}")
     return left
 
 
@@ -72,8 +73,9 @@ class _Silent(NamedTuple):
 class _Deletion:
     """Deletes tables: each look at them takes the steps that are possible at this moment."""
 
-    def __init__(self, looker: Looker, places: Collection[Place]):
+    def __init__(self, looker: Looker, places: Collection[Place], tell: Callable[[str], None]):
         self._looker, self._places, self._unprotects = looker, places, looker.options.unprotect
+        self._tell = tell
         self._refused: dict[Place, tuple[frozenset[str], str]] = {}  # which members were present then, and the reason
         self._said: set[str] = set()
         self._given_up: dict[Place, str] = {}
@@ -179,7 +181,7 @@ class _Deletion:
     def _say(self, text: str) -> None:
         if text not in self._said:
             self._said.add(text)
-            _say(text)
+            self._tell(text)
 
 
 def _take_apart(client: Any, source: Found) -> None:
@@ -199,9 +201,3 @@ def _explained(error: Exception) -> str:
         text += (" This is DynamoDB's 24-hour rule: the source of a replica can be deleted after the replica is gone, "
                  "or 24 hours after it was created. Clean up again then.")
     return f"the service refuses to delete it: {text}"
-
-
-def _say(text: str) -> None:
-    from tqdm.auto import tqdm
-
-    tqdm.write(text)  # above the progress bar

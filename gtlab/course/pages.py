@@ -246,11 +246,12 @@ class _Still:
 
 
 def chart(figure: Mapping[str, Any]) -> str:
-    """A figure of plotly as HTML: the place where the page's script draws it, its data, and its finding."""
+    """A figure of plotly as HTML: the place where the page's script draws it, its data, and its words."""
     finding, alt = still.words(figure)
     height = figure.get("layout", {}).get("height", 450)
     data = json.dumps(figure).replace("</", "<\\/")  # a "</script>" in a text would end the script element
-    below = "" if still.shows(figure, finding) else f"<figcaption>{html.escape(finding)}</figcaption>"
+    said = [*([] if still.shows(figure, finding) else [finding]), *filter(None, [still.note(figure)])]
+    below = f"<figcaption>{'<br>'.join(map(html.escape, said))}</figcaption>" if said else ""
     return (f'<figure><div class="gt-chart" role="group" aria-label="{html.escape(alt)}" '
             f'style="height:{height}px"></div><script type="application/json">{data}</script>{below}</figure>')
 

@@ -47,6 +47,29 @@ def whole(made: str) -> str:
     return _CODE.sub(r'<span style="white-space:nowrap">\g<0></span>', made)
 
 
+class Lines:
+    """Lines of text that stay together: in a notebook one output, where the first one was, though other outputs, such
+    as the progress of a wait, have come below it. Elsewhere they are printed."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._output: Any = None
+
+    def say(self, text: str) -> None:
+        if _kernel_shell() is None:
+            print(text)
+            return
+        from IPython.display import display
+
+        self._lines.append(text)
+        said = "\n".join(self._lines)
+        data = {"text/plain": said, "text/html": f'<pre class="gt-lab">{html.escape(said)}</pre>'}
+        if self._output is None:
+            self._output = display(data, raw=True, display_id=True)
+        else:
+            self._output.update(data, raw=True)
+
+
 def say(text: str, markup: str) -> None:
     """Show HTML in a notebook, and print the text elsewhere."""
     if _kernel_shell() is None:

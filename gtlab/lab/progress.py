@@ -78,11 +78,13 @@ class Board:
         said = ", ".join(f"{row.name} {row.status}" for row in self.rows)
         return f"{self.title}: {self.done} of {self.total} in {self.seconds:.0f} s" + (f" ({said})" if said else "")
 
-    def page(self) -> str:
+    def page(self, kind: str = "") -> str:
+        """As HTML; ``kind`` is one more class of the box."""
         count = f"{self.done} of {self.total} · {self.seconds:.0f} s" + (" · stopped" if self.failed else "")
         rows = "".join(f"<li>{'✔' if row.done else '…'} <span>{html.escape(row.name)}</span> "
                        f"<b>{html.escape(row.status)}</b></li>" for row in self.rows)
-        return (f'{_STYLE}<div class="gt-wait" role="group" aria-label="{html.escape(self.line())}">'
+        named = f"gt-wait {kind}".strip()
+        return (f'{_STYLE}<div class="{named}" role="group" aria-label="{html.escape(self.line())}">'
                 f"<p><b>{html.escape(self.title)}</b><span>{count}</span></p>"
                 f'<progress max="{self.total or 1}" value="{self.done}" aria-label="Progress"></progress>'
                 + (f"<ul>{rows}</ul>" if rows else "") + "</div>")
@@ -122,12 +124,16 @@ class Progress:
     def _display(self, board: Board, script: str = "") -> None:
         from IPython.display import display
 
-        rows = len(board.rows)
-        height = 44 + 22 * rows + max(300, min(460, 140 + 62 * rows)) + 40  # this, a chart of so many rows, its table
-        # Only in a notebook that is open: a page made by nbconvert keeps the output, too.
-        room = (f"<style>.jp-NotebookPanel .jp-OutputArea:has(> .jp-OutputArea-child .gt-wait) "
-                f"{{ min-height: {height}px; }}</style>" if self._room else "")
-        data = {"text/html": room + board.page() + script, "text/plain": board.line()}
+        kind = room = ""
+        if self._room:
+            rows = len(board.rows)
+            height = 44 + 22 * rows + max(300, min(460, 140 + 62 * rows)) + 40  # this, a chart of these rows, its words
+            # The style is the page's: the height is in the name, so that no other box gets this room. Only in a
+            # notebook that is open (a page made by nbconvert keeps the output, too), and until the chart is there.
+            kind = f"gt-room-{height}"
+            room = (f"<style>.jp-NotebookPanel .jp-OutputArea:has(> .jp-OutputArea-child .{kind})"
+                    f":not(:has(.js-plotly-plot .main-svg)) {{ min-height: {height}px; }}</style>")
+        data = {"text/html": room + board.page(kind) + script, "text/plain": board.line()}
         if self._output is None:
             self._output = display(data, raw=True, display_id=True)
         else:

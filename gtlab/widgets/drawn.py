@@ -13,9 +13,11 @@ from typing import Any
 import anywidget
 
 from gtlab.charts.colours import BACK, COAST, INK, LAND, QUIET, SEA
+from gtlab.charts.labels import Box, Labels, boxes
 from gtlab.charts.looks import HOME_OUTLINE, SYMBOLS
 
 _HERE = Path(__file__).parent
+_SIZE = 15  # of the texts in a still picture, in units of the map
 
 @cache
 def script(*names: str) -> str:
@@ -94,14 +96,15 @@ class Drawn(WithStill, anywidget.AnyWidget):
 def still_map(atlas: Mapping[str, Any], looks: Mapping[str, Mapping[str, Any]], names: Mapping[str, str],
               links: Iterable[tuple[str, str, str]], says: str) -> str:
     """A map as HTML: the members with their ``names``, a line with its text for each of the ``links`` (from, to, text),
-    and below it a sentence, which is also its text for screen readers."""
+    and below it a sentence, which is also its text for screen readers. The text of a line is left out where it would
+    cover another text."""
+    lines = list(links)
+    ways = [_way(atlas, a, b) for a, b, _ in lines]
+    texts = _placed(atlas, looks, names, [(way, text) for way, (_, _, text) in zip(ways, lines, strict=True)])
     parts = [f'<path d="{atlas["land"]}" transform="scale({atlas["scale"]})" fill="{LAND}" stroke="{COAST}"/>']
-    for a, b, text in links:
-        (ax, ay), (bx, by), around = atlas["spots"][a], atlas["spots"][b], atlas["round"]
-        step = bx - ax - round((bx - ax) / around) * around  # the short way, perhaps over the edge of the map
-        for start in {ax, bx - step}:
-            parts.append(f'<path d="M{start:.0f} {ay:.0f}l{step:.0f} {by - ay:.0f}" stroke="{QUIET}" fill="none"/>')
-        parts.append(_text((ax + step / 2), (ay + by) / 2 - 4, text))
+    for (_, b, _), (x, y, right, down) in zip(lines, ways, strict=True):
+        for start in {x, atlas["spots"][b][0] - right}:
+            parts.append(f'<path d="M{start:.0f} {y:.0f}l{right:.0f} {down:.0f}" stroke="{QUIET}" fill="none"/>')
     for code, look in looks.items():
         x, y = atlas["spots"][code]
         place = f'transform="translate({x} {y}) scale(8)"'
@@ -109,14 +112,46 @@ def still_map(atlas: Mapping[str, Any], looks: Mapping[str, Mapping[str, Any]], 
                      'stroke-width=".2"/>')
         if look["home"]:
             parts.append(f'<path d="{HOME_OUTLINE}" {place} fill="none" stroke="{INK}" stroke-width=".2"/>')
-        parts.append(_text(x, y - (22 if look["home"] else 14), names[code], "bold"))
     said = html.escape(says)
     return (f'<figure style="margin:0;max-width:{atlas["width"]}px"><svg role="img" aria-label="{said}" '
             f'viewBox="0 0 {atlas["width"]} {atlas["height"]}" style="width:100%;background:{SEA}" '
-            'font-family="system-ui, \'DejaVu Sans\', sans-serif" font-size="15">'
-            f'{"".join(parts)}</svg><figcaption>{said}</figcaption></figure>')
+            f'font-family="system-ui, \'DejaVu Sans\', sans-serif" font-size="{_SIZE}">'
+            f'{"".join(parts)}{texts}</svg><figcaption>{said}</figcaption></figure>')
 
 
-def _text(x: float, y: float, text: str, weight: str = "normal") -> str:
-    return (f'<text x="{min(max(x, 60), 940):.0f}" y="{max(y, 16):.0f}" text-anchor="middle" fill="{INK}" '
+def _way(atlas: Mapping[str, Any], a: str, b: str) -> tuple[float, float, float, float]:
+    """Where a line begins, and how far to the right and down it goes: the short way, perhaps over the map's edge."""
+    (ax, ay), (bx, by), around = atlas["spots"][a], atlas["spots"][b], atlas["round"]
+    return ax, ay, bx - ax - round((bx - ax) / around) * around, by - ay
+
+
+def _placed(atlas: Mapping[str, Any], looks: Mapping[str, Mapping[str, Any]], names: Mapping[str, str],
+            ways: Iterable[tuple[tuple[float, float, float, float], str]]) -> str:
+    """The names of the members and the texts of the lines as SVG, where they do not cover each other."""
+    labels = Labels([(atlas["width"], atlas["height"])])
+    spots = {code: (float(atlas["spots"][code][0]), float(atlas["spots"][code][1])) for code in looks}
+    for code, look in looks.items():
+        side = 36 if look["home"] else 22
+        labels.block(boxes([spots[code]], (0, 0), side, side))
+    parts = []
+    for code, look in looks.items():
+        wide, gap = 0.62 * _SIZE * len(names[code]) + 8, 19 if look["home"] else 13
+        up, side = gap + _SIZE / 2, gap + wide / 2
+        shifts = [(0, -up), (0, up), (side, 0), (-side, 0),
+                  *((across * wide * part, down * further) for further in (up, up + 18, up + 36)
+                    for down in (-1, 1) for part in (0.0, 0.3, 0.5) for across in (1, -1))]
+        parts.append(_text(labels.place([boxes([spots[code]], shift, wide, _SIZE + 3) for shift in shifts])[0],
+                           names[code], "bold"))
+    for (x, y, right, down), text in ways:
+        wide = 0.57 * _SIZE * len(text) + 6
+        there = labels.place_if_free(
+            boxes([(x + part * right, y + part * down)], (0, -6), wide, _SIZE + 1)
+            for part in (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82)) if text else None
+        if there:
+            parts.append(_text(there[0], text, "normal"))
+    return "".join(parts)
+
+
+def _text(there: Box, text: str, weight: str) -> str:
+    return (f'<text x="{there.x:.0f}" y="{there.y + 0.35 * _SIZE:.0f}" text-anchor="middle" fill="{INK}" '
             f'stroke="{SEA}" stroke-width="4" paint-order="stroke" font-weight="{weight}">{html.escape(text)}</text>')

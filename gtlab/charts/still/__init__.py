@@ -10,7 +10,7 @@ annotations, linear and logarithmic axes, and a horizontal legend. Buttons, slid
 
 from __future__ import annotations
 
-from gtlab.charts.still.picture import shows, svg, words
+from gtlab.charts.still.picture import note, shows, svg, words
 from gtlab.charts.still.plot import WIDTH
 
-__all__ = ["WIDTH", "shows", "svg", "words"]
+__all__ = ["WIDTH", "note", "shows", "svg", "words"]

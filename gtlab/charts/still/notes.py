@@ -13,6 +13,9 @@ from gtlab.charts.still.text import Style
 
 
 def shape(plot: Plot, shape: Mapping[str, Any]) -> str:
+    """A line, a rectangle, or an outline whose size is in pixels, around a point."""
+    if shape.get("type") == "path":
+        return _outline(plot, shape)
     x0, x1 = (plot.across(shape.get("xref") or "x", shape.get(end, 0), "x") for end in ("x0", "x1"))
     y0, y1 = (plot.across(shape.get("yref") or "y", shape.get(end, 0), "y") for end in ("y0", "y1"))
     if any(math.isnan(each) for each in (x0, x1, y0, y1)):
@@ -27,6 +30,17 @@ def shape(plot: Plot, shape: Mapping[str, Any]) -> str:
         edge = f' stroke="{colour}" stroke-width="{width:g}"' if width else ""
         drawn = marks.rect((x0, y0), (x1, y1), f'fill="{html.escape(str(shape.get("fillcolor") or "none"))}"{edge}')
     return f"{opacity}{drawn}</g>" if drawn else ""
+
+
+def _outline(plot: Plot, shape: Mapping[str, Any]) -> str:
+    x = plot.across(shape.get("xref") or "x", shape.get("xanchor"), "x")
+    y = plot.across(shape.get("yref") or "y", shape.get("yanchor"), "y")
+    if math.isnan(x) or math.isnan(y):
+        return ""
+    line = shape.get("line") or {}
+    # In plotly's outlines, y grows upwards.
+    return (f'<path d="{html.escape(shape["path"])}" transform="translate({x:.1f} {y:.1f})scale(1 -1)" fill="none" '
+            f'stroke="{html.escape(str(line.get("color") or plot.ink))}" stroke-width="{line.get("width", 2):g}"/>')
 
 
 def annotation(plot: Plot, note: Mapping[str, Any]) -> str:

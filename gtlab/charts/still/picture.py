@@ -6,6 +6,7 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
+from gtlab.charts.colours import QUIET
 from gtlab.charts.still import frame, legend, notes, text, traces
 from gtlab.charts.still.plot import WIDTH, Plot
 from gtlab.charts.still.text import Style
@@ -15,10 +16,10 @@ _FONT = "system-ui,'Segoe UI','DejaVu Sans',Arial,sans-serif"
 
 def svg(figure: Mapping[str, Any]) -> str:
     """A figure of plotly, as its ``to_plotly_json()`` has it, as an SVG element with a title and a description for
-    screen readers. The finding stands below the chart, unless the chart itself shows it."""
+    screen readers. The finding, unless the chart itself shows it, and the note stand below the chart."""
     plot = Plot(figure)
     finding, alt = words(figure)
-    caption, extra = _caption(plot, finding)
+    caption, extra = _caption(plot, finding, note(figure))
     drawn = "".join([*_chart(plot), caption])
     # Not wider than the page: as an image it fills the page, as an element it is no wider than WIDTH.
     return (f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {WIDTH} {plot.height + extra:.0f}" '
@@ -40,6 +41,12 @@ def words(figure: Mapping[str, Any]) -> tuple[str, str]:
     return finding or title, str(meta.get("alt") or "") or finding or title
 
 
+def note(figure: Mapping[str, Any]) -> str:
+    """What is to be known about how a chart is drawn, in plain text; empty where nothing is."""
+    meta = figure.get("layout", {}).get("meta")
+    return str(meta.get("note") or "") if isinstance(meta, Mapping) else ""
+
+
 def shows(figure: Mapping[str, Any], finding: str) -> bool:
     """Whether the finding is written in the chart itself: in its title, its subtitle or an annotation."""
     layout = figure.get("layout", {})
@@ -57,9 +64,13 @@ def _chart(plot: Plot) -> list[str]:
             *(notes.annotation(plot, each) for each in plot.layout.get("annotations") or ())]
 
 
-def _caption(plot: Plot, finding: str) -> tuple[str, float]:
-    """The finding below the chart, and the height that it takes; empty if the chart shows it."""
-    if shows({"layout": plot.layout}, finding):
-        return "", 0.0
-    said = text.wrap(html.escape(finding, quote=False), 14, WIDTH - 24)
-    return text.element(12, plot.height + 4, said, Style(14, plot.ink, valign="top")), text.height(said, 14) + 12
+def _caption(plot: Plot, finding: str, note: str) -> tuple[str, float]:
+    """What stands below the chart, and the height that it takes."""
+    drawn, down = "", 0.0
+    lines = [("" if shows({"layout": plot.layout}, finding) else finding, 14, plot.ink), (note, 12, QUIET)]
+    for words, size, colour in lines:
+        if words:
+            said = text.wrap(html.escape(words, quote=False), size, WIDTH - 24)
+            drawn += text.element(12, plot.height + 4 + down, said, Style(size, colour, valign="top"))
+            down += text.height(said, size) + 4
+    return drawn, down + 8 if down else 0.0
