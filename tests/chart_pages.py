@@ -111,6 +111,7 @@ def switch(page, theme: str) -> None:
         document.body.dataset.jpThemeLight = String(!dark);
         document.body.style.cssText = `margin: 16px; background: ${dark ? '#111' : '#fff'}; `
             + `--jp-layout-color0: ${dark ? '#111' : '#fff'}; --jp-ui-font-color1: ${dark ? '#dfdfdf' : '#212121'}; `
+            + `--jp-ui-font-color2: ${dark ? '#b0b0b0' : '#5a5a5a'}; `
             + 'color: var(--jp-ui-font-color1)';
     }""", theme)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gtlab.charts.colours import EDGE, INK, LABEL_BACKGROUND, faded
 from gtlab.charts.columns import each_row, finite, known, need, unique
-from gtlab.charts.labels import Labels, boxes
+from gtlab.charts.labels import Labels, Point, boxes
 from gtlab.charts.layout import NARROW, figure, height_for, region_axis
 from gtlab.charts.looks import look
 from gtlab.charts.meta import describe
@@ -80,13 +80,15 @@ def arrivals(frame: pd.DataFrame) -> go.Figure:
         range=[begin - 0.04 * span, end + 0.10 * span],
     )
     fig.update_layout(showlegend=False, margin={"b": 52, "l": _LEFT, "r": _RIGHT})
-    _note_times(fig, notes)
+    _note_times(fig, notes, [(start, end) for trace in fig.data if trace.mode == "lines" and len(trace.x) == 2
+                             for start, end in [tuple(zip(trace.x, trace.y, strict=True))]])
     describe(fig, said, f"Space-time diagram of {plural(len(origin), 'write')} in {plural(len(codes), 'Region')} over "
              f"{ms(end - begin)}. {said}", _table(targets, origin))
     return fig
 
 
 _LEFT, _RIGHT = 126, 30  # the margins in pixels
+_MOST_AVOIDED = 1000  # pairs of a note and a line: more would take long, and there is no free place anyway
 
 
 def _finding(targets: pd.DataFrame) -> str:
@@ -165,15 +167,25 @@ def _arrival(row: Any, start: int, here: int, colour: str, name: str) -> Iterato
     }
 
 
-def _note_times(fig: go.Figure, notes: Sequence[tuple[float, int, str]]) -> None:
-    """Write each note (time, row, text) above or below its point, moved to a side if it would leave the plot; leave out
-    a note that would cover another. Call this last: it reads the figure's axes, height and margins."""
+def _note_times(fig: go.Figure, notes: Sequence[tuple[float, int, str]], lines: Sequence[tuple[Point, Point]]) -> None:
+    """Write each note (time, row, text) above or below its point, moved to a side if it would leave the plot or cover
+    one of the lines (from and to a time and a row); leave out a note that would cover another. Call this last: it reads
+    the figure's axes, height and margins."""
     (first, last), (below, above), margin = fig.layout.xaxis.range, fig.layout.yaxis.range, fig.layout.margin
     tall = fig.layout.height - margin.t - margin.b
     labels = Labels([(width - _LEFT - _RIGHT, tall) for width in (NARROW, 640, 968, 1300)])
-    for time_ms, row, text in notes:
+
+    def pixels(time_ms: float, row: float) -> list[Point]:
         across, y = (time_ms - first) / (last - first), (row - above) / (below - above) * tall
-        anchor = [(across * wide, y) for wide, _ in labels.sizes]
+        return [(across * wide, y) for wide, _ in labels.sizes]
+
+    if len(notes) * len(lines) <= _MOST_AVOIDED:
+        for (x0, y0), (x1, y1) in lines:
+            if y0 != y1:  # not along a row
+                parts = [part / 12 for part in range(13)]
+                labels.avoid([pixels(x0 + part * (x1 - x0), y0 + part * (y1 - y0)) for part in parts], "a line")
+    for time_ms, row, text in notes:
+        anchor = pixels(time_ms, row)
         width = text_width(text.replace("<b>", "").replace("</b>", "")) + 6
         shifts = [(side * width / 2, down) for side in (0, -0.9, 0.9) for down in (-18, 18)]
         places = {boxes(anchor, shift, width, 16): shift for shift in shifts}

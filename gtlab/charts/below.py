@@ -9,7 +9,7 @@ from typing import Any
 from gtlab.charts.theme import stylesheet
 
 _STYLE = (
-    ".gt-below{position:relative;font:13px/1.4 system-ui,'Segoe UI','DejaVu Sans',Arial,sans-serif;margin:0 12px 4px}"
+    ".gt-below{position:relative;font:13px/1.4 system-ui,'Segoe UI','DejaVu Sans',Arial,sans-serif;margin:6px 12px 4px}"
     ".gt-below p{margin:0 0 2px;max-width:66em;color:var(--jp-ui-font-color1,#1f2933)}"
     ".gt-below .gt-note{font-size:12px;color:var(--jp-ui-font-color2,#5a6572)}"
     # The still picture of a chart contains both.

@@ -46,7 +46,7 @@ def over_time(fig: go.Figure, begin: float, end: float, unit: str) -> None:
                 {"label": "Pause", "method": "animate", "args": [[None], at_once]}],
         }],
         sliders=[{
-            "active": FRAMES, "x": 0.38, "len": 0.62, "y": 0, "yanchor": "top", "pad": {"t": 60, "b": 4},
+            "active": FRAMES, "x": 0.45, "len": 0.55, "y": 0, "yanchor": "top", "pad": {"t": 60, "b": 4},
             "currentvalue": {"visible": False}, "ticklen": 0, "minorticklen": 0, "bordercolor": COAST,
             "bgcolor": COAST, "activebgcolor": INK, "font": {"color": CLEAR, "size": 12},
             "steps": [{"label": f"{at:.3g} {unit}", "method": "animate", "args": [[f"{number}"], at_once]}

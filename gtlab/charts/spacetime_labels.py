@@ -68,8 +68,9 @@ class _Place(NamedTuple):
 
 
 def _around(x: float, above: float, below: float) -> list[_Place]:
-    """Above and below a mark, at its sides and in its middle."""
-    return [_Place(x, y, f"{where} {side}") for y, where in ((above, "top"), (below, "bottom"))
+    """Above and below a mark, at its sides and in its middle; then the same places farther away."""
+    return [_Place(x, y, f"{where} {side}")
+            for y, where in ((above, "top"), (below, "bottom"), (above - _FARTHER, "top"), (below + _FARTHER, "bottom"))
             for side in ("right", "left", "center")]
 
 
@@ -84,7 +85,7 @@ class _Plot:
         for what in (*WRITES, "wins"):
             for group in groups.get(what, []):
                 mark = self._pixels(middle([event.x for event in group]), codes.index(group[0].region))
-                self._labels.block(boxes(mark, (0, 0), 14, 14))
+                self._labels.block(boxes(mark, (0, 0), *((22, 22) if what == "wins" else (14, 14))))
         for what in (*ARRIVALS, UNDERWAY):
             for (event, *more) in groups.get(what, []):
                 if more or event.from_x is None:
@@ -107,4 +108,5 @@ class _Plot:
 
 
 _BESIDE = 156  # pixels beside the plot: the labels of the rows, and the right margin
+_FARTHER = 0.18  # rows
 _POINTS = 16   # of a line that labels keep off
