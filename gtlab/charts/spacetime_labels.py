@@ -81,7 +81,9 @@ class _Plot:
         margin = fig.layout.margin
         tall = fig.layout.height - margin.t - 48 - 28  # the axis and the legend
         self._x, self._y = fig.layout.xaxis.range, fig.layout.yaxis.range
-        self._labels = Labels([(width - _BESIDE, tall) for width in (NARROW, 640, NOMINAL_WIDTH)])
+        # In a narrow page the legend has more lines, and the plot is lower.
+        self._labels = Labels([(width - _BESIDE, part * tall) for width, part in (
+            (NARROW, 0.82), (640, 0.9), (NOMINAL_WIDTH, 1.0))])
         for what in (*WRITES, "wins"):
             for group in groups.get(what, []):
                 mark = self._pixels(middle([event.x for event in group]), codes.index(group[0].region))

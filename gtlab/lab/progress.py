@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gtlab.lab.display import whole
+
 _EVERY_S = 0.2   # between two updates, at least
 _STYLE = """<style>
 .gt-wait { font: 14px/22px var(--jp-ui-font-family, system-ui, sans-serif); color: var(--jp-ui-font-color1, #1F2933);
-  max-width: 1000px; padding: 4px 0; }
+  max-width: 1000px; padding: 4px 0 4px 8px; }
 .gt-wait progress { width: 100%; height: 8px; margin: 0; display: block; accent-color: #00704F; }
 .gt-wait p { margin: 0; display: flex; gap: 0 12px; }
 .gt-wait p b { flex: 1; min-width: 0; }
@@ -85,7 +87,7 @@ class Board:
                        f"<b>{html.escape(row.status)}</b></li>" for row in self.rows)
         named = f"gt-wait {kind}".strip()
         return (f'{_STYLE}<div class="{named}" role="group" aria-label="{html.escape(self.line())}">'
-                f"<p><b>{html.escape(self.title)}</b><span>{count}</span></p>"
+                f"<p><b>{whole(html.escape(self.title))}</b><span>{count}</span></p>"
                 f'<progress max="{self.total or 1}" value="{self.done}" aria-label="Progress"></progress>'
                 + (f"<ul>{rows}</ul>" if rows else "") + "</div>")
 
