@@ -131,8 +131,7 @@ def _placed(atlas: Mapping[str, Any], looks: Mapping[str, Mapping[str, Any]], na
     labels = Labels([(atlas["width"], atlas["height"])])
     spots = {code: (float(atlas["spots"][code][0]), float(atlas["spots"][code][1])) for code in looks}
     for code, look in looks.items():
-        side = 36 if look["home"] else 22
-        labels.block(boxes([spots[code]], (0, 0), side, side))
+        labels.block(boxes([spots[code]], (0, 0), *((36, 36) if look["home"] else (22, 22))))
     parts = []
     for code, look in looks.items():
         wide, gap = 0.62 * _SIZE * len(names[code]) + 8, 19 if look["home"] else 13
