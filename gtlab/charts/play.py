@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 FRAMES = 50
 FRAME_MS = 100
-ROOM = 86  # pixels below the x axis for its title, the buttons and the slider
+ROOM = 64  # pixels below the x axis for its title, the buttons and the slider
 CURTAIN = "not yet"  # the trace's name
 
 
