@@ -525,15 +525,15 @@ def test_a_policy_comes_back_in_the_services_form(music):
 
 
 def test_a_policy_is_changed_only_in_the_expected_revision(music):
-    arn = table(music)["TableArn"]
+    arn, other = table(music)["TableArn"], ALLOW | {"Effect": "Deny"}
     with refused("PolicyNotFoundException", "the policy associated to target table Music does not exist"):
-        music.put_resource_policy(ResourceArn=arn, Policy=document(), ExpectedRevisionId="1")
+        music.put_resource_policy(ResourceArn=arn, Policy=document(other), ExpectedRevisionId="1")
     first = music.put_resource_policy(ResourceArn=arn, Policy=document(ALLOW),
                                       ExpectedRevisionId="NO_POLICY")["RevisionId"]
     with refused("PolicyNotFoundException", f"expecting none to be present for table Music, but a policy exists with "
                  f"revision id {first}"):
-        music.put_resource_policy(ResourceArn=arn, Policy=document(), ExpectedRevisionId="NO_POLICY")
-    second = music.put_resource_policy(ResourceArn=arn, Policy=document(), ExpectedRevisionId=first)["RevisionId"]
+        music.put_resource_policy(ResourceArn=arn, Policy=document(other), ExpectedRevisionId="NO_POLICY")
+    second = music.put_resource_policy(ResourceArn=arn, Policy=document(other), ExpectedRevisionId=first)["RevisionId"]
     for call in (lambda: music.delete_resource_policy(ResourceArn=arn, ExpectedRevisionId=first),
                  lambda: music.put_resource_policy(ResourceArn=arn, Policy=document(ALLOW), ExpectedRevisionId=first)):
         with refused("PolicyNotFoundException", f"policy with revision id {first}, but the policy associated to target "
@@ -567,10 +567,29 @@ def test_arns_that_have_no_policy(music, arn, code, text):
             call()
 
 
-@pytest.mark.parametrize("policy", ["nothing", "[]", '{"Statement": [1]}', document(ALLOW, Id="x" * 20480), "[" * 9999])
+@pytest.mark.parametrize("policy", [
+    "nothing", "[]", "{}", '{"Statement": [1]}', document(), document(ALLOW, Id="x" * 20480), "[" * 9999,
+    document(ALLOW, Version="2020-01-01"), document(ALLOW, Statements="x"), *(document(ALLOW | each) for each in (
+        {"Effect": "Maybe"}, {"Action": 1}, {"Action": []}, {"NotAction": "dynamodb:GetItem"}, {"Resource": "Music"},
+        {"Principal": "me"}, {"Condition": []}, {"Actions": "dynamodb:GetItem"})),
+    *(document({name: value for name, value in ALLOW.items() if name != without})
+      for without in ("Effect", "Principal", "Action", "Resource"))])
 def test_what_is_no_policy_is_refused(music, policy):
     with invalid("Invalid policy document: "):
         music.put_resource_policy(ResourceArn=table(music)["TableArn"], Policy=policy)
+
+
+def test_actions_that_a_policy_cannot_have(music):
+    music.update_table(TableName="Music", StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})
+    arn, stream = table(music)["TableArn"], table(music)["LatestStreamArn"]
+    for where, actions in ((arn, ["dynamodb:GetRecords", "dynamodb:ListStreams"]), (stream, ["dynamodb:ListStreams"]),
+                           (arn, ["dynamodb:ExecuteStatement"]), (arn, ["s3:GetObject", "GetItem"])):
+        told = ", ".join(f'"{each}"' for each in actions)
+        with invalid(f"Invalid policy document: The following action names are invalid: {told}"):
+            music.put_resource_policy(ResourceArn=where, Policy=document(ALLOW | {"Action": [
+                *actions, "dynamodb:PartiQLSelect", "dynamodb:*"]}))
+    music.put_resource_policy(ResourceArn=stream, Policy=document(ALLOW | {"Action": "dynamodb:getRecords"}))
+    music.put_resource_policy(ResourceArn=arn, Policy=document(ALLOW | {"Action": "*"}))
 
 
 def test_a_new_table_of_the_same_name_has_no_policy_and_no_insights(pretend, music):

@@ -17,10 +17,20 @@ from gtlab.localcloud.model import Call, Refusal, TableId, invalid, invalid_valu
 MOST_BYTES = 20 * 1024
 _NO_POLICY = "NO_POLICY"  # as ExpectedRevisionId: only if the resource has no policy
 _OLDEST_VERSION = "2008-10-17"  # of a document that names no version
+_VERSIONS = ("2012-10-17", _OLDEST_VERSION)
 _DOCUMENT = ("Version", "Id", "Statement")
 _STATEMENT = ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource",
               "Condition")
 _LISTS = ("Action", "NotAction", "Resource", "NotResource")
+_STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator")  # of the policy of a stream, not of a table
+# Operations that no resource-based policy allows or denies (developer guide, "DynamoDB API operations supported by
+# resource-based policies").
+_NO_ACTIONS = (
+    "BatchExecuteStatement", "ExecuteStatement", "ExecuteTransaction", "CreateTable", "ListTables", "ListStreams",
+    "CreateGlobalTable", "DescribeGlobalTable", "DescribeGlobalTableSettings", "ListGlobalTables", "UpdateGlobalTable",
+    "UpdateGlobalTableSettings", "DescribeBackup", "DeleteBackup", "RestoreTableFromBackup", "ListBackups",
+    "ListContributorInsights", "DescribeExport", "ListExports", "DescribeImport", "ImportTable", "ListImports",
+    "DescribeLimits", "DescribeEndpoints")
 _NOT_FOUND = "Resource-based policy not found for the provided ResourceArn: "
 
 
@@ -68,8 +78,9 @@ def _attach(database: Database, where: RecordId, document: str, now: float) -> s
 def _put(database: Database, call: Call, now: float) -> dict[str, Any]:
     """The policy that the resource has already keeps its revision."""
     where, known = _find(database, call)
-    document = canonical(call.input["Policy"])
-    if known is not None and canonical(known["Policy"]) == document:
+    place = resource(call.account, call.region, call.input["ResourceArn"])
+    document = canonical(call.input["Policy"], of_stream=place.stream is not None)
+    if known is not None and known["Policy"] == document:
         return {"RevisionId": known["RevisionId"]}
     return {"RevisionId": _attach(database, where, document, now)}
 
@@ -94,35 +105,87 @@ OPERATIONS: dict[str, Callable[[Database, Call, float], dict[str, Any]]] = {
     "PutResourcePolicy": _put, "GetResourcePolicy": _get, "DeleteResourcePolicy": _delete}
 
 
-def canonical(text: str) -> str:
+def canonical(text: str, of_stream: bool = False) -> str:
     """A policy document in the form in which the service returns it. Raises Refusal for what is no such document."""
     if len(text.encode()) > MOST_BYTES:
-        raise invalid_values(f"Invalid policy document: it has more than {MOST_BYTES} bytes")
+        raise _wrong(f"it has more than {MOST_BYTES} bytes")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise invalid_values("Invalid policy document: it is not a JSON object")
+        raise _wrong("it is not a JSON object")
     statements = document.get("Statement", [])
     statements = statements if isinstance(statements, list) else [statements]
+    if not statements:
+        raise _wrong("it has no Statement")
     if not all(isinstance(each, dict) for each in statements):
-        raise invalid_values("Invalid policy document: each statement must be a JSON object")
-    found = {"Version": _OLDEST_VERSION} | document | {"Statement": [_statement(each) for each in statements]}
+        raise _wrong("each statement must be a JSON object")
+    checked = [_statement(each) for each in statements]
+    found = {"Version": _OLDEST_VERSION} | document | {"Statement": checked}
+    _check_members(found, _DOCUMENT)
+    if found["Version"] not in _VERSIONS:
+        raise _wrong(f"its Version must be one of {', '.join(_VERSIONS)}")
+    _check_actions(checked, of_stream)
     return json.dumps(_in_order(found, _DOCUMENT), ensure_ascii=False, separators=(",", ":"))
 
 
 def _statement(given: dict[str, Any]) -> dict[str, Any]:
+    _check_members(given, _STATEMENT)
     found = dict(given)
     for name in _LISTS:
         if isinstance(found.get(name), list) and len(found[name]) == 1:
             found[name], = found[name]
     if isinstance(found.get("Effect"), str):
         found["Effect"] = found["Effect"].capitalize()
+    if found.get("Effect") not in ("Allow", "Deny"):
+        raise _wrong("the Effect of a statement must be Allow or Deny")
+    for name in ("Principal", "Action", "Resource"):
+        if (name in found) == (f"Not{name}" in found):
+            raise _wrong(f"a statement must have either {name} or Not{name}")
+    for name in _LISTS:
+        if name in found and not _texts(found[name]):
+            raise _wrong(f"{name} must be a string or a list of strings")
+    resources = _texts(found.get("Resource", found.get("NotResource")))
+    if not all(each == "*" or each.startswith("arn:") for each in resources):
+        raise _wrong("a resource must be an ARN or *")
+    if not isinstance(found.get("Condition", {}), dict):
+        raise _wrong("a Condition must be a JSON object")
     for name in ("Principal", "NotPrincipal"):
         if isinstance(found.get(name), dict):
             found[name] = {kind: _principal(value) for kind, value in found[name].items()}
+        elif found.get(name, "*") != "*":
+            raise _wrong(f"{name} must be * or a JSON object")
     return _in_order(found, _STATEMENT)
+
+
+def _check_actions(statements: list[dict[str, Any]], of_stream: bool) -> None:
+    """Refuse actions that a policy of a table, or of a stream, cannot have. Those with wildcards are not compared."""
+    never = {each.lower() for each in (*_NO_ACTIONS, *(() if of_stream else _STREAM_ACTIONS))}
+    wrong = []
+    for action in (each for found in statements for each in _texts(found.get("Action", found.get("NotAction")))):
+        service, _, name = action.partition(":")
+        if action != "*" and (service.lower() != "dynamodb" or not re.fullmatch("[A-Za-z*?]+", name)
+                              or name.lower() in never):
+            wrong.append(action)
+    if wrong:
+        raise _wrong("The following action names are invalid: " + ", ".join(f'"{each}"' for each in wrong))
+
+
+def _check_members(given: dict[str, Any], names: tuple[str, ...]) -> None:
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise _wrong(f"unknown element {unknown[0]}")
+
+
+def _texts(value: Any) -> list[str]:
+    """The strings of a string or a list of strings; none if it is something else."""
+    found = value if isinstance(value, list) else [value]
+    return found if all(isinstance(each, str) for each in found) else []
+
+
+def _wrong(why: str) -> Refusal:
+    return invalid_values(f"Invalid policy document: {why}")
 
 
 def _principal(value: Any) -> Any:
