@@ -91,6 +91,10 @@ def kernel_manager(kernels: Kernels) -> type:
         def kernel_spec(self) -> KernelSpec:
             return spec
 
+        async def _async_interrupt_kernel(self) -> None:
+            if not self.shutting_down:  # an idle kernel would print an error about the interrupt
+                await super()._async_interrupt_kernel()
+
         async def _async_finish_shutdown(self, *args: Any, **options: Any) -> None:
             kernel = getattr(self.provisioner, "process", None)
             if isinstance(kernel, subprocess.Popen):
