@@ -152,7 +152,7 @@ def test_plain_widgets_are_put_beside_a_guard_for_their_keys():
 
 def test_a_lab_that_was_made_with_an_older_choice_says_so(cloud, tmp_path, monkeypatch):
     monkeypatch.setattr("gtlab.lab.choice.process.state_folder", lambda: tmp_path)
-    before = connect({SINGAPORE: cloud.url, PARIS: cloud.url, VIRGINIA: cloud.url})
+    before = connect({SINGAPORE: cloud.url, VIRGINIA: cloud.url, IRELAND: cloud.url})
     given = connect({SINGAPORE: cloud.url}, home=SINGAPORE, replicas=VIRGINIA)
     assert before.older_choice == "" and "older choice" not in repr(before)
     remember(Choice(PARIS, (TOKYO,)))

@@ -95,4 +95,5 @@ def _of(done: tuple[str, ...], every: tuple[str, ...]) -> str:
 def _bar(done: tuple[str, ...], every: tuple[str, ...]) -> str:
     """A filled circle for each that is done, an empty one for each that is not, and the numbers for screen readers."""
     circles = "●" * len(done) + "○" * (len(every) - len(done))
-    return f'<span aria-hidden="true">{circles} </span>{_of(done, every)}'
+    return (f'<span aria-hidden="true">{circles} </span>'
+            f'<span style="white-space:nowrap">{_of(done, every)}</span>')

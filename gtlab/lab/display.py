@@ -32,7 +32,7 @@ _CODE = re.compile(r"(?<![\w-])[a-z]{2}(?:-[a-z]+)+-\d(?![\w-])")
 def lab(said: str) -> dict[str, str]:
     """A lab that says this, as a MIME bundle. Every notebook shows its lab, so the stylesheet in it is in effect in the
     whole notebook."""
-    return {"text/plain": said, "text/html": f'{_STYLE}<pre class="gt-lab">{html.escape(said)}</pre>'}
+    return {"text/plain": said, "text/html": f'{_STYLE}<pre class="gt-lab">{whole(html.escape(said))}</pre>'}
 
 
 def frame(table: Any) -> str | None:
@@ -63,7 +63,7 @@ class Lines:
 
         self._lines.append(text)
         said = "\n".join(self._lines)
-        data = {"text/plain": said, "text/html": f'<pre class="gt-lab">{html.escape(said)}</pre>'}
+        data = {"text/plain": said, "text/html": f'<pre class="gt-lab">{whole(html.escape(said))}</pre>'}
         if self._output is None:
             self._output = display(data, raw=True, display_id=True)
         else:
