@@ -439,6 +439,9 @@ def test_an_update_that_only_removes_creates_no_item(db, update, creates):
     ("attribute_type(a, s)", "operand type: {NS,SS,L,BS,N,M,B,BOOL,NULL,S}"),
     ("a = :one AND AND a = :two", 'Syntax error; token: "AND"'), ("_a = :one", 'Syntax error; token: "_"'),
     ("a = :one" + " OR a = :one" * 150, "too many operators; operator count: 301"),
+    ("a = s" + " OR (a = s" * 149 + ")" * 149, False), ("NOT " * 299 + "a = s", True),
+    ("a = p" + " AND (a = s OR (a = p" * 74 + "))" * 74, False), ("a=s" + " OR (a=s" * 400, "operator count: 301"),
+    ("NOT (" * 150 + "a = s" + ")" * 150, False), ("(" * 4096, 'Syntax error; token: "<EOF>"'),
 ])
 def test_conditions_in_parentheses_and_what_is_refused(db, condition, holds):
     db.table("Tab", "p")

@@ -3,7 +3,7 @@
 A tree holds names and placeholders as they were written, so that it can be kept for the next request with the same
 text. :mod:`conditions`, :mod:`projections` and :mod:`updates` give it a meaning.
 
-Recursive descent, linear in the length of the text, which is at most 4 KB.
+Linear in the length of the text, which is at most 4 KB. Recursive descent, except for conditions in parentheses.
 
 The texts of refusals are the service's, as other projects have captured them.
 """
@@ -15,11 +15,12 @@ import re
 from collections.abc import Callable
 
 from gtlab.localcloud.engine.reserved_words import RESERVED
-from gtlab.localcloud.engine.tokens import Token, TokenReader, joined
+from gtlab.localcloud.engine.tokens import Token, TokenReader
 from gtlab.localcloud.engine.tree import (
     Arithmetic,
     Assignment,
     Between,
+    Both,
     Compare,
     Condition,
     Function,
@@ -51,7 +52,7 @@ _GRAMMAR = {CONDITION: ("AND", "OR", "NOT", "BETWEEN", "IN"), UPDATE: _SECTIONS}
 
 
 class _Reader(TokenReader):
-    pattern, deepest = _TOKEN, 4 * MOST_DEPTH
+    pattern, deepest = _TOKEN, MOST_OPERATORS  # operands and functions nest; parenthesized conditions without a bound
 
     def __init__(self, kind: str, text: str):
         self.kind, self._operators = kind, 0
@@ -116,7 +117,7 @@ def _parser(parse: Callable) -> Callable:
 @_parser
 def parse_condition(reader: _Reader) -> Condition:
     """A condition, a filter or a key condition (``kind``, ``text``). Raises Refusal if it is not valid."""
-    return _either(reader)
+    return _condition(reader)
 
 
 @_parser
@@ -147,39 +148,55 @@ def parse_update(reader: _Reader) -> tuple[Assignment, ...]:
     return tuple(actions)
 
 
-# Conditions, the operator that binds least first
+# Conditions
 
-def _either(reader: _Reader) -> Condition:
-    return joined(reader, "OR", _all)
+class _Group:
+    """A parenthesized condition, or the whole one, as far as it has been read."""
+
+    def __init__(self) -> None:
+        self.either: Condition | None = None  # what OR joins to the rest
+        self.all: Condition | None = None     # what AND joins to the rest
+        self.negated = False                  # whether the next condition is
+
+    def add(self, condition: Condition) -> None:
+        condition = Not(condition) if self.negated else condition
+        self.negated = False
+        self.all = condition if self.all is None else Both("AND", self.all, condition)
+
+    def so_far(self) -> Condition:
+        """All of it; what comes next is joined by OR."""
+        assert self.all is not None  # added before
+        self.either = self.all if self.either is None else Both("OR", self.either, self.all)
+        self.all = None
+        return self.either
 
 
-def _all(reader: _Reader) -> Condition:
-    return joined(reader, "AND", _negated)
-
-
-def _negated(reader: _Reader) -> Condition:
-    negations = 0
-    while reader.is_next("NOT"):
-        reader.take()
+def _condition(reader: _Reader) -> Condition:
+    """Groups are kept on a list, not by recursion: as many as fit into the text may be open."""
+    groups = [_Group()]
+    while True:
+        while reader.took("NOT"):
+            reader.count_operator()
+            groups[-1].negated = not groups[-1].negated
+        if reader.is_next("(") and not _opens_operand(reader):
+            _check_not_redundant(reader)
+            reader.take()
+            groups.append(_Group())
+            continue
+        groups[-1].add(_single(reader))
+        while not reader.took("AND"):
+            condition = groups[-1].so_far()
+            if reader.took("OR"):
+                break
+            if len(groups) == 1:
+                return condition
+            reader.skip(")")
+            groups.pop()
+            groups[-1].add(condition)
         reader.count_operator()
-        negations += 1
-        reader.nest(+1)
-    condition = _single(reader)
-    for _ in range(negations):
-        condition = Not(condition)
-        reader.nest(-1)
-    return condition
 
 
 def _single(reader: _Reader) -> Condition:
-    if reader.is_next("(") and not _opens_operand(reader):
-        _check_not_redundant(reader)
-        reader.take()
-        reader.nest(+1)
-        condition = _either(reader)
-        reader.skip(")")
-        reader.nest(-1)
-        return condition
     operand = _operand(reader, _FUNCTIONS)
     if isinstance(operand, Function) and operand.name != "size" and not _opens_comparison(reader.next):
         return operand
