@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
+import loopback.sitecustomize  # noqa: F401  (from here on, other machines cannot be reached)
 import pytest
 from botocore.config import Config
 from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, Pretend, new_account, wait_active
@@ -90,6 +91,8 @@ def _own_home(tmp_path_factory):
         for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
             patch.setenv(name, str(tmp_path_factory.getbasetemp() / "absent"))
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        guarded = [str(Path(__file__).parent / "loopback"), os.environ.get("PYTHONPATH", "")]
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, guarded)))
         yield
         process.down()
 

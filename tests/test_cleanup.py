@@ -56,7 +56,7 @@ def test_every_table_goes_whatever_regions_were_chosen_when_it_was_made(running,
     remember(Choice(BRAZIL, ("af-south-1",)))
     assert cleanup.clean(connect()) == [] and tables(running) == set()
     printed = capsys.readouterr().out
-    assert printed.splitlines()[-1] == "Nothing is left."
+    assert printed.splitlines()[-1] == "0 left."
     assert printed.index("Delete the replica Baskets in Tokyo") < printed.index("Delete Baskets in Paris")
     assert printed.index("Delete the replica MusicToday in N. V") < printed.index("Delete MusicToday in Singapore")
     assert "Take Music in Ireland (eu-west-1) out of its global table of version 2017.11.29." in printed
@@ -95,7 +95,7 @@ def test_a_table_of_somebody_else_is_left_alone_and_reported(running, lab, stran
     (left,) = cleanup.clean(lab)
     assert (left.table, left.region, left.foreign) == ("Music", PARIS, True)
     printed = capsys.readouterr().out
-    assert "Nothing is left.\nLeft alone: Music in Paris (eu-west-3): it has no tag gtlab:run" in printed
+    assert "0 left.\nLeft alone: Music in Paris (eu-west-3): it has no tag gtlab:run" in printed
     assert tables(running) == {("Music", PARIS), ("Elsewhere", PARIS)}
     assert cleanup.clean(lab, cleanup.Options(also=("Music",))) == [] and tables(running) == {("Elsewhere", PARIS)}
 
@@ -188,7 +188,7 @@ def test_the_command_shows_asks_deletes_and_exits_with_1_if_something_is_left(ru
     refused = run(main, ["clean", "--yes"])
     assert refused.exit_code == 1 and "deletion protection" in refused.output
     done = run(main, ["clean", "--unprotect", "--also", "Music"], input="y\n")
-    assert done.exit_code == 0 and "Nothing is left." in done.output and tables(running) == set()
+    assert done.exit_code == 0 and "0 left." in done.output and tables(running) == set()
 
 
 def test_a_group_is_listed_in_the_order_of_deletion_and_the_largest_counts(lab, running):

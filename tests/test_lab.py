@@ -13,6 +13,7 @@ from support import IRELAND, SINGAPORE, VIRGINIA
 import gtlab
 from gtlab import lab, regions
 from gtlab.lab import Choice, display
+from gtlab.lab.clients import Access
 from gtlab.localcloud import process
 
 NOWHERE = dict.fromkeys(regions.REGIONS, "http://127.0.0.1:1")  # endpoints that nothing answers at
@@ -121,11 +122,11 @@ def test_aws_is_never_contacted_unasked(cloud, real_credentials, monkeypatch, se
 def test_aws_is_not_what_a_shell_for_the_local_cloud_reaches(cloud, real_credentials, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.url)  # as gtlab env has it
     with pytest.raises(ValueError, match=f"You asked for AWS, but .* makes boto3 call {cloud.url}"):
-        gtlab.connect("aws").client(VIRGINIA)
+        gtlab.connect("aws")
 
 
 def test_aws_asked_for_by_name(home, real_credentials):
-    opened = gtlab.connect("aws")
+    opened = lab.Lab(Access("aws"), Choice())  # as gtlab.connect("aws") does after its checks: see test_aws.py
     request = about_to_send(opened.client(VIRGINIA))
     assert request.url.startswith("https://dynamodb.us-east-1.amazonaws.com")
     assert "x-gtlab-caller" not in request.headers and b"Credential=AKIAREAL/" in request.headers["Authorization"]

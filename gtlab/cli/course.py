@@ -9,12 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from gtlab import __version__
-from gtlab.cli import extra
+from gtlab.cli import aws, extra
 from gtlab.contract import NETWORKS
 from gtlab.course import workingcopy
 from gtlab.course.workingcopy import Changes
@@ -123,26 +123,31 @@ def become(command: list[str]) -> NoReturn:
               "where one is not right.")
 @click.option("--predict", "predicted", multiple=True, metavar="ID=OPTION",
               help="Answer a prediction; may be repeated. Default: predictions are left open.")
+@aws.options
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation, with --backend aws.")
+@click.option("--rehearse", is_flag=True, help="With --backend aws: a temporary local cloud takes AWS's place.")
 def tour(notebooks: tuple[str, ...], parameters: tuple[tuple[str, str], ...], out: Path, html: Path | None,
-         network: str, solve: bool, predicted: tuple[str, ...]) -> None:
+         network: str, solve: bool, predicted: tuple[str, ...], **backend: Any) -> None:
     """Run the course headless: every notebook, or those named. Exits with 1 if any fails.
 
-    It runs in a local cloud of its own, which is gone afterwards: your tables are left alone.
+    It runs in a local cloud of its own, which is gone afterwards: your tables are left alone. With --backend aws it
+    runs on AWS, at your cost, after showing what it will make and asking.
     """
     extra.need(extra.COURSE, "tour")
     from gtlab.course import pages, predictions
     from gtlab.course.tour import Kernels, check_parameters, find_notebooks, run, table
 
+    where = aws.Tour(network=network, **backend)
     chosen = find_notebooks(notebooks)
-    values = check_parameters(chosen, dict(parameters))
-    kernels = Kernels({predictions.ANSWERS_VARIABLE: ",".join(map(_prediction, predicted))})
+    values = check_parameters(chosen, dict(parameters) | where.parameters)
+    kernels = Kernels({predictions.ANSWERS_VARIABLE: ",".join(map(_prediction, predicted))}, where.cell_s)
     if html:
         pages.prepare(html)
     _commands_at_hand()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the cloud is stopped then too
-    with process.throwaway(network):
+    with where.open(values):
         results = run(chosen, values, out, kernels=kernels, solve=solve)
-    click.echo(table(results))
+        click.echo(table(results))
     if html:
         click.echo(f"Pages: {pages.write(results, out, html)}")
     sys.exit(0 if results and all(result.ok for result in results) else 1)

@@ -14,7 +14,10 @@ from gtlab import regions as catalogue
 from gtlab.charts.colours import GRID, INK, QUIET, SEA
 from gtlab.charts.looks import VERMILLION
 from gtlab.course import stages
-from gtlab.lab import Lab, connect
+from gtlab.lab import Lab, checked_choice, connect
+from gtlab.lab.aws import footprint
+from gtlab.lab.aws.preflight import Asked
+from gtlab.lab.connection import open_aws
 from gtlab.measure import exported, planning, views
 from gtlab.measure.lag import replication_lag
 from gtlab.measure.published import MOST_MINUTES, beside_published, published
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KINDS = (".csv", ".parquet", ".html")
+_NO_TABLE = "Name the global table to measure: --table NAME. (Only the local cloud has one by itself.)"
 _MUCH_LATE_MS = 30.0  # as wide as a refined interval should be
 _STYLE = f"""body{{font-family:system-ui,'Segoe UI','DejaVu Sans',Arial,sans-serif;max-width:920px;margin:2em auto;
 padding:0 1em;color:{INK}}}table{{border-collapse:collapse;font-size:14px;margin:1em 0}}
@@ -68,9 +72,9 @@ def run(asked: Request, say: Callable[[str], None] = print,
     check_out(out)
     if asked.export is not None:
         _check_writable(asked.export)
-    lab = open_lab(asked.source, asked.targets, asked.backend, asked.endpoints, asked.profile)
+    lab = open_lab(asked)
     if not table and lab.backend != "local":
-        raise ValueError("Name the global table to measure: --table NAME. (Only the local cloud has one by itself.)")
+        raise ValueError(_NO_TABLE)
     try:
         if not table:
             stages.ensure_global_table(lab)
@@ -108,9 +112,11 @@ def run(asked: Request, say: Callable[[str], None] = print,
     return True
 
 
-def open_lab(source: str, targets: str, backend: str, endpoints: Iterable[str], profile: str | None = None) -> Lab:
-    """The lab for a measurement. Raises ValueError."""
-    urls = urls_of(endpoints)
+def open_lab(asked: Request) -> Lab:
+    """The lab for a measurement. On AWS, it says first whose account that is; the question comes later, with the cost.
+    Raises ValueError."""
+    source, targets, backend, profile = asked.source, asked.targets, asked.backend, asked.profile
+    urls = urls_of(asked.endpoints)
     if urls and backend != "local":
         raise ValueError(f"Give --endpoint or --backend {backend}, not both: endpoints are measured in place of a "
                          "backend.")
@@ -122,7 +128,12 @@ def open_lab(source: str, targets: str, backend: str, endpoints: Iterable[str], 
         raise ValueError(f"No endpoint was given for {lacking[0]}: --endpoint {lacking[0]}=URL")
     if source in codes:
         raise ValueError(f"{source} is the source; a target is another Region.")
-    return connect(urls or backend, home=source, replicas=codes, profile=profile)
+    if backend == "aws":
+        choice = checked_choice(source, codes)
+        if not asked.table:
+            raise ValueError(_NO_TABLE)
+        return open_aws(Asked(choice, footprint.measurement(asked.table), (asked.table,), profile, yes=True))
+    return connect(urls or backend, home=source, replicas=codes)
 
 
 def urls_of(endpoints: Iterable[str]) -> dict[str, str]:

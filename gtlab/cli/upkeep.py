@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from gtlab.cli import extra
+from gtlab.cli import aws, extra
 
 _SHOWN = {"ok": "OK", "warning": "WARNING", "problem": "PROBLEM"}
 _NEEDS = ("pandas", "tqdm")  # to wait with a progress bar
@@ -68,26 +68,33 @@ def stage(notebook: str, solve: bool) -> None:
 @click.option("--also", multiple=True, metavar="NAME",
               help="Also delete the tables of this name that the course did not make; may be repeated.")
 @click.option("--unprotect", is_flag=True, help="Switch off deletion protection where it is on.")
-def clean(dry_run: bool, yes: bool, also: tuple[str, ...], unprotect: bool) -> None:
-    """Delete every table of the course from the local cloud, in whichever Regions they are.
+@aws.options
+@click.option("--all-runs", is_flag=True, help="On AWS: also delete what gtlab made elsewhere, from other machines or "
+              "by other people who use this account.")
+@click.option("--items", is_flag=True, help="On AWS: also delete tables with items that the course does not write.")
+def clean(dry_run: bool, yes: bool, also: tuple[str, ...], unprotect: bool, backend: str, profile: str | None,
+          all_runs: bool, items: bool) -> None:
+    """Delete every table of the course, in whichever Regions they are: from the local cloud, or from AWS.
 
     Tables that the course did not make are left alone, and so is everything else: gtlab reset empties the local cloud.
     Exits with 1 if a table of the course is left.
     """
     extra.need(_NEEDS, "clean")
     from gtlab.course import cleanup
-    from gtlab.lab import connect
 
-    lab, options = connect(), cleanup.Options(also=also, unprotect=unprotect)
+    lab = aws.cleaner(backend, profile)
+    options = cleanup.Options(also=also, unprotect=unprotect, all_runs=all_runs, items=items)
     if dry_run or not yes:
         found = cleanup.survey(lab, options)
         for group in found.groups:
+            strange = cleanup.strange_item(lab, group, options)
             for each in group.tables:
-                click.echo(f"To be deleted: {each.place}" + (", which has deletion protection" * each.protected))
+                click.echo(f"To be deleted: {each.place}" + (", which has deletion protection" * each.protected)
+                           + (f", but not without --items, because it has an item with {strange}" if strange else ""))
         for left in found.left:
             click.echo(f"Left alone: {left}")
         if not found.groups:
-            click.echo("The course has no tables here.")
+            click.echo("0 left: the course has no tables here.")
         if dry_run or not found.groups:
             sys.exit(any(not left.foreign for left in found.left))
         click.confirm("Delete these tables and their items?", abort=True)

@@ -9,20 +9,41 @@ cloud, the steps take a tenth of their usual time: nobody learns anything from w
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from datetime import UTC, timedelta
 from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gtlab import regions as catalogue
-from gtlab.course.owned import DEFAULTS, Found, Group, Left, Looker, Options, Place, Survey, at_once, grouped
+from gtlab.contract import RUN_TAG
+from gtlab.course import items
+from gtlab.course.owned import (
+    DEFAULTS,
+    PATIENCE,
+    Found,
+    Group,
+    Left,
+    Looker,
+    Options,
+    Place,
+    Survey,
+    at_once,
+    grouped,
+)
 from gtlab.lab import Lab, ownership, watch
+from gtlab.lab.aws import errors
 from gtlab.lab.display import Lines
 
 __all__ = ["Left", "Options", "Survey", "clean", "survey"]
 
+_RULE = timedelta(hours=24)
 _LATER = ("ResourceInUseException", "LimitExceededException", "ThrottlingException")  # the same call works later
 _PROTECTED = ("it has deletion protection. To delete it too: gtlab clean --unprotect, or "
               "update_table(DeletionProtectionEnabled=False) and clean up again")
+
+
+_STRANGE = ("it has items that the course does not write, such as {}. If they are yours and may go: "
+            "gtlab clean --backend aws --items")
 
 
 def survey(lab: Lab, options: Options = DEFAULTS) -> Survey:
@@ -33,7 +54,7 @@ def survey(lab: Lab, options: Options = DEFAULTS) -> Survey:
 def clean(lab: Lab, options: Options = DEFAULTS, *, timeout_s: float = 1800.0) -> list[Left]:
     """Delete the course's tables wherever they are, print each step, and show the progress.
 
-    Ends with "Nothing is left", or with a list of what is left and why. Returns that list, with other people's tables
+    Ends with "0 left", or with a list of what is left and why. Returns that list, with other people's tables
     that have a name of the course's (``foreign``), which are left alone. After ``timeout_s``
     seconds, what is not gone yet is listed.
     """
@@ -47,20 +68,54 @@ def clean(lab: Lab, options: Options = DEFAULTS, *, timeout_s: float = 1800.0) -
             where = sorted(catalogue.label(place.region) for place in ours if place.table == table)
             lines.say(f"  {table} in {', '.join(where)}")
         left += _Deletion(looker, ours, lines.say).run(timeout_s)
+    _experiments(looker, {place.region for place in ours}, lines.say)
     still = [Place(each.table, each.region) for each in left]
     for place in ours:
         if place not in still:
-            ownership.forget(lab.backend, place.region, place.table)
+            ownership.forget(lab.scope, place.region, place.table)
     if lacking := [each for each in left if not each.foreign]:
         print(f"Deleted: {sum(place not in still for place in ours)} of the course's {len(ours)} tables. Left:")
     else:
-        print("Nothing is left." if ours else "Nothing is left: the course has no tables here.")
+        print("0 left." if ours else "0 left: the course has no tables here.")
     for each in lacking:
         print(f"  {each}")
     for each in left:
         if each.foreign:
             print(f"Left alone: {each}")
     return left
+
+
+def strange_item(lab: Lab, group: Group, options: Options = DEFAULTS) -> str:
+    """On AWS, an item of a group that the course does not write, as text: such a group is not deleted. Empty if there
+    is none, if ``options.items`` is set, and on the local cloud, which is the learner's own."""
+    place = next((each.place for each in reversed(group.tables) if each.status == "ACTIVE"), None)
+    if lab.backend != "aws" or options.items or place is None:
+        return ""
+    return items.strange(lab.bare_client(place.region), place.table)
+
+
+def _experiments(looker: Looker, regions: Collection[str], say: Callable[[str], None]) -> None:
+    """Stop the experiments of AWS's fault injection service that gtlab started, and delete their templates, in the
+    lab's Regions and others."""
+    def step(region: str) -> list[str]:
+        said = []
+        try:
+            fis = looker.lab.bare_client(region, "fis", **PATIENCE)
+            for each in fis.list_experiment_templates().get("experimentTemplates", ()):
+                if looker.is_ours(each.get("tags", {}).get(RUN_TAG)):
+                    for running in fis.list_experiments(experimentTemplateId=each["id"])["experiments"]:
+                        if running["state"]["status"] in ("pending", "initiating", "running"):
+                            fis.stop_experiment(id=running["id"])
+                    fis.delete_experiment_template(id=each["id"])
+                    said.append(f"Delete the FIS experiment template {each['id']} in {catalogue.label(region)}.")
+        except (BotoCoreError, ClientError):
+            pass  # a Region without FIS, or an identity that may not use it and so has made no template
+        return said
+
+    where = {*looker.lab.regions, *regions}
+    for lines in at_once(step, where) if looker.lab.backend == "aws" else ():
+        for line in lines:
+            say(line)
 
 
 class _Silent(NamedTuple):
@@ -80,6 +135,7 @@ class _Deletion:
         self._said: set[str] = set()
         self._given_up: dict[Place, str] = {}
         self._statuses: dict[str, str] = {}
+        self._items: dict[Place, str] = {}  # an item of others, by a table of its group
 
     def run(self, timeout_s: float) -> list[Left]:
         """Returns what is left."""
@@ -87,7 +143,7 @@ class _Deletion:
         try:
             with lab.hurry():
                 watch.until(self._look, watch.ABSENT, what="the tables to be deleted", timeout_s=timeout_s,
-                            every_s=0.1 if lab.simulated else 5.0)
+                            every_s=0.1 if lab.simulated or lab.rehearsal else 5.0)
         except TimeoutError:
             late = {place: self._statuses.get(str(place), watch.ABSENT) for place in self._places}
             self._given_up |= {place: f"after {timeout_s:.0f} s it is still {status}. Clean up again later."
@@ -120,14 +176,28 @@ class _Deletion:
             return ""
         if each.protected and not self._unprotects:
             return _PROTECTED
+        if strange := self._strange(group):
+            return _STRANGE.format(strange)
         if not self._unprotects and group.strong and any(other.protected for other in group.tables):
             return "its group has strong consistency and leaves as a whole, but one of its members is protected"
         acts = group.tables[-1] if group.strong else each
         members, why = self._refused.get(acts.place, (frozenset(), ""))
         return why if members == group.present else ""
 
+    def _strange(self, group: Group) -> str:
+        """:func:`strange_item`; a group is looked at once."""
+        known = next((self._items[each.place] for each in group.tables if each.place in self._items), None)
+        if known is None and all(each.status != "ACTIVE" for each in group.tables):
+            return ""
+        if known is None:
+            known = strange_item(self._looker.lab, group, self._looker.options)
+        self._items |= dict.fromkeys((each.place for each in group.tables), known)
+        return known
+
     def _step(self, group: Group) -> None:
         """Make the calls that a group's deletion can take now."""
+        if self._strange(group):
+            return
         *leaves, source = group.tables
         if self._unprotects and (protected := [each for each in group.tables if each.protected]):
             self._unprotect(protected, group)
@@ -174,7 +244,7 @@ class _Deletion:
         except (BotoCoreError, ClientError) as error:
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
             if code not in (*_LATER, "ResourceNotFoundException"):
-                self._refused[each.place] = group.present, _explained(error)
+                self._refused[each.place] = group.present, _explained(error, group)
         else:
             self._say(says)
 
@@ -195,9 +265,14 @@ def _witness(source: Found) -> str:
     return f", and its witness in {catalogue.label(source.witness)}" if source.witness else ""
 
 
-def _explained(error: Exception) -> str:
-    text = error.response["Error"]["Message"] if isinstance(error, ClientError) else str(error)
+def _explained(error: Exception, group: Group) -> str:
+    text = errors.redacted(error.response["Error"]["Message"] if isinstance(error, ClientError) else str(error))
     if "last 24 hours" in text:
+        # The newest table of the group is at least as new as any replica that this table was the source of.
+        then = max(each.created for each in group.tables).astimezone(UTC) + _RULE
         text += (" This is DynamoDB's 24-hour rule: the source of a replica can be deleted after the replica is gone, "
-                 "or 24 hours after it was created. Clean up again then.")
+                 "or 24 hours after it was created. Clean up again then, or after "
+                 f"{then:%Y-%m-%d %H:%M} UTC.")
+    elif errors.is_denied(error):
+        text = errors.denied(error, errors.Where("dynamodb:DeleteTable", group.tables[-1].place.region))
     return f"the service refuses to delete it: {text}"

@@ -19,6 +19,7 @@ from gtlab import regions as catalogue
 from gtlab.contract import RUN_TAG
 from gtlab.course.stages import TABLES
 from gtlab.lab import Lab, ownership
+from gtlab.lab.aws import errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 _AT_ONCE = 16  # questions that are asked at the same time
-_PATIENCE: dict[str, Any] = {"connect_timeout": 5, "read_timeout": 10,
+PATIENCE: dict[str, Any] = {"connect_timeout": 5, "read_timeout": 10,
                              "retries": {"mode": "standard", "total_max_attempts": 2}}
 
 
@@ -121,11 +122,13 @@ class Survey:
 @dataclass(frozen=True)
 class Options:
     """``also``: names of tables that are treated as the course's wherever they are. ``unprotect``: switch off deletion
-    protection. ``all_runs``: on AWS, take the tables of other state folders too."""
+    protection. On AWS: ``all_runs`` takes the tables of other state folders too, and ``items`` those with items that
+    the course does not write."""
 
     also: tuple[str, ...] = ()
     unprotect: bool = False
     all_runs: bool = False
+    items: bool = False
 
 
 DEFAULTS = Options()
@@ -139,19 +142,28 @@ class Looker:
         self.clients: dict[str, Any] = {}
         for code in catalogue.REGIONS:
             try:
-                self.clients[code] = lab.new_client(code, **_PATIENCE)
+                self.clients[code] = lab.bare_client(code, **PATIENCE)
             except ValueError:
                 continue  # another engine, which has no endpoint for this Region
 
     def survey(self) -> Survey:
         """Every table of the course. Nothing is changed."""
         found, asked = Survey(), list(self.clients)
-        tables: list[Found] = []
-        for region, answer in zip(asked, at_once(self._in_region, asked), strict=True):
+        listed: dict[str, list[str]] = {}
+        for region, answer in zip(asked, at_once(self._names, asked), strict=True):
             if isinstance(answer, str):
                 found.left.append(Left("", region, answer))
-            else:
-                tables += answer
+            elif answer is not None:
+                listed[region] = answer
+        wanted = self._wanted(list(listed))
+        places = [Place(name, region) for region, names in listed.items() for name in names
+                  if wanted is None or name in wanted]
+        tables: list[Found] = []
+        for place, seen in zip(places, at_once(self._look, places), strict=True):
+            if isinstance(seen, str):
+                found.left.append(Left(*place, seen))
+            elif seen is not None:
+                tables.append(seen)
         for group in grouped(tables):
             if self._ours(group):
                 found.groups.append(group)
@@ -160,14 +172,44 @@ class Looker:
                                if each.place.table in TABLES or each.run]
         return found
 
-    def _in_region(self, region: str) -> list[Found] | str:
-        """The tables of a Region, or why they are not known."""
+    def _names(self, region: str) -> list[str] | str | None:
+        """The names of all tables of a Region, or why they are not known. None: on AWS, the account has not enabled the
+        Region, so it cannot have tables there."""
         client = self.clients[region]
         try:
-            names = [name for page in client.get_paginator("list_tables").paginate() for name in page["TableNames"]]
-            return [found for name in names if (found := self.describe(Place(name, region)))]
+            return [name for page in client.get_paginator("list_tables").paginate() for name in page["TableNames"]]
         except (BotoCoreError, ClientError) as error:
-            return f"it was not searched, because it did not answer as it should: {error}"
+            if self.lab.backend == "aws" and errors.is_unknown_here(error):
+                return None
+            return f"it was not searched, because it did not answer as it should: {errors.redacted(str(error))}"
+
+    def _wanted(self, asked: Collection[str]) -> set[str] | None:
+        """The names that a table of gtlab's can have, so that not every table of an account of AWS must be described.
+        None: it can have any name."""
+        if self.lab.backend != "aws":
+            return None
+        answers = at_once(self._tagged, asked)
+        if any(answer is None for answer in answers):
+            return None
+        found: set[str] = set().union(*(answer or () for answer in answers))
+        return found | set(TABLES) | set(self.options.also) | ownership.noted(self.lab.scope)
+
+    def _tagged(self, region: str) -> set[str] | None:
+        """The names of a Region's tables with the tag, by AWS's tagging API; None if it cannot be asked."""
+        try:
+            client = self.lab.bare_client(region, "resourcegroupstaggingapi", **PATIENCE)
+            pages = client.get_paginator("get_resources").paginate(
+                TagFilters=[{"Key": RUN_TAG}], ResourceTypeFilters=["dynamodb:table"])
+            return {each["ResourceARN"].rpartition("/")[2] for page in pages for each in page["ResourceTagMappingList"]}
+        except (BotoCoreError, ClientError):
+            return None
+
+    def _look(self, place: Place) -> Found | str | None:
+        """A table as it is now, None if it is gone, or why it is not known."""
+        try:
+            return self.describe(place)
+        except (BotoCoreError, ClientError) as error:
+            return f"it was not looked at, because its Region did not answer: {errors.redacted(str(error))}"
 
     def describe(self, place: Place) -> Found | None:
         """A table as it is now; None if it is gone. Raises botocore's errors."""
@@ -187,7 +229,7 @@ class Looker:
                      table.get("MultiRegionConsistency") == "STRONG",
                      next((each["RegionName"] for each in witnesses), ""),
                      table.get("DeletionProtectionEnabled", False), tags.get(RUN_TAG),
-                     ownership.meant(self.lab.backend, place.region, table))
+                     ownership.meant(self.lab.scope, place.region, table))
 
     def _tags(self, client: Any, table: Mapping[str, Any]) -> dict[str, str]:
         try:
@@ -199,12 +241,13 @@ class Looker:
                 return {}  # an engine without tags, or a table that is being deleted, which has none any more
             raise
 
-    def _ours(self, group: Group) -> bool:
-        def tagged(each: Found) -> bool:
-            # A local cloud belongs to one state folder, an account of AWS may be shared by many learners.
-            return each.run is not None and (self.lab.simulated or self.options.all_runs or each.run == self._run)
+    def is_ours(self, run: str | None) -> bool:
+        """Whether what carries the tag with this value is to be deleted; None: it has no tag."""
+        # A local cloud belongs to one state folder, an account of AWS may be shared by many learners.
+        return run is not None and (self.lab.simulated or self.options.all_runs or run == self._run)
 
-        return (any(tagged(each) or each.place.table in self.options.also for each in group.tables)
+    def _ours(self, group: Group) -> bool:
+        return (any(self.is_ours(each.run) or each.place.table in self.options.also for each in group.tables)
                 or all(each.meant or (each.status == "DELETING" and each.place.table in TABLES)
                        for each in group.tables))
 

@@ -59,7 +59,8 @@ def ensure_tables(lab: Lab, regions: Iterable[str] = ()) -> None:
         _announce(f"table {TABLE} in {_names(missing)}", "as 01_create_the_tables does")
         with lab.hurry():
             for region in missing:
-                lab.client(region).create_table(**MUSIC)
+                lab.client(region).create_table(**(
+                    MUSIC if lab.legacy_api or not lab.current_api else _music_on_demand()))
     if any(status != "ACTIVE" for status in statuses.values()):
         watch.tables(lab, TABLE, "ACTIVE", where)
 
@@ -110,8 +111,7 @@ def _ensure_current(lab: Lab) -> None:
         if status == "DELETING":
             watch.tables(lab, TABLE, describe.ABSENT, [lab.home])
         _announce(f"table {TABLE} in {_names([lab.home])}", "on demand")
-        asked = {name: value for name, value in MUSIC.items() if name != "ProvisionedThroughput"}
-        client.create_table(**asked, BillingMode="PAY_PER_REQUEST")
+        client.create_table(**_music_on_demand())
     watch.tables(lab, TABLE, "ACTIVE", [lab.home])
     described = client.describe_table(TableName=TABLE)["Table"]
     listed = [entry["RegionName"] for entry in described.get("Replicas", [])]
@@ -119,6 +119,12 @@ def _ensure_current(lab: Lab) -> None:
         if region not in listed:
             _add_replica(lab, region)
             watch.tables(lab, TABLE, "ACTIVE", [lab.home, region])
+
+
+def _music_on_demand() -> dict[str, Any]:
+    """The article's table for the current version, whose replicas need on-demand capacity."""
+    return {name: value for name, value in MUSIC.items() if name != "ProvisionedThroughput"} | {
+        "BillingMode": "PAY_PER_REQUEST"}
 
 
 def _add_replica(lab: Lab, region: str) -> None:

@@ -7,13 +7,14 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from gtlab import regions
 from gtlab.contract import CALLER_HEADER, LOOPBACK
 from gtlab.lab import ownership
+from gtlab.lab.aws import guard
 from gtlab.localcloud import process
 
 _REMEMBERED_CALLS = 100
@@ -33,13 +34,19 @@ class Call(NamedTuple):
 @dataclass(frozen=True)
 class Access:
     """How to reach a backend: ``endpoints`` by Region (None: AWS's own), the name of an AWS ``profile``, the ``token``
-    of a local cloud that asks for one, and the ``port`` of the local cloud's control API."""
+    of a local cloud that asks for one, and the ``port`` of the local cloud's control API.
+
+    ``rehearsal`` is the URL of a local cloud that takes AWS's place. ``scope`` names the backend in gtlab's records of
+    what it made (AWS's accounts are apart). ``tables``: on AWS, tables of others that may be changed."""
 
     backend: str
     endpoints: Mapping[str, str] | None = None
     profile: str | None = None
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     port: int = 0
+    rehearsal: str = ""
+    scope: str = ""
+    tables: tuple[str, ...] = ()
 
 
 class Clients:
@@ -47,9 +54,14 @@ class Clients:
     threads."""
 
     def __init__(self, access: Access, caller: str, noted: bool = True):
-        """``noted``: tag and note the tables that are created, so that the clean-up finds them."""
+        """``noted``: tag and note the tables that are created, so that the clean-up finds them; on AWS, also refuse to
+        change the tables of others."""
         self._access, self._caller, self._noted = access, caller, noted
+        self._guard: guard.Guard | None = None
+        if noted and access.backend == "aws":
+            self._guard = guard.Guard(access.scope or access.backend, self.shared_quietly, access.tables)
         self._shared: dict[tuple[str, str], Any] = {}
+        self._quiet: dict[tuple[str, str], Any] = {}
         self._making = threading.Lock()
         self._session: Any = None
         self.calls: deque[Call] = deque(maxlen=_REMEMBERED_CALLS)
@@ -64,6 +76,19 @@ class Clients:
                 self._shared[code, service] = client
             return self._shared[code, service]
 
+    def bare(self, region: str, service: str = "dynamodb", **config: Any) -> Any:
+        """:meth:`new` without the guard, tags and notes: for the clean-up, which decides by itself what is gtlab's."""
+        code = regions.get(region).code
+        with self._making:
+            return self._make(code, service, bare=True, **config)
+
+    def shared_quietly(self, region: str, service: str = "dynamodb") -> Any:
+        """A client like :meth:`shared`, whose calls are not remembered, noted or guarded."""
+        with self._making:
+            if (region, service) not in self._quiet:
+                self._quiet[region, service] = self._make(region, service, bare=True)
+            return self._quiet[region, service]
+
     def new(self, region: str, service: str, caller: str = "", **config: Any) -> Any:
         """A new client, whose calls are not remembered; ``config`` are further settings of botocore's Config. On the
         local cloud it is in the Region ``caller`` (default: that of all clients).
@@ -75,13 +100,13 @@ class Clients:
         with self._making:
             return self._make(code, service, caller, **config)
 
-    def _make(self, region: str, service: str, caller: str = "", **config: Any) -> Any:
+    def _make(self, region: str, service: str, caller: str = "", bare: bool = False, **config: Any) -> Any:
         import boto3
         from botocore.config import Config
 
         endpoints, local = self._access.endpoints, self._access.backend == "local"
         merged = Config(max_pool_connections=64, retries={"mode": "standard"})
-        if local:
+        if local or self._access.rehearsal:
             merged = merged.merge(Config(proxies={}))  # no proxy leads to this machine
         options: dict[str, Any] = {"config": merged.merge(Config(**config))}
         if endpoints is not None:
@@ -90,16 +115,23 @@ class Clients:
             # Never send somebody's real keys to an endpoint that is not AWS.
             options |= {"endpoint_url": endpoints[region], "aws_access_key_id": "gtlab",
                         "aws_secret_access_key": "gtlab", "aws_session_token": self._access.token}
+        elif self._access.rehearsal:
+            options["endpoint_url"] = self._access.rehearsal
         if self._session is None:
             aws = self._access.backend == "aws"
             self._session = boto3.Session(profile_name=self._access.profile) if aws else _plain_session()
         client = self._session.client(service, region_name=region, **options)
         url = client.meta.endpoint_url
-        if endpoints is None and urlsplit(url).hostname in _THIS_MACHINE:
+        if endpoints is None and not self._access.rehearsal and urlsplit(url).hostname in _THIS_MACHINE:
             raise ValueError(f"You asked for AWS, but AWS_ENDPOINT_URL or your AWS configuration makes boto3 call "
                              f"{url}. Perhaps `gtlab env` set it in this shell: use another shell.")
-        if service == "dynamodb" and self._noted:
-            ownership.watch(client, self._access.backend, region)
+        noted = self._noted and not bare
+        if service == "dynamodb" and noted:
+            if self._guard:
+                self._guard.watch(client, region)
+            ownership.watch(client, self._access.scope or self._access.backend, region)
+        if service == "fis" and noted:
+            ownership.tag_experiments(client)
         if local:
             client.meta.events.register("before-send.*.*", _add_caller(caller or self._caller))
             client.meta.events.register_first("needs-retry", self._check_cloud)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from gtlab import regions
-from gtlab.contract import BUILT_IN, HISTORIC
+from gtlab.contract import BUILT_IN, HISTORIC, LOOPBACK, REHEARSAL_VARIABLE
 from gtlab.lab import commands, display, leftovers
+from gtlab.lab.aws import footprint, preflight
+from gtlab.lab.aws.preflight import Asked
 from gtlab.lab.choice import Choice, checked_choice, chosen
 from gtlab.lab.clients import Access, Clients
 from gtlab.lab.hurrying import hurrying
@@ -24,7 +29,7 @@ _UNLIKE_AWS = {"fast": "distances, lags and waiting times are a tenth of those t
 
 
 def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", replicas: str | list[str] = "",
-            profile: str | None = None) -> Lab:
+            profile: str | None = None, yes: bool = False, tables: Sequence[str] = ()) -> Lab:
     """Open the lab.
 
     ``backend``: ``"local"`` is the local cloud, which is started if none runs; ``"aws"`` is AWS with your credentials
@@ -33,24 +38,25 @@ def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", repli
     several, separated by commas). If they are empty, the lab has the Regions that you chose last; on a map that lacks
     one of these, it has the Regions of the map, the first of them as home.
 
-    Raises ValueError for Regions that do not exist or cannot be combined, and CloudError if the local cloud cannot
-    start.
+    On AWS, gtlab first shows the account, the identity, the Regions, what will be made and what it costs at most, and
+    asks whether to go on; ``yes`` agrees in advance. Afterwards the lab's clients refuse to change tables that gtlab
+    did not make, except those whose names are in ``tables``.
+
+    Raises ValueError for Regions that do not exist or cannot be combined, CloudError if the local cloud cannot start,
+    and NotReady, a ValueError, if AWS cannot be used as things are or you do not agree: nothing has been made then.
     """
     display.keep_codes_whole()
-    before = chosen()
     if isinstance(backend, Mapping):
         backend = _checked_endpoints(backend)
-        if not home and not replicas and len(backend) > 1 and not set(before.regions) <= backend.keys():
+        if not home and not replicas and len(backend) > 1 and not set(chosen().regions) <= backend.keys():
             home, *replicas = backend
-    if home and not replicas and home in before.replicas:
-        # The new home was a replica until now: the old home takes its place.
-        replicas = [before.home if region == home else region for region in before.replicas]
-    choice = checked_choice(home or before.home, replicas or list(before.replicas))
     remembered = not home and not replicas
+    choice = _choice(home, replicas)
     if isinstance(backend, Mapping):
         return Lab(Access("endpoints", backend), choice, remembered=remembered)
     if backend == "aws":
-        return Lab(Access("aws", profile=profile), choice, remembered=remembered)
+        asked = Asked(choice, footprint.COURSE, tuple(tables), profile, yes)
+        return Lab(_on_aws(asked), choice, remembered=remembered)
     if backend == "local":
         running, _ = process.up()
         access = Access("local", running.endpoints, token=running.token, port=running.port)
@@ -64,6 +70,32 @@ def _checked_endpoints(endpoints: Mapping[str, str]) -> dict[str, str]:
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
             raise ValueError(f"The endpoint of {region} is {url!r}; it must be a URL, such as http://127.0.0.1:8000")
     return {regions.get(region).code: url for region, url in endpoints.items()}
+def _choice(home: str, replicas: str | list[str]) -> Choice:
+    before = chosen()
+    if home and not replicas and home in before.replicas:
+        # The new home was a replica until now: the old home takes its place.
+        replicas = [before.home if region == home else region for region in before.replicas]
+    return checked_choice(home or before.home, replicas or list(before.replicas))
+
+
+def open_aws(asked: Asked) -> Lab:
+    """A lab on AWS, for a purpose other than the course. Raises NotReady, a ValueError, as :func:`connect` does."""
+    return Lab(_on_aws(asked), asked.choice)
+
+
+def _on_aws(asked: Asked) -> Access:
+    """The access to AWS, after everything that :mod:`gtlab.lab.aws.preflight` checks. Raises NotReady."""
+    access = Access("aws", profile=asked.profile, tables=asked.tables, rehearsal=_rehearsal())
+    identity = preflight.ready(Clients(access, asked.choice.home, noted=False).shared_quietly, asked)
+    return replace(access, scope=preflight.scope(identity))
+
+
+def _rehearsal() -> str:
+    """The URL of the local cloud that takes AWS's place, from the environment; empty if none does."""
+    url = os.environ.get(REHEARSAL_VARIABLE, "")
+    if url and urlsplit(url).hostname not in (LOOPBACK, "localhost", "::1"):
+        raise ValueError(f"{REHEARSAL_VARIABLE} is {url}: only a local cloud on this machine can take AWS's place.")
+    return url
 
 
 class Lab:
@@ -72,13 +104,15 @@ class Lab:
 
     ``home``, ``replicas`` and ``regions`` (home first) are Region codes. ``label`` says where figures come from and
     whether they are simulated; measurements have it in their column ``backend``. ``simulated`` is true on the local
-    cloud. ``legacy_api`` says whether CreateGlobalTable (version 2017.11.29) works here, ``current_api`` whether
-    UpdateTable accepts ReplicaUpdates (version 2019.11.21).
+    cloud. ``scope`` names the backend, and the account of AWS, in gtlab's records; ``rehearsal`` says that a local
+    cloud takes AWS's place. ``legacy_api`` says whether CreateGlobalTable (version 2017.11.29) works here,
+    ``current_api`` whether UpdateTable accepts ReplicaUpdates (version 2019.11.21).
     """
 
     def __init__(self, access: Access, choice: Choice, running: process.Running | None = None, *,
                  remembered: bool = False):
         self.backend, self.choice, self._running = access.backend, choice, running
+        self.scope, self.rehearsal = access.scope or access.backend, bool(access.rehearsal)
         self._port = running.port if running else 0
         self.simulated = self.backend == "local"
         self.legacy_api = running is not None and running.legacy_api == HISTORIC
@@ -119,6 +153,8 @@ class Lab:
             model = self._running.lag_model if self._running else BUILT_IN
             named = f"{model} lag model" if model == BUILT_IN else f"lag model {model}"
             return f"simulated: local cloud, {self.network} network, {named}"
+        if self.rehearsal:
+            return "simulated: a rehearsal of AWS on the local cloud"
         return "AWS" if self.backend == "aws" else "other endpoints"
 
     def client(self, region: str, service: str = "dynamodb") -> Any:
@@ -147,6 +183,14 @@ class Lab:
         Raises ValueError as :meth:`client` does.
         """
         return self._clients.new(region, service, regions.get(region).code, **config)
+
+    def bare_client(self, region: str, service: str = "dynamodb", **config: Any) -> Any:
+        """:meth:`new_client` for the clean-up, which decides by itself which tables are gtlab's: on AWS, this client
+        does not refuse to change tables of others.
+
+        Raises ValueError as :meth:`client` does.
+        """
+        return self._clients.bare(region, service, **config)
 
     def last_command(self) -> commands.Command:
         """The last boto3 call of this lab as the equivalent ``aws`` command. Raises ValueError before the first call.

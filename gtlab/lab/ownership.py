@@ -32,8 +32,9 @@ def run_id() -> str:
 
 
 def watch(client: Any, backend: str, region: str) -> None:
-    """Have a DynamoDB client tag the tables that it creates, and note what it asks for. Engines that are not AWS may
-    not know tags: there it only notes."""
+    """Have a DynamoDB client tag the tables that it creates, and note what it asks for. ``backend`` names the backend
+    in the records (:attr:`gtlab.lab.clients.Access.scope`). Engines that are not AWS may not know tags: there it only
+    notes."""
     def before(params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         table = params.get("TableName")
         where = [region] if model.name == "CreateTable" else [
@@ -66,11 +67,24 @@ def meant(backend: str, region: str, described: dict[str, Any]) -> bool:
                if (intent["backend"], intent["region"], intent["table"]) == (backend, region, described["TableName"]))
 
 
+def noted(backend: str) -> set[str]:
+    """The names of the tables that gtlab has noted for a backend, in any Region."""
+    return {intent["table"] for intent in _intents(json_files.read(MADE_FILE)) if intent["backend"] == backend}
+
+
 def forget(backend: str, region: str, table: str) -> None:
     """Drop the intents of a table that no longer exists."""
     with json_files.changing(MADE_FILE) as content:
         content["intents"] = [intent for intent in _intents(content) if
                               (intent["backend"], intent["region"], intent["table"]) != (backend, region, table)]
+
+
+def tag_experiments(client: Any) -> None:
+    """Have an FIS client tag the experiment templates that it creates."""
+    def before(params: dict[str, Any], **_: Any) -> None:
+        params["tags"] = {**params.get("tags", {}), RUN_TAG: run_id()}
+
+    client.meta.events.register("provide-client-params.fis.CreateExperimentTemplate", before)
 
 
 def _note(backend: str, regions: list[str], table: str) -> str:

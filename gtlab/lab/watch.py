@@ -194,4 +194,4 @@ def _board(wait: Wait, seen: Mapping[str, str], wanted: str, seconds: float, *, 
 
 def _pause_s(lab: Lab) -> float:
     """Seconds between two calls to the control plane. AWS throttles such calls, the local cloud does not."""
-    return 0.1 if lab.simulated else 2.0
+    return 0.1 if lab.simulated or lab.rehearsal else 2.0

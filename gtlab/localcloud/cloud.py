@@ -132,6 +132,8 @@ class Cloud:
             return _json(_operation(_FIS, call)(self.fis, call.account, call.region, call.input, now))
         if call.service == "sts":
             return _json(_operation(_STS, call)(call.account))
+        if call.service == "resourcegroupstaggingapi":
+            return _json(_operation(_TAGGING, call)(self.database, call))
         if call.service == "cloudwatch":
             return _json(_operation(_CLOUDWATCH, call)(self.metrics, call.account, call.region, call.input))
         if call.service == "dynamodbstreams":
@@ -399,6 +401,8 @@ _CLOUDWATCH: dict[str, Callable] = {
     "GetMetricData": Metrics.get_data,
     "ListMetrics": Metrics.list,
 }
+
+_TAGGING: dict[str, Callable] = {"GetResources": engine.tagged_resources}
 
 _STS: dict[str, Callable] = {
     "GetCallerIdentity": lambda account: {"UserId": "AIDAGTLABLOCALCLOUD00", "Account": account,

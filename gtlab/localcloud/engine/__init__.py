@@ -16,6 +16,7 @@ from gtlab.localcloud.engine.descriptions import delete, description
 from gtlab.localcloud.engine.items import key_string
 from gtlab.localcloud.engine.table import CHANGING
 from gtlab.localcloud.engine.tags import of as tags
+from gtlab.localcloud.engine.tags import resources as tagged_resources
 from gtlab.localcloud.engine.targets import PARTIQL, named, partiql_kinds, partiql_tables, partiql_writes, touched
 from gtlab.localcloud.engine.update_table import change as change_table
 from gtlab.localcloud.engine.update_table import check as check_update_table
@@ -48,6 +49,7 @@ __all__ = [
     "restore",
     "saved",
     "table_id",
+    "tagged_resources",
     "tags",
     "touched",
     "write",

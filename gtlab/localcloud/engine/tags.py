@@ -1,4 +1,5 @@
-"""Tags of tables: TagResource, UntagResource, ListTagsOfResource. Each Region's table has its own."""
+"""Tags of tables: TagResource, UntagResource, ListTagsOfResource, and GetResources of AWS's tagging API, which finds a
+Region's tables by their tags. Each Region's table has its own tags."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from gtlab.localcloud.engine.table_rules import first_twice
 from gtlab.localcloud.model import Call, Refusal, TableId, invalid, invalid_values
 
 MOST_TAGS = 50
+MOST_RESOURCES = 100  # in a page of GetResources
 _LONGEST_KEY, _LONGEST_VALUE = 128, 256
 _SIGNS = "+-=._:/@"
 
@@ -85,6 +87,29 @@ def _untag(database: Database, call: Call, now: float) -> dict[str, Any]:
 
 def _list(database: Database, call: Call, now: float) -> dict[str, Any]:
     return {"Tags": of(database, _table(database, call))}
+
+
+def resources(database: Database, call: Call) -> dict[str, Any]:
+    """GetResources of the Resource Groups Tagging API: a Region's tagged tables, in pages. The only resources here are
+    tables. Raises Refusal."""
+    asked = call.input
+    size, start = asked.get("ResourcesPerPage", MOST_RESOURCES), asked.get("PaginationToken", "")
+    if not 1 <= size <= MOST_RESOURCES:
+        raise Refusal("InvalidParameterException", f"ResourcesPerPage is {size}; from 1 to {MOST_RESOURCES} are "
+                      "possible.")
+    kinds = asked.get("ResourceTypeFilters", ())
+    found = []
+    for where, kept in sorted(database.records[TAGS].items()):
+        if where[:2] != (call.account, call.region) or not kept or where.name <= start:
+            continue
+        if kinds and not {"dynamodb", "dynamodb:table"} & set(kinds):
+            continue
+        values = {tag["Key"]: tag["Value"] for tag in kept}
+        if all(each.get("Key") in values and (not each.get("Values") or values[each["Key"]] in each["Values"])
+               for each in asked.get("TagFilters", ())):
+            found.append({"ResourceARN": where.name, "Tags": kept})
+    page = found[:size]
+    return {"ResourceTagMappingList": page, "PaginationToken": page[-1]["ResourceARN"] if len(found) > size else ""}
 
 
 OPERATIONS: dict[str, Callable[[Database, Call, float], dict[str, Any]]] = {

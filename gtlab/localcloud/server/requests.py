@@ -25,7 +25,8 @@ from gtlab.localcloud.server import model_rules
 
 # Prefix of X-Amz-Target → botocore's name of the service.
 _TARGETS = {"DynamoDB_20120810": "dynamodb", "DynamoDBStreams_20120810": "dynamodbstreams",
-            "AnyScaleFrontendService": "application-autoscaling", "GraniteServiceVersion20100801": "cloudwatch"}
+            "AnyScaleFrontendService": "application-autoscaling", "GraniteServiceVersion20100801": "cloudwatch",
+            "ResourceGroupsTaggingAPI_20170126": "resourcegroupstaggingapi"}
 # Services that are called by method and path (rest-json): their names in the credential scope, and botocore's.
 _REST = ("fis",)
 # Both are linear in the length of the text: parts have bounds, and no part can match what another one does.
