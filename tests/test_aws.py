@@ -17,9 +17,9 @@ from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, new_account, wait_u
 
 import gtlab
 from gtlab.cli.main import main
-from gtlab.contract import CONSENT_VARIABLE, MADE_FILE, REHEARSAL_VARIABLE, RUN_TAG
+from gtlab.contract import CONSENT_VARIABLE, MADE_FILE, REFUSED, REHEARSAL_VARIABLE, RUN_TAG
 from gtlab.course import stages
-from gtlab.course.rehearsal import ACCOUNT, rehearsal
+from gtlab.course.rehearsal import ACCOUNT
 from gtlab.lab import Lab, ownership
 from gtlab.lab.aws import footprint, guard, preflight
 from gtlab.lab.aws.errors import NotReady
@@ -32,7 +32,8 @@ DENIED = f"User: arn:aws:iam::{ACCOUNT}:user/gtlab is not authorized to perform:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[process.Running]:
-    with rehearsal("instant") as running:
+    with process.private("instant") as running:
+        process.legacy_face(running.port, REFUSED)
         yield running
 
 
@@ -47,6 +48,7 @@ def account(monkeypatch, tmp_path) -> str:
     """An account and a state folder of the test's own."""
     made = new_account()
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", made)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     monkeypatch.setattr(preflight, "_agreed", set())
@@ -71,7 +73,8 @@ def there(place, account):
 @pytest.fixture
 def stranger(place, account):
     """``stranger(region)``: a client that is not gtlab's, of the same account."""
-    return lambda region: boto3.client("dynamodb", region_name=region, endpoint_url=place.url)
+    return lambda region: boto3.client("dynamodb", region_name=region, endpoint_url=place.url,
+                                       aws_access_key_id=account, aws_secret_access_key="x")
 
 
 def open_lab(**options) -> Lab:
@@ -99,7 +102,7 @@ def test_the_screen_says_whose_account_it_is_and_what_will_be_made_and_shows_no_
     assert not lab.simulated and lab.label.startswith("simulated") and lab.rehearsal and not lab.legacy_api
 
 
-@pytest.mark.parametrize(("said", "agreed"), [("y", True), ("Yes ", True), ("n", False), ("", False), ("aws", False)])
+@pytest.mark.parametrize(("said", "agreed"), [("Yes ", True), ("n", False), ("", False)])
 def test_the_question_is_asked_once_for_an_account_and_its_regions(aws, monkeypatch, said, agreed):
     asked = answers(monkeypatch, said)
     if not agreed:
@@ -341,6 +344,19 @@ def test_regions_that_are_not_enabled_or_fail_half_way(aws, there):
     aws.rules = [off, Rule("", region=IRELAND)]
     code, shown = clean("--yes")
     assert code == 1 and "Ireland (eu-west-1): it was not searched" in shown
+
+
+def test_regions_that_an_organization_forbids_are_named_and_do_not_count(aws, there):
+    stages.ensure_today(open_lab())
+    because = DENIED.format("ListTables") + " with an explicit deny in a service control policy"
+    aws.rules = [Rule("AccessDeniedException", because, region="eu-.*|sa-east-1")]
+    code, shown = clean("--yes")
+    assert code == 0 and there() == set() and "0 left.\nNot searched, because your identity may not list" in shown
+    aws.rules = []
+    stages.ensure_today(open_lab())
+    aws.rules = [Rule("AccessDeniedException", region=VIRGINIA, operation="ListTables")]
+    code, shown = clean("--yes")  # gtlab knows that there is a table
+    assert code == 1 and "N. Virginia (us-east-1): it was not searched" in shown
 
 
 def test_a_clean_up_without_the_right_to_delete_says_which_right(aws, there):

@@ -93,6 +93,8 @@ def clean(dry_run: bool, yes: bool, also: tuple[str, ...], unprotect: bool, back
                            + (f", but not without --items, because it has an item with {strange}" if strange else ""))
         for left in found.left:
             click.echo(f"Left alone: {left}")
+        if found.unsearched:
+            click.echo(found.unsearched)
         if not found.groups:
             click.echo("0 left: the course has no tables here.")
         if dry_run or not found.groups:

@@ -82,6 +82,8 @@ def clean(lab: Lab, options: Options = DEFAULTS, *, timeout_s: float = 1800.0) -
     for each in left:
         if each.foreign:
             print(f"Left alone: {each}")
+    if found.unsearched:
+        print(found.unsearched)
     return left
 
 

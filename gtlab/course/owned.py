@@ -93,10 +93,21 @@ class Group:
 @dataclass
 class Survey:
     """The course's tables, and what is left alone: other people's tables that have a name of the course's, and Regions
-    that did not answer."""
+    that did not answer. ``closed`` are Regions of AWS in which the identity may not list tables, and in which gtlab has
+    noted none."""
 
     groups: list[Group] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+
+    @property
+    def unsearched(self) -> str:
+        """A sentence if there are Regions that the identity may not search, which is usual where an organization or a
+        policy allows some Regions only. Empty if there are none."""
+        if not self.closed:
+            return ""
+        return ("Not searched, because your identity may not list tables there, and gtlab has no record of a table: "
+                f"{', '.join(self.closed)}.")
 
     def regions(self, table: str) -> list[str]:
         """The Regions of the course's tables of a name, in the order of deletion."""
@@ -134,6 +145,14 @@ class Options:
 DEFAULTS = Options()
 
 
+class _Listed(NamedTuple):
+    """The names of a Region's tables. ``why`` says why they are not known; ``closed``: the identity may not ask."""
+
+    names: list[str]
+    why: str = ""
+    closed: bool = False
+
+
 class Looker:
     """Looks for the course's tables with clients of its own, which give up sooner than usual."""
 
@@ -151,10 +170,12 @@ class Looker:
         found, asked = Survey(), list(self.clients)
         listed: dict[str, list[str]] = {}
         for region, answer in zip(asked, at_once(self._names, asked), strict=True):
-            if isinstance(answer, str):
-                found.left.append(Left("", region, answer))
-            elif answer is not None:
-                listed[region] = answer
+            if answer.why:
+                found.left.append(Left("", region, answer.why))
+            elif answer.closed:
+                found.closed.append(region)
+            else:
+                listed[region] = answer.names
         wanted = self._wanted(list(listed))
         places = [Place(name, region) for region, names in listed.items() for name in names
                   if wanted is None or name in wanted]
@@ -172,16 +193,20 @@ class Looker:
                                if each.place.table in TABLES or each.run]
         return found
 
-    def _names(self, region: str) -> list[str] | str | None:
-        """The names of all tables of a Region, or why they are not known. None: on AWS, the account has not enabled the
-        Region, so it cannot have tables there."""
+    def _names(self, region: str) -> _Listed:
+        """The names of all tables of a Region."""
         client = self.clients[region]
         try:
-            return [name for page in client.get_paginator("list_tables").paginate() for name in page["TableNames"]]
+            return _Listed([name for page in client.get_paginator("list_tables").paginate()
+                            for name in page["TableNames"]])
         except (BotoCoreError, ClientError) as error:
             if self.lab.backend == "aws" and errors.is_unknown_here(error):
-                return None
-            return f"it was not searched, because it did not answer as it should: {errors.redacted(str(error))}"
+                return _Listed([])  # the account has not enabled the Region, so it has no tables there
+            if errors.is_denied(error) and region not in {
+                    each for _, each in ownership.noted(self.lab.scope)}:
+                return _Listed([], closed=True)
+            return _Listed([], f"it was not searched, because it did not answer as it should: "
+                               f"{errors.redacted(str(error))}")
 
     def _wanted(self, asked: Collection[str]) -> set[str] | None:
         """The names that a table of gtlab's can have, so that not every table of an account of AWS must be described.
@@ -192,7 +217,7 @@ class Looker:
         if any(answer is None for answer in answers):
             return None
         found: set[str] = set().union(*(answer or () for answer in answers))
-        return found | set(TABLES) | set(self.options.also) | ownership.noted(self.lab.scope)
+        return found | set(TABLES) | set(self.options.also) | {table for table, _ in ownership.noted(self.lab.scope)}
 
     def _tagged(self, region: str) -> set[str] | None:
         """The names of a Region's tables with the tag, by AWS's tagging API; None if it cannot be asked."""

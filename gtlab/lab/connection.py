@@ -86,6 +86,7 @@ def open_aws(asked: Asked) -> Lab:
 def _on_aws(asked: Asked) -> Access:
     """The access to AWS, after everything that :mod:`gtlab.lab.aws.preflight` checks. Raises NotReady."""
     access = Access("aws", profile=asked.profile, tables=asked.tables, rehearsal=_rehearsal())
+    asked = replace(asked, rehearsal=bool(access.rehearsal))
     identity = preflight.ready(Clients(access, asked.choice.home, noted=False).shared_quietly, asked)
     return replace(access, scope=preflight.scope(identity))
 

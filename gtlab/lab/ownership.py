@@ -67,9 +67,10 @@ def meant(backend: str, region: str, described: dict[str, Any]) -> bool:
                if (intent["backend"], intent["region"], intent["table"]) == (backend, region, described["TableName"]))
 
 
-def noted(backend: str) -> set[str]:
-    """The names of the tables that gtlab has noted for a backend, in any Region."""
-    return {intent["table"] for intent in _intents(json_files.read(MADE_FILE)) if intent["backend"] == backend}
+def noted(backend: str) -> set[tuple[str, str]]:
+    """The tables that gtlab has noted for a backend: pairs of name and Region."""
+    return {(intent["table"], intent["region"]) for intent in _intents(json_files.read(MADE_FILE))
+            if intent["backend"] == backend}
 
 
 def forget(backend: str, region: str, table: str) -> None:

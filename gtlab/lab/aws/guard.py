@@ -68,6 +68,8 @@ def owner(client: Callable[[str], Any], scope: str, region: str, table: str) -> 
         if _code(error) == "ResourceNotFoundException":
             return ABSENT
         raise
+    if described["TableStatus"] == "DELETING":
+        return ABSENT  # nothing can change it any more, and its tags may be gone
     if ownership.meant(scope, region, described):
         return OURS
     runs = [_run(client(region), described)]

@@ -22,6 +22,7 @@ from gtlab.lab.aws.errors import NotReady, Where
 from gtlab.lab.choice import Choice
 
 QUESTION = "Go on? [y/N] "
+_REHEARSAL = "This is a rehearsal: a local cloud takes AWS's place, and nothing costs anything. On AWS it would say:"
 _GLOBAL = "us-east-1"  # a Region that every account has
 _AT_ONCE = 24
 _MOST_NAMED = 6  # refused calls that a message names
@@ -45,13 +46,14 @@ class Identity(NamedTuple):
 @dataclass(frozen=True)
 class Asked:
     """What is asked of :func:`ready`: the lab's Regions, what AWS is used for, tables of the user's own that gtlab may
-    change, and an answer to the question that was given in advance."""
+    change, and an answer to the question that was given in advance. ``rehearsal``: a local cloud takes AWS's place."""
 
     choice: Choice
     purpose: footprint.Purpose
     tables: tuple[str, ...] = ()
     profile: str | None = None
     yes: bool = False
+    rehearsal: bool = False
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -105,7 +107,7 @@ def screen(report: Report, asked: Asked) -> list[str]:
             ("also", [f"{regions.label(region)}, for tables with strong consistency" for region in beside]),
             ("makes", list(purpose.makes)), ("there", report.there), ("costs", list(purpose.costs)),
             ("delete", [purpose.delete] if purpose.delete else [])]
-    return ["This is AWS itself, at your cost.", *(
+    return [_REHEARSAL if asked.rehearsal else "This is AWS itself, at your cost.", *(
         f"  {name if number == 0 else '':<10}{line}" for name, lines in rows for number, line in enumerate(lines))]
 
 
