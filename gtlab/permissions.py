@@ -28,6 +28,9 @@ PASSED = "the role that is passed"
 REPLICATION_ROLE = "the service-linked role of replication"
 FIS_ROLE = "the service-linked role of FIS"
 
+# A table of this name never exists: the checks before the course's first call on AWS ask about it.
+PROBE = "gtlab-preflight"
+
 # The service-linked roles, by the service that uses them.
 ROLES = {"replication.dynamodb.amazonaws.com": "AWSServiceRoleForDynamoDBReplication",
          "fis.amazonaws.com": "AWSServiceRoleForFIS"}
@@ -85,7 +88,7 @@ CALLS: tuple[Row, ...] = tuple(row for rows in (
     _rows("dynamodb", "CreateGlobalTable", ("", "CreateGlobalTable", GLOBAL), ("", "CreateGlobalTable", TARGET)),
     _rows("dynamodb", "UpdateGlobalTable", ("", "UpdateGlobalTable", GLOBAL), ("", "UpdateGlobalTable", TARGET)),
     _rows("fis", "CreateExperimentTemplate", ("", "CreateExperimentTemplate", TEMPLATE),
-          ("", "CreateExperimentTemplate", FAULT), ("", "iam:PassRole", PASSED)),
+          ("", "CreateExperimentTemplate", FAULT), ("", "iam:PassRole", PASSED), (TAGGED, "TagResource", TEMPLATE)),
     _rows("fis", "StartExperiment", ("", "StartExperiment", TEMPLATE), ("", "StartExperiment", EXPERIMENT),
           (FIRST_EXPERIMENT, "iam:CreateServiceLinkedRole", FIS_ROLE)),
 ) for row in rows)
@@ -100,7 +103,7 @@ _IN_COURSE = {  # of CALLS: the cases that the course has
         "", ADDS, FIRST, REMOVES, ADDS_WITNESS, REMOVES_WITNESS), ("dynamodb", "UpdateTimeToLive"): ("",),
     ("dynamodb", "TransactWriteItems"): (PUT,), ("dynamodb", "TransactGetItems"): (GET,),
     ("dynamodb", "Query"): ("",), ("dynamodb", "Scan"): ("",), ("dynamodb", "CreateGlobalTable"): ("",),
-    ("dynamodb", "UpdateGlobalTable"): ("",), ("fis", "CreateExperimentTemplate"): ("",),
+    ("dynamodb", "UpdateGlobalTable"): ("",), ("fis", "CreateExperimentTemplate"): ("", TAGGED),
     ("fis", "StartExperiment"): ("", FIRST_EXPERIMENT)}
 
 
@@ -129,7 +132,7 @@ def course_policy(account: str, tables: Iterable[str], regions: Iterable[str] = 
     """
     where, names = list(regions) or ["*"], list(tables)
     rows = [row for row in CALLS if row.case in _IN_COURSE.get((row.service, row.call), ())]
-    arns = [f"arn:aws:dynamodb:{region}:{account}:table/{table}" for region in where for table in names]
+    arns = [f"arn:aws:dynamodb:{region}:{account}:table/{table}" for region in where for table in (*names, PROBE)]
     fis = {TEMPLATE: "experiment-template/*", EXPERIMENT: "experiment/*"}
     on_tables = {action for row in rows if row.on in (TABLE, TARGET, MEMBERS, INDEX) for action in row.actions}
     on_globals = {action for row in rows if row.on == GLOBAL for action in row.actions}
@@ -139,7 +142,8 @@ def course_policy(account: str, tables: Iterable[str], regions: Iterable[str] = 
                [f"{arn}/stream/*" for arn in arns]),
         _allow("LegacyGlobalTables", on_globals | {default("dynamodb", "DescribeGlobalTable")},
                [f"arn:aws:dynamodb::{account}:global-table/{table}" for table in names]),
-        _allow("Lists", {"dynamodb:ListTables", "tag:GetResources", "cloudwatch:GetMetricStatistics"}, ["*"],
+        _allow("Lists", {"dynamodb:ListTables", "tag:GetResources", "cloudwatch:GetMetricStatistics",
+                         "fis:ListExperimentTemplates", "fis:ListExperiments"}, ["*"],
                {"StringEquals": {"aws:RequestedRegion": where}} if where != ["*"] else None),
         _allow("FaultInjection", {action for row in rows if row.service == "fis" for action in row.actions
                                   if action.startswith("fis:")} |

@@ -55,7 +55,7 @@ def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", repli
     if isinstance(backend, Mapping):
         return Lab(Access("endpoints", backend), choice, remembered=remembered)
     if backend == "aws":
-        asked = Asked(choice, footprint.COURSE, tuple(tables), profile, yes)
+        asked = Asked(choice, footprint.course(choice), tuple(tables), profile, yes)
         return Lab(_on_aws(asked), choice, remembered=remembered)
     if backend == "local":
         running, _ = process.up()

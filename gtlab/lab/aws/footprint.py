@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gtlab import prices
 from gtlab.contract import STRONG_REGIONS
 from gtlab.lab.choice import DEFAULT_HOME, DEFAULT_REPLICAS, Choice
 
 # The names of the course's tables, which gtlab.course.stages creates.
 TABLES = ("Music", "MusicToday", "MusicStrong", "MusicWitness", "MusicDraft", "Baskets")
-# A table of this name never exists: the checks before the first call ask about it.
-PROBE = "gtlab-preflight"
 WRITE_UNITS_MOST = 20_000  # replicated writes, in all Regions together
 READ_UNITS_MOST = 400_000
-_WRITE, _READ = 0.625e-6, 0.125e-6  # US dollars per unit, on demand, in us-east-1 since 2024-11-01
-_DEARER = 2.0  # no known Region costs more than twice as much
 
 
 @dataclass(frozen=True)
@@ -45,17 +42,22 @@ def regions_of(choice: Choice) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*choice.regions, *strong_regions(choice))))
 
 
-def course_costs() -> tuple[str, ...]:
-    """What one run of all twelve notebooks costs at most, as lines."""
-    dollars = _DEARER * (WRITE_UNITS_MOST * _WRITE + READ_UNITS_MOST * _READ)
-    return (f"at most {dollars:.2f} dollars for one run of all twelve notebooks: {WRITE_UNITS_MOST:,} write units and",
-            f"{READ_UNITS_MOST:,} read units, at twice the on-demand prices of us-east-1 of 2024-11-01, as an upper",
-            "bound for every Region. Nothing by the hour; storage below 25 GB is free.")
+def dollars_most(choice: Choice) -> float:
+    """What one run of all twelve notebooks costs at most, at the prices of the dearest Region of the course."""
+    found = [prices.of(region) for region in regions_of(choice)]
+    return WRITE_UNITS_MOST * max(each.write for each in found) + READ_UNITS_MOST * max(each.read for each in found)
 
 
-COURSE = Purpose(
-    makes=("at most six tables and their replicas, on demand, with the tag gtlab:run:", ", ".join(TABLES)),
-    costs=course_costs(), delete="gtlab clean --backend aws")
+def course(choice: Choice) -> Purpose:
+    """The course, in these Regions."""
+    return Purpose(
+        makes=("at most six tables and their replicas, on demand, with the tag gtlab:run:", ", ".join(TABLES)),
+        costs=(f"at most {dollars_most(choice):.2f} dollars for one run of all twelve notebooks: {WRITE_UNITS_MOST:,} "
+               f"write units and {READ_UNITS_MOST:,} read units",
+               f"({prices.words(regions_of(choice))}).",
+               "Nothing by the hour; storage below 25 GB is free for most accounts."),
+        delete="gtlab clean --backend aws")
+
 
 CLEAN_UP = Purpose(
     makes=("nothing: it looks for tables that gtlab made, in every Region that your account has enabled",),

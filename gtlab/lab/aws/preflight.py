@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from gtlab import regions
+from gtlab import permissions, regions
 from gtlab.contract import CONSENT_VARIABLE, RUN_TAG
 from gtlab.lab.aws import errors, footprint, guard
 from gtlab.lab.aws.errors import NotReady, Where
@@ -225,7 +225,7 @@ def _permissions(clients: Clients, asked: Asked, account: str) -> None:
 
 def _probes(region: str, account: str) -> list[tuple[str, str, dict[str, Any]]]:
     """Calls that change nothing: the table does not exist, and the one that would create it is not valid."""
-    table = footprint.PROBE
+    table = permissions.PROBE
     arn = f"arn:aws:dynamodb:{region}:{account}:table/{table}"
     return [("dynamodb", "create_table", {  # its key is not among its attributes
                 "TableName": table, "KeySchema": [{"AttributeName": "Artist", "KeyType": "HASH"}],

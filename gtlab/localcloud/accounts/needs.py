@@ -99,6 +99,8 @@ def _cases(call: Call, known: Known) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from (each for action in data.get("TransactItems", ()) for each in action.items())
     elif call.operation in engine.PARTIQL:
         yield from _of_partiql(call)
+    elif call.operation == "CreateExperimentTemplate" and data.get("tags"):
+        yield permissions.TAGGED, data
     elif call.operation == "StartExperiment" and not known.has_role(call.account, "fis.amazonaws.com"):
         yield permissions.FIRST_EXPERIMENT, data
 
