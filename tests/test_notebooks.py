@@ -127,6 +127,7 @@ def test_links_lead_to_notebooks_and_to_terms_of_the_glossary(path):
         assert (path.parent / file).is_file() and (not anchor or anchor in terms), (file, anchor)
     linked = {anchor for file, anchor in links if file == "glossary.md"}
     assert len(linked) >= 3, "the first use of each term has a link"
+    assert any(file == "further-reading.md" for file, _ in links), "the sources of what it says about AWS"
 
 
 def check_predictions(number: str, code: list[str]) -> None:
