@@ -84,8 +84,19 @@ def test_a_write_that_loses_is_marked_and_said(journal, traffic, conflict, outco
     told = traffic.batch()
     assert [each[1:] for each in told["landed"]] == [[200.0, outcome]]
     (words,) = told["words"]
-    assert words["conflict"] is conflict and "eu-west-1 wrote 100 ms later" in words["text"]
+    assert words["conflict"] is conflict and "Ireland wrote 100 ms later" in words["text"]
     assert [SINGAPORE, IRELAND, 0, 200.0, 1, 1] in told["links"]
+
+
+@pytest.mark.parametrize(("kind", "event", "words"), [
+    ("broken", {"knob": "outage", "place": [IRELAND], "value": "timeout"}, "Outage begins: Ireland (timeout)"),
+    ("mended", {"knob": "partition", "place": [SINGAPORE, IRELAND]}, "Partition ends: Singapore, Ireland"),
+    ("broken", {"knob": "lag", "place": [], "value": 2.0}, "Lag begins: everywhere (2.0)"),
+    ("join", {}, "Ireland joins the global table Music"),
+])
+def test_faults_and_members_are_said_in_words(journal, traffic, kind, event, words):
+    traffic.see(journal.event(kind, IRELAND, **event))
+    assert [each["text"] for each in traffic.batch()["words"]] == [words]
 
 
 def test_a_later_delivery_of_an_item_ends_what_was_on_its_way_before(journal, traffic):

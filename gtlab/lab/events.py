@@ -30,7 +30,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from gtlab.contract import ALIVE_S
+from gtlab import regions
+from gtlab.contract import ALIVE_S, DEFAULT_ACCOUNT
 from gtlab.localcloud import process
 
 if TYPE_CHECKING:
@@ -132,6 +133,30 @@ def in_words(event: dict) -> str:
         value = "" if each["value"] is None else f" {each['value']}"
         return f"{where} {each['kind']:<10} {each['knob']} {each['place']}{value}".rstrip()
     return f"{where} {each['kind']:<10} {each['table'] or ''}".rstrip()
+
+
+def sentence(event: dict) -> str:
+    """A write that lost, a fault, or a change of membership in words for a page, with places for codes; other events as
+    :func:`in_words` has them."""
+    each = row(event)
+    here, what = _place(each["region"]), f"{each['table']} {each['key']}"
+    if each["kind"] == "discarded":
+        unaware = ", and neither knew of the other: a conflict" if each["conflict"] else ""
+        return (f"{what}: the write from {_place(each['source'])} lost in {here}. {_place(each['lost_to'])} wrote "
+                f"{each['by_ms']:.0f} ms later{unaware}.")
+    if each["kind"] in ("broken", "mended"):
+        where = [_place(part) for part in str(each["place"] or "").split(", ") if part and part != DEFAULT_ACCOUNT]
+        value = "" if each["value"] is None else f" ({_place(each['value'])})"
+        begun = "begins" if each["kind"] == "broken" else "ends"
+        return f"{each['knob'].capitalize()} {begun}: {', '.join(where) or 'everywhere'}{value}"
+    if each["kind"] in ("join", "leave"):
+        return f"{here} {'joins' if each['kind'] == 'join' else 'leaves'} the global table {each['table']}"
+    return " ".join(in_words(event).split())
+
+
+def _place(value: object) -> str:
+    """The place of a Region's code; anything else as it is."""
+    return regions.REGIONS[str(value)].place if str(value) in regions.REGIONS else str(value)
 
 
 def _read_in_words(each: dict) -> str:

@@ -80,7 +80,7 @@ function render({ model, el }) {
       node.children[4].setAttribute("d", isDown ? strokes([0, 0], 8) : "");
       const state = [isDown ? `down (${down[code]})` : "", alone.includes(code) ? "isolated" : "",
         ...(noted.regions?.[code] ?? [])].filter(Boolean);
-      labels.unshift({ lines: [place + (at ? "" : " (home)"), ...state], class: "gt-name", around: map.at(code), gap: 14 });
+      labels.unshift({ lines: [place + (at ? "" : " (home)"), ...state], class: "gt-name", around: map.at(code), gap: at ? 14 : 22 });
     });
     map.labels(labels, taken);
   }

@@ -72,7 +72,8 @@ function render({ model, el }) {
     }
     map.layers.links.replaceChildren();
     const names = chosen.map(code => ({
-      lines: [byCode[code].place + (code === home ? " (home)" : "")], class: "gt-name", around: map.at(code) }));
+      lines: [byCode[code].place + (code === home ? " (home)" : "")], class: "gt-name", around: map.at(code),
+      gap: code === home ? 19 : 10 }));  // home is drawn in a house
     const times = [];
     if (home) {
       const towards = new Set(model.get("replicas"));

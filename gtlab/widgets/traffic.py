@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gtlab import regions
-from gtlab.lab.events import in_words
+from gtlab.lab.events import sentence
 
 MOST_FLIGHTS = 20   # of one batch, drawn each by itself; where more start, they are drawn as one per link
 ROLLING = 21        # deliveries over which a link's lag is taken, as their median
@@ -129,7 +129,7 @@ class Traffic:
         self._changed = True
         self._words.append({"n": event["n"], "at": event["at"], "kind": event["kind"], "region": event["region"],
                             "source": event.get("source"), "conflict": bool(event.get("conflict")),
-                            "text": " ".join(in_words(dict(event)).split())})
+                            "text": sentence(dict(event))})
 
     def lag_ms(self, link: Link) -> float | None:
         """The median lag of the link's last deliveries, in milliseconds; None before the first."""
