@@ -567,16 +567,38 @@ def test_arns_that_have_no_policy(music, arn, code, text):
             call()
 
 
-@pytest.mark.parametrize("policy", [
-    "nothing", "[]", "{}", '{"Statement": [1]}', document(), document(ALLOW, Id="x" * 20480), "[" * 9999,
-    document(ALLOW, Version="2020-01-01"), document(ALLOW, Statements="x"), *(document(ALLOW | each) for each in (
-        {"Effect": "Maybe"}, {"Action": 1}, {"Action": []}, {"NotAction": "dynamodb:GetItem"}, {"Resource": "Music"},
-        {"Principal": "me"}, {"Condition": []}, {"Actions": "dynamodb:GetItem"})),
-    *(document({name: value for name, value in ALLOW.items() if name != without})
-      for without in ("Effect", "Principal", "Action", "Resource"))])
-def test_what_is_no_policy_is_refused(music, policy):
-    with invalid("Invalid policy document: "):
+@pytest.mark.parametrize(("policy", "text"), [
+    ("nothing", "This policy contains invalid Json"), ("", "This policy contains invalid Json"),
+    ("[]", "This policy contains invalid Json"), ("[" * 9999, "This policy contains invalid Json"),
+    ("null", "This text appears not to be a policy"), ("{}", r"Syntax error at position \(1,3\)"),
+    (document(), "Could not parse the policy: Statement is empty!"), ('{"Statement": [1]}', ""),
+    (document(ALLOW, ALLOW), "The Statement Ids in the policy are not unique"),
+    (document(ALLOW, Version="2020-01-01"), "The policy must contain a valid version string"),
+    (document(ALLOW, Statements="x"), ""), (document({}), "Missing required field Effect"),
+    *((document(ALLOW | each), "") for each in (
+        {"Sid": 1}, {"Effect": "Maybe"}, {"Action": 1}, {"Action": []}, {"NotAction": "dynamodb:GetItem"},
+        {"Resource": "Music"}, {"Principal": "222222222222"}, {"Condition": []}, {"Actions": "dynamodb:GetItem"})),
+    *((document({name: value for name, value in ALLOW.items() if name != without}), f"Missing required field {without}")
+      for without in ("Effect", "Principal", "Action", "Resource")),
+    (document(ALLOW | {"Resource": "arn:aws:dynamodb:us-east-2:111111111111:table/Music/stream/x"}),
+     'The relative-id "table/Music/stream/x" is invalid for ARN "arn:'),
+])
+def test_what_is_no_policy_is_refused(music, policy, text):
+    with invalid(f"One or more parameter values were invalid: Invalid policy document: {text}"):
         music.put_resource_policy(ResourceArn=table(music)["TableArn"], Policy=policy)
+
+
+def test_a_policy_is_not_too_large_and_not_for_everybody(music):
+    arn = table(music)["TableArn"]
+    with invalid("One or more parameter values were invalid: Maximum policy size of 20480 bytes exceeded"):
+        music.put_resource_policy(ResourceArn=arn, Policy=document(ALLOW) + " " * 20480)
+    for everybody in ("*", {"AWS": "*"}, {"AWS": ["222222222222", "*"]}):
+        with invalid("Resource-based policy grants unbounded access in one or more elements."):
+            music.put_resource_policy(ResourceArn=arn, Policy=document(ALLOW | {"Principal": everybody}))
+    for more in ({"Effect": "Deny"}, {"Condition": {"StringEquals": {"aws:PrincipalAccount": "222222222222"}}}):
+        music.put_resource_policy(ResourceArn=arn, Policy=document(ALLOW | more | {"Principal": "*"}))
+    other = arn.replace("Music", "Other")
+    music.put_resource_policy(ResourceArn=arn, Policy=document(ALLOW | {"Resource": [other, f"{arn}/index/x"]}))
 
 
 def test_actions_that_a_policy_cannot_have(music):

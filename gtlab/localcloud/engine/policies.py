@@ -108,25 +108,36 @@ OPERATIONS: dict[str, Callable[[Database, Call, float], dict[str, Any]]] = {
 def canonical(text: str, of_stream: bool = False) -> str:
     """A policy document in the form in which the service returns it. Raises Refusal for what is no such document."""
     if len(text.encode()) > MOST_BYTES:
-        raise _wrong(f"it has more than {MOST_BYTES} bytes")
+        raise invalid_values(f"Maximum policy size of {MOST_BYTES} bytes exceeded")
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        document = None
+        raise _wrong("This policy contains invalid Json") from None
+    if isinstance(document, list):
+        raise _wrong("This policy contains invalid Json")
     if not isinstance(document, dict):
-        raise _wrong("it is not a JSON object")
-    statements = document.get("Statement", [])
-    statements = statements if isinstance(statements, list) else [statements]
+        raise _wrong("This text appears not to be a policy")
+    if "Statement" not in document:
+        raise _wrong(f"Syntax error at position ({text.count(chr(10)) + 1},{len(text) - text.rfind(chr(10))})")
+    statements = document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]]
     if not statements:
-        raise _wrong("it has no Statement")
+        raise _wrong("Could not parse the policy: Statement is empty!")
     if not all(isinstance(each, dict) for each in statements):
         raise _wrong("each statement must be a JSON object")
     checked = [_statement(each) for each in statements]
     found = {"Version": _OLDEST_VERSION} | document | {"Statement": checked}
     _check_members(found, _DOCUMENT)
     if found["Version"] not in _VERSIONS:
-        raise _wrong(f"its Version must be one of {', '.join(_VERSIONS)}")
+        raise _wrong("The policy must contain a valid version string")
+    ids = [each["Sid"] for each in checked if "Sid" in each]
+    if not all(isinstance(each, str) for each in ids):
+        raise _wrong("a Sid must be a string")
+    if len(set(ids)) < len(ids):
+        raise _wrong("The Statement Ids in the policy are not unique")
     _check_actions(checked, of_stream)
+    for statement in checked:
+        _check_resources(statement, of_stream)
+        _check_bounded(statement)
     return json.dumps(_in_order(found, _DOCUMENT), ensure_ascii=False, separators=(",", ":"))
 
 
@@ -138,17 +149,16 @@ def _statement(given: dict[str, Any]) -> dict[str, Any]:
             found[name], = found[name]
     if isinstance(found.get("Effect"), str):
         found["Effect"] = found["Effect"].capitalize()
-    if found.get("Effect") not in ("Allow", "Deny"):
+    for name in ("Effect", "Principal", "Action", "Resource"):
+        if name not in found and f"Not{name}" not in found:
+            raise _wrong(f"Missing required field {name}")
+        if name in found and f"Not{name}" in found:
+            raise _wrong(f"a statement cannot have both {name} and Not{name}")
+    if found["Effect"] not in ("Allow", "Deny"):
         raise _wrong("the Effect of a statement must be Allow or Deny")
-    for name in ("Principal", "Action", "Resource"):
-        if (name in found) == (f"Not{name}" in found):
-            raise _wrong(f"a statement must have either {name} or Not{name}")
     for name in _LISTS:
         if name in found and not _texts(found[name]):
             raise _wrong(f"{name} must be a string or a list of strings")
-    resources = _texts(found.get("Resource", found.get("NotResource")))
-    if not all(each == "*" or each.startswith("arn:") for each in resources):
-        raise _wrong("a resource must be an ARN or *")
     if not isinstance(found.get("Condition", {}), dict):
         raise _wrong("a Condition must be a JSON object")
     for name in ("Principal", "NotPrincipal"):
@@ -170,6 +180,26 @@ def _check_actions(statements: list[dict[str, Any]], of_stream: bool) -> None:
             wrong.append(action)
     if wrong:
         raise _wrong("The following action names are invalid: " + ", ".join(f'"{each}"' for each in wrong))
+
+
+def _check_resources(statement: dict[str, Any], of_stream: bool) -> None:
+    """Any table or index may be named; a stream only in the policy of a stream."""
+    for arn in _texts(statement.get("Resource", statement.get("NotResource"))):
+        if arn != "*" and not arn.startswith("arn:"):
+            raise _wrong(f'Resource {arn} must be in ARN format or "*".')
+        path = arn.split(":", 5)[-1]
+        if not of_stream and "/stream/" in path:
+            raise _wrong(f'The relative-id "{path}" is invalid for ARN "{arn}".')
+
+
+def _check_bounded(statement: dict[str, Any]) -> None:
+    """Refuse what allows everybody everything, without a condition."""
+    principal = statement.get("Principal")
+    everybody = principal == "*" or (isinstance(principal, dict) and any("*" in _texts(each)
+                                                                         for each in principal.values()))
+    if everybody and statement["Effect"] == "Allow" and not statement.get("Condition"):
+        raise invalid("Resource-based policy grants unbounded access in one or more elements. Please revise the policy "
+                      "to ensure least-privilege form of access")
 
 
 def _check_members(given: dict[str, Any], names: tuple[str, ...]) -> None:
