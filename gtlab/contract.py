@@ -24,6 +24,7 @@ ALIVE_S = 15.0                    # the longest silence of an event stream, in s
 
 # Environment variables
 HOME_VARIABLE = "GTLAB_HOME"      # the state folder
+SHOW_ACCOUNT_VARIABLE = "GTLAB_SHOW_ACCOUNT"  # 1: notebooks, pages and logs may show AWS account ids
 TOKEN_VARIABLE = "GTLAB_TOKEN"    # a token for the server: command lines can be read by everybody on the machine
 REHEARSAL_VARIABLE = "GTLAB_REHEARSAL"  # a local cloud's URL, which takes the place of AWS where AWS is asked for
 CONSENT_VARIABLE = "GTLAB_CONSENT"      # what `gtlab tour --backend aws` was allowed, for its notebooks

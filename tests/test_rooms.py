@@ -18,10 +18,11 @@ SOURCE = Path(gtlab.__file__).parent
 # The wall: what the learner's half may import from below, and what both halves share.
 GATE = ("gtlab.localcloud.process",)
 PROGRESS = ("gtlab.localcloud.progress",)  # the gate's own helper; imports nothing
-SHARED = ("gtlab.contract", "gtlab.regions", "gtlab.judging", "gtlab.permissions", "gtlab.prices")
+SHARED = ("gtlab.contract", "gtlab.regions", "gtlab.judging", "gtlab.permissions", "gtlab.prices",
+          "gtlab.redaction")
 # A room may import the rooms that stand before it, and its own modules. Rooms on one line do not import each other.
-ABOVE = [("contract", "regions", "intervals", "judging", "failover", "permissions", "prices"), ("lab",),
-         ("measure", "charts"), ("widgets",), ("course",), ("cli",)]
+ABOVE = [("contract", "regions", "intervals", "judging", "failover", "permissions", "prices", "redaction"),
+         ("lab",), ("measure", "charts"), ("widgets",), ("course",), ("cli",)]
 BELOW = [("model", "progress", "lag_model"), ("world", "engine"), ("replication", "unsettled", "accounts"),
          ("observe",), ("tables",), ("globaltables",), ("faults",), ("changes", "reads", "control_plane"), ("cloud",),
          ("disk",), ("server", "proof")]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from gtlab import redaction
 from gtlab.course import solutions
 from gtlab.course.kernels import Kernels, kernel_config, kernel_manager
 from gtlab.course.parameters import TourError, check_parameters, first_line, share
@@ -176,7 +177,17 @@ def _run_one(
         error = _execute(path, params, target, kernels, count)
     except KeyboardInterrupt:
         error, interrupted = "interrupted", True
+    _hide(target)
+    error = None if error is None else redaction.hide(error)
     return Result(path, error is None, time.perf_counter() - started, error, ran), interrupted
+
+
+def _hide(copy: Path) -> None:
+    """Take credentials and account ids out of an executed copy, if there is one."""
+    with contextlib.suppress(FileNotFoundError):
+        text = copy.read_text(encoding="utf-8")
+        if (hidden := redaction.hide(text)) != text:
+            copy.write_text(hidden, encoding="utf-8")
 
 
 def _engine() -> str:
@@ -193,6 +204,7 @@ def _engine() -> str:
                 nonlocal saved
                 if time.monotonic() - saved >= SAVE_EVERY_S:
                     save(**kwargs)
+                    _hide(Path(nb_man.output_path))
                     saved = time.monotonic()
 
             nb_man.save = now_and_then

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from gtlab import regions
+from gtlab import redaction, regions
 from gtlab.contract import CALLER_HEADER, LOOPBACK
 from gtlab.lab import ownership
 from gtlab.lab.aws import guard
@@ -60,6 +60,7 @@ class Clients:
         self._guard: guard.Guard | None = None
         if noted and access.backend == "aws":
             self._guard = guard.Guard(access.scope or access.backend, self.shared_quietly, access.tables)
+        redaction.remember([access.token])
         self._shared: dict[tuple[str, str], Any] = {}
         self._quiet: dict[tuple[str, str], Any] = {}
         self._making = threading.Lock()
@@ -132,6 +133,8 @@ class Clients:
             ownership.watch(client, self._access.scope or self._access.backend, region)
         if service == "fis" and noted:
             ownership.tag_experiments(client)
+        if self._access.backend == "aws":
+            client.meta.events.register("before-send.*.*", self._remember_credentials)
         if local:
             client.meta.events.register("before-send.*.*", _add_caller(caller or self._caller))
             client.meta.events.register_first("needs-retry", self._check_cloud)
@@ -142,6 +145,11 @@ class Clients:
             # A copy, because the caller may change its parameters afterwards.
             self.calls.append(Call(service, model.name, copy.deepcopy(params), region))
         return remember
+
+    def _remember_credentials(self, **_: Any) -> None:
+        """Before a request that was signed with them: never show these credentials."""
+        if (used := self._session.get_credentials()) is not None:
+            redaction.remember(used.get_frozen_credentials())
 
     def _check_cloud(self, caught_exception: Exception | None = None, **_: Any) -> None:
         """After each attempt at a call, and before botocore tries again: say so if the whole local cloud is gone. A

@@ -46,6 +46,7 @@ def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", repli
     and NotReady, a ValueError, if AWS cannot be used as things are or you do not agree: nothing has been made then.
     """
     display.keep_codes_whole()
+    display.hide_secrets()
     if isinstance(backend, Mapping):
         backend = _checked_endpoints(backend)
         if not home and not replicas and len(backend) > 1 and not set(chosen().regions) <= backend.keys():

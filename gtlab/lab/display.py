@@ -88,6 +88,14 @@ def keep_codes_whole() -> None:
             formatter.for_type_by_name(module, "DataFrame", frame)
 
 
+def hide_secrets() -> None:
+    """Let the notebook, if this is one, show no credentials and account ids."""
+    if (shell := _kernel_shell()) is not None:
+        from gtlab.lab import output
+
+        output.watch(shell.kernel.session)
+
+
 def _kernel_shell() -> Any:
     """IPython's shell if this process is a notebook's kernel, and None if not."""
     if "IPython" not in sys.modules:

@@ -7,6 +7,8 @@ import logging
 import os
 from pathlib import Path
 
+from gtlab import redaction
+
 MOST_BYTES = 4 << 20  # of the file; if it gets larger, its newest half is kept
 
 
@@ -16,6 +18,10 @@ class LogFile(logging.StreamHandler):
     def __init__(self, path: Path):
         super().__init__()
         self._path = path
+
+    def format(self, record: logging.LogRecord) -> str:
+        """An error may quote a request, so it is written without credentials and account ids."""
+        return redaction.hide(super().format(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         super().emit(record)
