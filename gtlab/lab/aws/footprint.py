@@ -53,8 +53,7 @@ def course(choice: Choice) -> Purpose:
     return Purpose(
         makes=("at most six tables and their replicas, on demand, with the tag gtlab:run:", ", ".join(TABLES)),
         costs=(f"at most {dollars_most(choice):.2f} dollars for one run of all twelve notebooks: {WRITE_UNITS_MOST:,} "
-               f"write units and {READ_UNITS_MOST:,} read units",
-               f"({prices.words(regions_of(choice))}).",
+               f"write units and {READ_UNITS_MOST:,} read units ({prices.words(regions_of(choice))}).",
                "Nothing by the hour; storage below 25 GB is free for most accounts."),
         delete="gtlab clean --backend aws")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import textwrap
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ QUESTION = "Go on? [y/N] "
 _REHEARSAL = "This is a rehearsal: a local cloud takes AWS's place, and nothing costs anything. On AWS it would say:"
 _GLOBAL = "us-east-1"  # a Region that every account has
 _AT_ONCE = 24
+_WIDTH = 84  # of the lines of the screen, after their headings
 _MOST_NAMED = 6  # refused calls that a message names
 _KEY = {"Artist": {"S": "gtlab"}}
 
@@ -108,7 +110,8 @@ def screen(report: Report, asked: Asked) -> list[str]:
             ("makes", list(purpose.makes)), ("there", report.there), ("costs", list(purpose.costs)),
             ("delete", [purpose.delete] if purpose.delete else [])]
     return [_REHEARSAL if asked.rehearsal else "This is AWS itself, at your cost.", *(
-        f"  {name if number == 0 else '':<10}{line}" for name, lines in rows for number, line in enumerate(lines))]
+        f"  {name if number == 0 else '':<10}{line}" for name, lines in rows
+        for number, line in enumerate(part for line in lines for part in textwrap.wrap(line, _WIDTH)))]
 
 
 def agree(identity: Identity, asked: Asked) -> None:
