@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from itertools import islice
 
 from support import accept
 
 from gtlab.localcloud.replication import Replication
+from gtlab.localcloud.replication.links import MOST_SET_ASIDE
 
 HERE, THERE, BEYOND = "ap-southeast-1", "us-east-1", "eu-west-1"
 
@@ -84,6 +86,45 @@ def test_nothing_is_delivered_to_a_region_that_left_and_what_it_had_sent_arrives
     core.leave("g", HERE)
     assert [(delivery.source, delivery.target) for delivery in core.links.due(9.0)] == [
         (HERE, THERE), (HERE, BEYOND), (THERE, BEYOND)]
+
+
+def test_what_a_closed_link_holds_back_is_set_aside_and_released_in_steps_and_in_order():
+    is_open = {THERE: False, BEYOND: True}
+    core = Replication(lambda source, target: 1.0, lambda delivery, now: is_open[delivery.target])
+    for region in (HERE, THERE, BEYOND):
+        core.join("g", region)
+    for n in range(2500):
+        core.commit("g", HERE, str(n), {"v": n}, now=0.0)
+    arrived, steps = 0, 0
+    while core.links.set_aside < 2500:
+        arrived += len(list(core.links.due(2.0)))
+        steps += 1
+        assert core.links.set_aside <= steps * MOST_SET_ASIDE
+    assert arrived == 2500 and core.links.waiting() == 2500
+    is_open[THERE] = True
+    first = list(islice(core.links.due(9.0), 10))  # whoever takes them one by one stops when there is enough
+    core.commit("g", HERE, "0", {"v": "new"}, now=8.0)
+    assert core.links.next_due() <= 9.0
+    rest = [delivery for delivery in core.links.due(9.0) if delivery.target == THERE]
+    assert [delivery.item["v"] for delivery in first + rest] == [*range(2500), "new"]
+    assert core.links.waiting() == 0 and not core.links.is_behind("g", THERE)
+
+
+def test_deliveries_to_a_copy_that_left_are_forgotten_in_slices_also_after_a_restart():
+    core = joined(HERE, THERE, BEYOND)
+    for n in range(100):
+        core.commit("g", HERE, str(n), {"v": n}, now=0.0)
+    kept = list(core.links.on_their_way())
+    core.unsaved.clear()
+    let_go, slices = core.leave("g", BEYOND), 1
+    assert {delivery.target for delivery in core.links.on_their_way()} == {THERE} and core.links.waiting() == 100
+    while let_go(10):
+        slices += 1
+    gone = {delivery.n for delivery in kept if delivery.target == BEYOND}
+    assert slices >= 10 and core.unsaved.done == gone
+    again = Replication(lambda source, target: 1.0)  # the process ended before they were forgotten
+    again.restore([("g", HERE), ("g", THERE)], [], kept)
+    assert again.unsaved.done == gone and {delivery.target for delivery in again.links.due(9.0)} == {THERE}
 
 
 def test_the_versions_of_a_copy_that_left_are_freed_in_slices():

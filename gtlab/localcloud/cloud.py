@@ -46,6 +46,7 @@ from gtlab.localcloud.tables.time_to_live import Sweep
 from gtlab.localcloud.world import World
 
 HOUSEKEEPING_S = 1.0
+_SET_ASIDE_IN_THE_TIME = 50  # deliveries that are set aside in the time of one that is carried out
 _LOOKS = ("Describe", "List", "Get", "Query", "Scan", "BatchGet", "TransactGet")  # operations that change no setting
 _READS = ("GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems")
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems",
@@ -203,12 +204,14 @@ class Cloud:
                 self._tick_experiments(due)
             self.unsaved.settings |= self.tables.indexes.tick(due)
             self.changes.mark_due(due)
+            set_aside = self.replication.links.set_aside
             for delivery in self.replication.links.due(due):
                 self.changes.deliver(delivery, max(due, self._behind), now)
                 left -= 1
                 if left <= 0:  # the rest takes effect later than it was due: a caller cannot see it yet
                     self._behind = now
                     break
+            left -= (self.replication.links.set_aside - set_aside) / _SET_ASIDE_IN_THE_TIME
             if left <= 0:
                 break
         if self.tables.slices:

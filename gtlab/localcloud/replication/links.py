@@ -13,6 +13,7 @@ from gtlab.localcloud.replication.deliveries import Delivery, Unsaved, Write
 
 LOOK_AGAIN_S = 0.2  # seconds between two checks of links that hold deliveries back
 MOST_BYTES = 64 << 20  # of the items on their way; if there are more, the newest write of an item replaces older ones
+MOST_SET_ASIDE = 1000  # deliveries that one look at what is due sets aside: after a restart, there may be many
 
 Lag = Callable[[str, str], float]
 Passes = Callable[[Delivery, float], bool]
@@ -25,7 +26,8 @@ class Links:
     ``lag(source, target)`` answers the seconds that one delivery takes, ``passes(delivery, now)`` whether it can
     arrive. A delivery that cannot arrive waits, and so do those behind it on the same link, which keeps their order.
     Each such link is checked again every LOOK_AGAIN_S. ``size`` answers the bytes of an item; what is on its way is
-    bounded by it. ``unsaved`` learns what is sent, and what no longer is on its way.
+    bounded by it. ``unsaved`` learns what is sent, and what no longer is on its way. ``set_aside``: how many deliveries
+    had to wait on closed links so far.
     """
 
     def __init__(self, lag: Lag, passes: Passes, size: Size, unsaved: Unsaved):
@@ -36,6 +38,8 @@ class Links:
         self._held: dict[tuple[str, str, str], deque[Delivery]] = {}  # by link: group, source and target
         self._coming: Counter[tuple[str, str]] = Counter()  # deliveries on their way, by group and target
         self._look_again: float | None = None
+        self._dropped: deque[Delivery] = deque()
+        self.set_aside = 0
         self._bytes, self._merge_at = 0, MOST_BYTES  # of the items on their way, and when to merge them
 
     def send(self, write: Write, target: str, now: float) -> None:
@@ -70,11 +74,29 @@ class Links:
         self._merge_at = max(MOST_BYTES, 2 * self._bytes)
 
     def drop(self, group: str, region: str, *, everything: bool) -> None:
-        """Drop the deliveries to a Region's copy; with ``everything``, all deliveries of the group."""
-        self._drop(lambda delivery: delivery.group == group and (everything or delivery.target == region))
-        self._last_due = {link: due for link, due in self._last_due.items()
-                          if link[0] != group or not (everything or link[2] == region)}
-        self._coming = +self._coming  # forget the copies of which nothing is left
+        """Drop the deliveries to a Region's copy; with ``everything``, all deliveries of the group. They are no longer
+        on their way; :meth:`forget` does the rest of the work, which takes long if they are many."""
+        kept = []
+        for entry in self._queue:
+            delivery = entry[2]
+            if delivery.group == group and (everything or delivery.target == region):
+                self._dropped.append(delivery)
+            else:
+                kept.append(entry)
+        heapq.heapify(kept)
+        self._queue = kept
+        for link in [link for link in self._held if link[0] == group and (everything or link[2] == region)]:
+            self._dropped += self._held.pop(link)
+        for copy in [copy for copy in self._coming if copy[0] == group and (everything or copy[1] == region)]:
+            del self._coming[copy]
+
+    def forget(self, most: int) -> bool:
+        """Forget so many deliveries that were dropped; returns whether there are more."""
+        for _ in range(min(most, len(self._dropped))):
+            delivery = self._dropped.popleft()
+            self._arrived((*delivery[:3], delivery.key), delivery)
+            self._forget(delivery)
+        return bool(self._dropped)
 
     def _drop(self, is_dropped: Callable[[Delivery], bool]) -> None:
         def dropped(delivery: Delivery) -> bool:
@@ -91,32 +113,52 @@ class Links:
 
     def due(self, now: float) -> Iterator[Delivery]:
         """The deliveries that have arrived by now, in order of arrival, each once. Take them one by one: whether the
-        next one can arrive is checked only when its turn comes."""
-        self._release(now)
-        while self._queue and self._queue[0][0] <= now:
+        next one can arrive is checked only when its turn comes. There may be more if MOST_SET_ASIDE were set aside."""
+        if self._look_again is not None and now >= self._look_again:
+            yield from self._released(now)
+        stop = self.set_aside + MOST_SET_ASIDE
+        while self._queue and self._queue[0][0] <= now and self.set_aside < stop:
             delivery = heapq.heappop(self._queue)[2]
             link = delivery[:3]
             if link in self._held or not self._passes(delivery, now):
                 self._held.setdefault(link, deque()).append(delivery)
                 self._look_again = self._look_again or now + LOOK_AGAIN_S
+                self.set_aside += 1
                 continue
-            item_link = (*link, delivery.key)
-            if self._last_due.get(item_link) == delivery.due:
-                del self._last_due[item_link]
+            self._arrived((*link, delivery.key), delivery)
             self._no_longer(delivery)
             yield delivery
 
-    def _release(self, now: float) -> None:
-        """Release the deliveries that wait on links that are open again, in the order in which they came."""
-        if self._look_again is None or now < self._look_again:
-            return
-        for link in [link for link, waiting in self._held.items() if self._passes(waiting[0], now)]:
-            for delivery in self._held.pop(link):
-                heapq.heappush(self._queue, (now, delivery.n, delivery))
+    def _released(self, now: float) -> Iterator[Delivery]:
+        """The deliveries that waited on links that are open again, in the order in which they came. The others on such
+        a link wait until these have been taken."""
+        heads = [(waiting[0].n, link) for link, waiting in self._held.items() if self._passes(waiting[0], now)]
+        heapq.heapify(heads)
+        while heads:
+            link = heapq.heappop(heads)[1]
+            waiting = self._held[link]
+            if not self._passes(waiting[0], now):
+                continue
+            delivery = waiting.popleft()
+            if waiting:
+                heapq.heappush(heads, (waiting[0].n, link))
+            else:
+                del self._held[link]
+            self._arrived((*link, delivery.key), delivery)
+            self._no_longer(delivery)
+            yield delivery
         self._look_again = now + LOOK_AGAIN_S if self._held else None
+
+    def _arrived(self, item_link: tuple[str, str, str, Key], delivery: Delivery) -> None:
+        """If it was the last delivery of its item on its link, the next one need not wait for it."""
+        if self._last_due.get(item_link) == delivery.due:
+            del self._last_due[item_link]
 
     def _no_longer(self, delivery: Delivery) -> None:
         self._coming[delivery.group, delivery.target] -= 1
+        self._forget(delivery)
+
+    def _forget(self, delivery: Delivery) -> None:
         if delivery.item is not None:
             self._bytes -= self._size(delivery.item)
         if self._unsaved.sent.pop(delivery.n, None) is None:

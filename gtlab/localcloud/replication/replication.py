@@ -58,8 +58,8 @@ class Replication:
         """A Region's copy is removed, and deliveries to it are dropped. Deliveries from it still arrive: some members
         may have them already, and copies must not differ for ever. With the last copy, all deliveries are dropped.
 
-        Returns a function that frees so many of the copy's versions, and returns whether there are more: to free many
-        at once takes long."""
+        Returns a function that frees so many of the copy's versions and of these deliveries, and returns whether there
+        are more: to free many at once takes long."""
         copies = self._copies.get(group, {})
         gone = copies.pop(region, None) or _Copy()
         if not copies:
@@ -71,7 +71,7 @@ class Replication:
             for _ in range(min(most, len(gone.versions))):
                 key, _version = gone.versions.popitem()
                 gone.tombstones.discard(key)
-            return bool(gone.versions)
+            return self.links.forget(most) or bool(gone.versions)
         return let_go
 
     def regions(self, group: str) -> list[str]:
@@ -191,4 +191,12 @@ class Replication:
             copy.versions[key] = version
             if is_tombstone:
                 copy.tombstones.add(key)
-        self.links.restore(deliveries)
+        self.links.restore(each for each in deliveries if self._is_expected(each))
+
+    def _is_expected(self, delivery: Delivery) -> bool:
+        """Whether there is a copy for a delivery that was kept. It may have been dropped, and not been forgotten yet
+        when the process ended."""
+        expected = delivery.target in self._copies.get(delivery.group, ())
+        if not expected:
+            self.unsaved.done.add(delivery.n)
+        return expected
