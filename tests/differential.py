@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Collection
 from random import Random
 from typing import Any
 
@@ -14,7 +15,7 @@ from generated import spoiled
 
 TABLES = {"One": Schema({"p": "S"}, {}),
           "Two": Schema({"p": "S", "s": "N"}, {"Glob": {"g": "S"}, "Some": {"g": "S", "n": "N"},
-                                               "Local": {"p": "S", "l": "S"}})}
+                                               "Local": {"p": "S", "h": "S"}})}
 _OPERATIONS = (["PutItem"] * 3 + ["UpdateItem"] * 4 + ["DeleteItem", "GetItem", "Query", "Query", "Scan", "Scan"]
                + ["BatchGetItem", "BatchWriteItem", "TransactWriteItems", "TransactGetItems", "ExecuteStatement"])
 _UNITS = ("TOTAL", "INDEXES", "NONE")
@@ -42,19 +43,23 @@ def _schema(names: dict[str, str]) -> list[dict]:
 class Calls(Drawn):
     """Draws calls. :meth:`learn` takes the answers, so that later calls go on with their pages."""
 
-    def __init__(self, random: Random):
+    def __init__(self, random: Random, operations: Collection[str] = ()):
+        """``operations``: which ones to draw; without any, all."""
         super().__init__(random, TABLES)
+        self._operations = [name for name in _OPERATIONS if not operations or name in operations]
         self._pages: list[tuple[str, dict]] = []  # calls that go on where an answer ended
+        self.is_ordinary = True  # of the last call: nothing was spoiled in it
 
     def next(self) -> tuple[str, dict]:
         random = self.random
         if self._pages and random.random() < 0.5:
             return self._pages.pop()
-        operation, table = random.choice(_OPERATIONS), random.choice(("One", "Two", "Two"))
+        operation, table = random.choice(self._operations), random.choice(("One", "Two", "Two"))
         data = getattr(self, f"_{operation}")(Place(operation, REGION, table))
         if random.random() < 0.2:
             data["ReturnConsumedCapacity"] = random.choice(_UNITS)
         chance = random.random()
+        self.is_ordinary = chance >= SPOILED + EXTREME + BROKEN
         if chance < SPOILED:
             data = spoiled(data, random)
         elif chance < SPOILED + EXTREME:
@@ -66,6 +71,16 @@ class Calls(Drawn):
     def learn(self, operation: str, data: dict, answer: object) -> None:
         if isinstance(answer, dict) and answer.get("LastEvaluatedKey") and len(self._pages) < 5:
             self._pages.append((operation, data | {"ExclusiveStartKey": answer["LastEvaluatedKey"]}))
+
+    def update(self, at: Place) -> str:
+        """Sometimes of the keys of indexes."""
+        if self.random.random() < 0.15:
+            name, kind = self.random.choice((("g", "S"), ("h", "S"), ("n", "N"), ("p", "S")))
+            return self.random.choice((
+                lambda: f"SET {name} = {self.placed(at, self.scalar(kind))}", lambda: f"REMOVE {name}",
+                lambda: f"SET {name} = {self.placed(at)}", lambda: f"SET {name} = a",
+                lambda: f"ADD {name} {self.placed(at, {'N': '1'})}", lambda: f"REMOVE {name}[0]"))()
+        return super().update(at)
 
     # One item
 

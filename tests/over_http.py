@@ -52,6 +52,10 @@ def _json(data: dict) -> bytes:
 
 def _serialized(request: Request, operation: OperationModel, protocol: str,
                 headers: dict[str, str]) -> tuple[str, str, dict[str, str], bytes]:
+    if operation.input_shape and any(request.data.get(name) == "" for name, member in
+                                     operation.input_shape.members.items() if member.serialization.get(
+                                         "location") == "uri"):
+        raise ValueError("without a part, the path is another operation's")
     serializer = create_serializer(protocol, include_validation=False)
     made = serializer.serialize_to_request(_with_times(request.data, operation.input_shape), operation)
     body = made["body"]

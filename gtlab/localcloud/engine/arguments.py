@@ -11,6 +11,7 @@ from gtlab.localcloud.engine.terms import NO_TERMS, Terms
 from gtlab.localcloud.model import Refusal, invalid
 
 _MOST_SHOWN = 64_000  # characters of a request's own values in a refusal
+_INDEX_NAME = re.compile(r"[a-zA-Z0-9_.-]+")
 _TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,255}")
 # The values of some arguments, as the service's refusal lists them.
 _CHOICES = {
@@ -48,6 +49,18 @@ def check_table_name(name: str, place: str = "tableName") -> None:
                   "Member must have length greater than or equal to 1" if not name else
                   "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+")
         refuse_all([failed(name[:300], place, wanted)])
+
+
+def check_index_name(name: str) -> None:
+    failures = []
+    if not _INDEX_NAME.fullmatch(name):
+        failures.append(failed(name[:300], "indexName", f"Member must satisfy regular expression pattern: "
+                                                        f"{_INDEX_NAME.pattern}"))
+    if len(name) < 3:
+        failures.append(failed(name, "indexName", "Member must have length greater than or equal to 3"))
+    elif len(name) > 255:
+        failures.append(failed(name[:300], "indexName", "Member must have length less than or equal to 255"))
+    refuse_all(failures)
 
 
 def check_choices(data: dict[str, Any]) -> None:

@@ -353,6 +353,8 @@ def _check_segments(data: dict[str, Any]) -> None:
 def _check_page(data: dict[str, Any], doing: str) -> None:
     arguments.check_choices(data)
     arguments.check_limit(data)
+    if "IndexName" in data:
+        arguments.check_index_name(data["IndexName"])
     arguments.check_not_mixed(data)
     arguments.check_operator(data, "QueryFilter" if doing == "Querying" else "ScanFilter")
     select, chosen = data.get("Select"), "ProjectionExpression" in data or "AttributesToGet" in data

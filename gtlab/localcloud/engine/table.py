@@ -95,6 +95,8 @@ class Table:
         """The key that a request names. Raises Refusal if it does not fit the table."""
         schema = self.items.schema
         if len(given) != len(schema.names) or any(name not in given for name in schema.names):
+            for value in given.values():  # a value that is none comes first
+                check(value)
             raise invalid(SCHEMA_MISMATCH)
         for name in schema.names:
             value = check(given[name])

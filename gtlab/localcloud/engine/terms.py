@@ -89,6 +89,8 @@ def _checked_values(values: dict[str, Any]) -> dict[str, Value]:
         try:
             checked[name] = check(value)
         except Refusal as refusal:
+            if refusal.code == "SerializationException":
+                raise
             raise invalid(f"ExpressionAttributeValues contains invalid value: {refusal.message} for key {name}"
                           ) from None
     return checked

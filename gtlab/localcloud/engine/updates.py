@@ -197,9 +197,9 @@ def _compile(operand: Operand, terms: Terms) -> _Source:
         assert isinstance(first, Path)  # the parser takes nothing else
         path, otherwise = terms.path(UPDATE, first), _compile(second, terms)
         return lambda item: find(item, path) or otherwise(item)
+    left, right = _compile(first, terms), _compile(second, terms)
     for argument in operand.arguments:
         _check_type("list_append", argument, "L", terms)
-    left, right = _compile(first, terms), _compile(second, terms)
 
     def appended(item: Item) -> Value:
         one, other = left(item), right(item)
@@ -211,9 +211,9 @@ def _compile(operand: Operand, terms: Terms) -> _Source:
 
 
 def _arithmetic(operand: Arithmetic, terms: Terms) -> _Source:
+    left, right, minus = _compile(operand.left, terms), _compile(operand.right, terms), operand.operator == "-"
     for side in (operand.left, operand.right):
         _check_type(operand.operator, side, "N", terms)
-    left, right, minus = _compile(operand.left, terms), _compile(operand.right, terms), operand.operator == "-"
 
     def total(item: Item) -> Value:
         one, other = left(item), right(item)

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from gtlab.localcloud.model import invalid, invalid_values
+from gtlab.localcloud.model import Refusal, invalid, invalid_values
 
 Value = dict[str, Any]
 Item = dict[str, Value]
@@ -41,7 +41,7 @@ def number(text: str) -> str:
         return text
     if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
         shown = text if len(text) <= 100 else text[:100] + "…"
-        raise invalid(f"The parameter cannot be converted to a numeric value: {shown}")
+        raise invalid("The parameter cannot be converted to a numeric value" + (f": {shown}" if text else ""))
     sign, digits, exponent = Decimal(text).as_tuple()
     assert isinstance(exponent, int)  # the pattern excludes NaN and infinity
     trimmed = "".join(map(str, digits)).strip("0")
@@ -71,9 +71,9 @@ def check(value: Any, level: int = 0) -> Value:
     Raises Refusal if it is not a valid value.
     """
     if len(value) != 1:
-        raise invalid_values("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the "
-                             "supported datatypes") if value else invalid(
-            "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+        raise invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the "
+                      "supported datatypes" if value else
+                      "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
     (kind, content), = value.items()
     if kind in ("S", "BOOL"):
         return value
@@ -128,11 +128,15 @@ def _checked_set(value: Value, kind: str, content: list[str]) -> Value:
 
 
 def binary(text: str) -> bytes:
-    """The bytes of a binary value. Raises Refusal if it is not valid base64."""
+    """The bytes of a binary value. Raises Refusal if it is not valid base64, in its one form."""
     try:
-        return base64.b64decode(text, validate=True)
+        found = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise invalid("Invalid attribute value type: a binary value is not valid base64") from None
+        found = None
+    if found is None or base64.b64encode(found).decode() != text:
+        raise Refusal("SerializationException", f"Base64 encoded length is expected a multiple of 4 bytes but found: "
+                      f"{len(text)}" if len(text) % 4 else "Invalid last non-pad Base64 character dectected")
+    return found
 
 
 # Size

@@ -290,7 +290,7 @@ def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
         raise Refusal("SerializationException", _misfit(value, plan, path))
     if plan.is_number:
         if not _NUMBER.fullmatch(value) and not _in_an_expressions_values(path):  # the engine has another text for them
-            raise invalid(f"The parameter cannot be converted to a numeric value: {value}")
+            raise invalid("The parameter cannot be converted to a numeric value" + (f": {value}" if value else ""))
     elif kind == "structure":
         _check_members(value, plan, path, depth)
         return
