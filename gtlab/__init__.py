@@ -25,6 +25,7 @@ _NAMES = {
     "breaking": "gtlab.course.breaking",
     "charts": "gtlab.charts",
     "check": "gtlab.course.check",
+    "classroom": "gtlab.classroom",
     "cleanup": "gtlab.course.cleanup",
     "commands": "gtlab.lab.commands",
     "drill": "gtlab.measure.drill",

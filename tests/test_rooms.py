@@ -22,7 +22,7 @@ SHARED = ("gtlab.contract", "gtlab.regions", "gtlab.judging", "gtlab.permissions
           "gtlab.redaction")
 # A room may import the rooms that stand before it, and its own modules. Rooms on one line do not import each other.
 ABOVE = [("contract", "regions", "intervals", "judging", "failover", "permissions", "prices", "redaction"),
-         ("lab",), ("measure", "charts"), ("widgets",), ("course",), ("cli",)]
+         ("lab",), ("measure", "charts"), ("widgets",), ("course",), ("classroom",), ("cli",)]
 BELOW = [("model", "progress", "lag_model"), ("world", "engine"), ("replication", "unsettled", "accounts"),
          ("observe",), ("tables",), ("globaltables",), ("faults",), ("changes", "reads", "control_plane"), ("cloud",),
          ("disk",), ("server", "proof")]

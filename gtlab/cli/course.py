@@ -169,9 +169,11 @@ def _prediction(text: str) -> str:
 def solution(exercise: str) -> None:
     """Print the solution of an exercise, given by its ID or its notebook's number, such as 06."""
     from gtlab.course import exercises, solutions
+    from gtlab.lab import classmate
 
     try:
         found = exercises.find(exercise)
+        classmate.check_open("solutions", found.id[:2])
         click.echo(solutions.text(found.id))
     except ValueError as error:
         raise click.ClickException(str(error)) from None

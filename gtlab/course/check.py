@@ -14,7 +14,7 @@ from typing import Any
 
 from gtlab.course import exercises, overview, predictions, solutions, trial
 from gtlab.course import progress as records
-from gtlab.lab import display
+from gtlab.lab import classmate, display
 from gtlab.localcloud import process
 
 
@@ -118,8 +118,10 @@ def hint(id: str) -> None:
 
 
 def solution(id: str) -> None:
-    """Print the solution of an exercise. Raises ValueError for an unknown exercise."""
+    """Print the solution of an exercise. Raises ValueError for an unknown exercise, and NotOpen if you are in a class
+    whose instructor has not opened it yet."""
     found = exercises.find(id)
+    classmate.check_open("solutions", found.id[:2])
     _record("shown", found.id, True)
     print(solutions.text(found.id))
 

@@ -49,6 +49,12 @@ def recorded(kind: str) -> dict[str, Any]:
     return {id: entry["value"] for id, entry in _records(json_files.read(PROGRESS_FILE)).get(kind, {}).items()}
 
 
+def entries() -> dict[str, dict[str, dict[str, Any]]]:
+    """Everything that was recorded: for each kind and ID the ``value``, and ``at``, when it was recorded (epoch
+    seconds)."""
+    return _records(json_files.read(PROGRESS_FILE))
+
+
 def reset() -> int:
     """Forget everything. Returns how many records there were. Raises OSError if the state folder cannot be written."""
     with json_files.changing(PROGRESS_FILE) as content:

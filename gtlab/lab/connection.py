@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from gtlab import regions
 from gtlab.contract import BUILT_IN, HISTORIC, LOOPBACK, REHEARSAL_VARIABLE
-from gtlab.lab import commands, display, leftovers
+from gtlab.lab import classmate, commands, display, leftovers
 from gtlab.lab.aws import footprint, preflight
 from gtlab.lab.aws.preflight import Asked
 from gtlab.lab.choice import Choice, checked_choice, chosen
@@ -43,10 +43,12 @@ def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", repli
     did not make, except those whose names are in ``tables``.
 
     Raises ValueError for Regions that do not exist or cannot be combined, CloudError if the local cloud cannot start,
-    and NotReady, a ValueError, if AWS cannot be used as things are or you do not agree: nothing has been made then.
+    and NotReady, a ValueError, if AWS cannot be used as things are or you do not agree: nothing has been made then. In
+    a class whose instructor has not opened this notebook yet it raises :class:`gtlab.lab.classmate.NotOpen`.
     """
     display.keep_codes_whole()
     display.hide_secrets()
+    classmate.follow()
     if isinstance(backend, Mapping):
         backend = _checked_endpoints(backend)
         if not home and not replicas and len(backend) > 1 and not set(chosen().regions) <= backend.keys():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from gtlab.lab import Lab
+from gtlab.lab import Lab, classmate
 from gtlab.measure.lag_frame import frame
 from gtlab.measure.probes import Keys, delete
 from gtlab.measure.probing import Probing
@@ -77,4 +77,6 @@ def replication_lag(lab: Lab, table: str, source: str = "", targets: str | Itera
     if interrupted:
         waiting = f" ({probing.waiting} had not arrived and count as not seen)" if probing.waiting else ""
         print(f"Stopped after {len(probing.puts)} of {samples} probes{waiting}; what was measured is kept.")
-    return frame(probing, lab.label)
+    lags = frame(probing, lab.label)
+    classmate.keep_lags(lags, lab.label)
+    return lags

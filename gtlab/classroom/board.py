@@ -1,0 +1,285 @@
+"""The board as a web application: pages, the learners' half of the API and the instructor's.
+
+| Request | Token | What |
+|---|---|---|
+| `GET /` | | how to join, and what a learner's machine sends |
+| `GET /board`, `GET /projector` | | the pages; they ask for the rest with the token that follows `#` in their address |
+| `GET /api/class` | | the class's name and the notice about what travels |
+| `POST /api/join` | join code | `{"code", "name"}`: a learner's token |
+| `GET /api/clock` | learner | the board's clock |
+| `GET /api/stream` | learner | server-sent events: the state of the class as learners see it |
+| `POST /api/report` | learner | `{"records": [[kind, id, value, at], …]}` |
+| `GET /api/view`, `?names=no` | instructor, projector | server-sent events: what the page shows |
+| `POST /api/act` | instructor | `{"do": …}`: see :mod:`acts` |
+| `GET /api/export?what=` | instructor | CSV |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from gtlab import regions
+from gtlab.charts.looks import HOME_OUTLINE, SYMBOLS, look
+from gtlab.classroom import acts, export, views, wire
+from gtlab.classroom.door import Door
+from gtlab.classroom.register import Learner, Register
+from gtlab.classroom.wire import Refused
+from gtlab.contract import ALIVE_S
+
+_PAGE = Path(__file__).parent / "page"
+_PAGES = {"/": "join.html", "/board": "board.html", "/projector": "board.html"}
+_FILES = {"join.js": "text/javascript", "board.js": "text/javascript", "draw.js": "text/javascript",
+          "board.css": "text/css"}
+_DRAINED = 16      # how many times the largest body is read, and discarded, so that the client can read the answer
+_BODY_S = 20.0     # the longest time for a body to arrive
+_REDRAW_S = 0.5    # the shortest time between two states of a page
+_MOST_VIEWS = 40   # pages of the instructor's at the same time
+_HEADERS = [
+    (b"content-security-policy", b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+                                 b"img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"), (b"x-frame-options", b"DENY"),
+    (b"cache-control", b"no-store"), (b"cross-origin-resource-policy", b"same-origin"),
+]
+
+
+class Board:
+    """One class's board. ``application`` is the ASGI application."""
+
+    def __init__(self, register: Register):
+        self._register, self._door = register, Door(register)
+        self._connected: dict[int, int] = {}  # learner → the number of their newest stream
+        self._streams = 0
+        self._views = Counter[str]()
+        self._version, self._more = 0, asyncio.Event()
+        self._drawn: dict[bool, tuple[int, float, str]] = {}
+        answers: dict[str, tuple[str, Callable[[Request], Awaitable[Response]]]] = {
+            "/api/class": ("GET", self._class), "/api/map": ("GET", self._map), "/api/join": ("POST", self._join),
+            "/api/clock": ("GET", self._clock), "/api/stream": ("GET", self._stream),
+            "/api/report": ("POST", self._report), "/api/view": ("GET", self._view), "/api/act": ("POST", self._act),
+            "/api/export": ("GET", self._export)}
+        self.application = Starlette(
+            routes=[*(Route(path, _page(_PAGES[path])) for path in _PAGES),
+                    *(Route(f"/{name}", _page(name, kind)) for name, kind in _FILES.items()),
+                    *(Route(path, answer, methods=[method]) for path, (method, answer) in answers.items())],
+            middleware=[Middleware(_Headers)],
+            exception_handlers={Refused: _refused, HTTPException: _no_such, ClientDisconnect: _gone})
+
+    def stop(self) -> None:
+        """End all streams, so that the server can end."""
+        self._streams = -1
+        self._changed()
+
+    def _changed(self) -> None:
+        self._version += 1
+        self._more.set()
+        self._more = asyncio.Event()
+
+    async def _after(self, version: int) -> bool:
+        """Wait until something is newer than ``version``; False after the longest silence."""
+        if self._version == version:
+            try:
+                await asyncio.wait_for(self._more.wait(), ALIVE_S)
+            except TimeoutError:
+                return False
+        return True
+
+    # The class, for everybody
+
+    async def _class(self, request: Request) -> Response:
+        return JSONResponse({"name": self._register.get("name"), "notice": wire.NOTICE})
+
+    async def _map(self, request: Request) -> Response:
+        return Response(_map(), media_type="application/json")
+
+    # Learners
+
+    async def _join(self, request: Request) -> Response:
+        asked = wire.fields(await _body(request), "code", "name")
+        self._door.joins(request, asked["code"])
+        learner, token = self._register.join(wire.name(asked["name"]))
+        self._changed()
+        return JSONResponse({"token": token, "name": learner.name, "class": self._register.get("name")})
+
+    async def _clock(self, request: Request) -> Response:
+        self._door.learner(request)
+        return JSONResponse({"now": time.time()})
+
+    async def _report(self, request: Request) -> Response:
+        learner = self._door.learner(request)
+        records = wire.fields(await _body(request), "records")["records"]
+        if not isinstance(records, list) or len(records) > wire.RECORDS:
+            raise Refused(f"records is a list of at most {wire.RECORDS} records.")
+        kept, refused, now = [], [], time.time()
+        for at, given in enumerate(records):
+            try:
+                kept.append(wire.record(given, now))
+            except Refused as reason:
+                refused.append([at, str(reason)])
+        if self._register.report(learner, kept):
+            self._changed()
+        return JSONResponse({"kept": len(kept), "refused": refused})
+
+    async def _stream(self, request: Request) -> Response:
+        learner = self._door.learner(request)
+        return _events(self._for_learner(learner))
+
+    async def _for_learner(self, learner: Learner) -> AsyncIterator[str]:
+        """The state of the class as learners see it, whenever it changes. It has nothing of any other learner's. A new
+        stream of the same learner ends the older one."""
+        self._streams += 1
+        mine = self._streams
+        self._connected[learner.id] = mine
+        self._changed()
+        version, last = -1, ""
+        try:
+            while self._connected.get(learner.id) == mine and self._streams > 0:
+                if learner.id not in self._register.learners:
+                    yield _data({"removed": True})
+                    return
+                state = acts.for_learners(self._register)
+                said = json.dumps(state)
+                if said != last:
+                    last = said
+                    yield _data(state | {"now": time.time(), "you": learner.name})
+                version = self._version
+                if not await self._after(version):
+                    yield ": alive\n\n"
+        finally:
+            if self._connected.get(learner.id) == mine:
+                del self._connected[learner.id]
+                self._changed()
+
+    # The instructor
+
+    async def _view(self, request: Request) -> Response:
+        names = request.query_params.get("names", "yes") == "yes"
+        (self._door.instructor if names else self._door.projector)(request)
+        if self._views.total() >= _MOST_VIEWS:
+            raise Refused("Too many pages show this board. Close some.", 429)
+        return _events(self._for_page(names))
+
+    async def _for_page(self, names: bool) -> AsyncIterator[str]:
+        self._views["pages"] += 1
+        try:
+            while self._streams >= 0:
+                version = self._version
+                yield f'data: {{"now": {time.time()}, "state": {self._state(names)}}}\n\n'
+                await asyncio.sleep(_REDRAW_S)
+                await self._after(version)
+        finally:
+            self._views["pages"] -= 1
+
+    def _state(self, names: bool) -> str:
+        """What the page shows, as JSON; computed once for all pages."""
+        version, at, text = self._drawn.get(names, (-1, 0.0, ""))
+        now = time.time()
+        if version != self._version or now - at > ALIVE_S / 2:
+            text = json.dumps(views.board(self._register, views.Settings(set(self._connected), now, names)))
+            self._drawn[names] = (self._version, now, text)
+        return text
+
+    async def _act(self, request: Request) -> Response:
+        self._door.instructor(request)
+        done = acts.act(self._register, await _body(request))
+        self._changed()
+        return JSONResponse(done)
+
+    async def _export(self, request: Request) -> Response:
+        self._door.instructor(request)
+        what = request.query_params.get("what", "")
+        if what not in export.TABLES:
+            raise Refused(f"what is one of {', '.join(export.TABLES)}.")
+        return Response(export.csv_of(self._register, what), media_type="text/csv; charset=utf-8",
+                        headers={"content-disposition": f'attachment; filename="class-{what}.csv"'})
+
+
+class _Headers:
+    """Adds the headers that keep browsers from running or showing anything but the board's own files."""
+
+    def __init__(self, app: Any):
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+            await send(message)
+        await self._app(scope, receive, with_headers)
+
+
+def _page(name: str, kind: str = "text/html") -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        return FileResponse(_PAGE / name, media_type=f"{kind}; charset=utf-8")
+    return answer
+
+
+@cache
+def _map() -> str:
+    """The map of all Regions, and how each of them is drawn."""
+    drawn = {code: {"colour": look(code).colour, "shape": SYMBOLS[look(code).symbol], "place": each.place,
+                    "longitude": each.longitude, "latitude": each.latitude} for code, each in regions.REGIONS.items()}
+    return json.dumps({"land": regions.land_rings(), "regions": drawn, "house": HOME_OUTLINE})
+
+
+async def _body(request: Request) -> Any:
+    """The JSON of a request. Raises Refused."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Refused("The body must have the Content-Type application/json.", 415)
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(_BODY_S):
+            async for part in request.stream():
+                size += len(part)
+                if size > _DRAINED * wire.BODY_BYTES:
+                    break
+                if size <= wire.BODY_BYTES:
+                    parts.append(part)
+    except TimeoutError:
+        raise Refused(f"The body did not arrive within {_BODY_S:g} s.", 408) from None
+    if size > wire.BODY_BYTES:
+        raise Refused(f"A request has at most {wire.BODY_BYTES} bytes.", 413)
+    try:
+        return json.loads(b"".join(parts))
+    except (ValueError, RecursionError):
+        raise Refused("The body is not valid JSON.") from None
+
+
+def _events(stream: AsyncIterator[str]) -> StreamingResponse:
+    # The last header keeps nginx from collecting events before it passes them on.
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+
+def _data(what: Any) -> str:
+    return f"data: {json.dumps(what)}\n\n"
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    headers = {"www-authenticate": "Bearer"} if error.status == 401 else {}
+    if error.status in (408, 413):
+        headers["connection"] = "close"  # the rest of the body is not read
+    return JSONResponse({"message": str(error)}, error.status, headers)
+
+
+async def _no_such(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"message": "There is nothing here."}, error.status_code, error.headers)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)

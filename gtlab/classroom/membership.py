@@ -1,0 +1,111 @@
+"""A learner joins a class, leaves it, and decides whether to take part in its events."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Any
+
+from gtlab.classroom import wire
+from gtlab.classroom.link import BoardError, Link
+from gtlab.lab import classmate, json_files
+from gtlab.localcloud import process
+
+
+class Refused(ValueError):
+    """The class cannot be joined. The text says why and what to do."""
+
+
+def join(url: str = "", code: str = "", name: str = "", *, certificate: str | Path | None = None) -> None:
+    """Join your instructor's class, and print what your machine sends from now on. Without a ``url``, as when you learn
+    alone, nothing happens.
+
+    Joining the same class again, as by running a cell twice, changes nothing. ``certificate`` is a PEM file to trust,
+    if your instructor gives you one. Raises ValueError if the address, the code or the name is not accepted.
+    """
+    if not url.strip():
+        print("No class: you learn alone. With an instructor's address and code, this joins a class.")
+        return
+    joined = enter(url, code, name, certificate)
+    print(f"You are in the class “{joined['class']}” as {joined['name']}.\n{wire.NOTICE}\n"
+          "To leave: classroom.leave(), or gtlab class leave. To stay out of the class's events: "
+          "classroom.events(False), or gtlab class events off.")
+    classmate.follow()
+
+
+def enter(url: str, code: str, name: str, certificate: str | Path | None = None) -> dict[str, Any]:
+    """Join, start the background process, and return the membership. Raises Refused or ValueError."""
+    trusted = str(Path(certificate).resolve()) if certificate else None
+    try:
+        link = Link(url, certificate=trusted)
+        checked = wire.name(name)
+        before = classmate.member()
+        if before and before["url"] == link.url and before["asked"] == checked and _accepted(before):
+            classmate.ensure_process()
+            return before
+        answer = link.ask("join", {"code": code, "name": checked})
+    except BoardError as error:
+        raise Refused(str(error)) from None
+    except wire.Refused as error:
+        raise Refused(f"{name!r} is not accepted as a name. {error}") from None
+    except OSError as error:
+        raise Refused(f"The certificate {certificate} cannot be read: {error.strerror or error}.") from None
+    if before:
+        leave()
+    membership = {"url": link.url, "code": wire.code(code), "asked": checked, "name": str(answer["name"]),
+                  "class": str(answer["class"]), "token": str(answer["token"]), "certificate": trusted,
+                  "events": True, "joined": time.time()}
+    keep(membership)
+    classmate.ensure_process()
+    return membership
+
+
+def keep(membership: dict[str, Any]) -> None:
+    """Write the membership. Only its owner may read it: it has a token."""
+    with json_files.changing(classmate.MEMBER_FILE) as content:
+        content.clear()
+        content.update(membership)
+    with contextlib.suppress(OSError):
+        (process.state_folder() / classmate.MEMBER_FILE).chmod(0o600)
+
+
+def leave() -> bool:
+    """Leave the class: nothing is sent from now on, and everything is open. What the board has, it keeps; ask your
+    instructor to remove you there. Returns whether you were in one."""
+    was = classmate.member() is not None
+    folder = process.state_folder()
+    for name in (classmate.MEMBER_FILE, classmate.NEWS_FILE, classmate.PLACE_FILE, classmate.LAGS_FILE):
+        (folder / name).unlink(missing_ok=True)
+    return was
+
+
+def events(take_part: bool) -> None:
+    """Take part in the class's events, or not: whether the instructor may break your local cloud for a while. It takes
+    effect at once, also during an event. Raises ValueError if you are in no class."""
+    found = classmate.member()
+    if found is None:
+        raise ValueError("You are in no class. To join one: gtlab class join URL CODE --as NAME")
+    keep({**found, "events": bool(take_part)})
+    print("You take part in the class's events." if take_part else
+          "You stay out of the class's events: nothing in your local cloud is changed.")
+
+
+def status() -> str:
+    """Your class in a sentence or two."""
+    found = classmate.member()
+    if found is None:
+        return "You are in no class. To join one: gtlab class join URL CODE --as NAME"
+    connected = classmate.news().get("connected", False)
+    return (f"You are in the class “{found['class']}” as {found['name']}, at {found['url']}. The board is "
+            + ("connected." if connected else "not connected; what you do is sent when it is there again.")
+            + ("" if found["events"] else " You stay out of the class's events."))
+
+
+def _accepted(membership: dict[str, Any]) -> bool:
+    """Whether the board still knows this learner. If it does not answer, the membership is kept."""
+    try:
+        Link(membership["url"], membership["token"], membership["certificate"]).ask("clock")
+    except BoardError as error:
+        return error.status not in (401, 403)
+    return True
