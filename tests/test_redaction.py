@@ -11,12 +11,12 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from support import VIRGINIA
+from support import SINGAPORE, VIRGINIA
 
-import gtlab
 from gtlab import redaction, tour
 from gtlab.course import pages
 from gtlab.course.tour import Kernels
+from gtlab.lab.clients import Access, Clients
 from gtlab.localcloud import process
 from gtlab.localcloud.server.log_file import LogFile
 
@@ -72,8 +72,7 @@ def test_the_credentials_that_boto3_uses_are_remembered(monkeypatch, tmp_path):
     path.write_text(f"[planted]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET[::-1]}\n")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
     monkeypatch.setattr(redaction, "_known", set())
-    lab = gtlab.connect("aws", profile="planted")
-    client = lab.client(VIRGINIA)
+    client = Clients(Access("aws", profile="planted"), SINGAPORE, noted=False).new(VIRGINIA, "dynamodb")
 
     class Stop(Exception):
         pass

@@ -73,6 +73,8 @@ def _checked_endpoints(endpoints: Mapping[str, str]) -> dict[str, str]:
         if not isinstance(url, str) or not url.startswith(("http://", "https://")):
             raise ValueError(f"The endpoint of {region} is {url!r}; it must be a URL, such as http://127.0.0.1:8000")
     return {regions.get(region).code: url for region, url in endpoints.items()}
+
+
 def _choice(home: str, replicas: str | list[str]) -> Choice:
     before = chosen()
     if home and not replicas and home in before.replicas:
