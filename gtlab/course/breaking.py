@@ -27,10 +27,10 @@ ON_AWS = {
 
 class Unbreakable:
     """The knobs of a backend that has none: each says that nothing happens, and can be used as a block of code.
-    ``instead`` has a text by knob that is added."""
+    ``instead`` has a text by knob that is added the first time."""
 
     def __init__(self, label: str, instead: Mapping[str, str] | None = None):
-        self._label, self._instead = label, instead or {}
+        self._label, self._instead, self._told = label, instead or {}, set[str]()
 
     def __getattr__(self, knob: str) -> Callable[..., contextlib.AbstractContextManager]:
         if knob.startswith("_") or not hasattr(Knobs, knob):
@@ -38,14 +38,16 @@ class Unbreakable:
 
         def refuse(*places: Any, **values: Any) -> contextlib.AbstractContextManager:
             told = f"Not possible on {self._label}: {knob}. Nothing is broken, and all Regions keep replicating."
-            print("\n→ ".join(filter(None, [told, self._instead.get(knob)])))
+            more = self._instead.get(knob, "") if knob not in self._told else ""
+            self._told.add(knob)
+            print("\n→ ".join(filter(None, [told, more])))
             return contextlib.nullcontext()
         return refuse
 
 
 def world(lab: Lab) -> Knobs | Unbreakable:
     """``lab.world`` on the local cloud; elsewhere an object with the same knobs, which break nothing and say so."""
-    return lab.world if lab.simulated else Unbreakable(lab.label, ON_AWS if lab.backend == "aws" else None)
+    return lab.world if lab.simulated else Unbreakable(*("AWS", ON_AWS) if lab.backend == "aws" else (lab.label,))
 
 
 def last_event(lab: Lab) -> int:

@@ -15,7 +15,7 @@ _MOST = 1000  # items that are looked at
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.+]+"
 _KEYS = (
     r"item_[0-9]+", r"last song [0-9]+", r"new at [0-9.]+", _TIME, "early bird", "The Cut", "The Queue", "The Outage",
-    "nobody", r"gtlab-.*",                                               # songs, and the items of measurements
+    "nobody", r"gtlab-.*", "timed in .*",                                # songs, and the items of measurements
     r"(Ann|Ben|Cem|Dora|Eva|Eve|Ida|Max|Tom|expired|gift|card|any Region|one Region|your Region)( .*)?",  # baskets
 )
 _COURSE = re.compile("|".join(f"(?:{each})" for each in _KEYS))

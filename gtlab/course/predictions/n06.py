@@ -57,6 +57,8 @@ def _ticket(sold: Any) -> Truth:
 
 def _queue(lags_ms: Any) -> Truth:
     """``lags_ms``: the lag of each item in the throttled Region, in the order of the puts, in milliseconds."""
+    if lags_ms is None:
+        raise NotMeasured("This needs the local cloud: its journal has the lag of each item.")
     lags = [float(each) for each in lags_ms]
     if len(lags) < 4:
         raise NotMeasured("The journal does not have these deliveries. Run the cells above again.")
