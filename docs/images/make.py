@@ -140,7 +140,7 @@ def make(jupyter: browser.Jupyter, chromium, folder: Path) -> None:
         run_cell(page, 2)
         live = page.locator(".gt-live")
         live.wait_for()
-        live.scroll_into_view_if_needed()
+        live.evaluate("view => view.scrollIntoView({block: 'center'})")
         browser.settled(page)
         known = page.locator(".gt-live .gt-conflict").count()
         run_cell(page, 3)
