@@ -126,7 +126,9 @@ def test_backups_are_listed_by_time_in_pages(pretend, music):
     ({"Limit": 101}, "Value '101' at 'limit' failed to satisfy constraint: Member must have value less than or equal"),
     ({"BackupType": "user"}, "Member must satisfy enum value set"),
     ({"TimeRangeLowerBound": 2, "TimeRangeUpperBound": 1},
-     "Time range lower bound must be less than or equal to upper bound"),
+     "One or more parameter values were invalid: Time range lower bound must be less than or equal to upper bound"),
+    ({"ExclusiveStartBackupArn": "arn:aws:dynamodb:us-east-1:111111111111:table/Music/backup/01700000000000-aaaaaaaa"},
+     "Invalid Request: The supplied ExclusiveStartBackupArn does not match the region"),
 ])
 def test_lists_that_are_refused(music, asked, text):
     with invalid(text):
@@ -317,15 +319,32 @@ def test_what_a_restore_replaces(pretend, music):
     assert music.describe_table(TableName="Again")["Table"]["ProvisionedThroughput"]["WriteCapacityUnits"] == 6
     for asked, text in (
             ({"ProvisionedThroughputOverride": UNITS},
-             "Cannot override ProvisionedThroughput unless BillingMode is PROVISIONED"),
+             "Invalid Request: Cannot override ProvisionedThroughput unless BillingMode is PROVISIONED"),
+            ({"ProvisionedThroughputOverride": UNITS, "BillingModeOverride": "PAY_PER_REQUEST"},
+             "Invalid Request: Cannot override ProvisionedThroughput if BillingMode is overridden to PAY_PER_REQUEST"),
+            ({"GlobalSecondaryIndexOverride": [INDEX | {"ProvisionedThroughput": UNITS}],
+              "BillingModeOverride": "PAY_PER_REQUEST"},
+             "if BillingMode is overridden to PAY_PER_REQUEST for index Later"),
             ({"BillingModeOverride": "PROVISIONED"},
-             "Must override ProvisionedThroughput if BillingMode is overridden to PROVISIONED"),
+             "Invalid Request: Must override ProvisionedThroughput if BillingMode is overridden to PROVISIONED"),
+            ({"BillingModeOverride": "PROVISIONED", "ProvisionedThroughputOverride": UNITS,
+              "OnDemandThroughputOverride": {"MaxReadRequestUnits": 5}}, "Invalid Request: Cannot override "
+             "MaxReadRequestUnits for OnDemandThroughput unless BillingModeOverride is PAY_PER_REQUEST"),
+            ({"OnDemandThroughputOverride": {"MaxWriteRequestUnits": 0}},
+             "Invalid Request: Requested MaxWriteRequestUnits for OnDemandThroughput is outside of valid range"),
+            ({"TargetTableName": "xx"},
+             "TableName must be at least 3 characters long and at most 255 characters long"),
+            ({"BackupArn": arn.replace("us-east-2", "us-east-1")},
+             "Invalid Request: sseSpecificationOverride must be provided for cross-region restores"),
+            ({"BackupArn": arn.replace("us-east-2", "us-east-1"), "SSESpecificationOverride": {"Enabled": False}},
+             "restores a backup in its own Region only"),
             ({"GlobalSecondaryIndexOverride": [INDEX]},
-             "Index Later does not match a secondary index that existed in the source table and cannot be created"),
+             "Invalid Request: Index Later does not match a secondary index that existed in the source table and "
+             "cannot be created"),
             ({"BillingModeOverride": "BOGUS"}, "Member must satisfy enum value set"),
             ({"VectorIndexOverride": []}, "no vector indexes")):
         with invalid(text):
-            music.restore_table_from_backup(TargetTableName="More", BackupArn=arn, **asked)
+            music.restore_table_from_backup(**{"TargetTableName": "More", "BackupArn": arn} | asked)
     assert music.list_tables()["TableNames"] == ["Again", "Music"]
 
 
@@ -367,6 +386,11 @@ def test_the_recovery_period_comes_back_as_it_was_set(music):
         assert told["PointInTimeRecoveryDescription"]["RecoveryPeriodInDays"] == days
     with invalid("Value '36' at 'pointInTimeRecoverySpecification.recoveryPeriodInDays'"):
         recover(music, RecoveryPeriodInDays=36)
+    for days, text in ((0, "Member must have value greater than or equal to 1"), (
+            7, "Invalid Request: Cannot specify RecoveryPeriodInDays when disabling point-in-time recovery.")):
+        with invalid(text):
+            music.update_continuous_backups(TableName="Music", PointInTimeRecoverySpecification={
+                "PointInTimeRecoveryEnabled": False, "RecoveryPeriodInDays": days})
 
 
 def test_what_would_need_s3_or_the_past_is_refused(pretend, music):
@@ -526,7 +550,9 @@ def test_a_policy_comes_back_in_the_services_form(music):
 
 def test_a_policy_is_changed_only_in_the_expected_revision(music):
     arn, other = table(music)["TableArn"], ALLOW | {"Effect": "Deny"}
-    with refused("PolicyNotFoundException", "the policy associated to target table Music does not exist"):
+    with invalid("Value '' at 'expectedRevisionId' failed to satisfy constraint: Member must have length greater"):
+        music.delete_resource_policy(ResourceArn=arn, ExpectedRevisionId="")
+    with refused("PolicyNotFoundException", "with revision id 1, but table Music has no associated policy"):
         music.put_resource_policy(ResourceArn=arn, Policy=document(other), ExpectedRevisionId="1")
     first = music.put_resource_policy(ResourceArn=arn, Policy=document(ALLOW),
                                       ExpectedRevisionId="NO_POLICY")["RevisionId"]
@@ -681,6 +707,8 @@ def test_contributor_insights_are_set_for_a_table_and_each_index(pretend):
 
 
 def test_insights_that_are_set_already_do_not_change(pretend, music):
+    with invalid("IndexName must be at least 3 characters long and at most 255 characters long"):
+        music.describe_contributor_insights(TableName="Music", IndexName="")
     off = music.update_contributor_insights(TableName="Music", ContributorInsightsAction="DISABLE")
     assert off["ContributorInsightsStatus"] == "DISABLED" and "ContributorInsightsMode" not in off
     music.update_contributor_insights(TableName="Music", ContributorInsightsAction="ENABLE")

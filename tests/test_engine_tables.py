@@ -444,8 +444,10 @@ def test_letters_of_any_script_are_legal_in_tags(on_demand):
     ("Tab", "ValidationException", "ARNs must start with 'arn:': Tab"),
     ("arn:aws:s3:::bucket", "ValidationException", "Provided Arn is not a DynamoDB resource arn: arn:aws:s3:::bucket"),
     ("{arn}/index/Glob", "ValidationException", "Invalid resource arn provided, only table or stream is accepted"),
-    ("{arn}x", "ResourceNotFoundException", "Requested resource not found: ResourcArn: "),
+    ("{arn}x", "ResourceNotFoundException", "Requested resource not found: ResourceArn: "),
     ("arn:aws:dynamodb:us-east-1:000000000000:table/Tab", "AccessDeniedException", "Access denied"),
+    ("arn:aws-cn:dynamodb:us-east-1:{account}:table/Tab", "ValidationException",
+     "Invalid TableArn: Invalid ResourceArn provided as input arn:"),
     ("arn:aws:dynamodb:us-east-2:{account}:table/Tab", "ValidationException",
      "Invalid TableArn: Invalid ResourceArn provided as input arn:"),
 ])

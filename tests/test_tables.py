@@ -196,6 +196,26 @@ def test_tags_of_a_scalable_target_come_back(pretend, ohio):
         scaling.list_tags_for_resource(ResourceARN=arn + "x")
 
 
+def test_the_ttl_of_a_table_that_is_created_or_deleted_is_not_shown(pretend):
+    client = pretend.client("us-east-2")
+    client.create_table(**ON_DEMAND)
+    with invalid("Cannot describe time to live while table is in CREATING state: Current table state is CREATING"):
+        client.describe_time_to_live(TableName="Music")
+    pretend.wait(60)
+    assert client.describe_time_to_live(TableName="Music")["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED"
+    client.delete_table(TableName="Music")
+    with invalid("Cannot describe time to live while table is in DELETING state"):
+        client.describe_time_to_live(TableName="Music")
+
+
+def test_an_update_that_changes_nothing_is_refused_before_its_table_is_looked_for(pretend):
+    client = pretend.client("us-east-2")
+    with invalid("At least one of ProvisionedThroughput, .*, ReplicaTransitRoleArn, MultiRegionConsistency, Deletion"):
+        client.update_table(TableName="Missing")
+    with invalid("At least one of ProvisionedThroughput, .*, ReplicaTransitRoleArn, DeletionProtectionEnabled, "):
+        client.update_table(TableName="Missing", MultiRegionConsistency="EVENTUAL")
+
+
 @pytest.mark.parametrize("name", ["", "x" * 256])
 def test_the_name_of_a_ttl_attribute_has_a_length(music, name):
     with invalid("'timeToLiveSpecification.attributeName' failed to satisfy constraint: Member must have length"):

@@ -32,7 +32,7 @@ class ControlPlane:
             "GetResourcePolicy": self._policy,
             "DeleteResourcePolicy": self._policy,
             "UpdateContributorInsights": self._update_insights,
-            "DescribeTimeToLive": lambda call, data, now: tables.describe_ttl(_table(call, data)),
+            "DescribeTimeToLive": lambda call, data, now: tables.describe_ttl(_table(call, data), now),
             "UpdateTimeToLive": self._update_ttl,
             "CreateGlobalTable": lambda call, data, now: legacy.create(call.account, call.region, data, now),
             "UpdateGlobalTable": lambda call, data, now: legacy.update(call.account, call.region, data, now),
@@ -67,6 +67,7 @@ class ControlPlane:
 
     def _update_table(self, call: Call, data: dict, now: float) -> dict:
         table = _table(call, data)
+        engine.check_changes(data)
         self._tables.find(table)
         self._pauses.check_settings(table)
         if REPLICA_PARAMETERS & set(data):

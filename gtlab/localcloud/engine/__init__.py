@@ -20,6 +20,7 @@ from gtlab.localcloud.engine.tags import resources as tagged_resources
 from gtlab.localcloud.engine.targets import PARTIQL, named, partiql_kinds, partiql_tables, partiql_writes, touched
 from gtlab.localcloud.engine.update_table import change as change_table
 from gtlab.localcloud.engine.update_table import check as check_update_table
+from gtlab.localcloud.engine.update_table import check_changes
 from gtlab.localcloud.engine.update_table import check_table as check_update_of
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "TokenId",
     "call",
     "change_table",
+    "check_changes",
     "check_create_table",
     "check_update_of",
     "check_update_table",

@@ -13,17 +13,15 @@ from typing import Any
 from gtlab.localcloud.engine.constraints import at_least, at_most, check, choice, every, length, pattern, structure
 from gtlab.localcloud.engine.database import BACKUPS, Database, RecordId, table_id
 from gtlab.localcloud.engine.values import Packed, StoredItem
-from gtlab.localcloud.model import Call, Refusal, TableId, invalid
+from gtlab.localcloud.model import Call, Refusal, TableId, invalid, invalid_values
 
 CREATING, AVAILABLE, DELETED = "CREATING", "AVAILABLE", "DELETED"
 _MOST_LISTED = 100
 _NAME = every(pattern("[a-zA-Z0-9_.-]+"), length(3, 255))
 _CREATE = structure({"BackupName": _NAME})
-_ARN = structure({"BackupArn": length(37, 1024)})
 _LIST = structure({"Limit": every(at_least(1), at_most(_MOST_LISTED)), "ExclusiveStartBackupArn": length(37, 1024),
                    "BackupType": choice("USER", "SYSTEM", "AWS_BACKUP", "ALL")})
-_RESTORE = structure({"TargetTableName": _NAME, "BackupArn": length(37, 1024),
-                      "BillingModeOverride": choice("PROVISIONED", "PAY_PER_REQUEST")})
+_RESTORE = structure({"TargetTableName": _NAME, "BillingModeOverride": choice("PROVISIONED", "PAY_PER_REQUEST")})
 _ASKED = "_asked"  # on disk, beside the members of BackupDescription
 _INDEX_INFO = ("IndexName", "KeySchema", "Projection", "ProvisionedThroughput", "OnDemandThroughput")
 _UNITS = ("ReadCapacityUnits", "WriteCapacityUnits")
@@ -118,13 +116,12 @@ def check_new(data: dict[str, Any]) -> None:
 
 def find(database: Database, call: Call) -> Backup:
     """The backup that a request names. Raises Refusal where there is none."""
-    check(call.input, _ARN)
     arn = call.input["BackupArn"]
     parts = arn.split(":", 5)
     if len(parts) < 6 or parts[0] != "arn" or "/backup/" not in parts[5]:
-        raise invalid(f"Invalid Backup ARN: {arn}")
+        raise invalid("Invalid Backup ARN")
     if parts[1:3] != ["aws", "dynamodb"]:
-        raise invalid("BackupArn is not valid")
+        raise invalid("Invalid Request: BackupArn is not valid")
     if parts[4] != call.account:
         raise Refusal("AccessDeniedException", "Access is denied")
     found = database.records[BACKUPS].get(RecordId(call.account, call.region, arn))
@@ -143,7 +140,9 @@ def _list(database: Database, call: Call, now: float) -> dict[str, Any]:
     check(data, _LIST)
     lower, upper = data.get("TimeRangeLowerBound", float("-inf")), data.get("TimeRangeUpperBound", float("inf"))
     if lower > upper:
-        raise invalid("Time range lower bound must be less than or equal to upper bound")
+        raise invalid_values("Time range lower bound must be less than or equal to upper bound")
+    if data.get("ExclusiveStartBackupArn", f":::{call.region}:").split(":")[3:4] != [call.region]:
+        raise invalid("Invalid Request: The supplied ExclusiveStartBackupArn does not match the region")
     name = table_id(call.account, call.region, data["TableName"]).name if "TableName" in data else None
     after = _place(data["ExclusiveStartBackupArn"]) if "ExclusiveStartBackupArn" in data else ""
     most, kind = data.get("Limit", _MOST_LISTED), data.get("BackupType", "USER")
@@ -187,6 +186,8 @@ def delete(database: Database, call: Call) -> dict[str, Any]:
 
 def check_restore(data: dict[str, Any]) -> None:
     """Raise Refusal for an input of either restore that the service refuses, whichever tables and backups there are."""
+    if not 3 <= len(data["TargetTableName"]) <= 255:
+        raise invalid("TableName must be at least 3 characters long and at most 255 characters long")
     check(data, _RESTORE)
 
 
@@ -225,20 +226,49 @@ def restored_like(asked: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]
 
 
 def _check_overrides(asked: dict[str, Any], data: dict[str, Any]) -> None:
-    mode = data.get("BillingModeOverride", asked["BillingMode"])
-    if "ProvisionedThroughputOverride" in data and mode != "PROVISIONED":
-        raise invalid("Cannot override ProvisionedThroughput unless BillingMode is PROVISIONED")
-    if mode == "PROVISIONED" != asked["BillingMode"] and "ProvisionedThroughputOverride" not in data:
-        raise invalid("Must override ProvisionedThroughput if BillingMode is overridden to PROVISIONED")
-    if "OnDemandThroughputOverride" in data and mode != "PAY_PER_REQUEST":
-        raise invalid("Cannot override OnDemandThroughput unless BillingMode is PAY_PER_REQUEST")
-    for member, override in (("GlobalSecondaryIndexes", "GlobalSecondaryIndexOverride"),
-                             ("LocalSecondaryIndexes", "LocalSecondaryIndexOverride")):
-        known = [(index["KeySchema"], index["Projection"]) for index in asked.get(member, ())]
-        for index in data.get(override, ()):
-            if (index["KeySchema"], index["Projection"]) not in known:
-                raise invalid(f"Index {index['IndexName']} does not match a secondary index that existed in the source "
-                              "table and cannot be created during the restore operation")
+    override = data.get("BillingModeOverride")
+    mode = override or asked["BillingMode"]
+    units = "ProvisionedThroughputOverride" in data
+    indexes = data.get("GlobalSecondaryIndexOverride")
+    if override == "PAY_PER_REQUEST":
+        named = [""] * units + [f" for index {each['IndexName']}" for each in indexes or ()
+                                if "ProvisionedThroughput" in each]
+        if named:
+            raise _refused("Cannot override ProvisionedThroughput if BillingMode is overridden to PAY_PER_REQUEST"
+                           + named[0])
+    if units and mode != "PROVISIONED":
+        raise _refused("Cannot override ProvisionedThroughput unless BillingMode is PROVISIONED")
+    if override == "PROVISIONED" != asked["BillingMode"]:
+        kept = asked.get("GlobalSecondaryIndexes", ()) if indexes is None else ()
+        named = [""] * (not units) + [f" for index {each['IndexName']}" for each in kept]
+        if named:
+            raise _refused(f"Must override ProvisionedThroughput if BillingMode is overridden to PROVISIONED{named[0]}")
+    for name in ("MaxReadRequestUnits", "MaxWriteRequestUnits"):
+        most = data.get("OnDemandThroughputOverride", {}).get(name)
+        if most is not None and mode != "PAY_PER_REQUEST":
+            raise _refused(f"Cannot override {name} for OnDemandThroughput unless BillingModeOverride is "
+                           "PAY_PER_REQUEST")
+        if most is not None and most != -1 and most < 1:
+            raise _refused(f"Requested {name} for OnDemandThroughput is outside of valid range")
+    for member, replaced in (("GlobalSecondaryIndexes", indexes or ()),
+                             ("LocalSecondaryIndexes", data.get("LocalSecondaryIndexOverride", ()))):
+        known = [_made_of(index) for index in asked.get(member, ())]
+        for index in replaced:
+            if _made_of(index) not in known:
+                raise _refused(f"Index {index['IndexName']} does not match a secondary index that existed in the "
+                               "source table and cannot be created during the restore operation")
+            if member == "GlobalSecondaryIndexes" and mode == "PROVISIONED" and "ProvisionedThroughput" not in index:
+                raise _refused(f"Must specify provisioned throughput for index {index['IndexName']}")
+
+
+def _made_of(index: dict[str, Any]) -> tuple[Any, ...]:
+    """What a restore compares of an index: its keys, and what it projects in any order."""
+    projection = index["Projection"]
+    return index["KeySchema"], projection.get("ProjectionType"), set(projection.get("NonKeyAttributes", ()))
+
+
+def _refused(why: str) -> Refusal:
+    return invalid(f"Invalid Request: {why}")
 
 
 # What is kept on disk

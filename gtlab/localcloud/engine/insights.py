@@ -10,7 +10,7 @@ from typing import Any
 
 from gtlab.localcloud.engine.constraints import at_least, at_most, check, choice, every, structure
 from gtlab.localcloud.engine.database import INSIGHTS, Database, RecordId, table_id
-from gtlab.localcloud.model import Call, Refusal, TableId
+from gtlab.localcloud.model import Call, Refusal, TableId, invalid
 
 _ALL_KEYS, _THROTTLED = "ACCESSED_AND_THROTTLED_KEYS", "THROTTLED_KEYS"
 _MOST_RESULTS = 100
@@ -81,6 +81,8 @@ def _where(database: Database, table: TableId, index: str | None) -> RecordId:
     described = database.schema(table)
     if index is None:
         return RecordId(*table)
+    if not 3 <= len(index) <= 255:
+        raise invalid("IndexName must be at least 3 characters long and at most 255 characters long")
     if index not in (each["IndexName"] for each in described.get("GlobalSecondaryIndexes") or ()):
         raise Refusal("ResourceNotFoundException",
                       f"Requested resource not found: Index: {index} not found for table: {table.name}")

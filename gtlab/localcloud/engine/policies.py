@@ -11,10 +11,12 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from gtlab.localcloud.engine.constraints import check, length, structure
 from gtlab.localcloud.engine.database import POLICIES, Database, RecordId
 from gtlab.localcloud.model import Call, Refusal, TableId, invalid, invalid_values
 
 MOST_BYTES = 20 * 1024
+_REVISION = structure({"ExpectedRevisionId": length(1, 255)})
 _NO_POLICY = "NO_POLICY"  # as ExpectedRevisionId: only if the resource has no policy
 _OLDEST_VERSION = "2008-10-17"  # of a document that names no version
 _VERSIONS = ("2012-10-17", _OLDEST_VERSION)
@@ -233,6 +235,7 @@ def _in_order(members: dict[str, Any], order: tuple[str, ...]) -> dict[str, Any]
 def _find(database: Database, call: Call) -> tuple[RecordId, dict[str, Any] | None]:
     """Where the policy of a request's resource is kept, and the policy. Raises Refusal if the table is not there, or if
     the policy is not the one that the request expects."""
+    check(call.input, _REVISION)
     arn, expected = call.input["ResourceArn"], call.input.get("ExpectedRevisionId")
     table = resource(call.account, call.region, arn).table
     database.table(table)
@@ -243,9 +246,10 @@ def _find(database: Database, call: Call) -> tuple[RecordId, dict[str, Any] | No
     if expected == _NO_POLICY:
         raise Refusal("PolicyNotFoundException", f"{_NOT_FOUND}Requested policy update expecting none to be present "
                       f"for table {table.name}, but a policy exists with revision id {known and known['RevisionId']}.")
-    has = f"has revision id {known['RevisionId']}" if known else "does not exist"
+    but = (f"the policy associated to target table {table.name} has revision id {known['RevisionId']}" if known
+           else f"table {table.name} has no associated policy")
     raise Refusal("PolicyNotFoundException", f"{_NOT_FOUND}Requested update for policy with revision id {expected}, "
-                  f"but the policy associated to target table {table.name} {has}.")
+                  f"but {but}.")
 
 
 def _revision(database: Database, now: float) -> str:

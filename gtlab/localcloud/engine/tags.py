@@ -135,9 +135,9 @@ def _table(database: Database, call: Call) -> TableId:
                              + arn)
     if account != call.account:
         raise Refusal("AccessDeniedException", "Access denied. The user is not authorized to access this resource.")
-    if region != call.region:
+    if (parts[1], region) != ("aws", call.region):
         raise invalid(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}")
     table = TableId(account, region, name)
     if not database.exists(table):
-        raise Refusal("ResourceNotFoundException", f"Requested resource not found: ResourcArn: {arn} not found")
+        raise Refusal("ResourceNotFoundException", f"Requested resource not found: ResourceArn: {arn} not found")
     return table

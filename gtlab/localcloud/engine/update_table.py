@@ -35,10 +35,8 @@ def check(asked: dict[str, Any]) -> None:
     if "GlobalTableSettingsReplicationMode" in asked:
         raise invalid("gtlab's local cloud has global tables within one account only: "
                       "GlobalTableSettingsReplicationMode is not supported. Nothing was changed.")
-    changes = _changes(asked)
-    if not changes:
-        raise invalid(f"At least one of {', '.join(_CHANGES)} or TableClass is required")
-    _check_alone(asked, changes)
+    check_changes(asked)
+    _check_alone(asked, _changes(asked))
     if asked.get("BillingMode") == ON_DEMAND and "ProvisionedThroughput" in asked:
         raise invalid_values(rules.NEITHER_UNITS)
     rules.check_bounds(asked.get("ProvisionedThroughput"))
@@ -46,6 +44,15 @@ def check(asked: dict[str, Any]) -> None:
         _check_index_updates(asked)
     _check_stream(asked.get("StreamSpecification"))
     rules.check_encryption(asked.get("SSESpecification"))
+
+
+def check_changes(asked: dict[str, Any]) -> None:
+    """Refuse a request that changes nothing. MultiRegionConsistency says how to create replicas, and is no change by
+    itself."""
+    changes = _changes(asked)
+    if not changes - {"MultiRegionConsistency"}:
+        named = [name for name in _CHANGES if name not in changes]
+        raise invalid(f"At least one of {', '.join(named)} or TableClass is required")
 
 
 def _changes(asked: dict[str, Any]) -> set[str]:

@@ -62,7 +62,7 @@ class Legacy:
             raise invalid("A ReplicaUpdate structure cannot contain both a create replica action and a "
                           "delete replica action")
         if any(not ({"Create", "Delete"} & set(update)) for update in updates):
-            raise invalid("A ReplicaUpdate structure must contain a create replica action or a delete replica action")
+            raise invalid("One or more parameter values were invalid")
         adds = [update["Create"]["RegionName"] for update in updates if "Create" in update]
         removals = [update["Delete"]["RegionName"] for update in updates if "Delete" in update]
         _check_regions(adds + removals)

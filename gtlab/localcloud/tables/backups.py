@@ -73,7 +73,7 @@ class Backups:
         table = self._table(call, data)
         if self._tables.is_creating(table, now):
             raise _no_table(table.name)
-        described = self._tables.describe(table, now) | self._tables.describe_ttl(table)
+        described = self._tables.describe(table, now) | self._tables.ttl(table)
         backup = backups.new(self._database, table, data["BackupName"], described,
                              replica_tables.like(self._database.schema(table)), now)
         backups.add(self._database, table, backup)
@@ -115,6 +115,7 @@ class Backups:
 
     def _restore(self, call: Call, data: dict, now: float) -> dict:
         backups.check_restore(data)
+        _check_region(call, data["BackupArn"])
         backup = backups.find(self._database, call)
         source = backup.described["SourceTableDetails"]
         asked = backup.asked
@@ -259,12 +260,12 @@ class Backups:
     def _update_recovery(self, call: Call, data: dict, now: float) -> dict:
         table, asked = self._table(call, data), data["PointInTimeRecoverySpecification"]
         days = asked.get("RecoveryPeriodInDays")
-        if days is not None and not asked["PointInTimeRecoveryEnabled"]:
-            raise invalid("RecoveryPeriodInDays cannot be specified when point in time recovery is disabled")
         if days is not None and days not in _DAYS:
             bound = "less than or equal to 35" if days > _DAYS[-1] else "greater than or equal to 1"
             raise invalid(f"1 validation error detected: Value '{days}' at 'pointInTimeRecoverySpecification."
                           f"recoveryPeriodInDays' failed to satisfy constraint: Member must have value {bound}")
+        if days is not None and not asked["PointInTimeRecoveryEnabled"]:
+            raise invalid("Invalid Request: Cannot specify RecoveryPeriodInDays when disabling point-in-time recovery.")
         known = self._database.schema(table).get("PointInTimeRecovery") or {"since": round(now, 3), "days": _DAYS[-1]}
         self._database.amend(table, {"PointInTimeRecovery": known | ({"days": days} if days else {})
                                      if asked["PointInTimeRecoveryEnabled"] else None})
@@ -289,6 +290,16 @@ def _let_go(items: list) -> bool:
     """Let go of some items; whether there are more. To free many at once would take long."""
     del items[-MOST_ITEMS:]
     return bool(items)
+
+
+def _check_region(call: Call, arn: str) -> None:
+    """A backup is restored in its own Region only."""
+    region = (arn.split(":") + [""] * 4)[3]
+    if region in ("", call.region) or arn.split(":")[4:5] != [call.account]:
+        return
+    if "SSESpecificationOverride" not in call.input:
+        raise invalid("Invalid Request: sseSpecificationOverride must be provided for cross-region restores")
+    raise invalid("gtlab's local cloud restores a backup in its own Region only. Nothing was restored.")
 
 
 def _earliest(kept: dict[str, Any], now: float) -> float:

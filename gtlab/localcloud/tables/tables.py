@@ -232,7 +232,15 @@ class Tables:
 
     # Time to live
 
-    def describe_ttl(self, table: TableId) -> dict:
+    def describe_ttl(self, table: TableId, now: float) -> dict:
+        deleting = table in self._ghosts and now < self._ghosts[table].gone
+        if deleting or self.is_creating(table, now):
+            state = "DELETING" if deleting else "CREATING"
+            raise invalid(f"Cannot describe time to live while table is in {state} state: Current table state is "
+                          f"{state}")
+        return self.ttl(table)
+
+    def ttl(self, table: TableId) -> dict:
         return time_to_live.describe(self.find(table))
 
     def update_ttl(self, table: TableId, data: dict) -> dict:
