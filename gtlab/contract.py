@@ -18,6 +18,7 @@ OUTAGES = ("timeout", "refused", "error")  # how the endpoint of a Region that i
 
 # Requests
 CALLER_HEADER = "x-gtlab-caller"  # the Region that a caller says it is in
+ACCOUNT_HEADER = "x-gtlab-account"  # the account of a request to a shared cloud's control API
 CONTROL_PREFIX = "/_gtlab/v1"     # the control API's path
 LOOPBACK = "127.0.0.1"
 ALIVE_S = 15.0                    # the longest silence of an event stream, in seconds: then it sends a comment
@@ -28,6 +29,8 @@ SHOW_ACCOUNT_VARIABLE = "GTLAB_SHOW_ACCOUNT"  # 1: notebooks, pages and logs may
 TOKEN_VARIABLE = "GTLAB_TOKEN"    # a token for the server: command lines can be read by everybody on the machine
 REHEARSAL_VARIABLE = "GTLAB_REHEARSAL"  # a local cloud's URL, which takes the place of AWS where AWS is asked for
 CONSENT_VARIABLE = "GTLAB_CONSENT"      # what `gtlab tour --backend aws` was allowed, for its notebooks
+# A local cloud elsewhere, for programs that are told none: its URL, the name of one's account there, and the token.
+CLOUD_VARIABLE, ACCOUNT_VARIABLE, CODE_VARIABLE = "GTLAB_CLOUD", "GTLAB_ACCOUNT", "GTLAB_CODE"
 
 # Files in the state folder
 STATE_FILE = "cloud.sqlite3"      # the local cloud's kept state; its logs have the same name with an ending
@@ -35,6 +38,9 @@ PROCESS_FILE = "cloud.json"       # the running process: port, pid, address, tok
 LOCK_FILE = "cloud.lock"          # held as long as a local cloud lives
 LOG_FILE = "cloud.log"            # the server's log
 CHOICE_FILE = "choice.json"       # the Regions that were chosen last
+ACCOUNTS_FILE = "accounts.json"   # of a shared cloud: hashes of the accounts' secrets
+ACCOUNTS_FOLDER = "accounts"      # of a shared cloud: the accounts' states
+SECRETS_FILE = "secrets.json"     # the learner's secrets for shared clouds
 LAG_MODEL_FILE = "lag-model.json"  # the local cloud's lag model, if it is not the built-in one
 PROGRESS_FILE = "progress.json"   # what the learner has predicted and solved
 MADE_FILE = "made.json"           # which tables gtlab's clients asked for, noted before each call

@@ -22,6 +22,7 @@ from gtlab.localcloud.replication import Replication
 from gtlab.localcloud.replication.links import Links
 from gtlab.localcloud.server.access import Guard
 from gtlab.localcloud.server.app import App
+from gtlab.localcloud.server.control import Process
 from gtlab.localcloud.server.driver import Driver
 
 SIGNED = "AWS4-HMAC-SHA256 Credential=gtlab/20260101/{region}/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
@@ -33,7 +34,7 @@ class Client:
 
     def __init__(self, keeper: Keeper):
         self.keeper, self.stopped = keeper, False
-        self.app = App(keeper, "instance", self._stop, Guard())
+        self.app = App(keeper, Process("instance", {}, self._stop), Guard())
 
     def _stop(self) -> None:
         self.stopped = True
@@ -107,7 +108,7 @@ def test_it_follows_asgis_lifespan(tmp_path):
         async def send(message: dict) -> None:
             sent.append(message["type"])
 
-        await App(keeper, "instance", lambda: None, Guard())({"type": "lifespan"}, receive, send)
+        await App(keeper, Process("instance", {}, lambda: None), Guard())({"type": "lifespan"}, receive, send)
 
     asyncio.run(run())
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]

@@ -149,7 +149,7 @@ def test_a_call_waits_until_the_state_is_loaded(path):
         await asyncio.sleep(0)
         assert not waiting.done()
         keeper = await asyncio.to_thread(keep, path, loading=ask.loading)
-        ask.app.set_result(App(keeper, "instance", lambda: None, Guard()))
+        ask.app.set_result(App(keeper, Process("instance", {}, lambda: None), Guard()))
         assert await waiting == await ask.get_item()
         status, told = await ask.control("status")
         assert status == 200 and told["loading"] is None and [each["name"] for each in told["tables"]] == ["Music"]

@@ -165,7 +165,8 @@ def test_what_both_halves_must_agree_on_stands_once():
 
 MOST_PARAMETERS = 6  # without self; a function that needs more takes a settings object
 # Learners call these in cells, where settings by keyword, with their defaults, read better than an object to build.
-BY_KEYWORD = {"gtlab.measure.lag.replication_lag", "gtlab.measure.planning.plan", "gtlab.measure.drill.run"}
+BY_KEYWORD = {"gtlab.lab.connection.connect", "gtlab.measure.lag.replication_lag", "gtlab.measure.planning.plan",
+              "gtlab.measure.drill.run"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -13,7 +13,7 @@ import click
 
 from gtlab.cli import extra, policy
 from gtlab.cli.shells import SHELLS, settings
-from gtlab.contract import BUILT_IN, FACES, LOG_FILE, NETWORKS, STATE_FILE
+from gtlab.contract import BUILT_IN, FACES, LOG_FILE, LOOPBACK, NETWORKS, STATE_FILE
 from gtlab.localcloud import process
 
 # What `gtlab env` sets. The credentials are placeholders: the local cloud verifies no signatures.
@@ -62,19 +62,20 @@ def broken_in_words(cloud: process.Running) -> list[str]:
 @click.option("--listen", metavar="ADDRESS", help="Accept remote connections on this address (0.0.0.0: all "
                                                   "interfaces). Every request then needs a token.")
 @click.option("--token", help="The token, with --listen. Default: the last one, or a random one.")
+@click.option("--shared", is_flag=True, default=None, help="Give everybody who has the join code a cloud of their own.")
 @click.option("--lag-model", "lag_files", multiple=True, metavar="FILE",
               help="Draw replication lags as in this measurement (gtlab measure --export). Can be given several times. "
                    "built-in: gtlab's own model. Default: as before.")
 @click.option("--policy", "policy_file", metavar="FILE",
               help="Allow calls only as this IAM policy does, until the local cloud stops; none: remove the policy.")
 def up(port: int | None, network: str | None, seed: int | None, legacy_api: str | None,
-       in_memory: bool | None, listen: str | None, token: str | None, lag_files: tuple[str, ...],
+       in_memory: bool | None, listen: str | None, token: str | None, shared: bool | None, lag_files: tuple[str, ...],
        policy_file: str | None) -> None:
     """Start the local cloud in the background, unless it runs. Its tables are as you left them."""
     document = policy.read(policy_file) if policy_file else None
     model = _lag_model(lag_files) if lag_files else None
     cloud, started = process.up(port=port, network=network, seed=seed, legacy_api=legacy_api, in_memory=in_memory,
-                                listen=listen, token=token, lag_model=model)
+                                listen=listen, token=token, shared=shared, lag_model=model)
     click.echo(f"The local cloud {'is up' if started else 'was up already'}: {cloud.url}, {cloud.network} network"
                + (", in memory only: nothing is kept." if cloud.in_memory else "."))
     if policy_file:
@@ -90,9 +91,15 @@ def up(port: int | None, network: str | None, seed: int | None, legacy_api: str 
     if broken:
         click.echo("These faults are still set from before:\n" + "\n".join(f"  {each}" for each in broken)
                    + "\nTo clear them: gtlab world reset")
+    machine = LOOPBACK if cloud.address == LOOPBACK else "THIS-MACHINE"
+    if cloud.code:
+        click.echo("It is shared. Each learner gets a cloud of their own by\n"
+                   f'  lab = gtlab.connect("http://{machine}:{cloud.port}", account="NAME", token="{cloud.code}")\n'
+                   "Keep your own token, which leads to your cloud and can stop the process, to yourself.")
     if cloud.token:
-        click.echo(f"It listens on {cloud.address}, and every request needs this token: {cloud.token}\n"
-                   f"On another machine, with any SDK: AWS_ENDPOINT_URL=http://THIS-MACHINE:{cloud.port} "
+        click.echo(f"It listens on {cloud.address}, and every request{' of yours' if cloud.code else ''} needs this "
+                   f"token: {cloud.token}\n"
+                   f"On another machine, with any SDK: AWS_ENDPOINT_URL=http://{machine}:{cloud.port} "
                    f"AWS_SESSION_TOKEN={cloud.token}, and any access key ID.\n"
                    "For the lab's own API, send the header Authorization: Bearer TOKEN. There is no "
                    "encryption: use it on networks that you trust.")
@@ -133,6 +140,10 @@ def status(as_json: bool) -> None:
                                "folder": str(cloud.folder), **found}))
         return
     click.echo(f"Running at {cloud.url} (process {cloud.pid}), {cloud.network} network, seed {found['seed']}.")
+    if cloud.code:
+        used = len(found["shared"]["accounts"])
+        click.echo(f"It is shared, and {used} account{' is' if used == 1 else 's are'} in use. To join: the code "
+                   f"{cloud.code}.")
     if cloud.token:
         click.echo(f"It listens on {cloud.address}, and every request needs a token. To see it: gtlab up")
     click.echo(f"Replication lags are drawn by the {found['lag_model']} lag model." if found["lag_model"] == BUILT_IN

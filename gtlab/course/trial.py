@@ -115,7 +115,7 @@ class Trial:
 
     def settled(self) -> None:
         """Wait until nothing is on its way between Regions."""
-        self.until(lambda: not process.control(self.lab._port, "status")["deliveries_waiting"], "replication")
+        self.until(lambda: not process.control(self.lab._where, "status")["deliveries_waiting"], "replication")
 
     def items(self, table: str, region: str) -> list[dict[str, Any]]:
         """All the items of a table in a Region."""

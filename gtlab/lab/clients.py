@@ -19,6 +19,8 @@ from gtlab.localcloud import process
 
 _REMEMBERED_CALLS = 100
 _STATUS_S = 5.0  # how long the local cloud may take to say that it is there
+_STOPPED = ("The local cloud has stopped, so no Region answers. Run lab = gtlab.connect() again: it starts the local "
+            "cloud, which still has your tables. (In a terminal: gtlab up)")
 _THIS_MACHINE = (LOOPBACK, "localhost", "::1")
 
 
@@ -34,7 +36,7 @@ class Call(NamedTuple):
 @dataclass(frozen=True)
 class Access:
     """How to reach a backend: ``endpoints`` by Region (None: AWS's own), the name of an AWS ``profile``, the ``token``
-    of a local cloud that asks for one, and the ``port`` of the local cloud's control API.
+    of a local cloud that asks for one, ``where`` its control API is, and one's ``account`` on a shared cloud.
 
     ``rehearsal`` is the URL of a local cloud that takes AWS's place. ``scope`` names the backend in gtlab's records of
     what it made (AWS's accounts are apart). ``tables``: on AWS, tables of others that may be changed."""
@@ -43,7 +45,8 @@ class Access:
     endpoints: Mapping[str, str] | None = None
     profile: str | None = None
     token: str | None = field(default=None, repr=False)
-    port: int = 0
+    where: process.Where = 0
+    account: str | None = None
     rehearsal: str = ""
     scope: str = ""
     tables: tuple[str, ...] = ()
@@ -114,7 +117,7 @@ class Clients:
             if region not in endpoints:
                 raise ValueError(f"No endpoint was given for Region {region}; there are: {', '.join(endpoints)}")
             # Never send somebody's real keys to an endpoint that is not AWS.
-            options |= {"endpoint_url": endpoints[region], "aws_access_key_id": "gtlab",
+            options |= {"endpoint_url": endpoints[region], "aws_access_key_id": self._access.account or "gtlab",
                         "aws_secret_access_key": "gtlab", "aws_session_token": self._access.token}
         elif self._access.rehearsal:
             options["endpoint_url"] = self._access.rehearsal
@@ -159,9 +162,9 @@ class Clients:
         if not isinstance(caught_exception, exceptions.HTTPClientError | exceptions.ConnectionError):
             return
         try:
-            process.control(self._access.port, "status", timeout_s=_STATUS_S)
-        except process.CloudError:
-            raise _gone() from None
+            process.control(self._access.where, "status", timeout_s=_STATUS_S)
+        except process.CloudError as error:
+            raise _gone(str(error) if isinstance(self._access.where, process.Elsewhere) else _STOPPED) from None
 
 
 def _add_caller(caller: str) -> Callable[..., None]:
@@ -170,13 +173,12 @@ def _add_caller(caller: str) -> Callable[..., None]:
     return add
 
 
-def _gone() -> Exception:
+def _gone(why: str) -> Exception:
     """The error of a call when the local cloud has stopped: one of botocore's, for programs that expect those."""
     from botocore.exceptions import EndpointConnectionError
 
     class CloudStopped(EndpointConnectionError):
-        fmt = ("The local cloud has stopped, so no Region answers. Run lab = gtlab.connect() again: it starts the "
-               "local cloud, which still has your tables. (In a terminal: gtlab up)")
+        fmt = why.replace("{", "{{").replace("}", "}}")
 
     return CloudStopped(endpoint_url="")
 

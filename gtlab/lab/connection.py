@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from gtlab import regions
 from gtlab.contract import BUILT_IN, HISTORIC, LOOPBACK, REHEARSAL_VARIABLE
-from gtlab.lab import classmate, commands, display, leftovers
+from gtlab.lab import classmate, commands, display, elsewhere, leftovers
 from gtlab.lab.aws import footprint, preflight
 from gtlab.lab.aws.preflight import Asked
 from gtlab.lab.choice import Choice, checked_choice, chosen
@@ -29,22 +29,27 @@ _UNLIKE_AWS = {"fast": "distances, lags and waiting times are a tenth of those t
 
 
 def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", replicas: str | list[str] = "",
-            profile: str | None = None, yes: bool = False, tables: Sequence[str] = ()) -> Lab:
+            profile: str | None = None, yes: bool = False, tables: Sequence[str] = (), account: str = "",
+            token: str = "") -> Lab:
     """Open the lab.
 
     ``backend``: ``"local"`` is the local cloud, which is started if none runs; ``"aws"`` is AWS with your credentials
     (``profile`` names an AWS profile) and is never used unless you name it; a map of Region to endpoint URL is another
-    engine that speaks DynamoDB. ``home`` and ``replicas`` choose the Regions of this lab (codes; a string may hold
-    several, separated by commas). If they are empty, the lab has the Regions that you chose last; on a map that lacks
-    one of these, it has the Regions of the map, the first of them as home.
+    engine that speaks DynamoDB; a URL is a local cloud on another machine, or one that others share, with its ``token``
+    and your ``account`` there (docs/local-cloud.md). If GTLAB_CLOUD has a URL, that cloud is ``"local"``.
+
+    ``home`` and ``replicas`` choose the Regions of this lab (codes; a string may hold several, separated by commas). If
+    they are empty, the lab has the Regions that you chose last; on a map that lacks one of these, it has the Regions of
+    the map, the first of them as home.
 
     On AWS, gtlab first shows the account, the identity, the Regions, what will be made and what it costs at most, and
     asks whether to go on; ``yes`` agrees in advance. Afterwards the lab's clients refuse to change tables that gtlab
     did not make, except those whose names are in ``tables``.
 
-    Raises ValueError for Regions that do not exist or cannot be combined, CloudError if the local cloud cannot start,
-    and NotReady, a ValueError, if AWS cannot be used as things are or you do not agree: nothing has been made then. In
-    a class whose instructor has not opened this notebook yet it raises :class:`gtlab.lab.classmate.NotOpen`.
+    Raises ValueError for Regions that do not exist or cannot be combined and for a cloud that does not let you in,
+    CloudError if the local cloud cannot start or does not answer, and NotReady, a ValueError, if AWS cannot be used as
+    things are or you do not agree: nothing has been made then. In a class whose instructor has not opened this notebook
+    yet it raises :class:`gtlab.lab.classmate.NotOpen`.
     """
     display.keep_codes_whole()
     display.hide_secrets()
@@ -61,10 +66,16 @@ def connect(backend: str | Mapping[str, str] = "local", *, home: str = "", repli
         asked = Asked(choice, footprint.course(choice), tuple(tables), profile, yes)
         return Lab(_on_aws(asked), choice, remembered=remembered)
     if backend == "local":
-        running, _ = process.up()
-        access = Access("local", running.endpoints, token=running.token, port=running.port)
-        return Lab(access, choice, running, remembered=remembered)
-    raise ValueError(f"There is no backend {backend!r}. Choose 'local', 'aws', or a map of Region to endpoint URL.")
+        url, account, token = elsewhere.named()
+    elif "://" in backend:
+        url = backend
+    else:
+        raise ValueError(f"There is no backend {backend!r}. Choose 'local', 'aws', the URL of a local cloud, or a map "
+                         "of Region to endpoint URL.")
+    running = elsewhere.joined(url, account, token) if url else process.up()[0]
+    access = Access("local", running.endpoints, token=running.token, where=running.where,
+                    account=running.elsewhere.account if running.elsewhere else None)
+    return Lab(access, choice, running, remembered=remembered)
 
 
 def _checked_endpoints(endpoints: Mapping[str, str]) -> dict[str, str]:
@@ -119,7 +130,7 @@ class Lab:
                  remembered: bool = False):
         self.backend, self.choice, self._running = access.backend, choice, running
         self.scope, self.rehearsal = access.scope or access.backend, bool(access.rehearsal)
-        self._port = running.port if running else 0
+        self._where: process.Where = running.where if running else 0
         self.simulated = self.backend == "local"
         self.legacy_api = running is not None and running.legacy_api == HISTORIC
         self.current_api = self.backend in ("local", "aws")
@@ -232,12 +243,12 @@ class Lab:
         if self.backend != "local":
             raise ValueError(f"legacy_face() works on the local cloud only; this lab is on {self.label}, where the "
                              "behaviour of these calls cannot be changed.")
-        before = process.legacy_face(self._port)
-        self.legacy_api = process.legacy_face(self._port, face) == HISTORIC
+        before = process.legacy_face(self._where)
+        self.legacy_api = process.legacy_face(self._where, face) == HISTORIC
         try:
             yield
         finally:
-            self.legacy_api = process.legacy_face(self._port, before) == HISTORIC
+            self.legacy_api = process.legacy_face(self._where, before) == HISTORIC
 
     def features(self, wait_s: float = 10.0) -> pd.DataFrame:
         """What the engine behind this lab supports, found out by asking it: see :func:`gtlab.lab.features.features`."""
@@ -251,7 +262,7 @@ class Lab:
 
         The change affects everybody who uses this local cloud. On other backends nothing changes.
         """
-        return hurrying(self._port, times) if self.simulated else contextlib.nullcontext()
+        return hurrying(self._where, times) if self.simulated else contextlib.nullcontext()
 
     @property
     def world(self) -> Knobs:
@@ -277,7 +288,7 @@ class Lab:
         from gtlab.lab import events
 
         last = self._control("events?after=999999999999")["last"]
-        with events.all_reads(self._port, last):
+        with events.all_reads(self._where, last):
             yield
 
     def _control(self, what: str, method: str = "GET", body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -286,21 +297,24 @@ class Lab:
                        "aws:dynamodb:global-table-pause-replication." if self.backend == "aws" else "")
             raise ValueError("Only the local cloud can be broken, and only it has a journal; this lab is on "
                              f"{self.label}.{instead}")
-        return process.control(self._port, what, method, body)
+        return process.control(self._where, what, method, body)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return display.lab(repr(self))
 
     def __repr__(self) -> str:
         rows = {"home": [regions.label(self.home)], "replicas": [regions.label(region) for region in self.replicas]}
+        if isinstance(self._where, process.Elsewhere):
+            rows["cloud"] = [self._where.url + (f", account {self._where.account}" if self._where.account else "")]
         below = [self.older_choice] if self.older_choice else []
         if self.network in _UNLIKE_AWS:
             rows["network"] = [f"{self.network}: {_UNLIKE_AWS[self.network]}"]
         if self.backend == "local":
             try:
                 rows |= leftovers.lines(self._control("world"), self._control("status"), self.regions)
-            except process.CloudError:
-                below.append("The local cloud has stopped. Run gtlab.connect() again: it starts the local cloud.")
+            except process.CloudError as error:
+                below.append(str(error) if isinstance(self._where, process.Elsewhere) else
+                             "The local cloud has stopped. Run gtlab.connect() again: it starts the local cloud.")
         return "\n".join([f"Lab ({self.label})", *(
             f"  {heading if number == 0 else '':<10}{line}" for heading, lines in rows.items()
             for number, line in enumerate(lines)), *below])

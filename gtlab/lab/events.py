@@ -80,11 +80,11 @@ def pages(ask: Callable[..., dict], after: int = 0) -> Iterator[dict]:
             return
 
 
-def follow(port: int, after: int = 0, *, all_reads: bool = False) -> Iterator[dict]:
+def follow(where: process.Where, after: int = 0, *, all_reads: bool = False) -> Iterator[dict]:
     """The events with numbers above ``after`` and new ones as they happen, until the connection ends. With
     ``all_reads`` the journal has reads that are not stale, too, as long as this goes on."""
     with contextlib.suppress(OSError, http.client.HTTPException), process.request(
-            port, _stream(after, all_reads), timeout_s=2 * ALIVE_S, accept="text/event-stream") as response:
+            where, _stream(after, all_reads), timeout_s=2 * ALIVE_S, accept="text/event-stream") as response:
         for line in response:
             name, _, value = line.decode().partition(": ")
             if name == "data":
@@ -92,10 +92,10 @@ def follow(port: int, after: int = 0, *, all_reads: bool = False) -> Iterator[di
 
 
 @contextlib.contextmanager
-def all_reads(port: int, after: int) -> Iterator[None]:
+def all_reads(where: process.Where, after: int) -> Iterator[None]:
     """For a block of code, have the journal note reads that are not stale, too. ``after``: the newest event's number.
     It is a connection that nobody reads from: it ends with the block, whatever becomes of this process."""
-    with process.request(port, _stream(after, True), timeout_s=ALIVE_S, accept="text/event-stream") as response:
+    with process.request(where, _stream(after, True), timeout_s=ALIVE_S, accept="text/event-stream") as response:
         response.readline()  # the first line comes when the journal listens
         yield
 

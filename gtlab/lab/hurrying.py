@@ -10,23 +10,23 @@ from collections.abc import Iterator
 from gtlab.localcloud import process
 
 _lock = threading.Lock()
-_blocks: Counter[int] = Counter()  # by the cloud's port: how many blocks are running in this process
+_blocks: Counter[process.Where] = Counter()  # by cloud: how many blocks are running in this process
 
 
 @contextlib.contextmanager
-def hurrying(port: int, times: float) -> Iterator[None]:
-    """The control plane of the cloud at ``port`` is this many times as fast as usual until the last such block ends.
+def hurrying(where: process.Where, times: float) -> Iterator[None]:
+    """The control plane of a cloud is this many times as fast as usual until the last such block ends.
 
     Raises ValueError for a number that is not from 1 to 1000, CloudError if the cloud does not answer.
     """
     with _lock:
-        process.control(port, "hurry", "PUT", {"times": times})
-        _blocks[port] += 1
+        process.control(where, "hurry", "PUT", {"times": times})
+        _blocks[where] += 1
     try:
         yield
     finally:
         with _lock:
-            _blocks[port] -= 1
-            if not _blocks[port]:
+            _blocks[where] -= 1
+            if not _blocks[where]:
                 with contextlib.suppress(process.CloudError):  # a cloud that was stopped starts as usual
-                    process.control(port, "hurry", "PUT", {"times": 1})
+                    process.control(where, "hurry", "PUT", {"times": 1})

@@ -36,6 +36,7 @@ def changing(name: str) -> Iterator[dict[str, Any]]:
             content = {}
         yield content
         draft = path.with_suffix(".part")
+        draft.touch(mode=0o600)  # only the owner may read it, as the other state files
         draft.write_text(json.dumps(content, indent=1), encoding="utf-8")
         draft.replace(path)
 

@@ -28,8 +28,11 @@ from typing import Any, TypedDict, Unpack
 import platformdirs
 from filelock import FileLock, Timeout
 
+from gtlab import regions
 from gtlab.contract import (
+    ACCOUNT_HEADER,
     BUILT_IN,
+    CLOUD_VARIABLE,
     CONTROL_PREFIX,
     FACES,
     HOME_VARIABLE,
@@ -71,8 +74,9 @@ class Settings(TypedDict, total=False):
     ``port``: any free port if the previous one is taken. ``network`` is one of NETWORKS (at first realistic),
     ``legacy_api`` one of FACES (at first historic). ``in_memory``: neither load state from this home nor save any; a
     cloud that is started without it does both. ``listen``: the IP address to listen on instead of the loopback address;
-    all requests then need ``token`` (by default the previous token, or a random one). ``lag_model``: a document such as
-    :func:`gtlab.measure.lag_model.of` returns, or ``{"name": BUILT_IN}``. None is as if left out.
+    all requests then need ``token`` (by default the previous token, or a random one). ``shared``: whoever has the join
+    code gets a cloud of their own in the process: see :mod:`gtlab.localcloud.server.shared`. ``lag_model``: a document
+    such as :func:`gtlab.measure.lag_model.of` returns, or ``{"name": BUILT_IN}``. None is as if left out.
     """
 
     port: int | None
@@ -83,12 +87,27 @@ class Settings(TypedDict, total=False):
     listen: str | None
     token: str | None
     lag_model: Mapping[str, Any] | None
+    shared: bool | None
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A local cloud that does not belong to this home: its URL, its token (of a shared cloud: ``CODE.SECRET``), and the
+    account there, if it is shared."""
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    account: str | None = None
+
+
+Where = int | Elsewhere  # the port of a cloud on this machine, or a cloud elsewhere
 
 
 @dataclass(frozen=True)
 class Running:
     """A running local cloud. ``address`` is the IP address that it listens on. ``token`` is required of all requests;
-    None if the cloud accepts only local connections. ``endpoints`` are URLs by Region; ``url`` serves all Regions."""
+    None if the cloud accepts only local connections. ``code``: with which others join a shared cloud. ``endpoints`` are
+    URLs by Region; ``url`` serves all Regions. ``elsewhere``: it does not belong to this home."""
 
     folder: Path
     port: int
@@ -101,11 +120,18 @@ class Running:
     endpoints: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     in_memory: bool = False
     lag_model: str = BUILT_IN
+    code: str | None = field(default=None, repr=False)
+    elsewhere: Elsewhere | None = None
 
     @property
     def url(self) -> str:
         """The URL for requests from this machine."""
-        return _url(self.address, self.port)
+        return self.elsewhere.url if self.elsewhere else _url(self.address, self.port)
+
+    @property
+    def where(self) -> Where:
+        """What :func:`control` and :func:`request` need to reach it."""
+        return self.elsewhere or self.port
 
 
 def state_folder() -> Path:
@@ -135,7 +161,7 @@ def find() -> Running | None:
         if not answer.get("loading"):
             return Running(state_folder(), state["port"], state["pid"], state["instance"], answer["network"],
                            answer["legacy_api"], state["address"], state["token"], answer["endpoints"],
-                           answer["in_memory"], answer["lag_model"])
+                           answer["in_memory"], answer["lag_model"], state["code"])
         loads(answer["loading"])
         time.sleep(0.05)
 
@@ -167,6 +193,17 @@ def _answering() -> tuple[dict, dict] | None:
             raise NotAnswering(pid or None)
         explain(progress)
         time.sleep(0.05)
+
+
+def join(elsewhere: Elsewhere) -> Running:
+    """A local cloud on another machine, or one that others share. Raises ValueError if it does not let us in,
+    CloudError if none answers at the URL."""
+    answer = control(elsewhere, "status", timeout_s=_ANSWER_S)
+    if "instance" not in answer:
+        raise CloudError(f"What answers at {elsewhere.url} is no local cloud of gtlab.")
+    return Running(Path(), 0, answer["pid"], answer["instance"], answer["network"], answer["legacy_api"],
+                   token=elsewhere.token, endpoints=dict.fromkeys(regions.REGIONS, elsewhere.url),
+                   in_memory=answer["in_memory"], lag_model=answer["lag_model"], elsewhere=elsewhere)
 
 
 class _Explanation:
@@ -206,14 +243,14 @@ def status(cloud: Running) -> dict:
     return control(cloud.port, "status")
 
 
-def legacy_face(port: int, face: str | None = None) -> str:
+def legacy_face(where: Where, face: str | None = None) -> str:
     """How a running cloud answers the calls of version 2017.11.29 (one of FACES), set to ``face`` if given.
 
     Raises ValueError for an unknown face, CloudError if no cloud answers.
     """
     if face is not None and face not in FACES:
         raise ValueError(f"There is no legacy API {face!r}. Choose one of: {', '.join(FACES)}.")
-    answer = (control(port, "legacy-api") if face is None else control(port, "legacy-api", "PUT", {"face": face}))
+    answer = (control(where, "legacy-api") if face is None else control(where, "legacy-api", "PUT", {"face": face}))
     return answer["face"]
 
 
@@ -223,7 +260,7 @@ def up(**settings: Unpack[Settings]) -> tuple[Running, bool]:
     Raises CloudError if the port is in use, or if the running cloud has other settings than requested (all but
     ``seed`` are compared), or does not answer. Raises ValueError for an invalid address or token.
     """
-    _check_listen(settings.get("listen"), settings.get("token"))
+    _check_listen(settings)
     with _start_lock():
         running = find()
         if running:
@@ -269,18 +306,17 @@ def reset() -> list[Path]:
 @contextlib.contextmanager
 def throwaway(network: str = "fast", seed: int | None = None, legacy_api: str | None = None) -> Iterator[Running]:
     """A separate local cloud in a temporary home for the duration of the ``with`` block. This process and the
-    processes that it starts use it (GTLAB_HOME). The cloud and all its data are removed at the end of the block."""
-    before = os.environ.get(HOME_VARIABLE)
+    processes that it starts use it (GTLAB_HOME), and no cloud elsewhere (GTLAB_CLOUD). The
+    cloud and all its data are removed at the end of the block."""
+    before = {name: os.environ.pop(name, None) for name in (HOME_VARIABLE, CLOUD_VARIABLE)}
     with tempfile.TemporaryDirectory(prefix="gtlab-", ignore_cleanup_errors=True) as folder:
         os.environ[HOME_VARIABLE] = folder
         try:
             yield up(network=network, seed=seed, legacy_api=legacy_api, in_memory=True)[0]
         finally:
             down()
-            if before is None:
-                del os.environ[HOME_VARIABLE]
-            else:
-                os.environ[HOME_VARIABLE] = before
+            del os.environ[HOME_VARIABLE]
+            os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 @contextlib.contextmanager
@@ -328,15 +364,17 @@ def _apart() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
-def _check_listen(listen: str | None, token: str | None) -> None:
+def _check_listen(settings: Settings) -> None:
+    listen, token = settings.get("listen"), settings.get("token")
     if listen is not None:
         try:
             ipaddress.ip_address(listen)
         except ValueError:
             raise ValueError(f"{listen!r} is not an IP address. Give an address of this machine, or 0.0.0.0 for all "
                              "of its addresses.") from None
-    if token is not None and listen is None:
-        raise ValueError("A token is only used for remote connections: give --listen ADDRESS with it.")
+    if token is not None and listen is None and not settings.get("shared"):
+        raise ValueError("A token is only used for remote connections and for a shared cloud: give --listen ADDRESS or "
+                         "--shared with it.")
     if token is not None and not _TOKEN.fullmatch(token):
         raise ValueError("A token has 8 to 256 characters, of these: letters, digits, . _ ~ + / = -")
 
@@ -352,6 +390,9 @@ def _check_same(running: Running, asked: Settings) -> None:
             raise CloudError(f"A local cloud runs already, with {what} {has}, not {wanted}. "
                              "Stop it first (it keeps its tables): gtlab down")
     in_memory, token = asked.get("in_memory"), asked.get("token")
+    if asked.get("shared") and not running.code:
+        raise CloudError("A local cloud runs already, and is not shared. Stop it first (it keeps its tables): "
+                         "gtlab down")
     if in_memory is not None and in_memory != running.in_memory:
         raise CloudError("A local cloud runs already, and keeps its state "
                          + ("in memory only. Stop it first (its tables are lost): gtlab down" if running.in_memory else
@@ -369,8 +410,9 @@ def _start(settings: Settings) -> Running:
                           ("--legacy-api", settings.get("legacy_api")), ("--listen", listen)):
         if value is not None:
             command += [option, str(value)]
-    if settings.get("in_memory"):
-        command.append("--in-memory")
+    for option in ("in_memory", "shared"):
+        if settings.get(option):
+            command.append(f"--{option.replace('_', '-')}")
     before = (_state() or {}).get("instance")
     try:
         _keep_lag_model(folder / LAG_MODEL_FILE, settings.get("lag_model"))
@@ -450,7 +492,7 @@ def _state() -> dict | None:
     try:
         state = json.loads((state_folder() / PROCESS_FILE).read_text())
         usable = 0 < state["port"] < 65536 and state["pid"] > 0 and isinstance(state["instance"], str)
-        state |= {"address": state.get("address", LOOPBACK), "token": state.get("token")}
+        state |= {"address": state.get("address", LOOPBACK), "token": state.get("token"), "code": state.get("code")}
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return state if usable else None
@@ -507,23 +549,26 @@ def _wait(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def control(port: int, what: str, method: str = "GET", body: dict | None = None, *,
+def control(where: Where, what: str, method: str = "GET", body: dict | None = None, *,
             timeout_s: float | None = None) -> dict:
     """The control API's answer (docs/control-api.md). Raises ValueError with the API's message if the request is not
     valid, CloudError if the cloud cannot carry it out (as when its disk is full) or does not answer. Without
     ``timeout_s``, waits for this home's cloud as long as it makes progress."""
     state = _state()
-    pid = state["pid"] if state and state["port"] == port else 0
+    pid = state["pid"] if state and state["port"] == where else 0
     progress, explain = Progress(pid), _Explanation("The local cloud{process} is busy: waiting for its answer.")
     while True:
         try:
-            with request(port, what, method, body, timeout_s=timeout_s or _ANSWER_S) as response:
+            with request(where, what, method, body, timeout_s=timeout_s or _ANSWER_S) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             if error.code >= 500:
                 raise CloudError(_message(error)) from None
             raise ValueError(_message(error)) from None
         except (OSError, ValueError, http.client.HTTPException) as error:
+            if isinstance(where, Elsewhere):
+                raise CloudError(f"No local cloud answers at {where.url}: {getattr(error, 'reason', None) or error}. "
+                                 "Ask whoever runs it.") from None
             if not _is_timeout(error) or not pid or not _alive():
                 raise CloudError("The local cloud has stopped answering. Start it again: gtlab up") from None
             if timeout_s or method == "POST" or not progress.goes_on():  # POST is not safe to send twice
@@ -551,14 +596,16 @@ def _ask(port: int, what: str, method: str = "GET", timeout_s: float = 5.0, body
         return None
 
 
-def request(port: int, what: str, method: str = "GET", body: dict | None = None, *, timeout_s: float = 30.0,
+def request(where: Where, what: str, method: str = "GET", body: dict | None = None, *, timeout_s: float = 30.0,
             accept: str = "application/json"):
     """Send a request to the control API and return the open response. Raises OSError, including urllib's HTTPError."""
     headers = {"Accept": accept} | ({} if body is None else {"Content-Type": "application/json"})
-    address, token = _door(port)
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    asked = urllib.request.Request(f"{_url(address, port)}{CONTROL_PREFIX}/{what}", method=method, headers=headers,
+    door = where if isinstance(where, Elsewhere) else _door(where)
+    if door.token:
+        headers["Authorization"] = f"Bearer {door.token}"
+    if door.account:
+        headers[ACCOUNT_HEADER] = door.account
+    asked = urllib.request.Request(f"{door.url}{CONTROL_PREFIX}/{what}", method=method, headers=headers,
                                    data=None if body is None else json.dumps(body, default=_plain).encode())
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
     return opener.open(asked, timeout=timeout_s)
@@ -570,10 +617,12 @@ def _plain(value: object) -> object:
     return float(value) if isinstance(value, numbers.Real) else repr(value)
 
 
-def _door(port: int) -> tuple[str, str | None]:
-    """The address and the token of this home's cloud, if it is the cloud at this port."""
+def _door(port: int) -> Elsewhere:
+    """How to reach the cloud at a port of this machine; the token is known if it is this home's."""
     state = _state()
-    return (state["address"], state["token"]) if state and state["port"] == port else (LOOPBACK, None)
+    if state and state["port"] == port:
+        return Elsewhere(_url(state["address"], port), state["token"])
+    return Elsewhere(_url(LOOPBACK, port))
 
 
 def _url(address: str, port: int) -> str:

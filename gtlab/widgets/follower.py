@@ -73,7 +73,7 @@ class Follower:
 
     def _read(self, ended: threading.Event, arrived: deque[dict[str, Any]], more: threading.Event) -> None:
         while not ended.is_set():
-            for event in events.follow(self._lab._port, self._after):
+            for event in events.follow(self._lab._where, self._after):
                 if ended.is_set():
                     return
                 if event["n"] <= self._after:  # the local cloud was started again, and its journal with it

@@ -18,15 +18,16 @@ _ONCE = frozenset(("host", "origin", "sec-fetch-site", "authorization", "x-amz-s
 
 
 class Guard:
-    """``token``: required of every request. None: only requests whose Host is the loopback address are accepted."""
+    """``token``: required of every request. None: only requests whose Host is the loopback address are accepted, unless
+    whoever calls this guard has ``admitted`` them."""
 
-    def __init__(self, token: str | None = None):
-        self._token = token.encode() if token else None
+    def __init__(self, token: str | None = None, *, admitted: bool = False):
+        self._token, self._admitted = token.encode() if token else None, admitted
 
     def check(self, headers: dict[str, str]) -> None:
         """Raise Refusal if a request is not allowed. Header names are in lower case."""
         host = host_of(headers)
-        if self._token is None and host not in _LOOPBACK and host.lower() not in _LOOPBACK:
+        if self._token is None and not self._admitted and host not in _LOOPBACK and host.lower() not in _LOOPBACK:
             raise _denied("The local cloud only accepts requests whose Host is a loopback address: 127.0.0.1, "
                           "localhost or [::1].")
         # Browsers state the origin of the page that sends a request; other programs send neither header.
@@ -38,14 +39,18 @@ class Guard:
             self._check_token(headers, self._token)
 
     def _check_token(self, headers: dict[str, str], token: bytes) -> None:
-        scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        shown = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-amz-security-token", "")
-        if not secrets.compare_digest(shown.encode(), token):
-            if "x-amz-target" in headers or scheme.startswith("AWS4-"):
+        if not secrets.compare_digest(shown_token(headers).encode(), token):
+            if "x-amz-target" in headers or headers.get("authorization", "").startswith("AWS4-"):
                 raise Refusal("UnrecognizedClientException", "The security token included in the request is invalid: "
                               "this local cloud requires its token as AWS_SESSION_TOKEN. gtlab env shows it.")
             raise Refusal("UnrecognizedClientException", "This local cloud requires its token: Authorization: Bearer "
                           "TOKEN, or X-Amz-Security-Token. gtlab env shows it.", 401)
+
+
+def shown_token(headers: Mapping[str, str]) -> str:
+    """The token that a request shows; empty if none."""
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    return bearer.strip() if scheme.lower() == "bearer" else headers.get("x-amz-security-token", "")
 
 
 def headers_of(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:

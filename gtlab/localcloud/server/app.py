@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect
@@ -22,6 +21,7 @@ from gtlab.localcloud.server.control import ControlApi, Process
 from gtlab.localcloud.server.driver import Driver
 from gtlab.localcloud.server.endpoints import REFUSED, TIMEOUT, Endpoints
 from gtlab.localcloud.server.exchange import Exchange, Receive, Send, raw_path
+from gtlab.localcloud.world import World
 
 _METHODS = ("POST", "GET", "PATCH", "DELETE")  # the methods of the AWS APIs that the local cloud has
 _JSON_TYPES = ("application/x-amz-json-1.0", "application/x-amz-json-1.1", "application/json")
@@ -45,11 +45,9 @@ class App:
     also drop connections, has a port for each Region, and answers faster.
     """
 
-    def __init__(self, keeper: Keeper, instance: str, stop: Callable[[], None], guard: Guard,
-                 endpoints: Endpoints | None = None):
+    def __init__(self, keeper: Keeper, process: Process, guard: Guard, endpoints: Endpoints | None = None):
         """Without ``endpoints``, the server's one port serves all Regions."""
         self._keeper, self._guard, self._endpoints = keeper, guard, endpoints
-        process = Process(instance, endpoints.ports if endpoints else {}, stop)
         self._driver = Driver(keeper, endpoints)
         self._control = ControlApi(keeper, process, self._driver).application()
 
@@ -174,6 +172,11 @@ class App:
             return None
         outage = self._keeper.cloud.world.outage(region)
         return _Down(region, outage) if outage else None
+
+    @property
+    def world(self) -> World:
+        """The cloud's world, as it is now."""
+        return self._keeper.cloud.world
 
     def turned(self) -> None:
         """Call this after the world may have changed, and once when the event loop runs."""

@@ -36,11 +36,13 @@ READS = ("stale", "all")  # which reads a follower asks for
 
 @dataclass(frozen=True)
 class Process:
-    """The process that serves the API. ``instance`` identifies it; ``ports`` are the Regions' own."""
+    """The process that serves the API. ``instance`` identifies it; ``ports`` are the Regions' own. ``stop``: None where
+    users cannot stop it. ``shared``: what the status says of a shared cloud."""
 
     instance: str
     ports: Mapping[str, int]
-    stop: Callable[[], None]
+    stop: Callable[[], None] | None
+    shared: Callable[[], dict] | None = None
 
 
 def endpoints_of(process: Process, headers: Mapping[str, str]) -> dict[str, str]:
@@ -113,9 +115,12 @@ class ControlApi:
                              "note": self._keeper.note, "in_memory": self._keeper.in_memory, "loading": None,
                              "disk_error": self._driver.disk_error,
                              "endpoints": endpoints_of(self._process, dict(request.headers)),
+                             "shared": self._process.shared() if self._process.shared else None,
                              **self._cloud.summary(now)})
 
     async def stop(self, request: Request) -> JSONResponse:
+        if self._process.stop is None:
+            return _refused("This local cloud is shared: only its owner can stop it. To empty your own part: reset")
         self._process.stop()
         return JSONResponse({"stopping": True})
 

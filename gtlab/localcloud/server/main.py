@@ -25,6 +25,8 @@ import uvicorn
 from filelock import FileLock, Timeout
 
 from gtlab.contract import (
+    ACCOUNTS_FILE,
+    ACCOUNTS_FOLDER,
     FACES,
     LAG_MODEL_FILE,
     LOCK_FILE,
@@ -49,6 +51,7 @@ from gtlab.localcloud.server.endpoints import Endpoints, NoAddress, listen
 from gtlab.localcloud.server.limits import Limits
 from gtlab.localcloud.server.log_file import LogFile
 from gtlab.localcloud.server.opening import Opening
+from gtlab.localcloud.server.shared import Accounts, Shared
 from gtlab.localcloud.world import World
 
 # A full disk, a full quota, a folder that is read-only or not this user's.
@@ -101,6 +104,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--legacy-api", choices=FACES, help="default: the previous setting, at first historic")
     parser.add_argument("--in-memory", action="store_true", help="keep state in memory only")
+    parser.add_argument("--shared", action="store_true", help="give everybody who has the join code a cloud")
     parser.add_argument("--until-input-ends", action="store_true", help="stop when standard input ends")
     parser.add_argument("--limits", type=json.loads, default={}, help=argparse.SUPPRESS)  # for tests: limits.Limits
     return parser.parse_args()
@@ -112,6 +116,7 @@ class _Before(msgspec.Struct):
     port: _Port = 0
     endpoints: dict[str, _Port] = {}
     token: str | None = None
+    code: str | None = None
 
 
 class _Server(uvicorn.Server):
@@ -138,13 +143,23 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
                           connections=lambda: cast(set[Connection], server.server_state.connections),
                           connection=lambda region: Connection(config=config, server_state=server.server_state,
                                                                app_state={}, limits=limits, region=region))
-    token = (os.environ.get(TOKEN_VARIABLE) or before.token or secrets.token_urlsafe(24)) if options.listen else None
-    guard, process = Guard(token), Process(secrets.token_hex(8), endpoints.ports,
-                                           lambda: setattr(server, "should_exit", True))
+    guarded = options.listen or options.shared
+    token = (os.environ.get(TOKEN_VARIABLE) or before.token or secrets.token_urlsafe(24)) if guarded else None
+    code = (before.code or secrets.token_hex(4)) if options.shared else None
+    accounts = Accounts(None if options.in_memory or not code else options.home / ACCOUNTS_FILE)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    guard, process = Guard(token), Process(
+        secrets.token_hex(8), endpoints.ports, stop,
+        (lambda: {"code": code, "accounts": sorted(accounts.hashes)}) if code else None)
     _prefer_answers()
     loading, loaded = Loading(), asyncio.get_running_loop().create_future()
+    opening = Opening(loading, process, guard, loaded)
+    shared = Shared(opening, code, accounts, functools.partial(_account_cloud, options, loaded)) if code else None
     config = uvicorn.Config(
-        cast(Any, Opening(loading, process, guard, loaded)),
+        cast(Any, shared or opening),
         http=cast(Any, functools.partial(Connection, limits=limits)), ws="none", lifespan="off",
         log_level="warning", access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=2,
         backlog=2048)
@@ -152,9 +167,10 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
     server = _Server(config, endpoints)
 
     async def load() -> App:
-        app = App(await _keeper(options, loading), process.instance, process.stop, guard, endpoints)
+        app = App(await _keeper(options, loading), process, guard, endpoints)
         app.turned()
-        config.loaded_app = app  # for connections from now on; Opening serves those that there are
+        if shared is None:
+            config.loaded_app = app  # for connections from now on; Opening serves those that there are
         loaded.set_result(app)
         return app
 
@@ -166,16 +182,30 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
         endpoints.follow(World())  # nothing is known of outages yet
     if options.until_input_ends:  # whoever started this holds the other end, and lets go of it however it ends
         threading.Thread(target=_stop_after_input, args=[server], daemon=True).start()
-    _write(state, {"instance": process.instance, "pid": os.getpid(), "port": listener.getsockname()[1],
+    _write(state, {"instance": process.instance, "pid": os.getpid(), "port": listener.getsockname()[1], "code": code,
                    "started": time.time(), "address": address, "token": token, "endpoints": endpoints.ports})
     try:
-        app.add_done_callback(lambda ended: process.stop() if ended.exception() else None)
+        app.add_done_callback(lambda ended: stop() if ended.exception() else None)
         await server.serve(sockets=[listener])
     finally:
         loading.stop()
+        if shared:
+            shared.close()
         with contextlib.suppress(Stopped):
             (await app).close()
     return 0
+
+
+async def _account_cloud(options: argparse.Namespace, owners: asyncio.Future[App], account: str) -> Keeper:
+    """The cloud of an account of a shared cloud, with the owner's network and lag model. Raises sqlite3.Error and Newer
+    as keep()."""
+    world = (await asyncio.shield(owners)).world
+    folder = options.home / ACCOUNTS_FOLDER / account
+    if not options.in_memory:
+        folder.mkdir(parents=True, exist_ok=True)
+    return await asyncio.to_thread(
+        keep, None if options.in_memory else folder / STATE_FILE, world.network, options.seed, options.legacy_api,
+        make=functools.partial(new_cloud, most_at_once=MOST_AT_ONCE, lag_model=world.lag_model))
 
 
 def _lag_model(home: Path) -> tuple[lag_model.LagModel, str]:

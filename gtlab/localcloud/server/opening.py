@@ -64,7 +64,7 @@ class Opening:
                 "instance": self._process.instance, "pid": os.getpid(), "started": self._started, "in_memory": False,
                 "endpoints": endpoints_of(self._process, headers),
                 "loading": {"done": self._loading.done, "rows": self._loading.rows}})
-        if (method, what) == ("POST", "stop"):
+        if (method, what) == ("POST", "stop") and self._process.stop:
             self._process.stop()
             return _json(200, {"stopping": True})
         return _json(503, {"message": f"{self._far()} Until then it answers only GET status and POST stop. Try again."})
