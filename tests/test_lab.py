@@ -200,3 +200,11 @@ def test_expect_shows_the_services_words_and_goes_on(cloud, capsys):
 def test_a_lab_says_what_it_is(cloud):
     shown = repr(gtlab.connect())
     assert "fast network" in shown and "Singapore (ap-southeast-1)" in shown and "Ireland (eu-west-1)" in shown
+
+
+def test_a_very_long_word_may_be_broken_between_its_parts_in_plain_and_styled_tables():
+    made = pd.DataFrame({"answer": ["ReplicatedWriteConflictException", "accepted", "eu-west-1"]})
+    for shown in (display.frame(made), display.styled(made.style)):
+        assert "Replicated<wbr>Write<wbr>Conflict<wbr>Exception" in shown and "accepted" in shown
+        assert 'nowrap">eu-west-1</span>' in shown
+        assert 'class="dataframe"' in shown

@@ -26,6 +26,7 @@ _STYLE = """<style>
 }
 </style>"""
 _NAME = re.compile(r"(?<=<th>)\w+(?=</th>)")
+_LONG, _PART = re.compile(r"[A-Za-z=]{20,}"), re.compile(r"(?<=[a-z=])(?=[A-Z])")
 _CODE = re.compile(r"(?<![\w-])[a-z]{2}(?:-[a-z]+)+-\d(?![\w-])")
 
 
@@ -37,9 +38,20 @@ def lab(said: str) -> dict[str, str]:
 
 def frame(table: Any) -> str | None:
     """A data frame as HTML, as pandas writes it. On a narrow page, names of columns may be broken after an underscore,
-    and Region codes are not broken."""
+    and very long words between two of their parts; Region codes are not broken."""
     made = table._repr_html_()
-    return None if made is None else _NAME.sub(lambda name: name.group().replace("_", "_<wbr>"), whole(made))
+    return None if made is None else _breakable(made)
+
+
+def styled(table: Any) -> str | None:
+    """A styled data frame as :func:`frame` shows a plain one."""
+    made = table._repr_html_()
+    return None if made is None else _breakable(made).replace("<table id=", '<table class="dataframe" id=', 1)
+
+
+def _breakable(made: str) -> str:
+    named = _NAME.sub(lambda name: name.group().replace("_", "_<wbr>"), whole(made))
+    return _LONG.sub(lambda word: _PART.sub("<wbr>", word.group()), named)
 
 
 def whole(made: str) -> str:
@@ -86,6 +98,7 @@ def keep_codes_whole() -> None:
         formatter = shell.display_formatter.formatters["text/html"]
         for module in ("pandas", "pandas.core.frame"):  # where pandas 3 and pandas 2 have it
             formatter.for_type_by_name(module, "DataFrame", frame)
+        formatter.for_type_by_name("pandas.io.formats.style", "Styler", styled)
 
 
 def hide_secrets() -> None:
