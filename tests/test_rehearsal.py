@@ -170,6 +170,8 @@ def test_the_notebooks_end_well_on_aws_and_leave_nothing(tmp_path, monkeypatch):
         spent = units(aws.passed)
         print(spent)
         assert spent["write"] < footprint.WRITE_UNITS_MOST and spent["read"] < footprint.READ_UNITS_MOST
+    copies = [path.read_text(encoding="utf-8") for path in (tmp_path / "out").glob("*.ipynb")]
+    assert len(copies) >= len(names) and not any(ACCOUNT in text for text in copies)  # people share them
     assert not refused.exists(), refused.read_text()
 
 
