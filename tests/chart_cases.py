@@ -10,7 +10,7 @@ import pytest
 
 from gtlab import charts, regions
 
-SIMULATED = "simulated: local cloud, realistic network"
+SIMULATED = "simulated: local cloud, realistic network, built-in lag model"
 
 STATES = pd.DataFrame(
     [

@@ -86,7 +86,7 @@ def test_says_that_it_is_simulated(name):
 def test_names_every_backend_once(name):
     frame = CASES[name].assign(backend=SIMULATED)
     frame.loc[frame.index[-1], "backend"] = "AWS"
-    subtitle = re.sub("<[^>]*>", "", draw(name, frame).layout.title.subtitle.text)
+    subtitle = re.sub("<[^>]*>", " ", draw(name, frame).layout.title.subtitle.text)  # its lines
     assert subtitle.endswith(f"{SIMULATED} · AWS") and subtitle.count(SIMULATED) == 1
 
 
