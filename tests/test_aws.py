@@ -194,6 +194,13 @@ def test_at_the_command_line_it_is_a_line_and_no_traceback(aws):
         assert done.exit_code == 1 and "Error: Your AWS credentials have expired." in done.output
 
 
+@pytest.mark.parametrize("command", [["tour", "00", "--yes"], ["tour", "00", "--rehearse"],
+                                     ["tour", "00", "--profile", "mine"], ["clean", "--profile", "mine"]])
+def test_options_of_aws_need_aws_by_name(account, command):
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 1 and "with --backend aws only" in done.output
+
+
 # --- nothing foreign is touched ---
 
 def test_a_table_of_others_with_a_name_of_the_course_stops_the_course_before_it_starts(aws, there, stranger):
