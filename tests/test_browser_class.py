@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 
 import pytest
-from browser import needs_chromium, watched_page
+from browser import PROGRESS, RUN_ALL, errors, needs_chromium, open_notebook, run_all, watched_page
 from classes import running_board
+from filelock import FileLock
+from support import wait_until
 
-from gtlab.classroom import catalogue
+from gtlab.classroom import catalogue, membership
+from gtlab.lab import classmate
+from gtlab.localcloud import process
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
@@ -81,3 +85,31 @@ def test_a_page_without_a_token_shows_nothing(board, browser):
         page.goto(f"http://127.0.0.1:{board.port}/")
         contains(page, "#notice", "no code, no items, no files")
         contains(page, "#command", f"gtlab class join http://127.0.0.1:{board.port} CODE")
+
+
+@pytest.mark.long(25)
+def test_a_learner_in_jupyterlab_is_seen_and_gets_a_note_below_the_last_cell(board, jupyter, page):
+    cell = next(iter(catalogue.cells()["03"]))
+    name = jupyter.save("03_class.ipynb", "import gtlab\nfrom gtlab import classroom",
+                        f"classroom.join('{board.url}', '{board.code}', 'Dora')", "lab = gtlab.connect()", "1 + 1")
+    notebook = jupyter.ask("GET", f"contents/{name}")
+    notebook["content"]["cells"][-1]["id"] = cell  # as if it were the course's
+    jupyter.ask("PUT", f"contents/{name}", notebook)
+    try:
+        open_notebook(page, name)
+        run_all(page)
+        assert errors(page) == []
+        seen = wait_until(lambda: (found := board.learner("Dora")) and found["cell"] and found, "Dora's place", 120)
+        assert (seen["notebook"], seen["cell"]) == ("03", 1) and seen["connected"]
+        assert board.act(do="note", text="Look <b>up</b>").status == 200
+        shown = page.locator(".jp-Cell", has_text="1 + 1").locator("[role=status]", has_text="Look <b>up</b>")
+        shown.wait_for()
+        assert board.act(do="pace", notebooks="02", solutions="").status == 200
+        wait_until(lambda: classmate.news()["pace"]["notebooks"] == "02", "the pace")
+        page.evaluate(RUN_ALL)  # it stops at the error
+        wait_until(lambda: any("Notebook 03 is not open yet" in str(each["error"])
+                               for each in page.evaluate(PROGRESS, None)["cells"]), "the refusal", 120)
+    finally:
+        membership.leave()
+        with FileLock(process.state_folder() / classmate.AGENT_FILE).acquire(timeout=120):
+            pass

@@ -238,9 +238,11 @@ def test_wrong_codes_are_slowed_down_and_the_right_one_still_joins(own_board):
 def test_a_learner_who_floods_the_board_is_refused_and_others_are_not(own_board):
     eve, ana = own_board.join("Eve"), own_board.join("Ana")
     statuses: list[int] = []
+    until = time.monotonic() + 120  # on a slow machine, more requests than are allowed take a while
 
     def flood() -> None:
-        statuses.extend(own_board.ask("/api/report", {"records": [STALE]}, eve).status for _ in range(60))
+        while 429 not in statuses and time.monotonic() < until:
+            statuses.append(own_board.ask("/api/report", {"records": [STALE]}, eve).status)
     threads = [threading.Thread(target=flood) for _ in range(4)]
     for each in threads:
         each.start()
@@ -271,7 +273,7 @@ def test_a_board_that_is_killed_loses_no_answer_and_learners_go_on(own_board, tm
         own_board.kill()  # right after the acknowledgement
         bo.run("from gtlab import check; check.predict('03-stale', 'some')")
         ana.run("from gtlab import check; check.predict('03-strong', 'no')")
-        wait_until(lambda: ana.read("class-news.json")["connected"] is False, "Ana's process to notice")
+        wait_until(lambda: ana.read("class-news.json").get("connected") is False, "Ana's process to notice")
         own_board.start()
         wait_until(lambda: own_board.answered("03-stale") == {"home": 1, "all": 1, "some": 1}
                    and own_board.answered("03-strong") == {"no": 1}, "everything to be there again", 120)
