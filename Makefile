@@ -16,6 +16,7 @@ UV ?= uv
 WORKERS ?= 6
 # The quick ones compute.
 QUICK_WORKERS ?= 2
+SOAK_WORKERS ?= 2
 # Nothing in the real home folder is read or written by a test, whichever folder a program takes from the environment.
 PYTEST := mkdir -p "$(TEST_HOME)" && exec env -u PYTHONDONTWRITEBYTECODE -u AWS_PROFILE -u AWS_ENDPOINT_URL -u XDG_STATE_HOME -u XDG_CONFIG_HOME \
   -u XDG_DATA_HOME -u XDG_CACHE_HOME HOME="$(TEST_HOME)" GTLAB_HOME="$(TEST_HOME)/gtlab" $(BIN)/python -m pytest
@@ -48,7 +49,8 @@ test: setup ## Run all tests (about 13 minutes)
 	@$(PYTEST) --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 soak: setup ## Run the tests that draw at random with random seeds, and for longer
-	@export GTLAB_SOAK=1 && $(PYTEST) --numprocesses $(WORKERS) --dist worksteal -m soak $(ARGS)
+	@export GTLAB_SOAK=1 && $(PYTEST) --numprocesses $(SOAK_WORKERS) --dist worksteal -m soak --verbose \
+	  --durations 0 --durations-min 10 --timeout 3600 $(ARGS)
 
 lint: setup ## Check the style and the types of the code, and the style of the notebooks
 	@$(BIN)/python -m ruff check $(ARGS) .

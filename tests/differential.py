@@ -3,6 +3,7 @@ indexes, transactions, batches, parameters from before expressions, malformed an
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from collections.abc import Collection
@@ -12,6 +13,9 @@ from typing import Any
 from drawn_items import Drawn, Place, Schema, random_order
 from engines import REGION
 from generated import spoiled
+from support import wait_until
+
+from gtlab.localcloud.model import Refusal
 
 TABLES = {"One": Schema({"p": "S"}, {}),
           "Two": Schema({"p": "S", "s": "N"}, {"Glob": {"g": "S"}, "Some": {"g": "S", "n": "N"},
@@ -34,6 +38,23 @@ def make_tables(voice: Any) -> None:
         voice("CreateTable", TableName=name, KeySchema=_schema(keys), BillingMode="PAY_PER_REQUEST", **made,
               AttributeDefinitions=[{"AttributeName": each, "AttributeType": kind}
                                     for each, kind in attributes.items()])
+    wait_until(lambda: all(voice("DescribeTable", TableName=name)["Table"]["TableStatus"] == "ACTIVE"
+                           for name in TABLES), "the tables to be ACTIVE")
+
+
+def drop_tables(voice: Any) -> None:
+    for name in TABLES:
+        with contextlib.suppress(Refusal):
+            voice("DeleteTable", TableName=name)
+
+    def are_gone() -> bool:
+        for name in TABLES:
+            with contextlib.suppress(Refusal):
+                voice("DescribeTable", TableName=name)
+                return False
+        return True
+
+    wait_until(are_gone, "the tables to be gone")
 
 
 def _schema(names: dict[str, str]) -> list[dict]:

@@ -18,7 +18,7 @@ from gtlab.localcloud.model import Refusal
 
 VERSION = "4.0.0"
 OPERATIONS = ("PutItem", "UpdateItem", "DeleteItem", "GetItem", "Query", "Scan", "BatchGetItem", "BatchWriteItem",
-              "CreateTable", "DescribeTable")
+              "CreateTable", "DescribeTable", "DeleteTable")
 _SERVER = """
 const server = require('dynalite')({createTableMs: 0, deleteTableMs: 0, updateTableMs: 0});
 server.listen(0, '127.0.0.1', () => console.log(server.address().port));

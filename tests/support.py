@@ -35,7 +35,7 @@ ON_DEMAND = {
 KEY = {"Artist": {"S": "a"}}  # of an item of ON_DEMAND
 STRONG = {"MultiRegionConsistency": "STRONG"}
 SOAK = bool(os.environ.get("GTLAB_SOAK"))  # `make soak`: seeds are random, and there is more of everything
-PROGRESS_S = 30.0  # between two lines of a long test
+PROGRESS_S, MOST_SOAK_S = 30.0, 900.0  # between two lines of a long test, and its longest time
 _accounts = itertools.count(100_000_000_001)
 
 
@@ -52,18 +52,24 @@ def seed(fixed: int) -> int:
 
 
 class Progress:
-    """Says every half a minute of `make soak` how far a long test is, past pytest's capture."""
+    """Says every half a minute of `make soak` how far a long test is, past pytest's capture, and ends it after a
+    quarter of an hour, so that `make soak` ends on a slow machine too."""
 
     def __init__(self, request: pytest.FixtureRequest, what: str, total: int):
         self._capture = request.config.pluginmanager.getplugin("capturemanager")
         self._what, self._total, self._began = what, total, time.monotonic()
         self._next = self._began + PROGRESS_S
 
-    def __call__(self, done: int) -> None:
+    def __call__(self, done: int) -> bool:
+        """Whether the test may go on."""
         now = time.monotonic()
+        if SOAK and now >= self._began + MOST_SOAK_S:
+            self.say(f"stopped after {done:,} of {self._total:,}, because {MOST_SOAK_S / 60:.0f} minutes are over")
+            return False
         if now >= self._next:
             self._next = now + PROGRESS_S
             self.say(f"{done:,} of {self._total:,} after {now - self._began:.0f} s")
+        return True
 
     def say(self, text: str) -> None:
         if SOAK:

@@ -3,7 +3,6 @@ each rule has its source."""
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 import re
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 import dynalite
 import peer
 import pytest
-from differential import TABLES, Calls, make_tables
+from differential import TABLES, Calls, drop_tables, make_tables
 from engines import REGION, Database
 from support import SOAK, Progress, seed
 
@@ -105,9 +104,7 @@ def bring_in_line(ours: Any, voice: Any) -> None:
     try:
         _put_items(ours, voice)
     except Refusal:  # it has kept what is no item, or lost its tables
-        for table in TABLES:
-            with contextlib.suppress(Refusal):
-                voice("DeleteTable", TableName=table)
+        drop_tables(voice)
         make_tables(voice)
         _put_items(ours, voice)
 
@@ -146,7 +143,8 @@ def compared(voice: Any, is_same: Callable[[Difference], bool], rules: dict[str,
         operation, data = calls.next()
         mine, theirs = (outcome(each, operation, data) for each in (ours, voice))
         calls.learn(operation, data, mine.answer)
-        progress(done)
+        if not progress(done):
+            break
         difference = Difference(operation, data, mine, theirs)
         if mine.answer is not None and (creates_nothing(operation, data) or not calls.is_ordinary):
             bring_in_line(ours, voice)  # some keep spellings of a number as different keys
@@ -158,7 +156,7 @@ def compared(voice: Any, is_same: Callable[[Difference], bool], rules: dict[str,
         counted[rule] += 1
         if mine.answer is not None or theirs.answer is not None:
             bring_in_line(ours, voice)
-    assert counted["the same"] > CALLS * 0.8, counted
+    assert counted["the same"] > counted.total() * 0.8, counted
     progress.say(", ".join(f"{name} {count}" for name, count in counted.most_common()))
     return counted
 
@@ -251,6 +249,7 @@ OTHER_TEXTS = (
     ("exceeded the", "", "API reference, limits of keys: dynalite does not check those of indexes"),
     ("Condition parameter type|is not valid for", "is not valid for|Condition parameter type",
      "a key condition on a value that no key can have: which text comes first is not documented"),
+    ("Unexpected field type", "ParameterizedTypeImpl", "dynalite's text is that of a defect which was fixed"),
     ("AttributeValue for a key attribute", "", "API reference: keys of indexes are not empty; dynalite looks at the "
                                                "table's"),
     ("Syntax error|Invalid [A-Za-z]+Expression", "Syntax error", "dynalite's grammar stops at another token"),
@@ -267,6 +266,10 @@ DYNALITE = {
     "Exists": LIBRARY["Exists"], "removes": LIBRARY["removes"],
     "NOT NOT": Rule("developer guide, the grammar of conditions: NOT condition", lambda d: "NOT NOT" in json.dumps(
         d.data) and "Syntax error" in d.theirs.text),
+    "size": Rule("docs/local-cloud.md, guesses: the length of a text is that of its UTF-8; dynalite counts characters",
+                 lambda d: "size(" in json.dumps(d.data)),
+    "order": Rule("developer guide: items of a global index with the same key have no order",
+                  lambda d: d.data.get("IndexName") in ("Glob", "Some") and "Limit" in d.data),
     "fetched": Rule("developer guide: a local index fetches from the table what it does not project; dynalite does not",
                     lambda d: d.data.get("IndexName") == "Local"),
     "crashed": Rule("dynalite ended", lambda d: d.theirs.code == "Stumbled"),

@@ -390,6 +390,8 @@ def test_a_number_that_is_none_in_an_expressions_values(db, written):
     ("PutItem", {"Item": {"p": {"S": "a"}, "b": {"B": "!"}}}, "Base64 encoded length is expected a multiple of 4 bytes "
                                                               "but found: 1"),
     ("PutItem", {"Item": {"p": {"S": "a"}, "b": {"B": "YR=="}}}, "Invalid last non-pad Base64 character dectected"),
+    ("PutItem", {"Item": {"p": {"S": "a"}, "b": {"BS": ["YQ==", "YQ=="]}}},
+     "One or more parameter values were invalid: Input collection [YQ==, YQ==]of type BS contains duplicates."),
     ("GetItem", {"Key": {"x": {"S": "a"}}}, "The provided key element does not match the schema"),
     ("PutItem", {"Item": {"p": {"S": "a"}, "n": {"N": ""}}}, "The parameter cannot be converted to a numeric value"),
     ("Scan", {"IndexName": "#"}, "2 validation errors detected: Value '#' at 'indexName' failed to satisfy constraint: "

@@ -16,7 +16,7 @@ from random import Random
 import peer
 import pytest
 from engines import REGION, Database, index
-from support import SOAK, seed
+from support import SOAK, Progress, seed
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.engine.items import SEGMENTS, Items, KeySchema, Range
@@ -781,14 +781,17 @@ def plain(value: object) -> object:
 
 @pytest.mark.soak
 @pytest.mark.slow
-def test_the_library_treats_tables_the_same_or_there_is_a_reason():
+def test_the_library_treats_tables_the_same_or_there_is_a_reason(request):
     """Random requests to ours and to the library that the engine used before. Every difference is explained."""
     requests = TableRequests(Random(seed(23)))
     ours, rounds, done = Database(), 20_000 if SOAK else 2_000, 0
     requests.arn = TableId(ours.account, REGION, "Tab").arn
     voices = (lambda operation, data: ours(operation, **data),
               lambda operation, data: peer.call_whole(ours.account, REGION, operation, copy.deepcopy(data)))
-    for _ in range(rounds):
+    progress = Progress(request, "changes of tables", rounds)
+    for number in range(rounds):
+        if not progress(number):
+            break
         operation, data = requests.next()
         answers: list[object] = []
         for voice in voices:
@@ -809,7 +812,7 @@ def test_the_library_treats_tables_the_same_or_there_is_a_reason():
         for voice, name in itertools.product(voices, ("Tab", "Nope")):  # begin again without tables
             with contextlib.suppress(Refusal):
                 voice("DeleteTable", {"TableName": name})
-    assert done > rounds / 5
+    assert done > number / 5
 
 
 def without_index_units(answer: dict) -> dict:

@@ -122,8 +122,8 @@ def _checked_set(value: Value, kind: str, content: list[str]) -> Value:
     if len(set(members)) < len(members):
         if kind == "NS":
             raise invalid("Input collection contains duplicates")
-        shown = ", ".join(members) if kind == "SS" else f"{len(members)} binary values"
-        raise invalid_values(f"Input collection [{shown[:200]}] contains duplicates.")
+        shown = f"Input collection [{', '.join(members)[:200]}]"
+        raise invalid_values(shown + (" contains duplicates." if kind == "SS" else "of type BS contains duplicates."))
     return value if members == content else {kind: members}
 
 
