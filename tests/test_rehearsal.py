@@ -21,7 +21,7 @@ from support import ON_DEMAND, SOAK, VIRGINIA, seed, wait_until
 from gtlab import tour
 from gtlab.cli.main import main
 from gtlab.contract import MADE_FILE, REHEARSAL_VARIABLE
-from gtlab.course.rehearsal import ACCOUNT, rehearsal
+from gtlab.course.rehearsal import ACCOUNT, environment, rehearsal
 from gtlab.lab.aws import footprint
 from gtlab.localcloud import process
 
@@ -160,8 +160,7 @@ def test_the_notebooks_end_well_on_aws_and_leave_nothing(tmp_path, monkeypatch):
     names = [] if SOAK else QUICKLY
     refused = tmp_path / "refused"
     monkeypatch.setenv("GTLAB_REFUSED", str(refused))
-    with rehearsal("fast") as cloud, front(cloud.url) as aws:
-        monkeypatch.setenv(REHEARSAL_VARIABLE, aws.url)
+    with rehearsal("fast") as cloud, front(cloud.url) as aws, environment({REHEARSAL_VARIABLE: aws.url}):
         done = CliRunner().invoke(main, ["tour", *names, "--backend", "aws", "--yes", "--out", str(tmp_path / "out"),
                                          "-p", "fis_role", f"arn:aws:iam::{ACCOUNT}:role/fis", *["--solve"] * SOAK])
         assert done.exit_code == 0, done.output
@@ -197,6 +196,7 @@ def test_aws_by_name_is_the_only_backend_that_tries_to_reach_another_machine(tmp
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.delenv(REHEARSAL_VARIABLE, raising=False)
     with pytest.raises(ValueError, match="does not answer on AWS"):
         gtlab.connect("aws")
     assert (tmp_path / "refused").read_text().split() == ["sts.ap-southeast-1.amazonaws.com"]
