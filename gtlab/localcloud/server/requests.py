@@ -31,7 +31,8 @@ _TARGETS = {"DynamoDB_20120810": "dynamodb", "DynamoDBStreams_20120810": "dynamo
 _REST = ("fis",)
 # Both are linear in the length of the text: parts have bounds, and no part can match what another one does.
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]{1,128})/(\d{8})/([^/,\s]{1,64})/([^/,\s]{1,64})/aws4_request")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")  # the engine checks the range
+# The engine checks the range, and refuses what is longer: a body may have millions of digits, which would take seconds.
+_NUMBER = re.compile(r"(?!.{1001})[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
 _ON_A_TABLE = ("CreateTable", "DescribeTable", "UpdateTable", "DeleteTable")  # they have a text for a missing TableName
 _TYPED_DEPTH = 7  # enough for the attributes of a batch's items; deeper documents are checked value by value
 _MOST_LEVELS = 32  # nested lists and maps in an attribute; the engine accepts one level less
@@ -290,7 +291,8 @@ def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
         raise Refusal("SerializationException", _misfit(value, plan, path))
     if plan.is_number:
         if not _NUMBER.fullmatch(value) and not _in_an_expressions_values(path):  # the engine has another text for them
-            raise invalid("The parameter cannot be converted to a numeric value" + (f": {value}" if value else ""))
+            shown = value if len(value) <= 100 else value[:100] + "…"
+            raise invalid("The parameter cannot be converted to a numeric value" + (f": {shown}" if shown else ""))
     elif kind == "structure":
         _check_members(value, plan, path, depth)
         return
