@@ -58,7 +58,7 @@ def test_a_backfill_that_is_cut_short_goes_on_after_a_restart(tmp_path):
         shutil.copyfile(path, tmp_path / path.name.replace("cloud", "copy"))
     keeper.close()
     keeper = keep(tmp_path / "copy.sqlite3", clock=lambda: now)
-    for _ in range(20):
+    for _ in range(100):  # slices
         now += 1
         keeper.cloud.tick(now)
         keeper.save()

@@ -129,7 +129,7 @@ class Groups:
         def send(now: float) -> bool:
             if self.by_id(group.id) is not group or target not in group.members:
                 return False
-            return backfill.step(SLICE // 4, item_of, now)  # each is sent and arrives, which takes longer than a look
+            return backfill.step(SLICE // 2, item_of, now)  # each is sent and arrives, which takes longer than a look
         return send
 
     def waiting(self, group: Group, region: str) -> int:

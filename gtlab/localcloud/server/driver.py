@@ -33,6 +33,7 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._waking = self._closed = False
         self.garbage = Garbage()
+        self._begun = 0  # jobs of long work before garbage was swept the last time
         self._tidying: asyncio.TimerHandle | None = None
         self.disk_error: str | None = None  # why the state could not be written the last time
 
@@ -142,7 +143,7 @@ class Driver:
             self._tick()
         else:
             self._wake()
-            self.garbage.sweep()
+            self._sweep()
 
     def _wake(self) -> None:
         """Set a timer that ticks the cloud when something is due."""
@@ -163,4 +164,11 @@ class Driver:
             self._keeper.cloud.errors.report("What is due", error)
         self.save()  # now, because otherwise the next answer would have to wait for it
         self.turned()
+        self._sweep()
+
+    def _sweep(self) -> None:
+        begun = self._keeper.cloud.tables.slices.begun
+        if begun != self._begun:
+            self._begun = begun
+            self.garbage.freeze()
         self.garbage.sweep()

@@ -42,12 +42,17 @@ class Garbage:
             gc.collect(0)
         else:
             gc.collect(1)
-            if self._freezes is None:
-                self._freezes = gc.get_freeze_count() > 0
-            if self._freezes:
-                gc.freeze()
+            self.freeze()
         if self._sweeps % ALL == 0:
             self.sweep_all_soon()
+
+    def freeze(self) -> None:
+        """Exclude all objects that there are now from later collections. Call this after a very large container was
+        made: a collection would look at each of its members."""
+        if self._freezes is None:
+            self._freezes = gc.get_freeze_count() > 0
+        if self._freezes:
+            gc.freeze()
 
     def sweep_all_soon(self) -> None:
         """Collect everything at the next quiet moment."""

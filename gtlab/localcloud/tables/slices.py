@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-SLICE = 1000  # items: some milliseconds of work
+SLICE = 250  # items: a few milliseconds of work
 Job = Callable[[float], bool]  # does one slice at a time (epoch seconds), and returns whether there is more to do
 
 
 class Slices:
-    """The work that is left. Falsy if there is none."""
+    """The work that is left. Falsy if there is none. ``begun``: the number of jobs so far. A job may begin with a copy
+    of all keys of a table."""
 
     def __init__(self) -> None:
+        self.begun = 0
         self._jobs: deque[Job] = deque()
 
     def __bool__(self) -> bool:
@@ -23,6 +25,7 @@ class Slices:
 
     def begin(self, job: Job, now: float) -> None:
         """Do the first slice of a job. A small job is done afterwards."""
+        self.begun += 1
         if job(now):
             self._jobs.append(job)
 
