@@ -33,40 +33,41 @@ class Wire:
         answer = self._connection.getresponse()
         return answer.status, answer.read()
 
-    def must(self, region: str, operation: str, **data) -> dict:
+    def may(self, region: str, operation: str, **data) -> dict:
+        """The answer; empty if the call is refused, as it may be after what the requests have changed."""
         status, body = self.ask(Request("dynamodb", operation, region, data))
-        assert status == 200, (operation, data, body)
-        return json.loads(body)
+        assert status < 500, (operation, data, body)
+        return json.loads(body) if status == 200 else {}
 
     def make_tables(self) -> None:
         """The tables of :data:`TABLES`, in every Region, if the requests have deleted them."""
         here, others = REGIONS[0], [{"RegionName": region} for region in REGIONS[1:]]
-        there = {region: self.must(region, "ListTables")["TableNames"] for region in REGIONS}
+        there = {region: self.may(region, "ListTables")["TableNames"] for region in REGIONS}
         for name in TABLES:
             alone = name in ("Counted", "Raw")
             for region in REGIONS if alone or name == "Former" else (here,):
                 if name not in there[region]:
                     stream = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
-                    self.must(region, "CreateTable", **described(name, on_demand=name != "Counted"),
+                    self.may(region, "CreateTable", **described(name, on_demand=name != "Counted"),
                               **({} if alone else stream))
                     self._wait(region, name)
         if "Music" not in there[here]:
             for other in others:
-                self.must(here, "UpdateTable", TableName="Music", ReplicaUpdates=[{"Create": other}])
+                self.may(here, "UpdateTable", TableName="Music", ReplicaUpdates=[{"Create": other}])
                 self._wait(here, "Music")
         if "Agreed" not in there[here]:
-            self.must(here, "UpdateTable", TableName="Agreed", ReplicaUpdates=[{"Create": each} for each in others],
+            self.may(here, "UpdateTable", TableName="Agreed", ReplicaUpdates=[{"Create": each} for each in others],
                       **STRONG)
             self._wait(here, "Agreed")
         if "Former" not in there[here]:
-            self.must(here, "CreateGlobalTable", GlobalTableName="Former", ReplicationGroup=[
+            self.may(here, "CreateGlobalTable", GlobalTableName="Former", ReplicationGroup=[
                 {"RegionName": region} for region in REGIONS])
 
     def _wait(self, region: str, table: str) -> None:
         def active() -> bool:
-            found = self.must(region, "DescribeTable", TableName=table)["Table"]
-            return found["TableStatus"] == "ACTIVE" and all(
-                each["ReplicaStatus"] == "ACTIVE" for each in found.get("Replicas", ()))
+            found = self.may(region, "DescribeTable", TableName=table).get("Table")
+            return found is None or (found["TableStatus"] == "ACTIVE" and all(
+                each["ReplicaStatus"] == "ACTIVE" for each in found.get("Replicas", ())))
         wait_until(active, f"{table} to be ACTIVE", 120)
 
 
