@@ -364,7 +364,7 @@ def test_the_widget_shows_what_is_broken_and_mends_it(lab):
     buttons.children[1].click()
     assert "✕" in shown.value and box.still() == shown.value
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lab, "_port", 1)
+        patch.setattr(lab, "_where", 1)
         buttons.children[1].click()  # an error is shown: nobody sees one that is raised in there
     assert "gtlab up" in shown.value
 
