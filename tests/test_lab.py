@@ -203,8 +203,11 @@ def test_a_lab_says_what_it_is(cloud):
 
 
 def test_a_very_long_word_may_be_broken_between_its_parts_in_plain_and_styled_tables():
-    made = pd.DataFrame({"answer": ["ReplicatedWriteConflictException", "accepted", "eu-west-1"]})
+    made = pd.DataFrame({"answer": ["ReplicatedWriteConflictException", "accepted", "eu-west-1",
+                                    "arn:aws:dynamodb:eu-west-2:000000000000:table/Music",
+                                    "01234567-89ab-cdef-0123-456789abcdef"]})
     for shown in (display.frame(made), display.styled(made.style)):
         assert "Replicated<wbr>Write<wbr>Conflict<wbr>Exception" in shown and "accepted" in shown
-        assert 'nowrap">eu-west-1</span>' in shown
+        assert 'nowrap">eu-west-1</span>' in shown and 'nowrap">eu-west-2</span>:<wbr>000000000000:<wbr>table/' in shown
+        assert "01234567-<wbr>89ab-<wbr>cdef" in shown
         assert 'class="dataframe"' in shown

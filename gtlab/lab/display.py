@@ -27,6 +27,8 @@ _STYLE = """<style>
 </style>"""
 _NAME = re.compile(r"(?<=<th>)\w+(?=</th>)")
 _LONG, _PART = re.compile(r"[A-Za-z=]{20,}"), re.compile(r"(?<=[a-z=])(?=[A-Z])")
+_ARN = re.compile(r"\barn:[^\s<]+")
+_UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _CODE = re.compile(r"(?<![\w-])[a-z]{2}(?:-[a-z]+)+-\d(?![\w-])")
 
 
@@ -38,7 +40,7 @@ def lab(said: str) -> dict[str, str]:
 
 def frame(table: Any) -> str | None:
     """A data frame as HTML, as pandas writes it. On a narrow page, names of columns may be broken after an underscore,
-    and very long words between two of their parts; Region codes are not broken."""
+    and very long words, ARNs and UUIDs between two of their parts; Region codes are not broken."""
     made = table._repr_html_()
     return None if made is None else _breakable(made)
 
@@ -50,6 +52,8 @@ def styled(table: Any) -> str | None:
 
 
 def _breakable(made: str) -> str:
+    made = _ARN.sub(lambda name: name.group().replace(":", ":<wbr>"), made)
+    made = _UUID.sub(lambda name: name.group().replace("-", "-<wbr>"), made)
     named = _NAME.sub(lambda name: name.group().replace("_", "_<wbr>"), whole(made))
     return _LONG.sub(lambda word: _PART.sub("<wbr>", word.group()), named)
 
