@@ -14,7 +14,7 @@ from support import ON_DEMAND, Pretend
 
 from gtlab.cli.cloud import internal_errors_in_words
 from gtlab.contract import CONTROL_PREFIX
-from gtlab.localcloud.changes import Changes
+from gtlab.localcloud.after_writes import AfterWrites
 from gtlab.localcloud.disk import format
 from gtlab.localcloud.disk.keeper import Keeper, keep
 from gtlab.localcloud.model import Call, Refusal
@@ -144,7 +144,7 @@ def test_a_defect_in_a_call_is_an_internal_server_error_and_leaves_no_half_write
 
 def test_gtlab_status_says_so_in_a_sentence(client, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(Changes, "_record", fail(2))
+        patch.setattr(AfterWrites, "_record", fail(2))
         client.dynamodb("PutItem", {"TableName": "Music", "Item": KEY})
         errors = client.control("status")[1]["internal_errors"]
     said = internal_errors_in_words(errors, Path("cloud.log"))
@@ -225,7 +225,7 @@ def records(pretend) -> int:
     return found
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Changes, "_record"), (Replication, "commit"), (Links, "send")])
+@pytest.mark.parametrize(("owner", "name"), [(AfterWrites, "_record"), (Replication, "commit"), (Links, "send")])
 def test_an_acknowledged_write_replicates_although_a_step_failed_once(pair, monkeypatch, owner, name):
     pretend, ohio, virginia = pair
     with monkeypatch.context() as patch:
@@ -264,7 +264,7 @@ def test_a_write_that_failed_is_kept_over_a_restart(tmp_path, monkeypatch):
     client = Client(keep(path, "instant"))
     client.dynamodb("CreateTable", ON_DEMAND)
     with monkeypatch.context() as patch:
-        patch.setattr(Changes, "_record", fail(2))
+        patch.setattr(AfterWrites, "_record", fail(2))
         assert client.dynamodb("PutItem", {"TableName": "Music", "Item": KEY})[0] == 200
         assert client.control("status")[1]["internal_errors"]["kept"] == 1
     client.keeper.close()
@@ -281,7 +281,7 @@ def test_failed_writes_are_written_to_disk_once_and_when_there_are_many_no_write
     client.dynamodb("CreateTable", ON_DEMAND)
     with monkeypatch.context() as patch:
         patch.setattr("gtlab.localcloud.unsettled.MOST_FAILED", 3)
-        patch.setattr(Changes, "_record", fail(math.inf))
+        patch.setattr(AfterWrites, "_record", fail(math.inf))
         patch.setattr("gtlab.localcloud.disk.format.failed_row", lambda n, write, real=format.failed_row:
                       wrote.append(n) or real(n, write))
         answers = [client.dynamodb("PutItem", {"TableName": "Music", "Item": {"Artist": {"S": str(n)}}})
@@ -309,7 +309,7 @@ def test_failed_writes_are_written_to_disk_once_and_when_there_are_many_no_write
 def test_a_delivery_that_fails_arrives_all_the_same(pair, monkeypatch, times):
     pretend, ohio, virginia = pair
     with monkeypatch.context() as patch:
-        patch.setattr(Changes, "_store", fail(times, Changes._store))
+        patch.setattr(AfterWrites, "_store", fail(times, AfterWrites._store))
         put(ohio, "one")
         pretend.wait(5)
         assert there(virginia, "one") == (times == 1)  # one that failed twice is put back for a minute

@@ -24,7 +24,8 @@ SHARED = ("gtlab.contract", "gtlab.regions", "gtlab.judging", "gtlab.permissions
 ABOVE = [("contract", "regions", "intervals", "judging", "failover", "permissions", "prices", "redaction"),
          ("lab",), ("measure", "charts"), ("widgets",), ("course",), ("classroom",), ("cli",)]
 BELOW = [("model", "progress", "lag_model"), ("world", "engine"), ("replication", "unsettled", "accounts"),
-         ("observe",), ("tables",), ("globaltables",), ("faults",), ("changes", "reads", "control_plane"), ("cloud",),
+         ("observe",), ("tables",), ("globaltables",), ("faults",), ("after_writes", "reads", "control_plane"),
+         ("cloud",),
          ("disk",), ("server", "proof")]
 # Modules that are no room: they say how to start a room's program, or give names for notebooks (only when asked).
 DOORS = ("gtlab", "gtlab.__main__", "gtlab.localcloud", "gtlab.localcloud.__main__")

@@ -15,7 +15,7 @@ from gtlab.contract import HISTORIC
 from gtlab.localcloud import engine
 from gtlab.localcloud.accounts.access import Access
 from gtlab.localcloud.accounts.needs import Known
-from gtlab.localcloud.changes import Changes, Rooms
+from gtlab.localcloud.after_writes import AfterWrites, Rooms
 from gtlab.localcloud.control_plane import ControlPlane
 from gtlab.localcloud.engine.charges import Charge
 from gtlab.localcloud.engine.values import item_size
@@ -81,7 +81,7 @@ class Cloud:
         self.legacy_settings = LegacySettings(world, self.tables, self.legacy, self.scaling)
         self._control_plane = ControlPlane(self.tables, self.groups, self.current, self.fis.pauses, self.legacy,
                                            self.legacy_settings).operations
-        self.changes = Changes(Rooms(
+        self.changes = AfterWrites(Rooms(
             self.database, world, self.tables, self.streams, self.groups, self.current.replicas, self.replication,
             self.capacity, self.metrics, self.journal, self.errors))
         self.reads = Reads(self.database, self.groups, self.replication, self.journal)
@@ -116,7 +116,7 @@ class Cloud:
         return answer
 
     def settle(self) -> None:
-        """Carry out the consequences of the writes of :meth:`answer`: see :mod:`changes`."""
+        """Carry out the consequences of the writes of :meth:`answer`: see :mod:`after_writes`."""
         self.changes.settle()
 
     def answer(self, call: Call, now: float) -> bytes:

@@ -59,7 +59,7 @@ class Rooms:
     errors: InternalErrors
 
 
-class Changes:
+class AfterWrites:
     """``unsettled``: writes whose consequences are still to be carried out; ``failed``: those of which a step failed
     twice. Both are kept on disk. ``failed`` is tried again when the cloud starts; while it is full, no write begins."""
 
