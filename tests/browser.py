@@ -359,8 +359,10 @@ def wait_until_run(page, first: int | None = None) -> None:
 
 
 def errors(page) -> list[str]:
-    """The error outputs of all cells, those inside widgets too."""
-    return page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").all_text_contents()
+    """The errors that code cells ended with, and what the page shows of any other, as in a widget's output."""
+    ended = [cell["error"] for cell in page.evaluate(PROGRESS, None)["cells"] if cell["error"]]
+    outputs = page.locator(".jp-OutputArea-output").all_text_contents()
+    return ended + [text for text in outputs if "Traceback (most recent call last)" in text]
 
 
 def violations(page, selector: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from browser import (
     LOOKS,
+    RUN_ALL,
     errors,
     load_notebook,
     needs_chromium,
@@ -56,6 +57,17 @@ def test_a_term_leads_to_its_entry_in_the_glossary(jupyter, page):
     top = page.locator(".jp-MarkdownViewer").bounding_box()["y"]
     wait_until(lambda: top - 10 < entry.bounding_box()["y"] < top + 100, "the entry to be at the top")
     picture(page, "glossary")
+
+
+def test_the_errors_of_cells_and_of_widgets_outputs_are_found(jupyter, page):
+    name = jupyter.save("errors.ipynb", "import ipywidgets\noutput = ipywidgets.Output()\ndisplay(output)\n"
+                        "with output:\n    {}['inside']", "1 / 0")
+    open_notebook(page, name)
+    page.evaluate(RUN_ALL)
+    page.locator(".jp-OutputArea-output", has_text="ZeroDivisionError").first.wait_for()
+    page.locator(".jp-OutputArea-output", has_text="KeyError").first.wait_for()
+    found = " ".join(errors(page))
+    assert "ZeroDivisionError: division by zero" in found and "KeyError" in found
 
 
 @pytest.mark.parametrize("notebook", [path.stem for path in tour.find_notebooks()])
