@@ -154,7 +154,7 @@ def compared(voice: Any, is_same: Callable[[Difference], bool], rules: dict[str,
         rule = next((name for name, rule in rules.items() if rule.fits(difference)), None)
         assert rule, str(difference)
         counted[rule] += 1
-        if mine.answer is not None or theirs.answer is not None:
+        if mine.answer is not None or theirs.answer is not None or theirs.code == "Stumbled":
             bring_in_line(ours, voice)
     assert counted["the same"] > counted.total() * 0.8, counted
     progress.say(", ".join(f"{name} {count}" for name, count in counted.most_common()))
@@ -253,6 +253,7 @@ OTHER_TEXTS = (
     ("AttributeValue for a key attribute", "", "API reference: keys of indexes are not empty; dynalite looks at the "
                                                "table's"),
     ("Syntax error|Invalid [A-Za-z]+Expression", "Syntax error", "dynalite's grammar stops at another token"),
+    ("Syntax error", "is not defined", "dynalite's grammar takes # and : alone for a name"),
 )
 DYNALITE = {
     "other text": Rule("OTHER_TEXTS", lambda d: d.ours.answer is None and d.theirs.answer is None and any(
