@@ -223,7 +223,7 @@ def test_it_follows_the_journal_only_while_it_is_seen(lab, monkeypatch):
 
 def test_it_says_why_nothing_is_seen(lab, monkeypatch):
     view = widgets.live(lab)
-    monkeypatch.setattr(lab, "_port", 1)
+    monkeypatch.setattr(lab, "_where", 1)
     view._handle_custom_msg({"do": "here", "view": "1"}, [])
     wait_until(lambda: "gtlab up" in view.problem, "the problem")
     view.close()
