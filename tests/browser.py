@@ -13,6 +13,7 @@ import contextlib
 import functools
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -156,9 +157,10 @@ def gtlab_lab(home: Path) -> Iterator[Jupyter]:
     log = home / "jupyter.log"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON"))}
     sockets = tempfile.mkdtemp(prefix="gtlab-")  # a socket's path may have about a hundred characters
+    port = random.randrange(12_000, 20_000)  # servers that start together must not all try the same one
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gtlab", "lab", str(home / "course"), "--no-browser"],
+            [sys.executable, "-m", "gtlab", "lab", str(home / "course"), "--no-browser", "--port", str(port)],
             env=environment | {"HOME": str(home), "JUPYTER_RUNTIME_DIR": sockets}, stdout=out, stderr=subprocess.STDOUT)
     try:
         def printed():
