@@ -357,7 +357,8 @@ def wait_until_run(page, first: int | None = None) -> None:
         progress = page.wait_for_function(ended, arg=first, timeout=300_000).json_value()  # some break things for long
     except TimeoutError:
         pytest.fail(f"after five minutes: {page.evaluate(PROGRESS, first)}")
-    assert all(cell["count"] is not None for cell in progress["cells"]), progress
+    errors = [cell["error"] for cell in progress["cells"] if cell["error"]]
+    assert all(cell["count"] is not None for cell in progress["cells"]), errors
 
 
 def errors(page) -> list[str]:
