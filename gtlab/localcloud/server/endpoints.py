@@ -128,9 +128,9 @@ def _reserved(address: str, *wanted: int | None) -> socket.socket:
 def _free_block(address: str, size: int) -> range | None:
     """Consecutive free ports. Another local cloud takes another block: with single ports, one of so many would often
     get a port that this one had before a restart."""
-    blocks = [range(first, first + size) for first in range(_PORTS.start, _PORTS.stop - size, size)]
-    return next((block for block in random.sample(blocks, _BLOCKS)
-                 if all(_is_free(address, port) for port in block)), None)
+    firsts = random.sample(range(_PORTS.start, _PORTS.stop - size, size), _BLOCKS)
+    blocks = (range(first, first + size) for first in firsts)
+    return next((block for block in blocks if all(_is_free(address, port) for port in block)), None)
 
 
 def _is_free(address: str, port: int) -> bool:
