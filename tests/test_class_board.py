@@ -14,7 +14,8 @@ import pytest
 from classes import Learner, gtlab, running_board
 from support import wait_until
 
-from gtlab.classroom import wire
+from gtlab.classroom import room, wire
+from gtlab.course.doctor import OK, PROBLEM
 
 pytestmark = pytest.mark.server
 
@@ -333,6 +334,16 @@ def test_a_board_with_a_certificate_speaks_https(tmp_path):
             wait_until(lambda: ana.read("class-news.json").get("connected"), "the stream")
         finally:
             ana.leave()
+        assert "certificate" in room.board(board.url).found.lower()
+        assert room.board(board.url, certificate).status == OK
+
+
+def test_a_machine_tries_whether_it_reaches_the_board_beforehand(board):
+    found = room.board(board.url)
+    assert found.status == OK and found.figure > 0 and f"{board.url} answers in" in found.found
+    for url in (f"{board.url}/elsewhere", "http://127.0.0.1:1"):
+        found = room.board(url)
+        assert found.status == PROBLEM and found.advice and found.figure is None
 
 
 def test_a_second_board_of_the_same_folder_is_refused(board):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import sys
 
 import pytest
 from click.testing import CliRunner
 
-from gtlab import connect
+from gtlab import __version__, connect
 from gtlab.cli.main import main
 from gtlab.contract import Checkup
-from gtlab.course import doctor
+from gtlab.course import checkup, doctor
 from gtlab.course.doctor import OK, PROBLEM, WARNING, Checked
 from gtlab.localcloud import process
 
@@ -95,14 +96,20 @@ def test_a_trial_that_fails_says_at_which_step(monkeypatch):
 
 @pytest.mark.server
 def test_the_command_prints_a_line_each_and_json_when_asked(monkeypatch, tmp_path):
-    ran = CliRunner().invoke(main, ["doctor"])
-    assert ran.exit_code == 0 and "fit for the course" in ran.output
+    ran = CliRunner().invoke(main, ["doctor", "--report", str(tmp_path / "room"), "--as", "Ana/Bo"])
+    assert ran.exit_code == 0 and "fit for the course" in ran.output and "No user name" in ran.output
+    report = checkup.from_text((tmp_path / "room" / "Ana-Bo.json").read_text(encoding="utf-8"))
+    assert (report.name, report.gtlab, report.python) == ("Ana/Bo", __version__, platform.python_version())
+    assert report.cores and report.disk_mb and report.trial_s and report.status("Trial") != PROBLEM
     for name in ("Python", "Packages", "State folder", "Disk", "Memory", "Ports", "Trial"):
         assert any(line[9:].startswith(name) for line in ran.output.splitlines())
     (tmp_path / "file").touch()
     monkeypatch.setenv("GTLAB_HOME", str(tmp_path / "file" / "below"))
     refused = CliRunner().invoke(main, ["doctor", "--json"])
     told = json.loads(refused.output)
+    printed = CliRunner().invoke(main, ["doctor", "--report", "-"])
+    assert checkup.from_text(printed.output).status("State folder") == PROBLEM and printed.exit_code == 1
+    assert str(tmp_path) not in printed.output
     assert refused.exit_code == 1 and told["fit"] is False
     assert {"name", "status", "found", "advice"} == set(told["checks"][0])
     assert told["checks"][-1]["found"].startswith("not tried")

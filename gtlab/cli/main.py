@@ -7,7 +7,7 @@ import os
 import click
 
 from gtlab import __version__
-from gtlab.cli import classes, cloud, course, measure, policy, upkeep, world
+from gtlab.cli import classes, cloud, course, doctor, measure, policy, upkeep, world
 from gtlab.localcloud import process
 
 
@@ -31,6 +31,6 @@ def main() -> None:
 
 for _command in (cloud.up, cloud.down, cloud.status, cloud.reset, cloud.env, world.world, world.events,
                  course.lab, course.tour, course.solution, upkeep.progress, upkeep.stage, upkeep.clean,
-                 upkeep.doctor, measure.measure, measure.features, policy.policy,
+                 doctor.doctor, measure.measure, measure.features, policy.policy,
                  classes.class_):
     main.add_command(_command)

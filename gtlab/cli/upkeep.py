@@ -1,16 +1,14 @@
-"""`gtlab progress`, `stage`, `clean` and `doctor`: how far you are, create what a notebook starts with, delete what the
-course made, check the machine."""
+"""`gtlab progress`, `stage` and `clean`: how far you are, create what a notebook starts with, delete what the course
+made."""
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
 
 from gtlab.cli import aws, extra
 
-_SHOWN = {"ok": "OK", "warning": "WARNING", "problem": "PROBLEM"}
 _NEEDS = ("pandas", "tqdm")  # to wait with a progress bar
 
 
@@ -101,30 +99,3 @@ def clean(dry_run: bool, yes: bool, also: tuple[str, ...], unprotect: bool, back
             sys.exit(any(not left.foreign for left in found.left))
         click.confirm("Delete these tables and their items?", abort=True)
     sys.exit(any(not left.foreign for left in cleanup.clean(lab, options)))
-
-
-@click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def doctor(as_json: bool) -> None:
-    """Check whether this machine is fit for the course, and try it out in a temporary local cloud.
-
-    Your local cloud is neither asked nor changed. Exits with 1 if there is a problem; warnings do not count.
-    """
-    from gtlab.course import doctor as doctors
-
-    found = []
-    for check in doctors.checks():
-        found.append(check)
-        if not as_json:
-            click.echo(f"{_SHOWN[check.status]:<8} {check.name:<13} {check.found}")
-            if check.advice:
-                click.echo(f"{'':<22} → {check.advice}")
-    code = doctors.outcome(found)
-    if as_json:
-        click.echo(json.dumps({"fit": code == 0, "checks": [check._asdict() for check in found]}, ensure_ascii=False))
-    else:
-        problems, warnings = (sum(check.status == status for check in found) for status in (
-            doctors.PROBLEM, doctors.WARNING))
-        click.echo(f"This machine is {'not ' if problems else ''}fit for the course. Problems: {problems}, "
-                   f"warnings: {warnings}.")
-    sys.exit(code)

@@ -26,6 +26,7 @@ from gtlab.localcloud import process
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 # What an open notebook, its browser tab and the local cloud take together, about; and with room to spare.
 _MEMORY_MB, _MEMORY_ROOM_MB = 500, 1500
+SERVER_MB = 400  # of a server, for each of the learners who work on it: without the browser
 _DISK_MB, _DISK_ROOM_MB = 100, 1000  # the state, the working copy and executed notebooks
 _TRIAL_S = 10.0  # what the trial takes at most on a machine that is fast enough
 _JUPYTER_PORT = 8888
@@ -33,12 +34,14 @@ _MB = 1024 * 1024
 
 
 class Checked(NamedTuple):
-    """``status`` is one of OK, WARNING and PROBLEM; ``advice`` is what to do (empty if nothing)."""
+    """``status`` is one of OK, WARNING and PROBLEM; ``advice`` is what to do (empty if nothing). ``figure`` is what was
+    measured, if that is a number: MB of disk and memory, seconds of the trial."""
 
     name: str
     status: str
     found: str
     advice: str = ""
+    figure: float | None = None
 
 
 def checks() -> Iterator[Checked]:
@@ -176,8 +179,8 @@ def trial() -> Checked:
     what = f"a global table, a write, a read in another Region and a chart: {took_s:.1f} s"
     if took_s > _TRIAL_S:
         return Checked("Trial", WARNING, what,
-                       "This machine is slow or busy. Close other programs, and allow more time.")
-    return Checked("Trial", OK, what)
+                       "This machine is slow or busy. Close other programs, and allow more time.", took_s)
+    return Checked("Trial", OK, what, figure=took_s)
 
 
 def _fault(name: str, wanted: str) -> str:
@@ -201,9 +204,13 @@ def _numbers(version: str) -> tuple[int, ...]:
 def _enough(name: str, free_mb: float, what: str, bounds: tuple[int, int], advice: str) -> Checked:
     """``bounds``: below the first is a problem, below the second a warning (MB)."""
     least, room = bounds
-    found = f"{free_mb / 1024:.1f} GB {what}" if free_mb >= 1024 else f"{free_mb:.0f} MB {what}"
     status = PROBLEM if free_mb < least else WARNING if free_mb < room else OK
-    return Checked(name, status, found, "" if status == OK else advice)
+    return Checked(name, status, f"{size(free_mb)} {what}", "" if status == OK else advice, free_mb)
+
+
+def size(mb: float) -> str:
+    """An amount of memory or disk in words."""
+    return f"{mb / 1024:.1f} GB" if mb >= 1024 else f"{mb:.0f} MB"
 
 
 def _available_mb() -> float | None:
