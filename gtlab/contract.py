@@ -31,6 +31,9 @@ REHEARSAL_VARIABLE = "GTLAB_REHEARSAL"  # a local cloud's URL, which takes the p
 CONSENT_VARIABLE = "GTLAB_CONSENT"      # what `gtlab tour --backend aws` was allowed, for its notebooks
 # A local cloud elsewhere, for programs that are told none: its URL, the name of one's account there, and the token.
 CLOUD_VARIABLE, ACCOUNT_VARIABLE, CODE_VARIABLE = "GTLAB_CLOUD", "GTLAB_ACCOUNT", "GTLAB_CODE"
+# On a JupyterHub: 1 if the local cloud requires its token of requests from this machine too, which has other users; the
+# ID of the server's process, with which what belongs to a learner ends; the address of the hub's class.
+GUARD_VARIABLE, SERVER_VARIABLE, CLASS_VARIABLE = "GTLAB_GUARD", "GTLAB_SERVER_PID", "GTLAB_CLASS"
 
 # Files in the state folder
 STATE_FILE = "cloud.sqlite3"      # the local cloud's kept state; its logs have the same name with an ending
@@ -40,6 +43,7 @@ LOG_FILE = "cloud.log"            # the server's log
 CHOICE_FILE = "choice.json"       # the Regions that were chosen last
 ACCOUNTS_FILE = "accounts.json"   # of a shared cloud: hashes of the accounts' secrets
 ACCOUNTS_FOLDER = "accounts"      # of a shared cloud: the accounts' states
+SERVER_FILE = "server.lock"       # on a JupyterHub: held until what belongs to a learner's server has ended
 SECRETS_FILE = "secrets.json"     # the learner's secrets for shared clouds
 LAG_MODEL_FILE = "lag-model.json"  # the local cloud's lag model, if it is not the built-in one
 PROGRESS_FILE = "progress.json"   # what the learner has predicted and solved

@@ -30,15 +30,20 @@ JUPYTER_CONFIG = Path(__file__).parents[1] / "data" / "jupyter"
 @click.option("--fresh", is_flag=True, help="Start over: set aside the notebooks that were edited or run.")
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.option("--port", type=click.IntRange(1, 65535), help="JupyterLab's port. Default: 8888, or the next free one.")
-def lab(folder: Path | None, notebook: str, fresh: bool, no_browser: bool, port: int | None) -> None:
+@click.option("--hub", is_flag=True, help="For JupyterHub, which starts this command: be a learner's server there. The "
+                                          "local cloud ends with it.")
+def lab(folder: Path | None, notebook: str, fresh: bool, no_browser: bool, port: int | None, hub: bool) -> None:
     """Open JupyterLab on a working copy of the course, and start the local cloud.
 
     FOLDER is where the working copy is, or where it is made. Default: gtlab-course in this folder. Notebooks that you
     have edited are never overwritten; the others follow the release of gtlab.
     """
     extra.need(extra.COURSE, "lab")
+    from gtlab.cli import hubserver
     from gtlab.course import tour
 
+    if hub:
+        hubserver.check()
     course = tour.find_notebooks()
     first = tour.find_notebooks([notebook])[0]
     if first not in course:
@@ -54,6 +59,10 @@ def lab(folder: Path | None, notebook: str, fresh: bool, no_browser: bool, port:
         click.echo(line)
     _commands_at_hand()
     _no_news_prompt()
+    if hub:
+        hubserver.end_with_this_process()
+        process.up()
+        become(hubserver.command(folder, first.name))
     cloud, _ = process.up()
     click.echo(f"The local cloud is up: {cloud.url}, {cloud.network} network. It stays up when JupyterLab ends;\n"
                "stop it with: gtlab down")

@@ -1,4 +1,4 @@
-"""Commands that need the packages of the extra ``course``, and what they say where it is not installed."""
+"""Commands that need the packages of an extra, and what they say where it is not installed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ MEASURING = ("fastparquet", "pandas", "plotly", "scipy")
 COURSE = (*MEASURING, "anywidget", "ipywidgets", "jupyterlab", "nbconvert", "papermill")
 
 
+HUB = ("jupyterhub",)
+
+
 def need(packages: tuple[str, ...], command: str) -> None:
     """Raises ClickException, in one line, where one of the packages is not installed."""
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
-        raise click.ClickException(f"gtlab {command} needs the course's packages ({', '.join(missing)} not found). "
-                                   'Install them: pip install "gtlab[course]"')
+        whose, extra = ("JupyterHub's", "course,hub") if packages == HUB else ("the course's", "course")
+        raise click.ClickException(f"gtlab {command} needs {whose} packages ({', '.join(missing)} not found). "
+                                   f'Install them: pip install "gtlab[{extra}]"')

@@ -28,6 +28,7 @@ from gtlab.contract import (
     ACCOUNTS_FILE,
     ACCOUNTS_FOLDER,
     FACES,
+    GUARD_VARIABLE,
     LAG_MODEL_FILE,
     LOCK_FILE,
     LOG_FILE,
@@ -143,7 +144,7 @@ async def _serve(options: argparse.Namespace, state: Path) -> int:
                           connections=lambda: cast(set[Connection], server.server_state.connections),
                           connection=lambda region: Connection(config=config, server_state=server.server_state,
                                                                app_state={}, limits=limits, region=region))
-    guarded = options.listen or options.shared
+    guarded = options.listen or options.shared or os.environ.get(GUARD_VARIABLE)
     token = (os.environ.get(TOKEN_VARIABLE) or before.token or secrets.token_urlsafe(24)) if guarded else None
     code = (before.code or secrets.token_hex(4)) if options.shared else None
     accounts = Accounts(None if options.in_memory or not code else options.home / ACCOUNTS_FILE)
