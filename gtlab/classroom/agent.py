@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from filelock import FileLock, Timeout
 from gtlab.classroom import sources, wire
 from gtlab.classroom.happening import Happening
 from gtlab.classroom.link import BoardError, Link
-from gtlab.classroom.membership import keep, leave
+from gtlab.classroom.membership import join_again, keep, leave
+from gtlab.contract import SERVER_VARIABLE
 from gtlab.lab import classmate, json_files
 from gtlab.localcloud import process
 
@@ -93,7 +95,7 @@ class Agent:
                 found = classmate.member()
                 if not found or found["token"] != self._membership["token"]:
                     return
-                if time.monotonic() - self._reached > _GIVE_UP_S:
+                if time.monotonic() - self._reached > _GIVE_UP_S or _server_ended():
                     return
                 if self._heard is not None and self.clock.known:
                     heard, self._heard = self._heard, None
@@ -162,9 +164,8 @@ class Agent:
         if not found or found["token"] != self._membership["token"]:
             return True
         try:
-            answer = Link(found["url"], certificate=found.get("certificate")).ask(
-                "join", {"code": found["code"], "name": found["asked"]})
-        except BoardError:
+            answer = join_again(found)
+        except (BoardError, ValueError):
             return False
         keep({**found, "token": str(answer["token"]), "name": str(answer["name"])})
         self._stopped.set()
@@ -260,6 +261,19 @@ def _same(own: sources.Own) -> str:
     """By which two records are taken for the same one: this process repeats its own with new times."""
     at = own.at if own.kind not in ("takes_part", "clock") else 0
     return json.dumps([own.value, at], sort_keys=True)
+
+
+def _server_ended() -> bool:
+    """Whether the learner's server on a JupyterHub has ended, with which this process ends too. The next one starts it
+    again."""
+    server = os.environ.get(SERVER_VARIABLE, "")
+    if not server.isdigit():
+        return False
+    try:
+        os.kill(int(server), 0)  # only asks whether it exists. (Windows, where this would end it, has no JupyterHub.)
+    except OSError:
+        return True
+    return False
 
 
 def _log(what: object) -> None:

@@ -5,7 +5,8 @@
 | `GET /` | | how to join, and what a learner's machine sends |
 | `GET /board`, `GET /projector` | | the pages; they ask for the rest with the token that follows `#` in their address |
 | `GET /api/class` | | the class's name and the notice about what travels |
-| `POST /api/join` | join code | `{"code", "name"}`: a learner's token |
+| `POST /api/join` | join code; on a hub, the user's | `{"code", "name"}`: a learner's token |
+| `GET /instructor`, `GET /oauth_callback` | the hub's | on a hub: its admins come to the board this way |
 | `GET /api/clock` | learner | the board's clock |
 | `GET /api/stream` | learner | server-sent events: the state of the class as learners see it |
 | `POST /api/report` | learner | `{"records": [[kind, id, value, at], …]}` |
@@ -29,13 +30,14 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route
 
 from gtlab import regions
 from gtlab.charts.looks import HOME_OUTLINE, SYMBOLS, look
 from gtlab.classroom import acts, export, views, wire
-from gtlab.classroom.door import Door
+from gtlab.classroom.door import Door, bearer
+from gtlab.classroom.hub import CALLBACK, Hub
 from gtlab.classroom.register import Learner, Register
 from gtlab.classroom.wire import Refused
 from gtlab.contract import ALIVE_S
@@ -57,10 +59,11 @@ _HEADERS = [
 
 
 class Board:
-    """One class's board. ``application`` is the ASGI application."""
+    """One class's board. ``application`` is the ASGI application. With a ``hub``, the hub says who somebody is, and
+    everything is below the hub's path for the board."""
 
-    def __init__(self, register: Register):
-        self._register, self._door = register, Door(register)
+    def __init__(self, register: Register, hub: Hub | None = None):
+        self._register, self._door, self._hub = register, Door(register), hub
         self._connected: dict[int, int] = {}  # learner → the number of their newest stream
         self._streams = 0
         self._views = Counter[str]()
@@ -71,10 +74,14 @@ class Board:
             "/api/clock": ("GET", self._clock), "/api/stream": ("GET", self._stream),
             "/api/report": ("POST", self._report), "/api/view": ("GET", self._view), "/api/act": ("POST", self._act),
             "/api/export": ("GET", self._export)}
+        if hub:
+            answers |= {"/instructor": ("GET", hub.to_login), f"/{CALLBACK}": ("GET", self._logged_in)}
+        routes: list[BaseRoute] = [
+            *(Route(path, _page(_PAGES[path])) for path in _PAGES),
+            *(Route(f"/{name}", _page(name, kind)) for name, kind in _FILES.items()),
+            *(Route(path, answer, methods=[method]) for path, (method, answer) in answers.items())]
         self.application = Starlette(
-            routes=[*(Route(path, _page(_PAGES[path])) for path in _PAGES),
-                    *(Route(f"/{name}", _page(name, kind)) for name, kind in _FILES.items()),
-                    *(Route(path, answer, methods=[method]) for path, (method, answer) in answers.items())],
+            routes=[Mount(hub.path, routes=routes)] if hub else routes,
             middleware=[Middleware(_Headers)],
             exception_handlers={Refused: _refused, HTTPException: _no_such, ClientDisconnect: _gone})
 
@@ -100,7 +107,8 @@ class Board:
     # The class, for everybody
 
     async def _class(self, request: Request) -> Response:
-        return JSONResponse({"name": self._register.get("name"), "notice": wire.NOTICE})
+        on_hub = {"hub": True} if self._hub else {}
+        return JSONResponse({"name": self._register.get("name"), "notice": wire.NOTICE, **on_hub})
 
     async def _map(self, request: Request) -> Response:
         return Response(_map(), media_type="application/json")
@@ -109,10 +117,26 @@ class Board:
 
     async def _join(self, request: Request) -> Response:
         asked = wire.fields(await _body(request), "code", "name")
-        self._door.joins(request, asked["code"])
-        learner, token = self._register.join(wire.name(asked["name"]))
+        if self._hub:
+            user = await self._hub.user(bearer(request))
+            if user is None:
+                self._door.refuse(request, "By what the hub says, this token is not of a user who may join.", 401)
+            learner, token = self._register.join_as(wire.name(user.name))
+        else:
+            self._door.joins(request, asked["code"])
+            learner, token = self._register.join(wire.name(asked["name"]))
         self._changed()
         return JSONResponse({"token": token, "name": learner.name, "class": self._register.get("name")})
+
+    async def _logged_in(self, request: Request) -> Response:
+        """Somebody comes back from the hub's login: an admin of the hub gets the board, everybody else the page that
+        says how to join."""
+        assert self._hub is not None
+        user = await self._hub.logged_in(request)
+        answer = RedirectResponse(f"{self._hub.path}/board#{self._register.get('token')}" if user.admin
+                                  else f"{self._hub.path}/", 302)
+        self._hub.forget_login(answer)
+        return answer
 
     async def _clock(self, request: Request) -> Response:
         self._door.learner(request)

@@ -50,7 +50,7 @@ class Door:
         ones are refused for a while; the right code is always accepted, because a class may share one address, and a
         code has too many possibilities (more than 10^11) to be found by guessing."""
         if not _same(wire.code(code), self._register.get("code")):
-            self._refuse(request, "This is not the code of the class. Ask your instructor for it.", 403)
+            self.refuse(request, "This is not the code of the class. Ask your instructor for it.", 403)
 
     def learner(self, request: Request) -> Learner:
         """The learner who sends a request. Raises Refused."""
@@ -58,7 +58,7 @@ class Door:
         if learner is None and self._register.was_removed(bearer(request)):
             raise Refused("Your instructor has removed you from this class.", 410)
         if learner is None:
-            self._refuse(request, "This token is not a learner's of this class. Join again: gtlab class join", 401)
+            self.refuse(request, "This token is not a learner's of this class. Join again: gtlab class join", 401)
         if not self._requests.allows(learner.id):
             raise Refused("Too many requests. Wait a moment.", 429)
         return learner
@@ -66,15 +66,16 @@ class Door:
     def instructor(self, request: Request) -> None:
         """Raise Refused unless the request has the instructor's token."""
         if not _same(bearer(request), self._register.get("token")):
-            self._refuse(request, "This needs the instructor's token, which gtlab class start prints.", 401)
+            self.refuse(request, "This needs the instructor's token, which gtlab class start prints.", 401)
 
     def projector(self, request: Request) -> None:
         """Raise Refused unless the request has the projector's token, or the instructor's."""
         given = bearer(request)
         if not _same(given, self._register.get("projector")) and not _same(given, self._register.get("token")):
-            self._refuse(request, "This needs the projector's token, which gtlab class start prints.", 401)
+            self.refuse(request, "This needs the projector's token, which gtlab class start prints.", 401)
 
-    def _refuse(self, request: Request, message: str, status: int) -> NoReturn:
+    def refuse(self, request: Request, message: str, status: int) -> NoReturn:
+        """Raise Refused for a wrong code or token, which counts against the address that it came from."""
         if not self._wrong.allows(request.client.host if request.client else ""):
             raise Refused("Too many wrong codes or tokens from this address. Wait a minute.", 429)
         raise Refused(message, status)

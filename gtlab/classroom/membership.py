@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 from gtlab.classroom import wire
 from gtlab.classroom.link import BoardError, Link
+from gtlab.contract import CLASS_VARIABLE
 from gtlab.lab import classmate, json_files
 from gtlab.localcloud import process
+
+HUB = "hub"  # in the place of an address
 
 
 class Refused(ValueError):
@@ -19,13 +23,15 @@ class Refused(ValueError):
 
 def join(url: str = "", code: str = "", name: str = "", *, certificate: str | Path | None = None) -> None:
     """Join your instructor's class, and print what your machine sends from now on. Without a ``url``, as when you learn
-    alone, nothing happens.
+    alone, nothing happens. On a JupyterHub that has a class, ``join("hub")`` is enough: the hub knows your name.
 
     Joining the same class again, as by running a cell twice, changes nothing. ``certificate`` is a PEM file to trust,
     if your instructor gives you one. Raises ValueError if the address, the code or the name is not accepted.
     """
     if not url.strip():
-        print("No class: you learn alone. With an instructor's address and code, this joins a class.")
+        print(f"This hub has a class, which you have not joined. {wire.NOTICE}\nTo join it: classroom.join(\"{HUB}\")"
+              if os.environ.get(CLASS_VARIABLE) and not classmate.member() else
+              "No class: you learn alone. With an instructor's address and code, this joins a class.")
         return
     joined = enter(url, code, name, certificate)
     print(f"You are in the class “{joined['class']}” as {joined['name']}.\n{wire.NOTICE}\n"
@@ -38,8 +44,10 @@ def enter(url: str, code: str, name: str, certificate: str | Path | None = None)
     """Join, start the background process, and return the membership. Raises Refused or ValueError."""
     trusted = str(Path(certificate).resolve()) if certificate else None
     try:
-        link = Link(url, certificate=trusted)
-        checked = wire.name(name)
+        if is_hub(url):
+            link, checked, code = hub_link(), "", ""
+        else:
+            link, checked = Link(url, certificate=trusted), wire.name(name)
         before = classmate.member()
         if before and before["url"] == link.url and before["asked"] == checked and _accepted(before):
             classmate.ensure_process()
@@ -55,10 +63,32 @@ def enter(url: str, code: str, name: str, certificate: str | Path | None = None)
         leave()
     membership = {"url": link.url, "code": wire.code(code), "asked": checked, "name": str(answer["name"]),
                   "class": str(answer["class"]), "token": str(answer["token"]), "certificate": trusted,
+                  "hub": is_hub(url),
                   "events": True, "joined": time.time()}
     keep(membership)
     classmate.ensure_process()
     return membership
+
+
+def is_hub(url: str) -> bool:
+    """Whether this stands for the class of the JupyterHub that this machine belongs to."""
+    return url.strip().casefold() == HUB
+
+
+def hub_link() -> Link:
+    """The way to the class of the hub, with the token that the hub has given this learner's server. Raises ValueError.
+    """
+    url, token = os.environ.get(CLASS_VARIABLE), os.environ.get("JUPYTERHUB_API_TOKEN")
+    if not url or not token:
+        raise ValueError("This machine belongs to no JupyterHub with a class. Give the address that your instructor "
+                         "shows, and the code.")
+    return Link(url, token)
+
+
+def join_again(membership: dict[str, Any]) -> dict[str, Any]:
+    """Join a board that has lost its register, with the same code and name. Returns its answer. Raises BoardError."""
+    link = hub_link() if membership.get("hub") else Link(membership["url"], certificate=membership.get("certificate"))
+    return link.ask("join", {"code": membership["code"], "name": membership["asked"]})
 
 
 def keep(membership: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gtlab.classroom.board import Board
+from gtlab.classroom.hub import Hub
 from gtlab.classroom.register import Register, RegisterError
 from gtlab.contract import LOOPBACK
 from gtlab.localcloud import process
@@ -32,7 +33,8 @@ _CONNECTIONS = 2000  # learners need two each
 @dataclass(frozen=True)
 class Settings:
     """How to serve a board. ``port`` None: as the last time. ``url`` is what learners are told, if it is another one
-    than the address, as behind a proxy. ``certificate`` and ``key`` are PEM files; with them the board speaks HTTPS."""
+    than the address, as behind a proxy. ``certificate`` and ``key`` are PEM files; with them the board speaks HTTPS.
+    ``hub``: the JupyterHub that the board is a service of, and where it wants the board to listen."""
 
     listen: str = LOOPBACK
     port: int | None = None
@@ -40,6 +42,13 @@ class Settings:
     url: str | None = None
     certificate: Path | None = None
     key: Path | None = None
+    hub: Hub | None = None
+
+
+def on_hub(name: str | None) -> Settings:
+    """The settings of a board that a JupyterHub has started. Raises ValueError where none has."""
+    hub = Hub()
+    return Settings(hub.listen, hub.port, name, hub.origin + hub.path, hub=hub)
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,7 @@ def serve(settings: Settings, started: Callable[[Served], None]) -> None:
         scheme = "https" if settings.certificate else "http"
         url = (settings.url or f"{scheme}://{_shown(settings.listen)}:{port}").rstrip("/")
         register.set("url", url)
+        register.set("hub", settings.hub is not None)
         here = f"{scheme}://{_shown(settings.listen) if settings.certificate else _near(settings.listen)}:{port}"
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_run(register, settings, listener, lambda: started(Served(
@@ -99,7 +109,7 @@ def serve(settings: Settings, started: Callable[[Served], None]) -> None:
 
 
 async def _run(register: Register, settings: Settings, listener: socket.socket, started: Callable[[], None]) -> None:
-    board = Board(register)
+    board = Board(register, settings.hub)
     server = _Server(uvicorn.Config(
         board.application, http=_Patient, ws="none", lifespan="off", log_level="warning", access_log=False,
         server_header=False, proxy_headers=False, limit_concurrency=_CONNECTIONS, timeout_keep_alive=60,

@@ -34,6 +34,7 @@ def board(register: Register, settings: Settings) -> dict[str, Any]:
     event = register.last("event")
     shown = {
         "name": register.get("name"), "code": register.get("code"), "url": register.get("url", ""),
+        "hub": register.get("hub", False),
         "pace": register.get("pace"), "names": settings.names,
         "joined": len(learners), "connected": len(settings.connected),
         "notebooks": _notebooks(learners), "questions": [_question(id, learners) for id in catalogue.questions()],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gtlab.cli import extra
 from gtlab.contract import LOOPBACK
 
 
@@ -51,15 +52,31 @@ def _started(served, listen: str) -> None:
 
 
 @class_.command()
+@click.option("--name", help="The name of the class. Default: as the last time.")
+def hub(name: str | None) -> None:
+    """Serve the board as a service of JupyterHub, which starts this command: its users join without a code, and its
+    admins instruct."""
+    extra.need(extra.HUB, "class hub")
+    from gtlab.classroom import server
+
+    server.serve(server.on_hub(name), lambda served: click.echo(f"The board is ready at {served.url}"))
+
+
+@class_.command()
 @click.argument("url")
-@click.argument("code")
-@click.option("--as", "name", required=True, metavar="NAME", help="Your name, as your instructor will see it.")
+@click.argument("code", default="")
+@click.option("--as", "name", default="", metavar="NAME", help="Your name, as your instructor will see it.")
 @click.option("--certificate", type=_file, help="A certificate (PEM) to trust, if your instructor gives you one.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def join(url: str, code: str, name: str, certificate: Path | None, yes: bool) -> None:
-    """Join the class of the board at URL. It says first what your machine sends."""
+    """Join the class of the board at URL. It says first what your machine sends.
+
+    On a JupyterHub, URL is the word hub; then neither CODE nor --as is needed.
+    """
     from gtlab.classroom import membership, wire
 
+    if not membership.is_hub(url) and not (code and name):
+        raise click.UsageError("Give the code of the class and your name: gtlab class join URL CODE --as NAME")
     click.echo(wire.NOTICE)
     if not yes:
         click.confirm("Join?", abort=True)

@@ -40,7 +40,7 @@ async function follow() {
     try {
       const answer = await fetch(`api/view?names=${hidden ? "no" : "yes"}`, { headers: { authorization: `Bearer ${token}` }, signal: mine.signal });
       if (answer.status === 401) {
-        say("This address has no valid token. Open the one that gtlab class start prints.");
+        say("This address has no valid token. Open the one that gtlab class start prints; on a JupyterHub, open Services → class.");
         byId("count").textContent = "Not connected";
         return;
       }
@@ -80,8 +80,13 @@ async function read(reader) {
 
 function show() {
   byId("name").textContent = document.title = state.name;
-  byId("url").textContent = state.url;
-  byId("code").textContent = `${state.code.slice(0, 4)}-${state.code.slice(4)}`;
+  if (state.hub) {
+    byId("how").replaceChildren(element("span", { class: "quiet" }, "Join in notebook 00: "), element("b", {}, 'class_url = "hub"'));
+    byId("codes").hidden = true;
+  } else {
+    byId("url").textContent = state.url;
+    byId("code").textContent = `${state.code.slice(0, 4)}-${state.code.slice(4)}`;
+  }
   byId("count").textContent = `${count(state.connected, "learner")} connected, ${state.joined} joined`;
   showQuestion();
   showWhere();
