@@ -18,7 +18,7 @@ from gtlab.cli import main as gtlab_command
 ROOT = Path(__file__).parents[1]
 RULES = [ROOT / "docs/rules.md", ROOT / "docs/local-cloud.md"]
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md"),
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md"),
                 *ROOT.glob("notebooks/*.md"), ROOT / "gtlab/data/SOURCES.md"])
 # Code spans that begin with one of these are paths in the repository.
 FOLDERS = ("gtlab/", "tests/", "docs/", "notebooks/", "benchmarks/", ".github/", ".ci/")

@@ -1,0 +1,204 @@
+"""A JupyterHub with the configuration of docs/hub/jupyterhub_config.py, but with the simple spawner, everything in one
+folder, and on the loopback address. For tests, and for docs/hub/sizes.py."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import http.cookiejar
+import importlib.util
+import json
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from support import wait_until
+
+ROOT = Path(__file__).parents[1]
+RECIPE = ROOT / "docs" / "hub"
+PROXY = "5.3.0"  # of configurable-http-proxy
+PASSWORD, ADMIN_PASSWORD = "of-the-learners", "of-the-instructor-and-of-nobody-else"
+_CONFIG = """
+load_subconfig({recipe!r})
+c = get_config()
+home, ports, command = {home!r}, {ports!r}, {command!r}
+c.JupyterHub.bind_url = "http://127.0.0.1:%d" % ports["proxy"]
+c.JupyterHub.hub_port = ports["hub"]
+c.JupyterHub.db_url = "sqlite:///" + home + "/hub.sqlite"
+c.JupyterHub.cookie_secret_file = home + "/cookie-secret"
+c.JupyterHub.log_level = "WARN"
+c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:%d" % ports["api"]
+c.ConfigurableHTTPProxy.command = command
+c.ConfigurableHTTPProxy.pid_file = home + "/proxy.pid"
+c.JupyterHub.spawner_class = "simple"
+c.SimpleLocalProcessSpawner.home_dir_template = home + "/users/{{username}}"
+c.Spawner.environment["GTLAB_CLASS"] = c.JupyterHub.bind_url + "/services/class"
+c.JupyterHub.authenticator_class = "shared-password"
+c.SharedPasswordAuthenticator.user_password = {password!r}
+c.SharedPasswordAuthenticator.admin_password = {admin_password!r}
+c.Authenticator.allowed_users |= set({learners!r})
+board = c.JupyterHub.services[0]
+del board["user"]
+board["url"] = "http://127.0.0.1:%d" % ports["board"]
+board["environment"]["GTLAB_HOME"] = home + "/class"
+c.JupyterHub.services.append({{"name": "test", "api_token": {token!r}}})
+c.JupyterHub.load_roles.append({{"name": "test", "services": ["test"], "scopes": [
+    "admin:users", "admin:servers", "admin:server_state", "access:servers"]}})
+"""
+
+
+def missing(folder: Path) -> str | None:
+    """Install the proxy into a folder, once. Returns why there can be no hub; None if there can."""
+    if sys.platform != "linux":
+        return "the hub is tested on Linux only"
+    if importlib.util.find_spec("jupyterhub") is None:
+        return "jupyterhub is not installed: pip install -e '.[hub]'"
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        return "npm is not installed, which brings JupyterHub's proxy"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "install.lock"):
+        if not _proxy(folder).exists():
+            done = subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts",
+                                   "--prefix", str(folder), f"configurable-http-proxy@{PROXY}"], capture_output=True,
+                                  text=True, timeout=600)
+            if done.returncode != 0:
+                return f"npm cannot install JupyterHub's proxy: {(done.stderr or done.stdout).strip()[:200]}"
+    return None
+
+
+def _proxy(folder: Path) -> Path:
+    return folder / "node_modules" / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
+
+
+@dataclass
+class Hub:
+    home: Path
+    process: subprocess.Popen[bytes] = field(repr=False)
+    port: int
+    token: str
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return (self.home / "hub.log").read_text()
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """A request to the hub's API, or to a server's, with the rights of a service of the hub. Raises HTTPError."""
+        request = urllib.request.Request(
+            f"{self.url}/{path}", method=method, data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return json.loads(answer.read() or "null")
+
+    def server(self, user: str) -> dict[str, Any] | None:
+        """The user's server, if it is ready."""
+        found = self.ask("GET", f"hub/api/users/{user}")["servers"].get("")
+        return found if found and found["ready"] else None
+
+    def start(self, *users: str) -> dict[str, int]:
+        """Start the users' servers, all at once. Returns their processes' IDs."""
+        for user in users:
+            with contextlib.suppress(urllib.error.HTTPError):  # the hub has it begun
+                self.ask("POST", f"hub/api/users/{user}/server", {})
+        pids = {}
+        for user in users:
+            wait_until(lambda user=user: self.server(user), f"{user}'s server\n{self.log}", 240)
+            pids[user] = self.ask("GET", f"hub/api/users/{user}")["servers"][""]["state"]["pid"]
+        return pids
+
+    def stop(self, user: str) -> None:
+        with contextlib.suppress(urllib.error.HTTPError):
+            self.ask("DELETE", f"hub/api/users/{user}/server")
+        wait_until(lambda: not self.ask("GET", f"hub/api/users/{user}")["servers"].get(""),
+                   f"the end of {user}'s server", 120)
+
+    def state(self, user: str) -> Path:
+        """The user's state folder."""
+        return self.home / "users" / user / ".local" / "state" / "gtlab"
+
+    def run(self, pid: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A gtlab command in the environment of a server's process, as in a terminal of it."""
+        environment = dict(each.split("=", 1) for each in Path(f"/proc/{pid}/environ").read_text().split("\0") if each)
+        environment["GTLAB_SERVER_PID"] = str(pid)
+        return subprocess.run([sys.executable, "-m", "gtlab", *arguments], env=environment, capture_output=True,
+                              text=True, timeout=300, cwd=f"/proc/{pid}/cwd")
+
+
+class Visitor:
+    """Somebody with a browser that keeps cookies and follows redirects."""
+
+    def __init__(self, hub: Hub):
+        self._hub, self._cookies = hub, http.cookiejar.CookieJar()
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self._cookies))
+
+    def visit(self, path: str, **form: str) -> tuple[int, str, str]:
+        """Open a path, or send a form to it. Returns the status, the address at the end and the page."""
+        data = urllib.parse.urlencode(form).encode() if form else None
+        try:
+            answer = self._opener.open(f"{self._hub.url}/{path}", data, timeout=120)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            return answer.status, answer.url, answer.read().decode()
+
+    def log_in(self, name: str, password: str) -> int:
+        page = self.visit("hub/login")[2]
+        xsrf = re.search(r'name="_xsrf" value="([^"]+)"', page)
+        assert xsrf, page
+        return self.visit("hub/login", username=name, password=password, _xsrf=xsrf[1])[0]
+
+
+@contextlib.contextmanager
+def running_hub(home: Path, proxy: Path, learners: tuple[str, ...] = ()) -> Iterator[Hub]:
+    """A hub whose proxy is installed in the folder ``proxy``. ``learners`` are let in besides the recipe's."""
+    token = "a-token-of-a-test-0123456789"
+    for attempt in range(3):  # a port may be taken
+        ports = dict(zip(("proxy", "hub", "api", "board"), random.sample(range(20_000, 32_000), 4), strict=True))
+        (home / "class").mkdir(parents=True, exist_ok=True)
+        config = home / "config.py"
+        config.write_text(_CONFIG.format(
+            recipe=str(RECIPE / "jupyterhub_config.py"), home=str(home), ports=ports, learners=learners, token=token,
+            command=["node", str(_proxy(proxy))], password=PASSWORD, admin_password=ADMIN_PASSWORD))
+        with (home / "hub.log").open("wb") as log:
+            process = subprocess.Popen([sys.executable, "-m", "jupyterhub", "--config", str(config)], cwd=home,
+                                       stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        hub = Hub(home, process, ports["proxy"], token)
+        try:
+            wait_until(lambda process=process, hub=hub: process.poll() is not None or _ready(hub), "the hub to start",
+                       240)
+            if process.poll() is not None:
+                assert attempt < 2, hub.log
+                continue
+            yield hub
+            return
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)  # it ends the servers, the board and the proxy
+                try:
+                    process.wait(120)
+                finally:
+                    process.kill()
+                    process.wait()
+
+
+def _ready(hub: Hub) -> bool:
+    try:
+        hub.ask("GET", "hub/api/")
+        with urllib.request.urlopen(f"{hub.url}/services/class/api/class", timeout=60):
+            return True
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
