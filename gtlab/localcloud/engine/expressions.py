@@ -253,12 +253,7 @@ def _operand(reader: _Reader, functions: dict[str, tuple[int, int]]) -> Operand:
         return _function(reader, functions)
     if reader.is_next("("):  # an operand may stand in parentheses of its own
         _check_not_redundant(reader)
-        reader.take()
-        reader.nest(+1)
-        operand = _operand(reader, functions)
-        reader.skip(")")
-        reader.nest(-1)
-        return operand
+        return reader.in_parentheses(lambda inner: _operand(inner, functions))
     return _path(reader)
 
 
@@ -339,14 +334,7 @@ def _action(reader: _Reader, section: str) -> Assignment:
 def _right_side(reader: _Reader) -> Operand:
     """An operand, or two with + or - between them: the service takes no longer sums, and none in a function. The whole
     may stand in parentheses."""
-    if not reader.is_next("("):
-        return _sum(reader)
-    reader.take()
-    reader.nest(+1)
-    value = _sum(reader)
-    reader.skip(")")
-    reader.nest(-1)
-    return value
+    return reader.in_parentheses(_sum) if reader.is_next("(") else _sum(reader)
 
 
 def _sum(reader: _Reader) -> Operand:

@@ -311,12 +311,7 @@ def _negated(reader: _Reader) -> Condition:
 
 def _single(reader: _Reader) -> Condition:
     if reader.is_next("("):
-        reader.take()
-        reader.nest(+1)
-        condition = _either(reader)
-        reader.skip(")")
-        reader.nest(-1)
-        return condition
+        return reader.in_parentheses(_either)
     name = reader.next.text.lower()
     if reader.next.kind == "name" and name in _CONDITIONS and reader.following.text == "(":
         return _function(reader, name, _CONDITIONS[name])

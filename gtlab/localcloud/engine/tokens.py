@@ -10,6 +10,7 @@ from gtlab.localcloud.engine.tree import Both, Condition
 from gtlab.localcloud.model import Refusal
 
 Reader = TypeVar("Reader", bound="TokenReader")
+Read = TypeVar("Read")
 
 
 class Token(NamedTuple):
@@ -99,6 +100,15 @@ class TokenReader:
         self._depth += change
         if self._depth > self.deepest:
             raise self.too_deep()
+
+    def in_parentheses(self: Reader, read: Callable[[Reader], Read]) -> Read:
+        """What ``read`` reads, between parentheses. Raises Refusal if they do not enclose just that."""
+        self.skip("(")
+        self.nest(+1)
+        found = read(self)
+        self.skip(")")
+        self.nest(-1)
+        return found
 
 
 def joined(reader: Reader, operator: str, part: Callable[[Reader], Condition]) -> Condition:
