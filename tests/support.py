@@ -1,5 +1,5 @@
-"""What the tests share: names, waiting for conditions, items of the article's table, calls on global tables, and a
-local cloud under a pretend clock. Fixtures are in conftest.py."""
+"""What the tests share: names, waiting for conditions, items of the article's table, calls on global tables, a call of
+an ASGI application, and a local cloud under a pretend clock. Fixtures are in conftest.py."""
 
 from __future__ import annotations
 
@@ -170,6 +170,27 @@ def item(client, key=KEY, **more):
 
 def create(*named: str) -> list[dict]:
     return [{"Create": {"RegionName": region}} for region in named]
+
+
+async def asked(app, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, bytes]:
+    """The status and the body that an ASGI application answers, called with nothing but what ASGI demands of a server.
+    """
+    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "path": path,
+             "query_string": b"", "headers": [(name.lower().encode(), value.encode()) for name, value in
+                                              {"host": "localhost", **headers}.items()]}
+    sent: list[dict] = []
+    incoming = iter([{"type": "http.request", "body": body}])
+
+    async def receive() -> dict:
+        return next(incoming, {"type": "http.disconnect"})
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    start, *parts = sent
+    assert start["type"] == "http.response.start"
+    return start["status"], b"".join(part.get("body", b"") for part in parts)
 
 
 class Pretend:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support import ON_DEMAND, Pretend
+from support import ON_DEMAND, Pretend, asked
 
 from gtlab.cli.cloud import internal_errors_in_words
 from gtlab.contract import CONTROL_PREFIX
@@ -40,26 +40,8 @@ class Client:
         self.stopped = True
 
     def ask(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, dict]:
-        scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "path": path,
-                 "query_string": b"", "headers": [(name.lower().encode(), value.encode()) for name, value in
-                                                  {"host": "localhost", **headers}.items()]}
-        sent: list[dict] = []
-
-        async def run() -> None:
-            incoming = iter([{"type": "http.request", "body": body}])
-
-            async def receive() -> dict:
-                return next(incoming, {"type": "http.disconnect"})
-
-            async def send(message: dict) -> None:
-                sent.append(message)
-
-            await self.app(scope, receive, send)
-
-        asyncio.run(run())
-        start, *parts = sent
-        assert start["type"] == "http.response.start"
-        return start["status"], json.loads(b"".join(part.get("body", b"") for part in parts))
+        status, answer = asyncio.run(asked(self.app, method, path, headers, body))
+        return status, json.loads(answer)
 
     def dynamodb(self, operation: str, data: dict, region: str = "us-east-2") -> tuple[int, dict]:
         return self.ask("POST", "/", {"authorization": SIGNED.format(region=region), "content-type":

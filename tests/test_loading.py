@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import ON_DEMAND, wait_until
+from support import ON_DEMAND, asked, wait_until
 
 from gtlab.contract import CONTROL_PREFIX, STATE_FILE
 from gtlab.localcloud import process
@@ -101,20 +101,7 @@ class Ask:
         self.stopped = True
 
     async def __call__(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, bytes]:
-        scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "path": path,
-                 "query_string": b"", "headers": [(name.lower().encode(), value.encode()) for name, value in
-                                                  {"host": "localhost", **headers}.items()]}
-        sent: list[dict] = []
-        incoming = iter([{"type": "http.request", "body": body}])
-
-        async def receive() -> dict:
-            return next(incoming, {"type": "http.disconnect"})
-
-        async def send(message: dict) -> None:
-            sent.append(message)
-
-        await self.opening(scope, receive, send)
-        return sent[0]["status"], b"".join(part.get("body", b"") for part in sent[1:])
+        return await asked(self.opening, method, path, headers, body)
 
     async def control(self, what: str, method: str = "GET") -> tuple[int, dict]:
         status, body = await self(method, f"{CONTROL_PREFIX}/{what}", {})

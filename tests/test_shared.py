@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import urllib.error
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 from click.testing import CliRunner
-from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, wait_active
+from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, asked, wait_active
 
 import gtlab
 from gtlab.cli import main
-from gtlab.contract import ACCOUNT_VARIABLE, ACCOUNTS_FILE, CLOUD_VARIABLE, CODE_VARIABLE
+from gtlab.contract import (
+    ACCOUNT_HEADER,
+    ACCOUNT_VARIABLE,
+    ACCOUNTS_FILE,
+    CLOUD_VARIABLE,
+    CODE_VARIABLE,
+    CONTROL_PREFIX,
+)
 from gtlab.lab import elsewhere
 from gtlab.localcloud import process
+from gtlab.localcloud.disk.keeper import keep
 from gtlab.localcloud.model import Refusal
-from gtlab.localcloud.server.shared import MOST_ACCOUNTS, Accounts
+from gtlab.localcloud.server.shared import MOST_ACCOUNTS, Accounts, Shared
 
 SECRET = "a secret of enough characters"
 
@@ -149,3 +158,22 @@ def test_there_is_a_most_of_accounts_and_a_damaged_list_of_them_lets_nobody_in(t
     file.write_bytes(file.read_bytes()[:-9])
     with pytest.raises(OSError, match="it is damaged"):
         Accounts(file)
+
+
+def test_an_account_whose_cloud_could_not_be_opened_is_opened_by_the_next_request():
+    why = [MemoryError("an error that nobody foresaw")]
+
+    async def open_cloud(account):
+        if why:
+            raise why.pop()
+        return keep(None, "instant")
+
+    app = Shared(None, "CODE", Accounts(None), open_cloud)
+    headers = {"authorization": f"Bearer CODE.{SECRET}", ACCOUNT_HEADER: "000000000007"}
+
+    async def twice() -> int:
+        with pytest.raises(MemoryError):
+            await asked(app, "GET", f"{CONTROL_PREFIX}/status", headers)
+        return (await asked(app, "GET", f"{CONTROL_PREFIX}/status", headers))[0]
+
+    assert asyncio.run(twice()) == 200

@@ -105,9 +105,12 @@ class Shared:
                 self._open[account] = asyncio.create_task(self._opened(account))
             return await asyncio.shield(self._open[account])  # others wait for it too
         except (OSError, sqlite3.Error, Newer) as error:
-            self._open.pop(account, None)
             raise Refusal("ServiceUnavailable", f"The cloud of account {account} cannot be opened: {error}",
                           503) from None
+        finally:
+            task = self._open.get(account)
+            if task and task.done() and (task.cancelled() or task.exception()):  # the next request tries again
+                del self._open[account]
 
     async def _opened(self, account: str) -> App:
         app = App(await self._open_cloud(account), Process(f"account {account}", {}, None), Guard(admitted=True))
