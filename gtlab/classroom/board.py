@@ -67,7 +67,7 @@ class Board:
         self._connected: dict[int, int] = {}  # learner → the number of their newest stream
         self._streams = 0
         self._views = Counter[str]()
-        self._version, self._more = 0, asyncio.Event()
+        self._shown, self._told = _Changes(), _Changes()  # what the pages show; what learners are told
         self._drawn: dict[bool, tuple[int, float, str]] = {}
         answers: dict[str, tuple[str, Callable[[Request], Awaitable[Response]]]] = {
             "/api/class": ("GET", self._class), "/api/map": ("GET", self._map), "/api/join": ("POST", self._join),
@@ -88,21 +88,8 @@ class Board:
     def stop(self) -> None:
         """End all streams, so that the server can end."""
         self._streams = -1
-        self._changed()
-
-    def _changed(self) -> None:
-        self._version += 1
-        self._more.set()
-        self._more = asyncio.Event()
-
-    async def _after(self, version: int) -> bool:
-        """Wait until something is newer than ``version``; False after the longest silence."""
-        if self._version == version:
-            try:
-                await asyncio.wait_for(self._more.wait(), ALIVE_S)
-            except TimeoutError:
-                return False
-        return True
+        self._shown.note()
+        self._told.note()
 
     # The class, for everybody
 
@@ -125,7 +112,7 @@ class Board:
         else:
             self._door.joins(request, asked["code"])
             learner, token = self._register.join(wire.name(asked["name"]))
-        self._changed()
+        self._shown.note()
         return JSONResponse({"token": token, "name": learner.name, "class": self._register.get("name")})
 
     async def _logged_in(self, request: Request) -> Response:
@@ -154,7 +141,7 @@ class Board:
             except Refused as reason:
                 refused.append([at, str(reason)])
         if self._register.report(learner, kept):
-            self._changed()
+            self._shown.note()
         return JSONResponse({"kept": len(kept), "refused": refused})
 
     async def _stream(self, request: Request) -> Response:
@@ -166,26 +153,27 @@ class Board:
         stream of the same learner ends the older one."""
         self._streams += 1
         mine = self._streams
+        if learner.id in self._connected:
+            self._told.note()
         self._connected[learner.id] = mine
-        self._changed()
-        version, last = -1, ""
+        self._shown.note()
+        last = ""
         try:
             while self._connected.get(learner.id) == mine and self._streams > 0:
                 if learner.id not in self._register.learners:
                     yield _data({"removed": True})
                     return
-                state = acts.for_learners(self._register)
+                count, state = self._told.count, acts.for_learners(self._register)
                 said = json.dumps(state)
                 if said != last:
                     last = said
                     yield _data(state | {"now": time.time(), "you": learner.name})
-                version = self._version
-                if not await self._after(version):
+                if not await self._told.after(count):
                     yield ": alive\n\n"
         finally:
             if self._connected.get(learner.id) == mine:
                 del self._connected[learner.id]
-                self._changed()
+                self._shown.note()
 
     # The instructor
 
@@ -200,26 +188,27 @@ class Board:
         self._views["pages"] += 1
         try:
             while self._streams >= 0:
-                version = self._version
+                count = self._shown.count
                 yield f'data: {{"now": {time.time()}, "state": {self._state(names)}}}\n\n'
                 await asyncio.sleep(_REDRAW_S)
-                await self._after(version)
+                await self._shown.after(count)
         finally:
             self._views["pages"] -= 1
 
     def _state(self, names: bool) -> str:
         """What the page shows, as JSON; computed once for all pages."""
-        version, at, text = self._drawn.get(names, (-1, 0.0, ""))
+        count, at, text = self._drawn.get(names, (-1, 0.0, ""))
         now = time.time()
-        if version != self._version or now - at > ALIVE_S / 2:
+        if count != self._shown.count or now - at > ALIVE_S / 2:
             text = json.dumps(views.board(self._register, views.Settings(set(self._connected), now, names)))
-            self._drawn[names] = (self._version, now, text)
+            self._drawn[names] = (self._shown.count, now, text)
         return text
 
     async def _act(self, request: Request) -> Response:
         self._door.instructor(request)
         done = acts.act(self._register, await _body(request))
-        self._changed()
+        self._shown.note()
+        self._told.note()
         return JSONResponse(done)
 
     async def _export(self, request: Request) -> Response:
@@ -229,6 +218,27 @@ class Board:
             raise Refused(f"what is one of {', '.join(export.TABLES)}.")
         return Response(export.csv_of(self._register, what), media_type="text/csv; charset=utf-8",
                         headers={"content-disposition": f'attachment; filename="class-{what}.csv"'})
+
+
+class _Changes:
+    """Counts changes, and wakes who waits for the next one."""
+
+    def __init__(self) -> None:
+        self.count, self._next = 0, asyncio.Event()
+
+    def note(self) -> None:
+        self.count += 1
+        self._next.set()
+        self._next = asyncio.Event()
+
+    async def after(self, count: int) -> bool:
+        """Wait until there are more than ``count`` changes; False after the longest silence."""
+        if self.count == count:
+            try:
+                await asyncio.wait_for(self._next.wait(), ALIVE_S)
+            except TimeoutError:
+                return False
+        return True
 
 
 class _Headers:

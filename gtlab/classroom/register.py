@@ -50,6 +50,11 @@ class Learner:
     def values(self, kind: str) -> dict[str, Any]:
         return {id: each.value for id, each in self.records.get(kind, {}).items()}
 
+    def value(self, kind: str, id: str) -> Any:
+        """One record's value; None if there is none."""
+        found = self.records.get(kind, {}).get(id)
+        return None if found is None else found.value
+
 
 @dataclass(frozen=True)
 class Asked:

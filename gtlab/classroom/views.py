@@ -7,6 +7,7 @@ could be recognised, except as one dot or one line among others.
 from __future__ import annotations
 
 import statistics
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -69,8 +70,8 @@ def _learner(learner: Learner, settings: Settings) -> dict[str, Any]:
             "cells": position[1] if position else None, "minutes": minutes,
             "predicted": len(learner.values("predicted")), "solved": sorted(id[:2] for id in solved),
             "tried": sorted(id[:2] for id in open_ones), "hints": sum(hinted.values()), "why": why,
-            "events": learner.values("takes_part").get("events", True),
-            "clock_ms": learner.values("clock").get("now"),
+            "events": learner.value("takes_part", "events") is not False,
+            "clock_ms": learner.value("clock", "now"),
             "answers": learner.values("predicted")}
 
 
@@ -90,9 +91,9 @@ def _question(id: str, learners: Iterable[Learner]) -> dict[str, Any]:
     counts, measured = Counter[str](), Counter[str]()
     right = revealed = 0
     for learner in learners:
-        if (answer := learner.values("predicted").get(id)) is not None:
+        if (answer := learner.value("predicted", id)) is not None:
             counts[answer] += 1
-        if (found := learner.values("revealed").get(id)) is not None:
+        if (found := learner.value("revealed", id)) is not None:
             measured[found["measured"]] += 1
             revealed, right = revealed + 1, right + found["right"]
     answered = sum(counts.values())
@@ -125,7 +126,7 @@ def _places(learners: Sequence[Learner]) -> dict[str, Any]:
     homes, members, backend = Counter[str](), Counter[str](), _backend(learners)
     lags: dict[str, list[tuple[float, float]]] = {}
     for learner in learners:
-        chosen = learner.values("regions").get("now", [])
+        chosen = learner.value("regions", "now") or []
         homes.update(chosen[:1])
         members.update(chosen)
         for pair, value in learner.values("lags").items():
@@ -175,12 +176,14 @@ def curve(learners: Sequence[Learner]) -> dict[str, Any] | None:
             each.append(round(middle, 1) if middle < float("inf") else None)
     if not lows:
         return None
-    ends = [high for high in highs if high < float("inf")]
-    last = 1.05 * max(max(ends, default=max(lows)), 1.0)
+    lows.sort()
+    highs.sort()
+    ends = highs[:bisect_left(highs, float("inf"))]
+    last = 1.05 * max(ends[-1] if ends else lows[-1], 1.0)
     times = [last * step / (_POINTS - 1) for step in range(_POINTS)]
-    certain = [sum(high <= t for high in highs) / len(highs) for t in times]
-    possible = [sum(low <= t for low in lows) / len(lows) for t in times]
-    by = sorted(highs)[max(0, -(-99 * len(highs) // 100) - 1)]
+    certain = [bisect_right(highs, t) / len(highs) for t in times]
+    possible = [bisect_right(lows, t) / len(lows) for t in times]
+    by = highs[max(0, -(-99 * len(highs) // 100) - 1)]
     return {"t_ms": [round(t, 1) for t in times], "certain": certain, "possible": possible, "probes": len(lows),
             "learners": len(each), "medians_ms": each, "left_out": left_out,
             "backend": wire.BACKENDS.get(backend or "", ""),
@@ -190,8 +193,8 @@ def curve(learners: Sequence[Learner]) -> dict[str, Any] | None:
 def _event(n: int, body: Mapping[str, Any], learners: Iterable[Learner]) -> dict[str, Any]:
     """The newest event: what it does, who carried it out, and the lags of the writes that arrived around it."""
     learners = list(learners)
-    states = Counter(state for each in learners if (state := each.values("event").get(str(n))))
-    seen = [each.values("arrivals").get(str(n), []) for each in learners]
+    states = Counter(state for each in learners if (state := each.value("event", str(n))))
+    seen = [each.value("arrivals", str(n)) or [] for each in learners]
     return {"n": n, **body, "words": wire.event_in_words(body), "states": dict(states),
             "arrivals": [rows for rows in seen if rows]}
 
