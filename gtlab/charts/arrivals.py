@@ -102,10 +102,15 @@ def _finding(targets: pd.DataFrame) -> str:
         return (f"{row.write} in {city(row.region) or row.region}, "
                 f"{ms_span(row.seen_min_ms - row.sent_ms, row.seen_max_ms - row.sent_ms)} after it was sent")
 
-    ordered = sorted(seen, key=lambda row: row.seen_max_ms - row.sent_ms)
-    if len(ordered) == 1:
-        return f"The only arrival: {took(ordered[0])}.{missed}"
-    return f"The fastest arrival: {took(ordered[0])}. The slowest: {took(ordered[-1])}.{missed}"
+    if len(seen) == 1:
+        return f"The only arrival: {took(seen[0])}.{missed}"
+    took_min = sorted(row.seen_min_ms - row.sent_ms for row in seen)
+    took_max = sorted(row.seen_max_ms - row.sent_ms for row in seen)
+    if took_max[0] >= took_min[1] or took_min[-1] <= took_max[-2]:  # intervals that overlap are not ranked
+        return (f"{plural(len(seen), 'arrival')}, between {ms(took_min[0])} and {ms(took_max[-1])} after the write was "
+                f"sent.{missed}")
+    fast, *_, slow = sorted(seen, key=lambda row: row.seen_max_ms - row.sent_ms)
+    return f"The fastest arrival: {took(fast)}. The slowest: {took(slow)}.{missed}"
 
 
 def _table(targets: pd.DataFrame, origin: dict[Any, str]) -> pd.DataFrame:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
+_ALIKE = 0.95  # medians from this part of the largest one on are not ranked
+_LISTED = 3  # more of them than this are only counted
+
+
 def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
     """The latency of calls and the replication lag side by side: two different quantities.
 
@@ -140,18 +144,14 @@ def _finding(rows: list[Any]) -> str:
         way = "to" if row.operation == "replication lag" else "in"
         return f"{row.operation} {way} {city(row.region) or row.region}"
 
-    top = [row for row in known if row.median_ms >= _low(most)]
+    # Medians of a few calls that differ by a few percent are as good as equal.
+    top = [row for row in known if row.median_ms >= _ALIKE * _low(most)]
     said = f"The largest median is that of {name(most)}, {_span(most, 'median_ms')}"
     if len(top) > 1:
         bounds = listed([f"{name(row)}, {_span(row, 'median_ms')}" for row in top])
-        said = f"The largest medians overlap and cannot be ranked: {bounds}"
-    # Of two intervals, only a range of the ratio is known.
-    lower, upper = min(map(_low, top)) / least.median_ms, most.median_ms / max(_low(least), 1e-9)
-    times = f"{lower:,.1f}" if f"{lower:,.1f}" == f"{upper:,.1f}" else f"{lower:,.1f} to {upper:,.1f}"
-    if least in top:
-        return f"{said}."
-    joint = ". They are" if len(top) > 1 else ":"
-    return f"{said}{joint} {times} times that of {name(least)}, {_span(least, 'median_ms')}."
+        said = f"The largest medians are too close to be ranked: {bounds}" if len(top) <= _LISTED else (
+            f"{len(top)} medians are too close to be ranked, {_span(most, 'median_ms')} at most")
+    return f"{said}." if least in top else f"{said}. The smallest: {name(least)}, {_span(least, 'median_ms')}."
 
 
 def _low(row: Any) -> float:

@@ -32,7 +32,8 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
     Traces, up to three for each source and target: the band (filled; with more than three targets, a vertical line at
     each symbol of the curve, because bands would hide each other; named after the target with ", band"); the curve,
     halfway between the shares certain and possible (named after the target); and "99 %", a dot where the certain share
-    reaches 0.99, with its time (in the legend if there are more than three targets). x is in milliseconds, y in
+    reaches 0.99, with its time (in the legend if there are more than three targets; "all" if there are so few probes
+    that this is all of them). x is in milliseconds, y in
     percent.
     """
     need(frame, "t_visibility", "source", "target", "t_ms", "certain", "possible", "low", "high", "distance_ms")
@@ -44,23 +45,24 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
     curves = {pair: frame[(frame["source"] == pair[0]) & (frame["target"] == pair[1])].sort_values("t_ms")
               for pair in pairs}
     reached = {pair: float(rows["t_ms"][rows["certain"] >= _MARK].min()) for pair, rows in curves.items()}
+    everything = all(rows["certain"][rows["t_ms"] >= reached[pair]].min() == 1 for pair, rows in curves.items()
+                     if not isnan(reached[pair]))
+    share = "all" if everything else "99 %"
     crowded = len(pairs) > _MOST_LABELS
     short_names = {pair: name if several else city(pair[1]) or name for pair, name in names.items()}
-    legend = {pair: f"{short_names[pair]}: 99 % by {ms(when)}" if crowded and not isnan(when) else names[pair]
+    legend = {pair: f"{short_names[pair]}: {share} by {ms(when)}" if crowded and not isnan(when) else names[pair]
               for pair, when in reached.items()}
     ways = {pair: float(rows["distance_ms"].iloc[0]) for pair, rows in curves.items()}
-    said = _finding(names, reached, all(
-        rows["certain"][rows["t_ms"] >= reached[pair]].min() == 1 for pair, rows in curves.items()
-        if not isnan(reached[pair])))
+    said = _finding(names, reached, everything)
     fig = figure(
         frame,
         title="How likely is a read to see the write?"
         if several
         else f"Reads elsewhere that see a write from {city(pairs[0][0]) or pairs[0][0]}",
-        note="Line: halfway between certainly and possibly visible. Dot: certainly. "
-        f"{'Vertical line' if crowded else 'Band'}: confidence interval. t-visibility, as in Bailis "
+        note="Line: halfway between certainly and possibly visible. Dot: certainly, if paths are symmetric. "
+        f"{'Vertical line' if crowded else 'Band'}: confidence interval at each t. t-visibility, as in Bailis "
         "and others (2012)."
-        + ("" if several else f" A read that you send is served half a round trip later: {_away(ways)}."),
+        + ("" if several else f" A read that you send is served half a round trip later, or more: {_away(ways)}."),
         height=410,
         legend=list(legend.values()),
     )
@@ -92,12 +94,12 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
             fig.add_scatter(
                 x=[when], y=[99], mode="markers", marker={"color": colour, "symbol": "circle", "size": 9,
                                                               "line": {"color": INK, "width": 1.5}},
-                name="99 %", showlegend=False, hovertemplate=f"99 % by {ms(when)}<extra>{name}</extra>",
+                name="99 %", showlegend=False, hovertemplate=f"{share} by {ms(when)}<extra>{name}</extra>",
             )
             if not crowded:
                 early = when < 0.45 * max(frame["t_ms"])  # to the left of it there may be no room
                 fig.add_annotation(
-                    x=when, y=99, text=f"{glyph(pair[1])}99 % by {ms(when)}", showarrow=False,
+                    x=when, y=99, text=f"{glyph(pair[1])}{share} by {ms(when)}", showarrow=False,
                     xanchor="left" if early else "right", yanchor="top", xshift=8 if early else -8,
                     yshift=-6 - 18 * number, font={"size": 12, "color": INK},
                     bgcolor=LABEL_BACKGROUND, borderpad=1,
