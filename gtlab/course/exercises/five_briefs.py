@@ -25,12 +25,14 @@ _NAMES = {"mrec": "MREC", "mrsc": "MRSC", "witness": "MRSC with a witness"}
 class Brief:
     """What an application needs. ``serves``: the Regions in which it reads and writes. ``write_ms``: the longest time
     of a write for the caller. ``loses``: whether acknowledged writes may be missing after a Region has failed, and
-    be lost in a conflict. ``copies``: how many copies are paid for."""
+    conditions may hold in one Region only; ``harm`` says this in the words of the application. ``copies``: how many
+    copies are paid for."""
 
     about: str
     serves: tuple[str, ...]
     write_ms: float
     loses: bool
+    harm: str
     copies: int
     ttl: bool = False
 
@@ -38,9 +40,7 @@ class Brief:
         where = ", ".join(f"{regions.get(code).place} ({code})" for code in self.serves)
         needs = [f"It reads and writes in {where}.",
                  f"A write in any of them may take {self.write_ms:.0f} ms.",
-                 "Writes of the last seconds before an outage may be missing, and of two writes of an item at the same "
-                 "moment in two Regions one may be lost." if self.loses else
-                 "No acknowledged write may ever be missing, or be overwritten by a write that had not seen it.",
+                 self.harm,
                  f"There is money for {self.copies} copies of the items."]
         if self.ttl:
             needs.append("Items expire by time to live (TTL).")
@@ -53,9 +53,8 @@ def violations(choice: str, brief: Brief) -> list[tuple[str, str, str]]:
     if choice == "mrec":
         if not brief.loses:
             found.append(("loss", "With eventual consistency an acknowledged write is missing elsewhere until it has "
-                                  "been replicated, and a newer write of another Region may overwrite it.",
-                          "the brief says: no acknowledged write may be missing, or be overwritten by a write that had "
-                          "not seen it"))
+                                  "been replicated, and a condition is checked against one Region's copy only.",
+                          f"the brief says: {brief.harm}"))
         return found
     wanted = 3 if choice == "mrsc" else 2
     number = len(brief.serves)
@@ -94,11 +93,16 @@ def briefs(seed: int) -> dict[str, Brief]:
     nearby = tuple(chance.sample(["us-east-1", "us-east-2", "ca-central-1"], 2))
     five = tuple(chance.sample(["us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-northeast-1",
                                 "ap-southeast-1", "sa-east-1", "ap-south-1"], 5))
-    made = [Brief("Likes under photos.", far, chance.choice([15, 20, 30]), True, 3),
-            Brief("A ledger of payments.", american, chance.choice([150, 200, 250]), False, 3),
-            Brief("Balances of gift cards.", european, chance.choice([100, 150]), False, 2),
-            Brief("Sessions of signed-in users.", nearby, chance.choice([100, 150]), True, 2, ttl=True),
-            Brief("A product catalogue.", five, 250.0, True, 5)]
+    made = [Brief("Likes under photos.", far, chance.choice([15, 20, 30]), True,
+                  "A like that is missing after an outage does no harm.", 3),
+            Brief("A ledger of payments.", american, chance.choice([150, 200, 250]), False,
+                  "After an outage, no payment that was acknowledged may be missing.", 3),
+            Brief("Balances of gift cards.", european, chance.choice([100, 150]), False,
+                  "A condition must prevent that a card is spent twice, in whichever Regions.", 2),
+            Brief("Sessions of signed-in users.", nearby, chance.choice([100, 150]), True,
+                  "A user whose last session is missing signs in again.", 2, ttl=True),
+            Brief("A product catalogue.", five, 250.0, True,
+                  "One team changes it, and a change may arrive a minute later.", 5)]
     chance.shuffle(made)
     return dict(zip(LETTERS, made, strict=True))
 
@@ -153,8 +157,9 @@ def _given(answer: Any) -> dict[str, str]:
 EXERCISE = Exercise(
     "10-five-briefs", "Choose for five briefs", _WANTS,
     ("Read each brief as a list of requirements. Which of them rules a choice out, whatever else it offers?",
-     "No write may be lost: not MREC. More than three Regions, TTL, or writes faster than the distance to the "
-     "nearest other member: not MRSC. Money for two copies only, and nothing may be lost: a witness.",
+     "No acknowledged write may be missing after an outage, or a condition must hold in all Regions: not MREC. More "
+     "than three Regions, TTL, or writes faster than the distance to the nearest other member: not MRSC. "
+     "Money for two copies only, and not MREC: a witness.",
      "The catalogue needs five Regions, and the sessions TTL. For the likes, compare what a write may take with "
      "regions.rtt_ms to the nearest other Region. For the other two, count the Regions and the copies."),
     _judge, material=material, place="random briefs")
