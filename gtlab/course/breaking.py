@@ -9,7 +9,7 @@ from typing import Any
 from gtlab.lab import Lab
 from gtlab.lab.knobs import Knobs
 
-_PAUSE = ("AWS's way: FIS can pause the replication of a replica (06_break_it, part B). Two sides that were separated "
+_PAUSE = ("AWS's way: FIS can pause the replication of a replica (06_break_it, part C). Two sides that were separated "
           "would each accept their own write, and afterwards the newer one would replace the other.")
 # What AWS has in the place of a knob, and what would be seen.
 ON_AWS = {

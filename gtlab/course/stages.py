@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -271,7 +271,7 @@ def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str
         status = "CREATING"
     while wait or status == "ACTIVE":
         if wait:
-            watch.tables(lab, table, "ACTIVE", where[:1])
+            _until_active(lab, table, where[:1])
         listed = [entry["RegionName"] for entry in client.describe_table(TableName=table)["Table"].get("Replicas", [])]
         missing = [region for region in where[1:] if region not in listed]
         if not missing:
@@ -287,10 +287,16 @@ def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str
                                "To delete the course's tables and start over: gtlab clean") from None
         if not wait:
             return False
-        watch.tables(lab, table, "ACTIVE", [where[0], *listed, *next_ones])
+        _until_active(lab, table, [where[0], *listed, *next_ones])
     if wait:
-        watch.tables(lab, table, "ACTIVE", where)
+        _until_active(lab, table, where)
     return status == "ACTIVE"
+
+
+def _until_active(lab: Lab, table: str, where: Sequence[str]) -> None:
+    """Wait for a table, and show it only if there is something to wait for."""
+    if set(watch.table_statuses(lab, table, where).values()) != {"ACTIVE"}:
+        watch.tables(lab, table, "ACTIVE", where)
 
 
 def members_of(lab: Lab, table: str = TABLE, region: str = "") -> list[str]:

@@ -18,9 +18,12 @@ def _beside_light(frame: Any) -> Truth:
     straightest = min(others, key=lambda region: trips[region] / regions.fibre_ms(home, region))
     ratio = trips[straightest] / regions.fibre_ms(home, straightest)
     option = "faster" if ratio < 0.95 else "same" if ratio < 1.05 else "slower" if ratio < 3 else "much"
-    return Truth(option, f"the most direct connection, to {regions.get(straightest).place}, takes "
+    more = ", ".join(f"{regions.get(region).place} {trips[region] / regions.fibre_ms(home, region):.1f}"
+                     for region in others if region != straightest)
+    return Truth(option, f"the connection that comes closest, to {regions.get(straightest).place}, takes "
                          f"{trips[straightest]:.0f} ms there and back. Light in a straight glass fibre would need "
-                         f"{regions.fibre_ms(home, straightest):.0f} ms: the factor is {ratio:.1f}.")
+                         f"{regions.fibre_ms(home, straightest):.0f} ms: the factor is {ratio:.1f}."
+                         + (f" The others: {more}." if more else ""))
 
 
 def _far_call(took_ms: Any) -> Truth:
@@ -33,14 +36,14 @@ def _far_call(took_ms: Any) -> Truth:
     # On AWS the nearest Region need not be home.
     option = "longer" if slow > 1.5 * quick + 2 else "same"
     return Truth(option, f"the nearest Region answered in {quick:.0f} ms and the farthest in {slow:.0f} ms. The "
-                         f"longest round trip from home is {trip:.0f} ms on AWS and on the realistic network, and "
-                         f"{trip / 10:.0f} ms on the network “fast”.")
+                         f"longest round trip from home is {trip:.0f} ms between AWS Regions and on the realistic "
+                         f"network, and {trip / 10:.0f} ms on the network “fast”.")
 
 
 QUESTIONS = (
     Question(
-        "00-light", "Take the most direct of your connections. How long is its measured round trip, compared with that "
-                    "of light in a straight glass fibre?",
+        "00-light", "Take the connection that comes closest to light in a straight glass fibre. How long is its "
+                    "measured round trip, compared with that of light?",
         {"faster": Option("Shorter: AWS has its own network",
                           "AWS's own network uses glass fibre too, and nothing in it is faster than light."),
          "same": Option("About as long: cables are glass fibres",

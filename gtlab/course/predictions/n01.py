@@ -37,7 +37,7 @@ QUESTIONS = (
                             "create_table returns as soon as DynamoDB has noted the request. The table is created "
                             "afterwards."),
          "waits": Option("It waits until the table is ready",
-                         "A request of the data plane is answered immediately. DynamoDB does not keep it until the "
+                         "A put is answered immediately. DynamoDB does not keep it until the "
                          "table is ready: waiting is your program's job."),
          "refused": Option("It is refused",
                            "This time the table was ACTIVE already. It existed before you ran the cell, or this local "
@@ -49,8 +49,8 @@ QUESTIONS = (
          "accepted": "The table was ACTIVE when the put came. A new table is CREATING for some seconds, and refuses a "
                      "put until it is ACTIVE."}),
     Question(
-        "01-other", "Both tables are called Music. You put an item into the first, and two seconds later you read it "
-                    "in the second. What do you get?",
+        "01-other", "Both tables are called Music. You put an item into the first, and a moment later you read it in "
+                    "the second. What do you get?",
         {"item": Option("The item: it has had the time to be copied",
                         "Nothing copies it. A name is unique within an account and a Region only, so these are two "
                         "tables, and there is no global table yet."),

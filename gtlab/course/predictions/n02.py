@@ -58,7 +58,7 @@ QUESTIONS = (
                       "wait?",
         {"home": Option("The round trip to home, where the global table was created",
                         "The Region in which you made the call has no special role afterwards. There is no primary "
-                        "that the replica would have to pass the write on to, and none to elect if it fails."),
+                        "that the replica would have to pass the write on to."),
          "nearest": Option("The round trip to the nearest other Region, which must have a copy",
                            "A second kind of global table works like this: a later notebook shows it. This one copies "
                            "the item after it has answered."),

@@ -34,8 +34,8 @@ def _width(widths: Any) -> Truth:
     grows = [width > 0.7 * trip for width in (pale, dark)]
     option = {(True, False): "pale", (True, True): "both", (False, False): "neither", (False, True): "dark"}[
         grows[0], grows[1]]
-    return Truth(option, f"in {row['place']}, {trip:.0f} ms away, the pale interval is {pale:.0f} ms wide, the dark "
-                         f"one {dark:.0f} ms.")
+    return Truth(option, f"in {row['place']}, with a smallest round trip of {trip:.0f} ms, the pale interval is "
+                         f"{pale:.0f} ms wide, the dark one {dark:.0f} ms.")
 
 
 QUESTIONS = (
@@ -66,8 +66,9 @@ QUESTIONS = (
                            "Without assumptions, a read may have been served at any moment between its request and its "
                            "answer: that is a round trip.")},
         _width,
-        {"pale": "The pale interval grows with the distance, the dark one hardly does: reads are sent every few "
-                 "milliseconds, and each is placed in the middle of its round trip.",
+        {"pale": "The pale interval grows with the distance. The dark one is as wide as the round trips vary: if the "
+                 "paths are symmetric, each direction takes at least half of the smallest round trip, and only the "
+                 "rest is unknown.",
          "both": "The paths were not symmetric enough this time, or the machine was busy, so the dark one is wide too.",
          "neither": "On this network the round trips are shorter than the pauses between two reads.",
          "dark": "This should not happen: the dark interval lies in the pale one."}),

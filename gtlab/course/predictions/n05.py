@@ -96,7 +96,8 @@ QUESTIONS = (
         _strong,
         {"strong": "In any Region of such a table, a strongly consistent read sees every acknowledged write. One way "
                    "to build this, the local cloud's: the write is acknowledged by two of three Regions, the read asks "
-                   "two of three, and they have one in common. The eventually consistent read asks nobody, and can be "
+                   "two of three, and they have one in common. (To be "
+                   "linearizable, it needs a little more.) The eventually consistent read asks nobody, and can be "
                    "stale, as in every global table.",
          "both": "The strongly consistent read had to find it. The other one was lucky: the copy was early.",
          "neither": "That must not happen, if this table is strongly consistent and the put was acknowledged."}),

@@ -31,7 +31,8 @@ def _half(seen: Any) -> Truth:
     if not isinstance(seen, Mapping) or not seen.get(2):
         raise NotMeasured("Pass how many reads have seen 0, 1 and 2 items.")
     half = seen.get(1, 0)
-    return Truth("half" if half else "whole", f"{half} of {sum(seen.values())} reads have seen one item of the two.")
+    return Truth("half" if half else "whole", f"{half} reads have seen one item of the two, {seen.get(0, 0)} none, and "
+                                              f"{seen[2]} both. (They follow each other as fast as they can.)")
 
 
 def _ttl(removed: Any) -> Truth:

@@ -60,7 +60,7 @@ def _conflicts(winners: Any) -> Truth:
 QUESTIONS = (
     Question(
         "10-write", "In which Region does a put to the strongly consistent table take longest?",
-        {"nearest": Option("In the Region that is farthest from its nearest neighbour",
+        {"nearest": Option("In the Region whose nearest other member is farthest away",
                            "In these Regions, on this network, the distances to the nearest members are alike."),
          "same": Option("It takes equally long everywhere: all three have to agree",
                         "Two of three are enough, so a write waits for the nearest other member only."),
@@ -75,8 +75,8 @@ QUESTIONS = (
          "home": "The times do not follow the distances: the machine is busy, or the network is not simulated.",
          "free": "There is no distance on this network, so nothing can be seen. Choose the realistic one."}),
     Question(
-        "10-bill", "Two replicas and a witness instead of three replicas: what does that save of the bill for writes "
-                   "and storage?",
+        "10-bill", "Two replicas and a witness instead of three replicas: how much of the bill for writes and storage "
+                   "does that save?",
         {"nothing": Option("Nothing: it has to store everything too",
                            "It keeps changes, but AWS charges neither write units nor storage for a witness."),
          "third": Option("A third", "This bill has other numbers of replicas."),
