@@ -109,7 +109,8 @@ TRUTHS |= {
     "06-counter": [({"acknowledged": 10, "counted": counted}, option)
                    for counted, option in ((5, "five"), (10, "ten"), (7, "other"))],
     "06-ticket": [(["Ann", "Ben"], "neither"), (["Ann"], "second"), (["Ben"], "first")],
-    "06-queue": [([40, 30, 600, 900, 1200, 2000], "grows"), ([40, 30, 60, 45, 30], "same")],
+    "06-queue": [([40, 30, 600, 900, 1200, 2000], "grows"), ([2065, 311, 2647, 1440, 333, 622], "grows"),
+                 ([40, 30, 60, 45, 30], "same"), ([1400, 300, 610, 450, 700, 520], "same")],
     "06-paused": [({HOME: "there", NEAR: "not there"}, "waits"), ({HOME: "there", NEAR: "there"}, "arrives"),
                   ({HOME: "not there", NEAR: "not there"}, "refused")],
     "05-two": [("Update table operation with more than one create or delete replica actions not allowed", "refused"),
