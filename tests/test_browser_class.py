@@ -17,7 +17,7 @@ from gtlab.localcloud import process
 pytestmark = [pytest.mark.browser, needs_chromium]
 
 SCRIPT = "<img src=x onerror=\"window.pwned = 1\">"
-LAGS = {"backend": "simulated: local cloud, fast network",
+LAGS = {"backend": "simulated: local cloud, fast network, built-in lag model",
         "rows": [[40.0, 45.0, 41.0, 46.0], [60.0, 66.0, 61.0, None]] * 10}
 
 

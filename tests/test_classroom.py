@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -13,10 +14,13 @@ from gtlab import check, statistics
 from gtlab.classroom import acts, agent, catalogue, door, happening, link, sources, views, wire
 from gtlab.classroom.register import Register, RegisterError
 from gtlab.classroom.wire import Record, Refused
+from gtlab.contract import BUILT_IN, NETWORKS
 from gtlab.course import progress
-from gtlab.lab import classmate, json_files
+from gtlab.lab import Choice, Lab, classmate, json_files
+from gtlab.lab.clients import Access
+from gtlab.localcloud import process
 
-SIMULATED = "simulated: local cloud, fast network"
+SIMULATED = "simulated: local cloud, fast network, built-in lag model"
 
 
 @pytest.fixture
@@ -236,6 +240,21 @@ def test_what_is_sent_is_what_the_notice_says(home):
         assert wire.record(json.loads(json.dumps([own.kind, own.id, own.value, own.at])), 1e10).value is not None
     (kept,) = [own.value for own in found if own.kind == "lags"]
     assert kept["rows"] == [[10.0, None, 10.0, None]] * classmate.PROBES and classmate.PROBES <= wire.PROBES
+
+
+def test_the_board_knows_the_label_of_every_lab(home):
+    """What learners measure is refused otherwise. The name of a lag model is the name of a learner's own file."""
+    running = process.Running(home, 1, 1, "", "", "historic")
+    for network in NETWORKS:
+        for model, shown in ((BUILT_IN, ""), ("my lags, 2.json (3f2a)", ", another lag model")):
+            lab = Lab(Access("local"), Choice(), replace(running, network=network, lag_model=model))
+            assert wire.BACKENDS[wire.backend(lab.label)] == f"simulated, {network} network{shown}"
+    for access in (Access("aws"), Access("endpoints"), Access("aws", rehearsal="http://127.0.0.1:1")):
+        assert wire.BACKENDS[wire.backend(Lab(access, Choice()).label)]
+    with json_files.changing(classmate.LAGS_FILE) as content:
+        label = "simulated: local cloud, fast network, lag model mine.json (3f2a)"
+        content["us-east-1>eu-west-1"] = {"value": {"backend": label, "rows": [[1.0, 2.0, 1.0, 2.0]]}, "at": 1.0}
+    assert "mine" not in str(sources.gather())
 
 
 def test_without_a_class_nothing_is_kept(tmp_path, monkeypatch):

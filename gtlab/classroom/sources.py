@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from gtlab.classroom import catalogue
+from gtlab.classroom import catalogue, wire
 from gtlab.contract import CHOICE_FILE
 from gtlab.course import progress
 from gtlab.lab import classmate, json_files
@@ -63,5 +63,6 @@ def _regions() -> Iterator[Own]:
 
 def _lags() -> Iterator[Own]:
     for pair, entry in json_files.read(classmate.LAGS_FILE).items():
-        if isinstance(entry, dict) and "value" in entry:
-            yield Own("lags", pair, entry["value"], entry.get("at", 0.0))
+        if isinstance(entry, dict) and isinstance(entry.get("value"), dict):
+            value = entry["value"] | {"backend": wire.backend(str(entry["value"].get("backend")))}
+            yield Own("lags", pair, value, entry.get("at", 0.0))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from gtlab import regions
 from gtlab.classroom import catalogue
-from gtlab.contract import NETWORKS, OUTAGES
+from gtlab.contract import BUILT_IN, NETWORKS, OUTAGES
 
 NOTICE = ("What your machine sends to the board: the name that you give here, where you are in the notebooks, your "
           "predictions, which exercises you have tried and solved and which hints you used, your Regions, and the "
@@ -26,7 +26,12 @@ RECORDS = 400                       # in one report
 PROBES, ARRIVALS = 120, 400         # in one record
 MOST_EVENT_S, COUNTDOWN_S = 600, (3, 60)
 MOST_LAG_S = 60
-BACKENDS = {**{f"simulated: local cloud, {network} network": f"simulated, {network} network" for network in NETWORKS},
+_OWN_MODEL = "another lag model"
+# The labels of labs (gtlab.lab.connection.Lab.label), and what the board shows for them.
+BACKENDS = {**{f"simulated: local cloud, {network} network, {model}": f"simulated, {network} network{shown}"
+               for network in NETWORKS for model, shown in ((f"{BUILT_IN} lag model", ""),
+                                                            (_OWN_MODEL, f", {_OWN_MODEL}"))},
+            "simulated: a rehearsal of AWS on the local cloud": "simulated, rehearsal of AWS",
             "AWS": "AWS", "other endpoints": "other endpoints"}
 # What an event does, by its name, and its places: roles, because each learner has chosen their own Regions.
 EVENTS = {"cut": ("home-first",), "isolate": ("home", "first"), "lose": ("home", "first"), "lag": ("everywhere",)}
@@ -75,6 +80,11 @@ def note(given: object) -> str:
     if any(unicodedata.category(each) in ("Cc", "Cf", "Cs") and each != "\n" for each in text):
         raise Refused("A note has no control characters and no invisible ones.")
     return text
+
+
+def backend(label: str) -> str:
+    """A lab's label as it travels. The name of a lag model is the name of a learner's file, and stays at home."""
+    return re.sub(r", lag model .*", f", {_OWN_MODEL}", label, flags=re.DOTALL)
 
 
 def code(given: object) -> str:
