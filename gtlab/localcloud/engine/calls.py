@@ -13,6 +13,7 @@ from gtlab.localcloud.engine import (
     create_table,
     elsewhere,
     insights,
+    pages,
     partiql_calls,
     policies,
     reads,
@@ -58,7 +59,7 @@ def call(database: Database, call: Call, now: float) -> bytes:
 def read(database: Database, call: Call) -> tuple[bytes, list[Charge]]:
     """Carry out a read; returns its answer as JSON, and what it consumed. Raises Refusal."""
     done = _READS[call.operation](_find(database, call), call.input)
-    return _encode(done.answer), done.charges
+    return pages.encoded(done.answer, done.items), done.charges
 
 
 def keys_read(database: Database, call: Call, count: int) -> list[Key]:
@@ -85,7 +86,7 @@ def write(database: Database, call: Call, now: float) -> tuple[bytes, list[Chang
     done = _WRITES[call.operation](_find(database, call), call.input)
     if token is not None:
         database.remember(token, Remembered(request, done.answer, now))
-    return _encode(done.answer), done.changes, done.charges
+    return pages.encoded(done.answer, done.items), done.changes, done.charges
 
 
 def _check_token(token: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Iterator, Mapping
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from typing import Any, NamedTuple, Protocol
 
 from sortedcontainers import SortedDict
@@ -19,7 +19,7 @@ from gtlab.localcloud.engine.values import Item, Packed, StoredItem, item_size, 
 from gtlab.localcloud.model import NO_SORT_KEY, Key
 
 SEGMENTS = 1 << 32  # hashes are smaller
-_MOST_NEW = 2000    # partitions that wait to be sorted: a few milliseconds of work
+_MOST_NEW = 500     # partitions that wait to be sorted: a millisecond or two of work
 
 
 class Place(NamedTuple):
@@ -66,6 +66,11 @@ class KeySchema(NamedTuple):
         return True
 
 
+def _filed(hash_: int, partition: bytes) -> bytes:
+    """Bytes that sort like a partition's hash, and then its key. A tuple of both would take three times the memory."""
+    return hash_.to_bytes(4, "big") + partition
+
+
 def partition_bytes(values: Iterator[bytes] | list[bytes]) -> bytes:
     """Several key attributes as one string of bytes, without collisions."""
     parts = list(values)
@@ -103,8 +108,8 @@ class Items:
         # By the string of the partition key: the items by the string of their sort key. Where the table has no sort
         # key, the one item: a dictionary for each would take more memory than most items.
         self._rows: dict[str, Any] = {}
-        # Partitions in the order of a Scan: (hash, bytes of the partition key) → its string. New ones wait in a list,
-        # because only a Scan needs the order, and a write should not wait for it.
+        # Partitions in the order of a Scan: hash and partition key, in the bytes of _filed → its string. New ones wait
+        # in a list, because only a Scan needs the order, and a write should not wait for it.
         self._order: SortedDict = SortedDict()
         self._new: list[str] = []
         # Partition → sort key's bytes → its string, of the partitions with several items: each takes two kilobytes.
@@ -190,7 +195,7 @@ class Items:
         row = self._rows[key.partition]
         if not self._has_sort or len(row) == 1:
             del self._rows[key.partition]
-            self._order.pop(self._partition_place(key.partition), None)
+            self._order.pop(self._filed_as(key.partition), None)
             self._sorted.pop(key.partition, None)
         else:
             del row[key.sort]
@@ -242,17 +247,20 @@ class Items:
 
     def _sort_new(self) -> None:
         """Bring the new partitions into the order."""
-        self._order.update({self._partition_place(name): name for name in self._new if name in self._rows})
+        self._order.update({self._filed_as(name): name for name in self._new if name in self._rows})
         self._new.clear()
 
-    def _partition_place(self, partition: str) -> tuple[int, bytes]:
-        found = sort_bytes({self.schema.types[self.schema.partition[0]]: partition})
-        return zlib.crc32(found), found
+    def _partition_bytes(self, partition: str) -> bytes:
+        return sort_bytes({self.schema.types[self.schema.partition[0]]: partition})
+
+    def _filed_as(self, partition: str) -> bytes:
+        found = self._partition_bytes(partition)
+        return _filed(zlib.crc32(found), found)
 
     def place(self, key: Key) -> Place:
         """Where the item with this key stands, or would stand."""
-        sort = self._sort_bytes(key.sort) if self._has_sort else b""
-        return Place(*self._partition_place(key.partition), sort, key)
+        partition = self._partition_bytes(key.partition)
+        return Place(zlib.crc32(partition), partition, self._sort_bytes(key.sort) if self._has_sort else b"", key)
 
     # In order
 
@@ -278,7 +286,7 @@ class Items:
         """The string of a partition key; None if there is no such partition."""
         if self._new:
             self._sort_new()
-        return self._order.get((zlib.crc32(partition), partition))
+        return self._order.get(_filed(zlib.crc32(partition), partition))
 
     def _sort_keys(self, name: str, asked: Range, forward: bool, after: Place | None) -> Iterator[str]:
         """The strings of the sort keys of a part of a partition."""
@@ -297,19 +305,35 @@ class Items:
 
     def scan(self, first: int, last: int, after: Place | None) -> Iterator[Packed]:
         """The items of the partitions with hashes from ``first`` up to but not including ``last``, behind a place."""
-        # A generator would take as long as everything else that a Scan does.
-        return chain.from_iterable(self.query(part, after=here) for part, here in self._parts(first, last, after))
+        names = self._names(first, last, after)
+        if not self._has_sort:  # a generator, or a function for each partition, would take several times as long
+            return map(self._rows.__getitem__, names)
+        rest = self.query(Range(after.partition), after=after) if after else ()
+        return chain(rest, chain.from_iterable(map(self._whole_partition, names)))
 
     def scan_keys(self, first: int, last: int, after: Place | None) -> Iterator[Key]:
         """The keys of the same items."""
-        return chain.from_iterable(self.query_keys(part, after=here) for part, here in self._parts(first, last, after))
+        names = self._names(first, last, after)
+        if not self._has_sort:
+            return map(Key, names, repeat(NO_SORT_KEY))
+        rest = self.query_keys(Range(after.partition), after=after) if after else ()
+        return chain(rest, chain.from_iterable(map(Key, repeat(name), self._sort_keys_of(name)) for name in names))
 
-    def _parts(self, first: int, last: int, after: Place | None) -> Iterator[tuple[Range, Place | None]]:
-        """The partitions of a scan, and the place in each behind which it begins."""
-        self._sort_new()
-        start = (after.hash, after.partition) if after else (first, b"")
-        for place in self._order.irange(start, (last, b""), inclusive=(True, False)):
-            yield Range(place[1]), after if after and (after.hash, after.partition) == place else None
+    def _names(self, first: int, last: int, after: Place | None) -> Iterator[str]:
+        """The strings of the partitions of a scan that begin behind a place."""
+        if self._new:
+            self._sort_new()
+        start = _filed(after.hash, after.partition) if after else _filed(first, b"")
+        end = _filed(last, b"") if last < SEGMENTS else None
+        return map(self._order.__getitem__, self._order.irange(start, end, inclusive=(after is None, False)))
+
+    def _whole_partition(self, name: str) -> Iterator[Packed]:
+        """The items of a partition, in their order."""
+        return map(self._rows[name].__getitem__, self._sort_keys_of(name))
+
+    def _sort_keys_of(self, name: str) -> Iterator[str]:
+        sorted_row = self._sorted.get(name)
+        return iter(self._rows[name]) if sorted_row is None else map(sorted_row.__getitem__, sorted_row)
 
     # Indexes
 

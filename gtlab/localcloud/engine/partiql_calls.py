@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -15,7 +16,8 @@ from gtlab.localcloud.engine.charges import READ, Charge, consumed, read_units
 from gtlab.localcloud.engine.conditions import compile_condition, operand_paths
 from gtlab.localcloud.engine.items import SEGMENTS, KeySchema, Place, Range, partition_bytes
 from gtlab.localcloud.engine.key_conditions import KeyTest, bounds
-from gtlab.localcloud.engine.reads import Find, cancelled, invalid_part, page_charges, read_page, view_of
+from gtlab.localcloud.engine.pages import Look, page_charges, read_page, view_of
+from gtlab.localcloud.engine.reads import Find, Read, cancelled, invalid_part
 from gtlab.localcloud.engine.table import Index, Table, check_attributes
 from gtlab.localcloud.engine.terms import find as find_value
 from gtlab.localcloud.engine.tree import Between, Both, Compare, Condition, Function, In, Operand, Path, Placeholder
@@ -48,8 +50,8 @@ def execute(find: Find, data: dict[str, Any]) -> Write:
     statement = partiql.parse(data["Statement"], data.get("Parameters"))
     how = data.get("ReturnConsumedCapacity", "NONE")
     if isinstance(statement, partiql.Select):
-        answer, charges = _select(find, statement, data)
-        return Write(answer | _one(consumed(charges, how)), [], charges)
+        done = _select(find, statement, data)
+        return Write(done.answer | _one(consumed(done.charges, how)), [], done.charges, done.items)
     plan, returns = _plan(find, statement, data)
     charges = charges_of(plan)
     shown = returned(plan, returns)
@@ -308,7 +310,7 @@ class _Source(NamedTuple):
     forward: bool
 
 
-def _select(find: Find, select: partiql.Select, data: dict[str, Any]) -> tuple[dict[str, Any], list[Charge]]:
+def _select(find: Find, select: partiql.Select, data: dict[str, Any]) -> Read:
     table = find(select.table)
     index = table.index(select.index_name) if select.index_name is not None else None
     if index and index.is_global and data.get("ConsistentRead"):
@@ -321,13 +323,15 @@ def _select(find: Find, select: partiql.Select, data: dict[str, Any]) -> tuple[d
     asked = {str(path.parts[0]) for _, path in select.paths or ()}
     filtered = {str(path[0]) for path in operand_paths(select.where, select.terms, _WHERE)} if select.where else set()
     view = view_of(index, asked, filtered)
-    page = read_page(_found(source, after), data.get("Limit"), view, test)
-    answer: dict[str, Any] = {"Items": [_shown(item, select) for item in page.items]}
+    show = None if select.paths is None else functools.partial(_shown, select=select)
+    page = read_page(_found(source, after), Look(data.get("Limit"), view, test, show))
+    answer: dict[str, Any] = {}
     if page.end is not None:
         last = table.last_key(page.end, index)
         answer["LastEvaluatedKey"] = last
         answer["NextToken"] = base64.b64encode(msgspec.json.encode([signature, last])).decode()
-    return answer, page_charges(table, index, page, consistent=bool(data.get("ConsistentRead")))
+    charges = page_charges(table, index, page, consistent=bool(data.get("ConsistentRead")))
+    return Read(answer, charges, page.items)
 
 
 def _source(table: Table, index: Index | None, select: partiql.Select) -> _Source:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate, islice
-from operator import itemgetter
+from itertools import islice
 from typing import Any, NamedTuple
-
-from msgspec import Raw
 
 from gtlab.localcloud.engine import arguments, legacy
 from gtlab.localcloud.engine.charges import READ, Charge, consumed, read_units
@@ -18,64 +14,25 @@ from gtlab.localcloud.engine.conditions import Test, compile_condition, operand_
 from gtlab.localcloud.engine.expressions import FILTER, PROJECTION, parse_condition, parse_projection
 from gtlab.localcloud.engine.items import SEGMENTS
 from gtlab.localcloud.engine.key_conditions import range_of
+from gtlab.localcloud.engine.pages import Look, page_charges, read_page, view_of
 from gtlab.localcloud.engine.projections import Projection
 from gtlab.localcloud.engine.table import Index, Table, check_names
 from gtlab.localcloud.engine.terms import Terms, check_apart
-from gtlab.localcloud.engine.values import Item, Packed, item_size, shown, unpack
+from gtlab.localcloud.engine.values import Item, Packed, shown, unpack
 from gtlab.localcloud.model import Key, Refusal, invalid, invalid_values
 
 MOST_BATCH_KEYS, MOST_TRANSACT_ITEMS = 100, 100
-PAGE_BYTES, BATCH_BYTES = 1 << 20, 16 << 20
+BATCH_BYTES = 16 << 20
 TRANSACTION_BYTES = 4 << 20
-_AT_ONCE = 500  # items
 Find = Callable[[str], Table]  # the table with a name or an ARN; raises Refusal
 
 
 class Read(NamedTuple):
-    """An answer, and what the call consumed."""
+    """An answer, and what the call consumed. ``items``: the JSON of each of its "Items", where it has these."""
 
     answer: dict[str, Any]
     charges: list[Charge]
-
-
-class Page(NamedTuple):
-    """What one step of a Query or a Scan has read. ``bytes`` is what the table or the index has of it; ``fetched``: the
-    sizes of the items that a local index fetched from its table. ``end``: the last item, if there may be more behind
-    it."""
-
-    items: list[Item]
-    scanned: int
-    bytes: int
-    end: Item | None
-    fetched: list[int]
-
-
-class View(NamedTuple):
-    """What a read sees of an index that does not have all attributes. ``fetches``: it asks for more than the index has,
-    so each item is fetched from the table; ``cut``: only to filter them, so the answer does not have that."""
-
-    projected: frozenset[str]
-    fetches: bool
-    cut: bool
-
-    def entry(self, item: Item) -> Item:
-        """The part of an item that the index has."""
-        return {name: value for name, value in item.items() if name in self.projected}
-
-
-def view_of(index: Index | None, asked: set[str] | None, filtered: set[str]) -> View | None:
-    """How an index is read; None if it has all attributes. ``asked``: the attributes that are to be returned, empty for
-    those that the index has, None for all of them; ``filtered``: those of the filter. Raises Refusal if a global index
-    does not have them."""
-    if index is None or index.projected is None:
-        return None
-    if index.is_global:
-        lacking = sorted((asked or set()) - index.projected)
-        if lacking:
-            raise invalid_values(f"Global secondary index {index.name} does not project [{', '.join(lacking)}]")
-        return View(index.projected, fetches=False, cut=False)
-    fetches = asked is None or not asked | filtered <= index.projected
-    return View(index.projected, fetches, cut=fetches and asked == set())
+    items: list[bytes] | None = None
 
 
 # One item
@@ -402,28 +359,12 @@ def _paged(walk: _Walk, data: dict[str, Any]) -> Read:
     table, index, filter_, project = walk.table, walk.index, walk.filter, walk.project
     asked = None if data.get("Select") == "ALL_ATTRIBUTES" else _asked(data)
     view = view_of(index, asked, filter_.names if filter_ else set())
-    select = data.get("Select")
-    if view or filter_ or project:
-        page = read_page(walk.found(), data.get("Limit"), view, filter_.test if filter_ else None)
-        answer: dict[str, Any] = {"Count": len(page.items), "ScannedCount": page.scanned}
-        if select != "COUNT":
-            answer["Items"] = [project(item) for item in page.items] if project else page.items
-    else:
-        page, whole = _whole_page(walk.found(), data.get("Limit"))
-        answer = {"Count": page.scanned, "ScannedCount": page.scanned}
-        if select != "COUNT":
-            answer["Items"] = Raw(b"[%b]" % b",".join([packed[0] for packed in whole]))
+    page = read_page(walk.found(), Look(data.get("Limit"), view, filter_.test if filter_ else None, project))
+    answer: dict[str, Any] = {"Count": len(page.items), "ScannedCount": page.scanned}
     if page.end is not None:
         answer["LastEvaluatedKey"] = table.last_key(page.end, index)
     charges = page_charges(table, index, page, consistent=bool(data.get("ConsistentRead")))
-    return Read(answer | _single(charges, data), charges)
-
-
-def page_charges(table: Table, index: Index | None, page: Page, *, consistent: bool) -> list[Charge]:
-    """What a page consumes: its bytes together, and each item that a local index fetched by itself."""
-    name, is_global = (index.name, index.is_global) if index else (None, False)
-    return [Charge(table.id, name, is_global, READ, read_units(page.bytes, consistent=consistent)),
-            *(Charge(table.id, None, False, READ, read_units(size, consistent=consistent)) for size in page.fetched)]
+    return Read(answer | _single(charges, data), charges, None if data.get("Select") == "COUNT" else page.items)
 
 
 def _asked(data: dict[str, Any]) -> set[str]:
@@ -433,42 +374,3 @@ def _asked(data: dict[str, Any]) -> set[str]:
     names = data.get("ExpressionAttributeNames", {})
     first = [str(path.parts[0]) for path in parse_projection(PROJECTION, data[PROJECTION])]
     return {names.get(name, name) for name in first}
-
-
-def read_page(found: Iterator[Packed], limit: int | None, view: View | None, test: Test | None) -> Page:
-    """One page: at most ``limit`` items and 1 MB, both before the filter. There may be more behind a page that ends at
-    one of these limits, even if there is not: the service does not look ahead."""
-    items, fetched, scanned, size = list[Item](), list[int](), 0, 0
-    last: Item | None = None
-    for whole in map(unpack, islice(found, limit)):
-        entry = view.entry(whole) if view else whole
-        bytes_ = item_size(entry)
-        if size + bytes_ > PAGE_BYTES and last is not None:
-            return Page(items, scanned, size, last, fetched)
-        scanned, size, last = scanned + 1, size + bytes_, whole
-        seen = entry
-        if view and view.fetches:
-            seen = whole
-            fetched.append(whole.size)
-        if test is None or test(seen):
-            items.append(entry if view and view.cut else seen)
-    return Page(items, scanned, size, last if limit is not None and scanned >= limit else None, fetched)
-
-
-def _whole_page(found: Iterator[Packed], limit: int | None) -> tuple[Page, list[Packed]]:
-    """A page of items as they are, as :func:`read_page`, and its items. None is unpacked, which takes most of the time
-    of a Scan."""
-    taken, size, is_full = list[Packed](), 0, False
-    while not is_full and (limit is None or len(taken) < limit):
-        several = list(islice(found, _AT_ONCE if limit is None else min(_AT_ONCE, limit - len(taken))))
-        if not several:
-            break
-        sizes = list(accumulate(map(itemgetter(1), several), initial=size))
-        fit = bisect_right(sizes, PAGE_BYTES) - 1
-        is_full = fit < len(several)
-        if not taken:
-            fit = max(fit, 1)  # the first item always fits
-        taken += several[:fit]
-        size = sizes[fit]
-    more = is_full or (limit is not None and len(taken) == limit)
-    return Page([], len(taken), size, unpack(taken[-1]) if more and taken else None, []), taken

@@ -29,11 +29,13 @@ _OLD_ONLY = ("NONE", "ALL_OLD")
 
 
 class Write(NamedTuple):
-    """An answer, the changes of items, and what the call consumed. Writes that changed nothing are not changes."""
+    """An answer, the changes of items, and what the call consumed. Writes that changed nothing are not changes.
+    ``items``: as in :class:`reads.Read`, of a SELECT."""
 
     answer: dict[str, Any]
     changes: list[Change]
     charges: list[Charge]
+    items: list[bytes] | None = None
 
 
 class Plan(NamedTuple):

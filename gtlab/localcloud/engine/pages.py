@@ -1,0 +1,157 @@
+"""One page of a Query, a Scan or a SELECT: which items it has, what it shows of them, and what it consumes."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from itertools import accumulate, islice
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gtlab.localcloud.engine.charges import READ, Charge, read_units
+from gtlab.localcloud.engine.conditions import Test
+from gtlab.localcloud.engine.table import Index, Table
+from gtlab.localcloud.engine.values import Item, Packed, item_size, unpack
+from gtlab.localcloud.model import invalid_values
+
+PAGE_BYTES = 1 << 20
+_AT_ONCE = 500  # items
+_encode = msgspec.json.encode
+_decode_several = msgspec.json.Decoder(list[dict[str, Any]]).decode
+
+
+class Page(NamedTuple):
+    """What one step of a Query or a Scan has read: the JSON of each item as it is shown, and how many items were read.
+    ``bytes`` is what the table or the index has of these; ``fetched``: the sizes of the items that a local index
+    fetched from its table. ``end``: the last item, if there may be more behind it."""
+
+    items: list[bytes]
+    scanned: int
+    bytes: int
+    end: Item | None
+    fetched: list[int]
+
+
+class Look(NamedTuple):
+    """How a page is read: at most ``limit`` items, through a ``view``, those that pass a ``test``, and what ``show``
+    leaves of them; None for all of them and all of it."""
+
+    limit: int | None
+    view: View | None
+    test: Test | None
+    show: Callable[[Item], Item] | None
+
+
+class View(NamedTuple):
+    """What a read sees of an index that does not have all attributes. ``fetches``: it asks for more than the index has,
+    so each item is fetched from the table; ``cut``: only to filter them, so the answer does not have that."""
+
+    projected: frozenset[str]
+    fetches: bool
+    cut: bool
+
+    def entry(self, item: Item) -> Item:
+        """The part of an item that the index has."""
+        return {name: value for name, value in item.items() if name in self.projected}
+
+
+def view_of(index: Index | None, asked: set[str] | None, filtered: set[str]) -> View | None:
+    """How an index is read; None if it has all attributes. ``asked``: the attributes that are to be returned, empty for
+    those that the index has, None for all of them; ``filtered``: those of the filter. Raises Refusal if a global index
+    does not have them."""
+    if index is None or index.projected is None:
+        return None
+    if index.is_global:
+        lacking = sorted((asked or set()) - index.projected)
+        if lacking:
+            raise invalid_values(f"Global secondary index {index.name} does not project [{', '.join(lacking)}]")
+        return View(index.projected, fetches=False, cut=False)
+    fetches = asked is None or not asked | filtered <= index.projected
+    return View(index.projected, fetches, cut=fetches and asked == set())
+
+
+def read_page(found: Iterator[Packed], look: Look) -> Page:
+    """One page: at most ``limit`` items and 1 MB, both before the filter. There may be more behind a page that ends at
+    one of these limits, even if there is not: the service does not look ahead."""
+    if look.view:
+        return _page_in_view(found, look, look.view)
+    taken, size, more = _taken(found, look.limit)
+    end = unpack(taken[-1]) if more and taken else None
+    return Page(_shown(taken, look.test, look.show), len(taken), size, end, [])
+
+
+def _page_in_view(found: Iterator[Packed], look: Look, view: View) -> Page:
+    """A page of an index that does not have all attributes. What it has of an item must be cut out to be counted."""
+    items, fetched, scanned, size = list[bytes](), list[int](), 0, 0
+    last: Item | None = None
+    for whole in map(unpack, islice(found, look.limit)):
+        entry = view.entry(whole)
+        bytes_ = item_size(entry)
+        if size + bytes_ > PAGE_BYTES and last is not None:
+            return Page(items, scanned, size, last, fetched)
+        scanned, size, last = scanned + 1, size + bytes_, whole
+        seen = entry
+        if view.fetches:
+            seen = whole
+            fetched.append(whole.size)
+        if look.test is None or look.test(seen):
+            told = entry if view.cut else seen
+            items.append(_encode(look.show(told) if look.show else told))
+    return Page(items, scanned, size, last if look.limit is not None and scanned >= look.limit else None, fetched)
+
+
+def _taken(found: Iterator[Packed], limit: int | None) -> tuple[list[Packed], int, bool]:
+    """The items of a page, their size, and whether there may be more. None is unpacked, which would take most of the
+    time of a Scan."""
+    taken, size, is_full = list[Packed](), 0, False
+    while not is_full and (limit is None or len(taken) < limit):
+        several = list(islice(found, _AT_ONCE if limit is None else min(_AT_ONCE, limit - len(taken))))
+        if not several:
+            break
+        sizes = list(accumulate(map(itemgetter(1), several), initial=size))
+        fit = bisect_right(sizes, PAGE_BYTES) - 1
+        is_full = fit < len(several)
+        if not taken:
+            fit = max(fit, 1)  # the first item always fits
+        taken += several[:fit]
+        size = sizes[fit]
+    return taken, size, is_full or (limit is not None and len(taken) == limit)
+
+
+def _shown(taken: list[Packed], test: Test | None, show: Callable[[Item], Item] | None) -> list[bytes]:
+    """The JSON of the items that pass a test, and of what is shown of them. Many items are decoded at once, which takes
+    a third of the time, but not all, so that they are freed before the garbage collector looks at them."""
+    if test is None and show is None:
+        return [json for json, _ in taken]
+    told = list[bytes]()
+    for start in range(0, len(taken), _AT_ONCE):
+        several = [json for json, _ in taken[start:start + _AT_ONCE]]
+        items = _decode_several(b"[%b]" % b",".join(several))
+        if show is None and test is not None:
+            told += [json for json, item in zip(several, items, strict=True) if test(item)]
+        elif show is not None:
+            told += [_encode(show(item)) for item in items if test is None or test(item)]
+    return told
+
+
+def encoded(answer: dict[str, Any], items: list[bytes] | None) -> bytes:
+    """An answer as JSON, with its "Items" if there are any. A page of a megabyte is copied once: copies take most of
+    the time of a Scan."""
+    if items is None:
+        return _encode(answer)
+    begin = b"{" if not answer else _encode(answer)[:-1] + b","
+    if not items:
+        return begin + b'"Items":[]}'
+    parts = items.copy()
+    parts[0] = begin + b'"Items":[' + parts[0]
+    parts[-1] += b"]}"
+    return b",".join(parts)
+
+
+def page_charges(table: Table, index: Index | None, page: Page, *, consistent: bool) -> list[Charge]:
+    """What a page consumes: its bytes together, and each item that a local index fetched by itself."""
+    name, is_global = (index.name, index.is_global) if index else (None, False)
+    return [Charge(table.id, name, is_global, READ, read_units(page.bytes, consistent=consistent)),
+            *(Charge(table.id, None, False, READ, read_units(size, consistent=consistent)) for size in page.fetched)]
