@@ -99,7 +99,7 @@ def breaks_tombstones(patch):
         store(self, group, region, key, version, item)
         if item is None:
             del self._copies[group][region].versions[key]
-            self._copies[group][region].tombstones.discard(key)
+            self._copies[group][region].tombstones.pop(key, None)
     patch.setattr(Replication, "_store", forgetful)
 
 

@@ -76,8 +76,8 @@ class Reads:
             return
         # With those that a filter left out: their newer versions may pass it.
         keys = set(engine.keys_read(self._database, call._replace(input=data), _scanned(body).ScannedCount))
-        found = [version for key in [*keys, *self._not_there(group, table, keys, data, body)]
-                 if (version := self._replication.missed(group.id, table.region, key))]
+        found = self._replication.all_missed(
+            group.id, table.region, [*keys, *self._not_there(group, table, keys, data, body)])
         if found or self._journal.all_reads:
             self._journal.read(table, None, ReadDetail(
                 call.operation, bool(data.get("ConsistentRead")), None, max(found, default=None),

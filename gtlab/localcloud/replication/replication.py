@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
+from operator import itemgetter
 from typing import Any
 
 from gtlab.localcloud.model import Key
@@ -22,7 +24,7 @@ from gtlab.localcloud.replication.links import Lag, Links, Passes, Size
 @dataclass
 class _Copy:
     versions: dict[Key, Version] = field(default_factory=dict)
-    tombstones: set[Key] = field(default_factory=set)
+    tombstones: dict[Key, None] = field(default_factory=dict)  # about in the order of their times
     floor: int = -1  # the time of the version, microseconds, of items that are not adopted yet; -1 if there are none
 
 
@@ -70,7 +72,7 @@ class Replication:
         def let_go(most: int) -> bool:
             for _ in range(min(most, len(gone.versions))):
                 key, _version = gone.versions.popitem()
-                gone.tombstones.discard(key)
+                gone.tombstones.pop(key, None)
             return self.links.forget(most) or bool(gone.versions)
         return let_go
 
@@ -121,6 +123,21 @@ class Replication:
             return None
         return newest
 
+    def all_missed(self, group: str, region: str, keys: Iterable[Key]) -> list[Version]:
+        """What :meth:`missed` finds for many items, those without it left out. Most of a page's items are newest here,
+        and finding that out is quick."""
+        copies = self._copies[group]
+        mine, others = copies[region].versions.get, [copy.versions.get for where, copy in copies.items()
+                                                     if where != region]
+        older = []
+        for key in keys:
+            version = mine(key, NEVER)
+            for other in others:
+                if other(key, NEVER) > version:
+                    older.append(key)
+                    break
+        return [version for key in older if (version := self.missed(group, region, key))]
+
     def versions(self, group: str, region: str) -> Mapping[Key, Version]:
         """Every item that a copy has a version of, with the version."""
         return self._copies[group][region].versions
@@ -134,17 +151,18 @@ class Replication:
         nothing older brings it back."""
         copy = self._copies[group][region]
         if key in copy.versions:
-            copy.tombstones.add(key)
+            copy.tombstones[key] = None
             self.unsaved.versions.add((group, region, key))
 
     def forget_tombstones(self, before: float) -> int:
-        """Drop tombstones older than a time, but never one whose item still has a delivery on its way."""
+        """Drop tombstones older than a time, but never one whose item still has a delivery on its way. There may be
+        many tombstones, and this is called often: of each copy, it looks at the oldest ones only."""
         old = [(group, region, key) for group, copies in self._copies.items() for region, copy in copies.items()
-               for key in copy.tombstones if copy.versions[key].time_us < before * 1e6]
+               for key in takewhile(lambda key, copy=copy: copy.versions[key].time_us < before * 1e6, copy.tombstones)]
         busy = {(delivery.group, delivery.key) for delivery in self.links.on_their_way()} if old else set()
         old = [(group, region, key) for group, region, key in old if (group, key) not in busy]
         for group, region, key in old:
-            self._copies[group][region].tombstones.discard(key)
+            del self._copies[group][region].tombstones[key]
             del self._copies[group][region].versions[key]
         self.unsaved.versions.update(old)
         return len(old)
@@ -158,9 +176,10 @@ class Replication:
         copy = self._copies[group][region]
         copy.versions[key] = version
         if item is None:
-            copy.tombstones.add(key)
+            copy.tombstones.pop(key, None)  # so that it becomes the newest
+            copy.tombstones[key] = None
         else:
-            copy.tombstones.discard(key)
+            copy.tombstones.pop(key, None)
         self.unsaved.versions.add((group, region, key))
 
     # Persistence
@@ -186,11 +205,14 @@ class Replication:
         """Load the saved state. Call this before any other method."""
         for group, region in copies:
             self._copies.setdefault(group, {})[region] = _Copy()
+        deleted = list[tuple[int, _Copy, Key]]()
         for group, region, key, version, is_tombstone in entries:
             copy = self._copies[group][region]
             copy.versions[key] = version
             if is_tombstone:
-                copy.tombstones.add(key)
+                deleted.append((version.time_us, copy, key))
+        for _, copy, key in sorted(deleted, key=itemgetter(0)):
+            copy.tombstones[key] = None
         self.links.restore(each for each in deliveries if self._is_expected(each))
 
     def _is_expected(self, delivery: Delivery) -> bool:
