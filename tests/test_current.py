@@ -144,9 +144,11 @@ def test_items_that_were_there_before_keep_their_time_while_they_are_adopted(pre
     last = pretend.cloud.replication.version(group.id, OHIO, ("2998", NO_SORT_KEY))
     assert first == last < written
     pretend.wait(1000)
-    for _ in range(40):
+    virginia = pretend.client(VIRGINIA)
+    while table(virginia)["TableStatus"] != "ACTIVE":
         pretend.wait(30)
-    assert everything(pretend.client(VIRGINIA)) == everything(ohio)
+    pretend.wait(60)
+    assert everything(virginia) == everything(ohio)
 
 
 def test_writes_replicate_both_ways_and_the_last_writer_wins(pretend, trio):

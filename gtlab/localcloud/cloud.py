@@ -58,7 +58,8 @@ class Cloud:
     """One local cloud. ``world`` supplies distances and durations; ``now`` is always in epoch seconds.
 
     ``legacy_api`` is the mode of the version 2017.11.29 API: one of FACES. ``most_at_once``: the most deliveries that
-    one :meth:`tick` carries out, so that callers do not wait for a long backlog.
+    one :meth:`tick` carries out, so that callers do not wait for a long backlog. With a bound, calls leave long work to
+    whoever ticks the cloud between them.
     """
 
     def __init__(self, world: World, legacy_api: str = HISTORIC, journal: Journal | None = None,
@@ -92,7 +93,7 @@ class Cloud:
         self.access = Access(Known(self._regions_of, self._has_role,
                                    lambda table: engine.tags(self.database, table)))
         self._next_housekeeping = 0.0
-        self._most_at_once, self._behind = most_at_once, 0.0
+        self._most_at_once, self._behind, self._has_backlog = most_at_once, 0.0, False
 
     def begin(self, call: Call) -> Hold:
         """Begin a call. The result holds how long it travels between Regions before it takes effect (only for
@@ -122,7 +123,7 @@ class Cloud:
     def answer(self, call: Call, now: float) -> bytes:
         """Like :meth:`call`, but leaves the consequences of a write to :meth:`settle`, so that the client need not wait
         for them. The difference cannot be observed, because every other operation settles first."""
-        self.tick(now)
+        self.tick(now, briefly=self._most_at_once < math.inf)
         if self.access:
             self.access.check(call)
         if call.service == "application-autoscaling":
@@ -190,11 +191,12 @@ class Cloud:
             if charge.index_name is None:  # indexes have no buckets
                 self.capacity.charge(charge.table, charge.kind, charge.units, now)
 
-    def tick(self, now: float) -> None:
-        """Carry out everything that is due by ``now``, but at most ``most_at_once`` deliveries. If a backlog is left,
-        :meth:`next_due` is in the past afterwards."""
+    def tick(self, now: float, *, briefly: bool = False) -> None:
+        """Carry out everything that is due by ``now``, but at most ``most_at_once`` deliveries, and a slice of long
+        work. If there is more to do, :meth:`next_due` is in the past afterwards. ``briefly``, because somebody waits:
+        leave long work, and a backlog of deliveries that there was before, to later ticks."""
         self.changes.settle()
-        left = self._most_at_once
+        left = 0 if briefly and self._has_backlog else self._most_at_once
         while (due := self._next_event()) <= now:  # in the order of the due times, even if this call comes late
             if self.current.tick(due):
                 self.unsaved.settings = True
@@ -205,16 +207,17 @@ class Cloud:
             self.unsaved.settings |= self.tables.indexes.tick(due)
             self.changes.mark_due(due)
             set_aside = self.replication.links.set_aside
-            for delivery in self.replication.links.due(due):
+            for delivery in self.replication.links.due(due) if left > 0 else ():
                 self.changes.deliver(delivery, max(due, self._behind), now)
                 left -= 1
-                if left <= 0:  # the rest takes effect later than it was due: a caller cannot see it yet
-                    self._behind = now
+                if left <= 0:
                     break
             left -= (self.replication.links.set_aside - set_aside) / _SET_ASIDE_IN_THE_TIME
-            if left <= 0:
+            if left <= 0:  # the rest takes effect later than it was due: a caller cannot see it yet
+                self._behind = now
                 break
-        if self.tables.slices:
+        self._has_backlog = left <= 0
+        if self.tables.slices and not briefly:
             self.errors.attempt(_about_slice, self.tables.slices.work, now)
         if now >= self._next_housekeeping:
             self._next_housekeeping = now + HOUSEKEEPING_S

@@ -48,6 +48,11 @@ class Keeper:
         """Whether nothing is kept on disk."""
         return self._store is None
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the disk cannot keep up: if more is written, :meth:`save` may soon have to wait for it."""
+        return self._store is not None and self._store.is_behind
+
     def save(self) -> bool:
         """Write what changed since the last call; returns whether anything did. Raises sqlite3.Error if the disk
         refuses it: then nothing was written, and the next call tries again."""

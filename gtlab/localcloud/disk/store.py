@@ -144,6 +144,11 @@ class Store:
         self._seal.set(self._last)
         self._unfolded += changes
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether a log is more than half full while the other one is still being folded."""
+        return self._fold is not None and not self._fold.done() and self._logged > MOST_LOGGED // 2
+
     def fold(self, *, wait: bool = True) -> None:
         """Write what is in the logs into the tables. Without ``wait``, only start, unless it is running already. Raises
         sqlite3.Error if the disk refuses it now or refused it the last time: then it stays in its log, and the next

@@ -12,7 +12,7 @@ from gtlab.localcloud.engine.items import SEGMENTS, Items, Place
 from gtlab.localcloud.engine.values import Item, Packed, item_size, unpack
 from gtlab.localcloud.model import Key
 
-MOST_ITEMS, MOST_BYTES = 150, 1 << 18  # of a slice: a few milliseconds of work, and of writing to disk
+MOST_ITEMS, MOST_BYTES = 100, 1 << 18  # of a slice: a millisecond or two of work, and of writing to disk
 
 
 class Snapshot:

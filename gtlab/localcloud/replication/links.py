@@ -179,6 +179,10 @@ class Links:
         first = self._queue[0][0]
         return first if self._look_again is None or first < self._look_again else self._look_again
 
+    def is_late(self, now: float) -> bool:
+        """Whether deliveries that are due have not been taken yet."""
+        return bool(self._queue) and self._queue[0][0] < now
+
     def waiting(self, group: str | None = None, region: str | None = None) -> int:
         """Deliveries that are on their way; of one group, to or from one Region, if they are named."""
         if group is None:

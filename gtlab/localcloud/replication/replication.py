@@ -9,7 +9,7 @@ bring the item back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from operator import itemgetter
@@ -27,8 +27,13 @@ class _Copy:
     tombstones: dict[Key, None] = field(default_factory=dict)  # about in the order of their times
     floor: int = -1  # the time of the version, microseconds, of items that are not adopted yet; -1 if there are none
 
+    def old_tombstones(self, before: float) -> Iterator[Key]:
+        """The oldest tombstones, as long as they are older than a time."""
+        return takewhile(lambda key: self.versions[key].time_us < before * 1e6, self.tombstones)
+
 
 _NONE: dict[str, _Copy] = {}
+
 
 class Replication:
     """All copies of all groups. ``links`` has the deliveries that are on their way between them; ``lag``, ``passes``
@@ -131,9 +136,9 @@ class Replication:
                                                      if where != region]
         older = []
         for key in keys:
-            version = mine(key, NEVER)
+            here = mine(key, NEVER)
             for other in others:
-                if other(key, NEVER) > version:
+                if other(key, NEVER) > here:
                     older.append(key)
                     break
         return [version for key in older if (version := self.missed(group, region, key))]
@@ -158,7 +163,7 @@ class Replication:
         """Drop tombstones older than a time, but never one whose item still has a delivery on its way. There may be
         many tombstones, and this is called often: of each copy, it looks at the oldest ones only."""
         old = [(group, region, key) for group, copies in self._copies.items() for region, copy in copies.items()
-               for key in takewhile(lambda key, copy=copy: copy.versions[key].time_us < before * 1e6, copy.tombstones)]
+               for key in copy.old_tombstones(before)]
         busy = {(delivery.group, delivery.key) for delivery in self.links.on_their_way()} if old else set()
         old = [(group, region, key) for group, region, key in old if (group, key) not in busy]
         for group, region, key in old:

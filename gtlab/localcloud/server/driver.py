@@ -2,6 +2,11 @@
 
 The cloud itself has no clock. Here a timer wakes it when the next delivery or step is due. After an answer has been
 sent, what follows from it is done in the event loop's next turn, and garbage is collected in small steps.
+
+Callers come first. In each turn of the event loop, every connection whose request has arrived is served. Then long work
+(a backlog of deliveries, building an index, copying a table) has a few milliseconds: all of MOST_S if nobody called in
+this turn, otherwise as long as the callers took, but LEAST_S at least, so that it always ends. While the disk cannot
+keep up, long work waits for it: the room that is left there is the callers'.
 """
 
 from __future__ import annotations
@@ -19,7 +24,9 @@ from gtlab.localcloud.server.garbage import Garbage
 log = logging.getLogger(__name__)
 _INTERNAL = Refusal("InternalServerError", "Internal server error: a defect of gtlab's local cloud. gtlab status shows "
                     "it, and its log has the details.", 500)
-MOST_AT_ONCE = 50  # deliveries per tick, so that callers wait for a few milliseconds of work at most
+MOST_AT_ONCE = 10  # deliveries per tick: less than a millisecond of work
+MOST_S, LEAST_S = 0.004, 0.001  # of long work in one turn; saving it takes about as long again
+DISK_S = 0.02      # until the next look at a disk that cannot keep up
 TIDY_S = 1.0       # delay before the log is folded into the state, so that an item that changes often is stored once
 _ENDING = Refusal("ServiceUnavailable", "gtlab's local cloud is ending. Nothing was done.", 503)
 _DYNAMODB = ("dynamodb", "dynamodbstreams")
@@ -32,6 +39,7 @@ class Driver:
         self._keeper, self._endpoints = keeper, endpoints
         self._timer: asyncio.TimerHandle | None = None
         self._waking = self._closed = False
+        self._served_s = 0.0  # how long calls have taken since the last tick
         self.garbage = Garbage()
         self._begun = 0  # jobs of long work before garbage was swept the last time
         self._tidying: asyncio.TimerHandle | None = None
@@ -46,6 +54,7 @@ class Driver:
         refused = self.still_unwritable()
         if refused is not None:
             return refused
+        began = time.perf_counter()
         try:
             answer = self._keeper.cloud.answer(call, time.time())
         except Refusal as refusal:
@@ -59,6 +68,7 @@ class Driver:
             else:
                 self.turned()
         unsaved = self.save()
+        self._served_s += time.perf_counter() - began
         return answer if unsaved is None else unsaved
 
     def close(self) -> None:
@@ -148,7 +158,7 @@ class Driver:
     def _wake(self) -> None:
         """Set a timer that ticks the cloud when something is due."""
         loop, due = asyncio.get_running_loop(), self._keeper.cloud.next_due()
-        at = loop.time() + max(0.0, due - time.time())
+        at = loop.time() + max(DISK_S if self._keeper.is_behind else 0.0, due - time.time())
         if self._timer is None or self._timer.cancelled() or at < self._timer.when():
             if self._timer:
                 self._timer.cancel()
@@ -159,12 +169,24 @@ class Driver:
             self._timer.cancel()
             self._timer = None
         try:
-            self._keeper.cloud.tick(time.time())
+            self._work()
         except Exception as error:
             self._keeper.cloud.errors.report("What is due", error)
         self.save()  # now, because otherwise the next answer would have to wait for it
         self.turned()
         self._sweep()
+
+    def _work(self) -> None:
+        """Carry out what is due; of long work, as much as there is time for."""
+        cloud, served_s = self._keeper.cloud, self._served_s
+        self._served_s = 0.0
+        if self._keeper.is_behind:
+            cloud.tick(time.time(), briefly=True)
+            return
+        ends = time.perf_counter() + (min(MOST_S, max(LEAST_S, served_s)) if served_s else MOST_S)
+        cloud.tick(time.time())
+        while cloud.next_due() <= time.time() and time.perf_counter() < ends:
+            cloud.tick(time.time())
 
     def _sweep(self) -> None:
         begun = self._keeper.cloud.tables.slices.begun

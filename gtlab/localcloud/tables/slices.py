@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-SLICE = 250  # items: a few milliseconds of work
+SLICE = 100  # items: a millisecond or two of work
 Job = Callable[[float], bool]  # does one slice at a time (epoch seconds), and returns whether there is more to do
 
 
