@@ -164,14 +164,18 @@ def test_the_truth_comes_from_what_was_measured(id):
     for measured, right in TRUTHS[id]:
         for chosen in [None, *question.options]:
             found = predictions.compare(question, measured, chosen)
-            assert found.truth.option == right and found.right == (chosen == right)
+            answer = right if right in question.usual else question.usual[0]
+            assert found.truth.option == right and found.right == (chosen == answer)
             told = predictions.told(found)
+            assert ("✔" in told) == (right in question.usual), "a run that contradicts the lesson decides nothing"
             assert found.truth.measured in told and question.explanation(right), (id, right)
             shown = html.unescape(predictions.shown(found))
-            assert question.text in shown and found.truth.measured in shown and question.explanation(right) in shown
+            assert question.text in shown and found.truth.measured in shown
+            for key in {right, answer}:
+                assert question.explanation(key) in shown and question.explanation(key) in told
             for key, option in question.options.items():
-                assert (option.wrong in told) == (option.wrong in shown) == (key != right)
-                if key == chosen != right:
+                assert (option.wrong in told) == (option.wrong in shown) == (key != answer)
+                if key == chosen != answer:
                     assert shown.index(option.wrong) < shown.index("<details>"), "the reader's own is not folded away"
 
 
@@ -187,6 +191,7 @@ def test_questions_are_well_formed(id):
     question = predictions.find(id)
     assert id[:2] in predictions.NOTEBOOKS and question in predictions.questions(id[:2])
     assert 2 <= len(question.options) <= 5 and question.text.endswith("?")
+    assert question.usual and set(question.usual) <= set(question.options)
     for key, option in question.options.items():
         assert key.isidentifier() and key.islower() and option.text and option.wrong.endswith(".")
 

@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 ANSWERS_VARIABLE = "GTLAB_PREDICTIONS"  # answers for a run without a reader: "03-stale=older,03-strong=no"
@@ -44,7 +44,9 @@ class Question:
     ``id`` begins with the notebook's number: ``03-stale``. ``options`` map a short key, which a reader can type, to an
     Option. ``truth`` takes what the notebook measured and returns a Truth; it raises NotMeasured for a value that shows
     nothing (an error of type TypeError, KeyError, AttributeError, IndexError or ValueError counts as that).
-    ``because`` explains the truth, whichever option it is; or maps keys of options to explanations.
+    ``because`` explains the truth, whichever option it is; or maps keys of options to explanations. ``usual`` are the
+    options that are right, the most usual one first. A run that seems to show another one, because the machine was busy
+    or nothing was cut, decides nothing: no option is marked as right, and ``because`` says why.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Question:
     options: Mapping[str, Option]
     truth: Callable[[Any], Truth]
     because: str | Mapping[str, str]
+    usual: tuple[str, ...]
 
     def explanation(self, option: str) -> str:
         return self.because if isinstance(self.because, str) else self.because.get(option, "")
@@ -59,16 +62,27 @@ class Question:
 
 @dataclass(frozen=True)
 class Revealed:
-    """What :func:`compare` found. ``chosen`` is None without a prediction."""
+    """What :func:`compare` found. ``chosen`` is None without a prediction, ``wrong`` maps the other options to why they
+    are wrong."""
 
     question: Question
     chosen: str | None
     truth: Truth
-    wrong: Mapping[str, str] = field(default_factory=dict)  # option → why it is wrong
+    wrong: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def decided(self) -> bool:
+        """Whether the run has shown what is right."""
+        return self.truth.option in self.question.usual
+
+    @property
+    def answer(self) -> str:
+        """The option that is right: what the run has shown, or else what is usual."""
+        return self.truth.option if self.decided else self.question.usual[0]
 
     @property
     def right(self) -> bool:
-        return self.chosen == self.truth.option
+        return self.chosen == self.answer
 
 
 def questions(notebook: str) -> tuple[Question, ...]:
@@ -125,8 +139,8 @@ def compare(question: Question, measured: Any, chosen: str | None) -> Revealed:
     except (TypeError, KeyError, AttributeError, IndexError, ValueError) as error:
         raise NotMeasured(f"The answer to {question.id} cannot be seen from this {type(measured).__name__} ({error}). "
                           "Run the cells above again, from the prediction on.") from None
-    wrong = {key: option.wrong for key, option in question.options.items() if key != truth.option}
-    return Revealed(question, chosen, truth, wrong)
+    found = Revealed(question, chosen, truth)
+    return replace(found, wrong={key: option.wrong for key, option in question.options.items() if key != found.answer})
 
 
 def asked(question: Question, chosen: str | None) -> str:
@@ -144,7 +158,7 @@ def told(revealed: Revealed) -> str:
     lines = [f"Measured: {revealed.truth.measured}", *_verdict(revealed)]
     if revealed.chosen is None:
         lines.append("  (You made no prediction.)")
-    lines.append(f"  {revealed.question.explanation(revealed.truth.option)}".rstrip())
+    lines += [f"  {text}".rstrip() for text in _explained(revealed)]
     lines += [f"{why_not} {because}" for why_not, because in _why_not(revealed)]
     return "\n".join(filter(None, lines))
 
@@ -164,7 +178,7 @@ def shown(revealed: Revealed) -> str:
              paragraph(f"Measured: {revealed.truth.measured}"),
              *(paragraph(line, bold=True) for line in _verdict(revealed)),
              paragraph("You made no prediction." if revealed.chosen is None else ""),
-             paragraph(revealed.question.explanation(revealed.truth.option)),
+             *map(paragraph, _explained(revealed)),
              *(paragraph(" ".join(each)) for each in own),
              f"<details>{summary}{folded}</details>" if folded else ""]
     return f'<div style="{_BOX}">{"".join(parts)}</div>'
@@ -178,12 +192,21 @@ _BOX = ("max-width:46em;box-sizing:border-box;margin:2px;padding:8px 14px;font:1
 
 def _verdict(revealed: Revealed) -> list[str]:
     """Whether the prediction was right, in one or two lines."""
-    options, right = revealed.question.options, revealed.question.options[revealed.truth.option].text
+    options, right = revealed.question.options, revealed.question.options[revealed.answer].text
+    if not revealed.decided:
+        predicted = [] if revealed.chosen is None else [f"You predicted: {options[revealed.chosen].text}"]
+        return [*predicted, f"This run does not decide it. What usually happens: {right}"]
     if revealed.chosen is None:
         return [f"✔ {right}"]
     if revealed.right:
         return [f"✔ You predicted it: {right}"]
     return [f"✘ You predicted: {options[revealed.chosen].text}", f"✔ It was: {right}"]
+
+
+def _explained(revealed: Revealed) -> list[str]:
+    """Why it is so; before that, if the run decides nothing, why not."""
+    texts = map(revealed.question.explanation, dict.fromkeys([revealed.truth.option, revealed.answer]))
+    return list(filter(None, texts))
 
 
 def _why_not(revealed: Revealed) -> Iterator[tuple[str, str]]:

@@ -53,7 +53,8 @@ QUESTIONS = (
                         "Routers add little over such distances: most of the time is spent in the fibre.")},
         _beside_light,
         "A better network can remove detours, but it cannot remove the distance: no database, at any price, answers "
-        "from another continent before light could go there and come back."),
+        "from another continent before light could go there and come back.",
+        usual=("slower", "same", "faster", "much")),
     Question(
         "00-distance", "The same small call goes to your home Region and to the farthest replica. What differs?",
         {"longer": Option("The far answer takes longer, by about the round trip",
@@ -68,5 +69,6 @@ QUESTIONS = (
         _far_call,
         {"longer": "The caller waits for the distance to the Region that it calls. A replica near the caller is the "
                    "cure, and this is why global tables exist.",
-         "same": "Without distances there is nothing to wait for. On AWS, or on the realistic network, there is."}),
+         "same": "Without distances there is nothing to wait for. On AWS, or on the realistic network, there is."},
+        usual=("longer",)),
 )

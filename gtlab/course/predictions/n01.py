@@ -47,7 +47,8 @@ QUESTIONS = (
                     "code is the same as for a table that does not exist, so it does not tell you which of the two "
                     "it is.",
          "accepted": "The table was ACTIVE when the put came. A new table is CREATING for some seconds, and refuses a "
-                     "put until it is ACTIVE."}),
+                     "put until it is ACTIVE."},
+        usual=("refused",)),
     Question(
         "01-other", "Both tables are called Music. You put an item into the first, and a moment later you read it in "
                     "the second. What do you get?",
@@ -63,5 +64,6 @@ QUESTIONS = (
         _other,
         {"nothing": "Each Region created a table of its own, and the two do not know of each other. Having the same "
                     "name is necessary for a global table, but it is not enough.",
-         "item": "These tables are replicas of one global table already, so DynamoDB copied the item."}),
+         "item": "These tables are replicas of one global table already, so DynamoDB copied the item."},
+        usual=("nothing",)),
 )

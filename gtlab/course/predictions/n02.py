@@ -52,7 +52,8 @@ QUESTIONS = (
          "ready": "On a network without any delays, creating takes no time. Otherwise the status is CREATING first.",
          "refused": "GlobalTableAlreadyExistsException: an earlier run has joined the tables, and the global table is "
                     "used as it is. ValidationException: this service no longer creates global tables of version "
-                    "2017.11.29. AWS does not, and a local cloud with the setting “2026” does not."}),
+                    "2017.11.29. AWS does not, and a local cloud with the setting “2026” does not."},
+        usual=("creating", "refused")),
     Question(
         "02-primary", "A program in a replica Region puts an item there, by a client of that Region. How long does it "
                       "wait?",
@@ -73,5 +74,6 @@ QUESTIONS = (
                  "primary. So a write takes only the round trip to the replica that you call, and two Regions can "
                  "write the same item at the same time. What happens then is a topic of a later notebook.",
          "home": "If this stays so when you run the cells again, please report it: a replica asks no other Region "
-                 "before it answers."}),
+                 "before it answers."},
+        usual=("here",)),
 )

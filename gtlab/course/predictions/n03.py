@@ -57,7 +57,8 @@ QUESTIONS = (
                  "asynchronous replication. A read elsewhere is stale until they arrive, and nothing tells you so.",
          "some": "At least one copy had arrived before its read, and at least one had not. The order is not "
                  "guaranteed, and nothing in an answer tells you which of the two you got.",
-         "all": "Every copy arrived before its read: the reads came late enough this time. Nothing guarantees it."}),
+         "all": "Every copy arrived before its read: the reads came late enough this time. Nothing guarantees it."},
+        usual=("home", "some")),
     Question(
         "03-strong", "Does a strongly consistent read find the item in another Region immediately after the write?",
         {"yes": Option("Yes: it promises the latest data",
@@ -73,5 +74,6 @@ QUESTIONS = (
         {"no": "A strongly consistent read sees every write that its own replica has received. It does not wait for "
                "writes that are still on their way from another Region.",
          "yes": "The copies were there already, so any read would have found them.",
-         "some": "A copy that had arrived was found, one that had not was not: the kind of read made no difference."}),
+         "some": "A copy that had arrived was found, one that had not was not: the kind of read made no difference."},
+        usual=("no",)),
 )

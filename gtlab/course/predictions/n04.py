@@ -54,7 +54,8 @@ QUESTIONS = (
         {"distance": "A get of an item that was never written takes just as long. What you time is the round trip to "
                      "the Region.",
          "lag": "Gets in the loop were slower this time. Run both cells again: nothing in a get waits for replication.",
-         "bound": "Gets in the loop were faster this time. Run both cells again."}),
+         "bound": "Gets in the loop were faster this time. Run both cells again."},
+        usual=("distance",)),
     Question(
         "04-width", "Which of the two intervals is about as wide as the round trip to the target?",
         {"pale": Option("Only the pale one", "This time both were wide, or both were narrow."),
@@ -71,5 +72,6 @@ QUESTIONS = (
                  "rest is unknown.",
          "both": "The paths were not symmetric enough this time, or the machine was busy, so the dark one is wide too.",
          "neither": "On this network the round trips are shorter than the pauses between two reads.",
-         "dark": "This should not happen: the dark interval lies in the pale one."}),
+         "dark": "This should not happen: the dark interval lies in the pale one."},
+        usual=("pale",)),
 )

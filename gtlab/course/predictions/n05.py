@@ -66,7 +66,8 @@ QUESTIONS = (
         {"arrives": "Adding a replica does not interrupt the table. What is written in the meantime is replicated, and "
                     "arrives as soon as the replica is ready.",
          "lost": "Not every Region has the item. Replication is asynchronous: look again in a second.",
-         "refused": "Home refused the put: is it still being created, or is a Region down?"}),
+         "refused": "Home refused the put: is it still being created, or is a Region down?"},
+        usual=("arrives",)),
     Question(
         "05-two", "One UpdateTable call names two new replicas, in two Regions. What does the service do?",
         {"both": Option("It creates both at the same time",
@@ -78,7 +79,8 @@ QUESTIONS = (
         {"refused": "The service adds one replica at a time: one call for each, and the next call when the replica is "
                     "ACTIVE. A table with strong consistency is the exception, because its members can only be created "
                     "together.",
-         "both": "One call made both replicas. This is so for a table with strong consistency."}),
+         "both": "One call made both replicas. This is so for a table with strong consistency."},
+        usual=("refused",)),
     Question(
         "05-strong", "You put an item in one Region and read it in another immediately, with both kinds of read. Which "
                      "read finds it?",
@@ -100,7 +102,8 @@ QUESTIONS = (
                    "linearizable, it needs a little more.) The eventually consistent read asks nobody, and can be "
                    "stale, as in every global table.",
          "both": "The strongly consistent read had to find it. The other one was lucky: the copy was early.",
-         "neither": "That must not happen, if this table is strongly consistent and the put was acknowledged."}),
+         "neither": "That must not happen, if this table is strongly consistent and the put was acknowledged."},
+        usual=("strong",)),
     Question(
         "05-conflict", "All three Regions put the same item of this table at the same time. What happens?",
         {"both": Option("All puts are accepted, and the last one stays",
@@ -116,5 +119,6 @@ QUESTIONS = (
                     "changed nothing, and its program knows it. A write that was acknowledged is not silently "
                     "discarded.",
          "both": "No two puts were on their way at the same moment. If they are, one is refused with "
-                 "ReplicatedWriteConflictException."}),
+                 "ReplicatedWriteConflictException."},
+        usual=("refused",)),
 )

@@ -106,7 +106,8 @@ QUESTIONS = (
         {"both": "A Region that cannot reach another one accepts requests as usual: it has no way to know what happens "
                  "there. It reports no error and no warning.",
          "one": "Nothing was cut, so the second put reached home by replication.",
-         "neither": "The reads were neither of the two puts: another write came between them."}),
+         "neither": "The reads were neither of the two puts: another write came between them."},
+        usual=("both",)),
     Question(
         "06-winner", "Both puts were acknowledged. After the repair, which one do the Regions have?",
         {"first": Option("The first one: it was there before",
@@ -121,7 +122,8 @@ QUESTIONS = (
                   "it is in no Region. A third "
                   "Region, if you have one, had received both writes, and kept the later one all the time.",
          "first": "The put that was made first has the later time: the clocks of the two Regions differ.",
-         "neither": "A write that is neither of the two came later."}),
+         "neither": "A write that is neither of the two came later."},
+        usual=("later",)),
     Question(
         "06-trace", "Where does AWS leave a trace of the write that was lost?",
         {"metric": Option("In a CloudWatch metric, or a CloudTrail event",
@@ -141,7 +143,8 @@ QUESTIONS = (
                   "an attribute that says where each write was made.",
          "nowhere": "No Region's own value was replaced: there was no conflict in this run.",
          "winner": "This time the write at home was the later one, so the other Region lost its value.",
-         "both": "Each Region lost a value of its own: there was more than one conflict."}),
+         "both": "Each Region lost a value of its own: there was more than one conflict."},
+        usual=("loser",)),
     Question(
         "06-counter", "Five increments on each side of the cut are acknowledged. What is the counter after the repair?",
         {"ten": Option("10: the increments are added up",
@@ -155,7 +158,8 @@ QUESTIONS = (
         {"five": "Each side counted to five. The item with the later write won, with its five plays, and the other "
                  "five are gone. Writes to two different attributes of the item would not be merged either.",
          "ten": "Nothing was cut, and every increment arrived before the next one on the other side.",
-         "other": "Without a cut, the increments that had not seen each other were lost."}),
+         "other": "Without a cut, the increments that had not seen each other were lost."},
+        usual=("five",)),
     Question(
         "06-ticket", "Two buyers, one on each side of the cut, want the last ticket. Which put is refused?",
         {"second": Option("The second: its condition is false",
@@ -170,7 +174,8 @@ QUESTIONS = (
         {"neither": "Each Region evaluated the condition against its own copy, and neither had seen a buyer. This does "
                     "not need a cut: it can happen during the usual lag, too.",
          "second": "Nothing was cut, and the first buyer had arrived in the other Region.",
-         "first": "The ticket had been sold at home before."}),
+         "first": "The ticket had been sold at home before."},
+        usual=("neither",)),
     Question(
         "06-queue", "A replica can use three write units per second, and you put six items at home at once. What "
                     "happens?",
@@ -185,7 +190,8 @@ QUESTIONS = (
         {"grows": "The puts are as fast as before, and the replica falls behind: the writes wait in a queue. On AWS "
                   "this is the usual cause of a growing ReplicationLatency, and more capacity in the receiving Region "
                   "helps.",
-         "same": "The capacity was enough for these writes."}),
+         "same": "The capacity was enough for these writes."},
+        usual=("grows",)),
     Question(
         "06-paused", "FIS has paused replication, and you put an item at home. What do you see two seconds later?",
         {"refused": Option("The put is refused while replication is paused",
@@ -196,5 +202,6 @@ QUESTIONS = (
         _paused,
         {"waits": "The write waits. When the experiment ends, replication catches up by itself.",
          "arrives": "The write passed: the experiment did not cover this table, or had not begun.",
-         "refused": "The put is not at home: it was not made, or it has been deleted."}),
+         "refused": "The put is not at home: it was not made, or it has been deleted."},
+        usual=("waits",)),
 )

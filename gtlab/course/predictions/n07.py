@@ -58,7 +58,8 @@ QUESTIONS = (
                  "for DynamoDB, in its legacy mode up to ten. It does so for writes, too, and each attempt took "
                  "effect.",
          "one": "Only one attempt took effect before the program gave up.",
-         "none": "No attempt was carried out in time."}),
+         "none": "No attempt was carried out in time."},
+        usual=("more",)),
     Question(
         "07-condition", "A version condition protects each of two adds, one on each side of a cut. What is in the "
                         "basket after the repair?",
@@ -73,7 +74,8 @@ QUESTIONS = (
         {"lost": "A condition is checked once, in the Region that receives the call, against that Region's copy. It "
                  "passes on both sides of a cut, and then the last writer wins.",
          "kept": "The first write reached the other Region before the second add read the basket.",
-         "refused": "The first write arrived between the read and the put of the second add."}),
+         "refused": "The first write arrived between the read and the put of the second add."},
+        usual=("lost",)),
     Question(
         "07-modes", "Which write modes lose a product when a customer writes on both sides of a cut?",
         {"all": Option("All three: no mode can do anything against a cut",
@@ -88,7 +90,8 @@ QUESTIONS = (
                 "sees every write, so nothing is overwritten unseen.",
          "none": "Nothing was cut, or replication was faster than the customer.",
          "some": "Some of the writes met although they should not have.",
-         "all": "Each mode has lost a product."}),
+         "all": "Each mode has lost a product."},
+        usual=("any",)),
     Question(
         "07-again", "Each Region counts in an item of its own. A request gets no answer, and is sent again in another "
                     "Region. How often does it count?",
@@ -101,5 +104,6 @@ QUESTIONS = (
         _again,
         {"twice": "An item for each Region loses nothing, but it also cannot see what another Region has done already.",
          "once": "The second Region did not count it.",
-         "lost": "Some requests are missing in the total."}),
+         "lost": "Some requests are missing in the total."},
+        usual=("twice",)),
 )

@@ -59,7 +59,8 @@ QUESTIONS = (
         {"each": "A replicated write is a change of the replica, and so it is in the replica's stream. Nothing in the "
                  "record says that it was replicated.",
          "one": "Only one consumer has seen the order so far.", "some": "Not all consumers have seen the order yet.",
-         "none": "No consumer has seen the order yet."}),
+         "none": "No consumer has seen the order yet."},
+        usual=("each",)),
     Question(
         "08-filter", "Home takes Cem's order and fails before its consumer reads it. The consumers filter by their "
                      "Region. When does Cem get a receipt?",
@@ -71,7 +72,8 @@ QUESTIONS = (
         _filter,
         {"late": "The filter makes one Region responsible for each order, and nobody takes over for it.",
          "taken": "A consumer in another Region sent the receipt.",
-         "never": "No consumer has sent the receipt."}),
+         "never": "No consumer has sent the receipt."},
+        usual=("late",)),
     Question(
         "08-half", "Two items are written in one transaction at home. Can a read transaction in another Region see "
                    "only one of them?",
@@ -83,7 +85,8 @@ QUESTIONS = (
         _half,
         {"half": "Replication copies items, not transactions: the two items arrive one by one. A read transaction sees "
                  "its own Region only, and there one of them was missing.",
-         "whole": "In each pair both items arrived between two reads. Nothing guarantees that."}),
+         "whole": "In each pair both items arrived between two reads. Nothing guarantees that."},
+        usual=("half",)),
     Question(
         "08-ttl", "TTL deletes an expired basket. In which Regions' streams does the record say that it was TTL?",
         {"all": Option("In all: the deletion is replicated with everything that belongs to it",
@@ -96,5 +99,6 @@ QUESTIONS = (
         {"one": "The Region that comes first deletes the item, and replication brings the deletion to the others. "
                 "There the record looks like that of a customer's deletion.",
          "none": "The basket was deleted by somebody else, before TTL came.",
-         "all": "Each Region deleted it by its own TTL."}),
+         "all": "Each Region deleted it by its own TTL."},
+        usual=("one",)),
 )

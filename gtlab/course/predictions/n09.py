@@ -74,7 +74,8 @@ QUESTIONS = (
         _users,
         {"first": "The first request waits for the timeout and is then sent to the next stack. The router evacuates "
                   "the failed Region, and sends the others there at once. That stack calls its own Region's endpoint.",
-         "all": "Each request tried the failed Region again.", "none": "The failure was noticed without waiting."}),
+         "all": "Each request tried the failed Region again.", "none": "The failure was noticed without waiting."},
+        usual=("first",)),
     Question(
         "09-early", "In which run are more acknowledged additions missing in the end?",
         {"early": Option("In the one that goes back early", "This time the other run lost more. Compare the two "
@@ -92,7 +93,8 @@ QUESTIONS = (
                   "does not contain it. The newest write wins the whole item.",
          "patient": "The queue was short this time, and the outage came at a bad moment.",
          "same": "The queues of both directions had the same length this time.",
-         "none": "Everything had arrived before it could be overwritten."}),
+         "none": "Everything had arrived before it could be overwritten."},
+        usual=("early",)),
     Question(
         "09-silence", "Home is down, and writes wait in another Region. What does ReplicationLatency for the way "
                       "home show?",
@@ -105,7 +107,8 @@ QUESTIONS = (
         _silence,
         {"silence": "The metric measures what arrives. When replication stops, it falls silent, which looks exactly "
                     "like a night without customers. When the Region is back, it reports the long waits, too late.",
-         "rises": "Some writes did arrive, and were counted."}),
+         "rises": "Some writes did arrive, and were counted."},
+        usual=("silence",)),
     Question(
         "09-order", "Ann puts S, Ben puts M, then Ann's program repeats its put of S elsewhere. Which size remains?",
         {"ben": Option("M: Ben's put is newer than Ann's", "The repetition is a new write, with a time of its own."),
@@ -116,7 +119,8 @@ QUESTIONS = (
         _order,
         {"ann": "Idempotent is not order-safe. The repetition took effect at the time of the repetition, so it is the "
                 "newest write, and Ben's is lost. He was told that it succeeded.",
-         "ben": "Ben's put was the last one to take effect."}),
+         "ben": "Ben's put was the last one to take effect."},
+        usual=("ann",)),
     Question(
         "09-strong", "The same drill with a strongly consistent table: what will be better?",
         {"both": Option("Both: no write is missing, and the recovery is much faster",
@@ -135,5 +139,6 @@ QUESTIONS = (
                  "failed.",
          "neither": "Nothing was missing in the asynchronous table either: perhaps nothing was on its way when home "
                     "failed."
-         }),
+         },
+        usual=("loss",)),
 )

@@ -73,7 +73,8 @@ QUESTIONS = (
                     "have a neighbour pay little. The one that is alone pays the long way, for every write.",
          "same": "The nearest members of these Regions are about equally far away, or the machine was busy.",
          "home": "The times do not follow the distances: the machine is busy, or the network is not simulated.",
-         "free": "There is no distance on this network, so nothing can be seen. Choose the realistic one."}),
+         "free": "There is no distance on this network, so nothing can be seen. Choose the realistic one."},
+        usual=("nearest",)),
     Question(
         "10-bill", "Two replicas and a witness instead of three replicas: how much of the bill for writes and storage "
                    "does that save?",
@@ -86,7 +87,8 @@ QUESTIONS = (
         {"third": "Writes and storage are charged for each replica: two instead of three. A witness is charged for "
                   "neither. The promises are the same, but the application can run in two Regions only.",
          "nothing": "The two tables have the same number of replicas here.",
-         "half": "The two tables differ by more than one replica here."}),
+         "half": "The two tables differ by more than one replica here."},
+        usual=("third",)),
     Question(
         "10-conflicts", "How many of the two conditional puts are accepted?",
         {"one": Option("One in each kind of table: that is what the condition is for",
@@ -100,5 +102,6 @@ QUESTIONS = (
         {"mrec": "An eventually consistent table tells both programs that they were first. Later the newer item "
                  "replaces the other one. Neither program is told; only the stream of the losing Region shows it. A "
                  "strongly consistent table refuses the second put.",
-         "two": "The condition did not prevent anything here."}),
+         "two": "The condition did not prevent anything here."},
+        usual=("mrec",)),
 )
