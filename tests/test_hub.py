@@ -19,6 +19,7 @@ from classes import gtlab
 from filelock import FileLock
 from support import ON_DEMAND, SOAK, wait_until
 
+from gtlab import classroom
 from gtlab.classroom import wire
 from gtlab.classroom.register import Register
 from gtlab.course import tour
@@ -119,6 +120,17 @@ def test_commands_of_a_hub_say_so_elsewhere(tmp_path, monkeypatch):
                             (("class", "join", "http://127.0.0.1:9"), "Give the code")):
         done = gtlab(tmp_path, *arguments)
         assert done.returncode in (1, 2) and says in done.stderr, done.stderr
+
+
+def test_a_notebook_on_a_hub_says_that_there_is_a_class(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
+    monkeypatch.setenv("GTLAB_CLASS", "http://127.0.0.1:9/services/class")
+    classroom.join("", "", "")  # as the cell of notebook 00 is at first
+    said = capsys.readouterr().out
+    assert wire.NOTICE in said and 'classroom.join("hub")' in said
+    monkeypatch.delenv("GTLAB_CLASS")
+    classroom.join("", "", "")
+    assert capsys.readouterr().out.startswith("No class")
 
 
 def test_a_user_of_the_hub_who_joins_again_is_the_same_learner(tmp_path):

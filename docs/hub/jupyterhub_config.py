@@ -12,6 +12,7 @@ c = get_config()  # noqa: F821  (JupyterHub defines it)
 # What you change
 INSTRUCTORS = {"teacher"}          # admins of the hub: they open the board, and stop the servers of others
 LEARNERS = {"ana", "bo"}           # nobody else is let in
+CLASS = "Global tables"            # the name on the board
 ADDRESS = "http://127.0.0.1:8000"  # of the hub on this machine; a proxy with HTTPS stands before it
 CLASS_FOLDER = "/var/lib/gtlab-class"  # what the board keeps; it belongs to the system user gtlab-class
 
@@ -35,7 +36,7 @@ c.Spawner.cpu_limit = 2.0       # cores
 c.JupyterHub.services = [{
     "name": "class",
     "url": "http://127.0.0.1:8820",
-    "command": [GTLAB, "class", "hub"],
+    "command": [GTLAB, "class", "hub", "--name", CLASS],
     "environment": {"GTLAB_HOME": CLASS_FOLDER},
     "user": "gtlab-class",
     "oauth_no_confirm": True,   # it learns a user's name and nothing else

@@ -15,10 +15,11 @@ from gtlab import regions
 from gtlab.classroom import catalogue
 from gtlab.contract import BUILT_IN, NETWORKS, OUTAGES
 
-NOTICE = ("What your machine sends to the board: the name that you give here, where you are in the notebooks, your "
-          "predictions, which exercises you have tried and solved and which hints you used, your Regions, and the "
-          "replication lags that you measured or that writes had during an event of the class. Nothing else: no code, "
-          "no items, no files. Your instructor sees it with your name; other learners see only totals of the class.")
+NOTICE = ("What your machine sends to the board: your name as you give it here (on a hub: as the hub has it), where "
+          "you are in the notebooks, your predictions, which exercises you have tried and solved and which hints "
+          "you used, your Regions, and the replication lags that you measured or that writes had during an event of "
+          "the class. Nothing else: no code, no items, no files. Your instructor sees it with your name; other "
+          "learners see only totals of the class.")
 
 NAME_LENGTH, NOTE_LENGTH = 40, 500  # characters
 BODY_BYTES = 128 * 1024             # of any request
