@@ -3,6 +3,7 @@
 const ARRIVING_MS = 120;
 const MOST_DRAWN = 300;
 const MOST_OF_A_LINK = 40; // so that what waits before a cut link leaves room for the others
+const FRAME_MS = 25; // between two drawings, at least: every second frame of most screens, for half of the processor time
 
 function render({ model, el }) {
   const id = crypto.randomUUID?.() ?? String(Math.random());
@@ -16,7 +17,10 @@ function render({ model, el }) {
   let arcs = new Map();
   let sides = new Map();
   let frame = 0;
+  let drawn = 0;
+  let onScreen = true;
   let labelled = 0;
+  let written = "";
   let late = 0;
 
   const title = element("b", { class: "gt-title" }, model.get("title"));
@@ -42,6 +46,7 @@ function render({ model, el }) {
   const members = () => model.get("members");
   const place = code => members().find(member => member.code === code)?.place ?? code;
   const look = code => members().find(member => member.code === code)?.look;
+  const seen = () => onScreen && !document.hidden;
   const key = (a, b) => `${a} ${b}`;
 
   function draw() {
@@ -72,6 +77,7 @@ function render({ model, el }) {
     }
     for (const [code, mark] of stale) mark.node.setAttribute("transform", besides(code));
     label();
+    animate(); // what waits before its target has a new place
   }
 
   function cross([x, y], r) {
@@ -96,9 +102,13 @@ function render({ model, el }) {
     const crosses = (model.get("places").cut ?? []).map(([a, b]) => map.arc(a, b, 0).point(0.5));
     // Where stale reads are marked, no label is put, also while there is no mark: labels would jump.
     const marks = members().filter(({ code }) => state.stale?.[code]).map(({ code }) => markBox(code, sides.get(code)));
-    map.labels([...names, ...lags], [...members().map(({ code }) => map.at(code)), ...crosses], marks);
-    map.svg.setAttribute("aria-label", "Map of the replicas. " + names.map(each => each.lines.join(": ")).join(". "));
     if (table.open) tabulate();
+    const wanted = [[...names, ...lags], [...members().map(({ code }) => map.at(code)), ...crosses], marks];
+    const text = JSON.stringify([map.width, wanted]);
+    if (!seen() || text === written) return; // to place labels takes long
+    written = text;
+    map.labels(...wanted);
+    map.svg.setAttribute("aria-label", "Map of the replicas. " + names.map(each => each.lines.join(": ")).join(". "));
   }
 
   function tabulate() {
@@ -111,23 +121,36 @@ function render({ model, el }) {
 
   function start(number, a, b, expected, many = 1) {
     const arc = arcs.get(key(a, b));
-    if (STILL.matches || !arc || flights.size >= MOST_DRAWN || document.hidden) return;
+    if (STILL.matches || !arc || flights.size >= MOST_DRAWN) return;
+    if (document.hidden || (many > 1 && !onScreen)) return;
     if ([...flights.values()].filter(flight => flight.a === a && flight.b === b).length >= MOST_OF_A_LINK) return;
     const [x, y] = arc.point(0);  // else it would be in the corner until the first frame
     const dot = shape("g", { transform: `translate(${x} ${y})` }, shape("circle", {
       r: many > 1 ? Math.min(11, 4 + Math.log2(many)) : 4, fill: look(a).colour, class: "gt-flight" }));
     if (many > 1) dot.append(shape("text", { class: "gt-many", y: -9, "text-anchor": "middle" }, many.toLocaleString("en")));
     map.layers.moving.append(dot);
-    flights.set(number, { dot, a, b, gone: 0, takes: expected ?? 400, landed: many > 1 ? "arrived" : null });
-    frame ||= requestAnimationFrame(move);
+    flights.set(number, { dot, a, b, gone: 0, at: performance.now(), takes: expected ?? 400,
+      landed: many > 1 ? "arrived" : null });
+    animate();
   }
 
-  let before = 0;
+  // Only while something moves, and where it is seen: each frame costs processor time.
+  function animate() {
+    if (onScreen && !frame) frame = requestAnimationFrame(move);
+  }
+
+  function pass(flight, now) {
+    flight.gone += Math.max(0, now - flight.at) * speed;
+    flight.at = now;
+  }
+
   function move(now) {
-    const passed = before ? Math.min(now - before, 100) * speed : 0;
-    before = now;
+    frame = 0;
+    if (now - drawn < FRAME_MS) return animate();
+    drawn = now;
+    let moving = false;
     for (const [number, flight] of flights) {
-      flight.gone += passed;
+      pass(flight, now);
       const arc = arcs.get(key(flight.a, flight.b));
       // It waits before its target until Python says that it is there.
       const part = flight.landed ? Math.min(1, flight.gone / flight.takes) : Math.min(0.9, flight.gone / flight.takes);
@@ -139,21 +162,28 @@ function render({ model, el }) {
       }
       const [x, y] = arc.point(part);
       flight.dot.setAttribute("transform", `translate(${x} ${y})`);
+      moving ||= flight.landed || part < 0.9;
     }
-    frame = flights.size ? requestAnimationFrame(move) : 0;
-    if (!frame) before = 0;
+    if (moving) animate();
   }
 
   function land(number, lag, outcome) {
     const flight = flights.get(number);
     if (!flight) return;
+    if (!seen()) {
+      flight.dot.remove();
+      flights.delete(number);
+      return;
+    }
     flight.landed = outcome;
+    pass(flight, performance.now());
     // At its real time if that is still to come; at once, with a short last stretch, if it is over.
     if (flight.gone >= lag) {
       const part = Math.min(0.9, flight.gone / flight.takes);
       flight.takes = ARRIVING_MS / (1 - part) * Math.max(speed, 0.2);
       flight.gone = flight.takes * part;
     } else flight.takes = lag;
+    animate();
   }
 
   function flash(code, outcome) {
@@ -249,6 +279,13 @@ function render({ model, el }) {
     root.classList.toggle("gt-stopped", Boolean(model.get("problem")));
   }
 
+  const watch = new IntersectionObserver(found => {
+    onScreen = found.at(-1).isIntersecting;
+    if (!onScreen) return;
+    label();
+    animate();
+  });
+  watch.observe(map.box);
   const here = () => model.send({ do: "here", view: id });
   const beat = setInterval(here, 15_000);
   here();
@@ -262,6 +299,7 @@ function render({ model, el }) {
     clearInterval(beat);
     clearTimeout(late);
     for (const code of [...stale.keys()]) unmark(code);
+    watch.disconnect();
     cancelAnimationFrame(frame);
     model.off("msg:custom", hear);
     model.off("change:members", regroup);
