@@ -55,7 +55,7 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
     )
     values = [value for row in rows for value in (_drawn(row, "median_ms"), _drawn(row, "p90_ms")) if value > 0]
     log = bool(values) and max(values) > 100 * min(values)
-    for column, shift, name, opacity in (("median_ms", -0.2, "median", 1.0), ("p90_ms", 0.2, "P90", 0.35)):
+    for column, shift, name, opacity in (("median_ms", -0.2, "median", 1.0), ("p90_ms", 0.2, "P90", 0.8)):
         fig.add_bar(
             orientation="h",
             y=[place + shift for place in places],
