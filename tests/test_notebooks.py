@@ -19,6 +19,8 @@ QUICK = {"sleep_s": 0.3, "samples": 4, "timeout_s": 0.5, "outage_s": 2.5}
 OTHERS = {"home": "eu-central-1", "replicas": "sa-east-1"}  # two Regions, neither of which is in the article
 STARTED = ("02_create_the_global_table", "03_verify_replication", "04_time_it", "06_break_it", "07_lose_nothing",
            "08_react_once", "09_fail_over")
+MOST_KB = 600  # of an executed notebook, as docs/widgets.md says
+WIDEST = 46    # characters of inline code without a space: they fit at 900 px with the sidebar open
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +59,7 @@ def test_the_course_from_a_clean_start_to_its_clean_up(tmp_path):
     for stem, notebook in ran.items():
         assert "✔ Right" in printed(notebook), stem
         assert "✘ Not yet" not in printed(notebook) or "solution" in str(notebook.cells), stem
+        assert (tmp_path / f"{stem}.ipynb").stat().st_size < 1000 * MOST_KB, stem
     broken = ran["06_break_it"]
     assert "the counter is 5." in shown(broken) and "discarded" in shown(broken)
     assert "Ann has the ticket.\nBen has the ticket." in printed(broken) and "{'S': 'Ben'}" in shown(broken)
@@ -104,6 +107,9 @@ def test_notebooks_are_committed_clean_and_in_the_courses_form(path):
     for name, found in parameters.items():
         assert found["help"] and found["inferred_type_name"] != "None", name
     assert all(len(line) <= 92 for cell in code for line in cell.source.splitlines()), "cut off in JupyterLab"
+    prose = "".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    inline = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", prose, flags=re.DOTALL))
+    assert [code for code in inline if max(map(len, code.split())) > WIDEST] == []
     assert any("## Summary" in cell.source for cell in notebook.cells[-2:])
     stub, = (cell for cell in code if "exercise" in cell.metadata.get("tags", []))
     id = stub.metadata["exercise"]
