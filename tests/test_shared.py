@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, asked, wait_active
 
 import gtlab
+from gtlab.classroom import happening
 from gtlab.cli import main
 from gtlab.contract import (
     ACCOUNT_HEADER,
@@ -134,6 +135,20 @@ def test_programs_that_are_told_no_cloud_take_the_one_in_the_environment(shared,
     assert elsewhere.number_of("Dee") in str(lab) and lab.simulated and lab.network == "instant"
     with process.throwaway("instant"):
         assert elsewhere.number_of("Dee") not in str(gtlab.connect()), "a tour has a cloud of its own"
+
+
+@pytest.mark.server
+def test_an_event_of_the_class_breaks_only_the_account_in_the_environment(shared, learners, monkeypatch):
+    for name, value in ((CLOUD_VARIABLE, shared.url), (ACCOUNT_VARIABLE, "Fay"), (CODE_VARIABLE, shared.code)):
+        monkeypatch.setenv(name, value)
+    fay, gus, told = learners("Fay"), learners("Gus"), []
+    event = {"n": 1, "what": "lag", "place": "everywhere", "value": 7, "starts": 0.0, "ends": 600.0}
+    here = happening.Happening(lambda: 10.0, lambda *what: told.append(what))
+    assert here.heard(event)
+    here.tick(takes_part=True)
+    assert list(fay.world.state().knob) == ["lag"] and gus.world.state().empty
+    here.end()
+    assert fay.world.state().empty and told == [("event", "1", "applied"), ("event", "1", "mended")]
 
 
 def test_what_is_no_url_or_no_cloud_is_told(tmp_path, monkeypatch):

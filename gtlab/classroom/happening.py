@@ -13,7 +13,7 @@ from typing import Any
 
 from gtlab.classroom import wire
 from gtlab.contract import OUTAGES
-from gtlab.lab import json_files
+from gtlab.lab import elsewhere, json_files
 from gtlab.lab.choice import chosen
 from gtlab.lab.knobs import Knobs
 from gtlab.localcloud import process
@@ -131,14 +131,14 @@ class _Arrivals:
 
     def follow(self, start: float) -> bool:
         """Read on in the journal. Returns whether something has arrived. Raises CloudError."""
-        cloud = process.find()
+        cloud = _cloud()
         if cloud is None:
             return False
         if self._after is None or cloud.instance != self._instance:
             self._instance = cloud.instance
-            self._after = process.control(cloud.port, "events?after=999999999999")["last"]
+            self._after = process.control(cloud.where, "events?after=999999999999")["last"]
         before = self._count
-        while found := process.control(cloud.port, f"events?after={self._after}")["events"]:
+        while found := process.control(cloud.where, f"events?after={self._after}")["events"]:
             self._after = found[-1]["n"]
             for each in found:
                 if each["kind"] == "delivery":
@@ -191,8 +191,15 @@ def _usable(event: Mapping[str, Any]) -> bool:
         return False
 
 
+def _cloud() -> process.Running | None:
+    """The cloud that ``gtlab.connect()`` would use: the one in the environment, or this machine's if it runs. Raises
+    CloudError and ValueError as :func:`elsewhere.joined`."""
+    url, account, token = elsewhere.named()
+    return elsewhere.joined(url, account, token) if url else process.find()
+
+
 def _ask(what: str, method: str = "GET", body: dict[str, Any] | None = None) -> dict[str, Any]:
-    cloud = process.find()
+    cloud = _cloud()
     if cloud is None:
         raise process.CloudError("No local cloud is running.")
-    return process.control(cloud.port, what, method, body)
+    return process.control(cloud.where, what, method, body)
