@@ -6,6 +6,7 @@ answers share one temporary local cloud for each network.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import time
 from collections.abc import Iterator
@@ -728,7 +729,7 @@ def _patient(timeout_s: float):
 def _sleep_and_go(pause_s: float):
     def come_back(found, region):
         time.sleep(pause_s)
-        found.fail_back(region, early=True)
+        found.evacuated.discard(region)
     return come_back
 
 
@@ -748,8 +749,10 @@ WRONG["09"] = {
     "a stack too few": ((lambda lab, table, homes: router.Router(dict(list(router.stacks(
         lab, table=table).items())[:2]), dict.fromkeys(homes, lab.home)), _COME_BACK), "stacks"),
     "the patience of boto3": ((_patient(60), _COME_BACK), "slow"), "four seconds": ((_patient(4), _COME_BACK), "slow"),
-    "goes back at once": ((_BUILD, lambda found, region: found.fail_back(region, early=True)), "early"),
-    "forgets that it was evacuated": ((_BUILD, lambda found, region: found.evacuated.discard(region)), "early"),
+    "leaves it to the router": ((_BUILD, lambda found, region: found.fail_back(region)), "ready-made"),
+    "goes back at once, by the router": ((_BUILD, lambda found, region: found.fail_back(region, early=True)),
+                                         "ready-made"),
+    "goes back at once": ((_BUILD, lambda found, region: found.evacuated.discard(region)), "early"),
     "sleeps a little": ((_BUILD, _sleep_and_go(0.1)), "early"),
     "sleeps long enough": ((_BUILD, _sleep_and_go(3.5)), "blind"),
     "stays away": ((_BUILD, lambda found, region: print()), "stays-away"),
@@ -856,6 +859,12 @@ def test_a_solution_passes_with_any_seed(id, at):
 def test_the_farthest_replica_and_the_waiter_pass():
     assert verdict("00", VIRGINIA).passed and verdict("00", VIRGINIA.upper()).passed
     assert verdict("01", waits_as_the_sdk_does).passed
+
+
+@pytest.mark.parametrize("id", ["02", "10"])
+def test_a_solution_of_lettered_steps_also_shows_its_answer(id):
+    shown = solutions.shown(exercises.find(id).id)
+    assert verdict(id, ast.literal_eval(shown.rpartition("# answer = ")[2]), at=0).passed
 
 
 def test_who_looks_by_itself_until_nobody_is_behind_passes():

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 _COLUMNS = ("probe", "source", "target", "lag_min_ms", "lag_max_ms")
-_NOTE = "Each thin bar is one probe: its lag lies between two polls. The dot is the middle."
+_NOTE = ("Each thin bar is one probe: its lag lies between two polls. The mark is the middle. "
+         "Box: the interval of the median.")
 _HARD_NOTE = ("Each bar is one probe. Pale: its lag certainly lies here. Dark: it lies here if paths are symmetric."
-              " Dot: the middle.")
+              " Mark: the middle. Box: the interval of the median.")
 
 
 def lag_by_target(frame: pd.DataFrame) -> go.Figure:

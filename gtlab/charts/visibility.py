@@ -59,7 +59,7 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
         title="How likely is a read to see the write?"
         if several
         else f"Reads elsewhere that see a write from {city(pairs[0][0]) or pairs[0][0]}",
-        note="Line: halfway between certainly and possibly visible. Dot: certainly, if paths are symmetric. "
+        note="Line: halfway between certainly and possibly visible. Outlined mark: certainly, if paths are symmetric. "
         f"{'Vertical line' if crowded else 'Band'}: confidence interval at each t. t-visibility, as in Bailis "
         "and others (2012)."
         + ("" if several else f" A read that you send is served half a round trip later, or more: {_away(ways)}."),
@@ -92,7 +92,7 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
         )
         if not isnan(when):
             fig.add_scatter(
-                x=[when], y=[99], mode="markers", marker={"color": colour, "symbol": "circle", "size": 9,
+                x=[when], y=[99], mode="markers", marker={"color": colour, "symbol": look(pair[1]).symbol, "size": 11,
                                                               "line": {"color": INK, "width": 1.5}},
                 name="99 %", showlegend=False, hovertemplate=f"{share} by {ms(when)}<extra>{name}</extra>",
             )

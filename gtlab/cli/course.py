@@ -183,7 +183,7 @@ def solution(exercise: str) -> None:
     try:
         found = exercises.find(exercise)
         classmate.check_open("solutions", found.id[:2])
-        click.echo(solutions.text(found.id))
+        click.echo(solutions.shown(found.id))
     except ValueError as error:
         raise click.ClickException(str(error)) from None
 

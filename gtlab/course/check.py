@@ -123,7 +123,7 @@ def solution(id: str) -> None:
     found = exercises.find(id)
     classmate.check_open("solutions", found.id[:2])
     _record("shown", found.id, True)
-    print(solutions.text(found.id))
+    print(solutions.shown(found.id))
 
 
 def progress() -> overview.Overview:

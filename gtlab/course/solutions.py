@@ -4,9 +4,12 @@ copied into a learner's working copy. ``gtlab tour --solve`` runs them in the pl
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from gtlab.course import exercises
 from gtlab.course.workingcopy import course_folder
 
+_MATERIAL = ("pairs", "plans", "briefs", "steps")  # what the notebooks call an exercise's material
 TAG = "exercise"  # of the stub's cell, whose metadata name the exercise, too: {"tags": ["exercise"], "exercise": ID}
 
 
@@ -21,6 +24,19 @@ def text(id: str) -> str:
         return path(id).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         raise ValueError(f"There is no solution of the exercise {id!r}. Install gtlab again.") from None
+
+
+def shown(id: str) -> str:
+    """The solution as it is shown: its code, and for an exercise with lettered material the answer that the code finds.
+    Raises ValueError if there is none."""
+    code, material = text(id), exercises.find(id).material
+    if material is None:
+        return code
+    found: dict[str, Any] = dict.fromkeys(_MATERIAL, material(0))
+    exec(compile(code, str(path(id)), "exec"), found)
+    answer = found["answer"]
+    return f"{code}\n\n# The answer that this code finds:\n# answer = " + repr(
+        answer if isinstance(answer, dict) else "".join(answer))
 
 
 def solved(notebook: dict) -> int:
