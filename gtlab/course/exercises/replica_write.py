@@ -45,8 +45,8 @@ def _run(write: Any, made: Trial) -> str:
     found = made.client(home).get_item(TableName=table, Key=key)["Item"]
     if own(found) != item:
         raise Wrong("another-item", "Home has another item than the one that your function was given.", f"{own(found)}")
-    return (f"Written in {written['region'].iloc[0]}, and read at home {1000 * lag_s:.0f} ms later or after: every "
-            "replica accepts writes, and there is no primary.")
+    return (f"Written in {written['region'].iloc[0]}, and read at home {1000 * lag_s:.0f} ms later at the earliest: "
+            "every replica accepts writes, and there is no primary.")
 
 
 def _judge_write(written: Any, home: str, key: str, outcome: Outcome) -> None:

@@ -177,8 +177,8 @@ QUESTIONS = (
          "first": "The ticket had been sold at home before."},
         usual=("neither",)),
     Question(
-        "06-queue", "A replica can use three write units per second, and you put six items at home at once. What "
-                    "happens?",
+        "06-queue", "A replica has the capacity for one or two new items per second, and you put six items at home at "
+                    "once. What happens?",
         {"refused": Option("The puts at home are throttled, too",
                            "Home has capacity of its own. It acknowledges, and does not ask the replica."),
          "same": Option("Nothing: replicated writes need no capacity there",
