@@ -148,15 +148,29 @@ def test_a_backup_that_is_deleted_is_gone_at_once(music):
 @pytest.mark.parametrize(("arn", "code", "text"), [
     ("arn:aws:dynamodb:us-east-2:111111111111:table/Music", "ValidationException", "Invalid Backup ARN"),
     ("x" * 48, "ValidationException", "Invalid Backup ARN"),
-    ("arn:aws:s3:us-east-2:111111111111:table/Music/backup/01-0", "ValidationException", "BackupArn is not valid"),
-    ("arn:aws:dynamodb:us-east-2:222222222222:table/Music/backup/01-0", "AccessDeniedException", "Access is denied"),
-    ("arn:aws:dynamodb:us-east-2:111111111111:table/Music/backup/01-0", "BackupNotFoundException", "Backup not found"),
+    *((f"arn:aws:dynamodb:us-east-2:111111111111:{path}/01789732865749-d3df7150", "ValidationException",
+       "Invalid Backup ARN") for path in ("TABLE/Music/BACKUP", "table/x/backup", "table//backup", "table/a b/backup",
+                                          f"table/{'x' * 256}/backup", "table/bad:table/backup")),
+    *((f"arn:{where}:111111111111:table/Music/backup/01789732865749-d3df7150", "ValidationException",
+       "Invalid Request: BackupArn is not valid") for where in (
+           "aws:s3:us-east-2", "AWS:dynamodb:us-east-2", "aws:dynamodb:us-test-2", "aws:dynamodb:us-east-0")),
+    *((f"arn:aws:dynamodb:us-east-2:111111111111:table/Music/backup/{last}", "ValidationException",
+       "Invalid Request: BackupArn is not valid") for last in (
+           "1789732865749-d3df7150", "001789732865749-d3df7150", "01789732865749-zzzzzzzz", "01789732865749-d3df71500",
+           "01-0")),
+    *((f"arn:{where}:222222222222:{path}", "AccessDeniedException", "Access is denied") for where, path in (
+        ("aws:dynamodb:us-east-2", "table/Music/backup/01-0"), ("AWS:s3:us-test-2", "TABLE/x/backup/01-0"))),
+    *((f"arn:aws:dynamodb:{region}:111111111111:table/Music/backup/{last}", "BackupNotFoundException",
+       f"Backup not found: arn:aws:dynamodb:{region}:111111111111:table/Music/backup/{last}") for region, last in (
+           ("us-east-2", "00000000000000-D3DF7150"), ("US-East-2", "11789732865749-d3df7150"))),
 ])
 def test_arns_that_name_no_backup(music, arn, code, text):
-    for ask in (lambda: music.describe_backup(BackupArn=arn), lambda: music.delete_backup(BackupArn=arn),
-                lambda: music.restore_table_from_backup(TargetTableName="Again", BackupArn=arn)):
+    for ask in (music.describe_backup, music.delete_backup):
         with refused(code, text):
-            ask()
+            ask(BackupArn=arn)
+    elsewhere = arn.split(":")[3:4] not in ([], [OHIO]) and ":111111111111:" in arn
+    with refused("ValidationException" if elsewhere else code, "cross-region restores" if elsewhere else text):
+        music.restore_table_from_backup(TargetTableName="Again", BackupArn=arn)
 
 
 def test_only_a_table_that_is_ready_is_backed_up(pretend):
@@ -569,7 +583,28 @@ def test_a_policy_is_changed_only_in_the_expected_revision(music):
             call()
     assert music.get_resource_policy(ResourceArn=arn)["RevisionId"] == second
     assert music.delete_resource_policy(ResourceArn=arn, ExpectedRevisionId=second)["RevisionId"] == second
-    assert "RevisionId" not in music.delete_resource_policy(ResourceArn=arn)
+
+
+def test_a_deletion_of_a_policy_is_a_revision_too(pretend, music):
+    arn = table(music)["TableArn"]
+    for _ in range(2):
+        assert "RevisionId" not in music.delete_resource_policy(ResourceArn=arn)
+    with refused("PolicyNotFoundException", "with revision id 123456789, but table Music has no associated policy"):
+        music.delete_resource_policy(ResourceArn=arn, ExpectedRevisionId="123456789")
+    first = music.put_resource_policy(ResourceArn=arn, Policy=document(ALLOW))["RevisionId"]
+    pretend.wait(20)
+    assert music.delete_resource_policy(ResourceArn=arn)["RevisionId"] == first
+    deleted = str(int(pretend.now * 1000))
+    pretend.wait(20)
+    assert music.delete_resource_policy(ResourceArn=arn)["RevisionId"] == deleted != first
+    with refused("PolicyNotFoundException", "Resource-based policy not found for the provided ResourceArn: " + arn):
+        music.get_resource_policy(ResourceArn=arn)
+    with refused("PolicyNotFoundException", f"with revision id {first}, but the policy associated to target table "
+                 f"Music has revision id {deleted}"):
+        music.delete_resource_policy(ResourceArn=arn, ExpectedRevisionId=first)
+    again = music.put_resource_policy(ResourceArn=arn, Policy=document(ALLOW), ExpectedRevisionId="NO_POLICY")
+    assert again["RevisionId"] not in (first, deleted)
+    assert music.get_resource_policy(ResourceArn=arn)["RevisionId"] == again["RevisionId"]
 
 
 @pytest.mark.parametrize(("arn", "code", "text"), [

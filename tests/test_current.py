@@ -512,13 +512,25 @@ def test_mistakes_are_told_in_the_services_words_and_change_nothing(trio, update
     assert [table(client) for client in trio] == before
 
 
-@pytest.mark.parametrize("witnesses", [
-    [{}], [{"Create": {"RegionName": VIRGINIA}, "Delete": {"RegionName": VIRGINIA}}]])
-def test_a_witness_update_without_one_action_is_refused(ohio, witnesses):
+def test_a_witness_update_with_two_actions_is_refused(ohio):
+    witnesses = [{"Create": {"RegionName": VIRGINIA}, "Delete": {"RegionName": VIRGINIA}}]
     for updates in ({}, {"ReplicaUpdates": [{"Create": {"RegionName": "sa-east-1"}}]}):
         with invalid("Each element of GlobalTableWitnessUpdates must have one action"):
             ohio.update_table(TableName="Music", GlobalTableWitnessUpdates=witnesses, **updates)
     assert "Replicas" not in table(ohio)
+
+
+@pytest.mark.parametrize("witness", [{}, {"Create": {"RegionName": ""}}, {"Delete": {"RegionName": ""}}])
+def test_a_witness_update_that_names_no_region_is_no_update(pretend, ohio, witness):
+    with invalid("At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, "
+                 "GlobalSecondaryIndexUpdates, SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, "
+                 "ReplicaTransitRoleArn, MultiRegionConsistency, DeletionProtectionEnabled, OnDemandThroughput, "
+                 "WarmThroughput or TableClass is required"):
+        ohio.update_table(TableName="Music", GlobalTableWitnessUpdates=[witness])
+    ohio.update_table(TableName="Music", GlobalTableWitnessUpdates=[witness],
+                      ReplicaUpdates=[{"Create": {"RegionName": VIRGINIA}}])
+    pretend.wait(60)
+    assert entries(ohio).keys() == {VIRGINIA} and "GlobalTableWitnesses" not in table(ohio)
 
 
 def test_a_table_of_that_name_in_the_new_region_is_in_the_way(pretend, ohio):

@@ -423,6 +423,10 @@ def test_tags_are_added_replaced_and_removed(on_demand):
     ([{"Key": "ok", "Value": "1"}, {"Key": "k", "Value": "v" * 257}], "The Tag Value provided is invalid, Value: v"),
     ([{"Key": "k", "Value": "100%"}], "The Tag Value provided is invalid, Value: 100%"),
     ([{"Key": "aws:x", "Value": ""}], "Tag Key cannot be prefixed with aws:, Key: aws:x"),
+    ([{"Key": "AWS:x", "Value": ""}], "Tag Key cannot be prefixed with aws:, Key: AWS:x"),
+    ([{}], "The Tag Key provided is invalid, Key: null"),
+    ([{"Value": "v"}], "The Tag Key provided is invalid, Key: null"),
+    ([{"Key": "k"}], "The Tag Value provided is invalid, Value: null"),
     ([{"Key": f"k{n}", "Value": ""} for n in range(51)], "Number of Tags exceed the current limit for the provided "
                                                          "ResourceArn"),
 ])
@@ -431,6 +435,19 @@ def test_tags_that_are_refused_add_none(on_demand, tags, text):
     refusal = on_demand.refusal("TagResource", ResourceArn=arn, Tags=tags)
     assert refusal.code == "ValidationException" and refusal.message.startswith(text)
     assert on_demand("ListTagsOfResource", ResourceArn=arn)["Tags"] == []
+
+
+def test_fifty_tags_are_listed_in_one_page_and_replaced_but_not_exceeded(on_demand):
+    arn = described(on_demand)["TableArn"]
+    fifty = [{"Key": f"k{n:02}", "Value": "old"} for n in range(50)]
+    on_demand("TagResource", ResourceArn=arn, Tags=fifty)
+    on_demand("TagResource", ResourceArn=arn, Tags=[{"Key": "k01", "Value": "new"}])
+    answer = on_demand("ListTagsOfResource", ResourceArn=arn)
+    assert len(answer["Tags"]) == 50 and answer.keys() == {"Tags"} and {"Key": "k01", "Value": "new"} in answer["Tags"]
+    refusal = on_demand.refusal("TagResource", ResourceArn=arn, Tags=[fifty[0], {"Key": "k50", "Value": ""}])
+    assert refusal.message == "Number of Tags exceed the current limit for the provided ResourceArn"
+    assert on_demand("ListTagsOfResource", ResourceArn=arn) == answer
+    assert on_demand.refusal("ListTagsOfResource", ResourceArn=arn, NextToken="x").code == "ValidationException"
 
 
 def test_letters_of_any_script_are_legal_in_tags(on_demand):
@@ -444,8 +461,10 @@ def test_letters_of_any_script_are_legal_in_tags(on_demand):
     ("Tab", "ValidationException", "ARNs must start with 'arn:': Tab"),
     ("arn:aws:s3:::bucket", "ValidationException", "Provided Arn is not a DynamoDB resource arn: arn:aws:s3:::bucket"),
     ("{arn}/index/Glob", "ValidationException", "Invalid resource arn provided, only table or stream is accepted"),
+    ("{arn}/backup/01700000000000-aaaaaaaa", "ValidationException", "Provided Arn is not a DynamoDB resource arn: "),
+    ("{arn}/stream/2026-01-01T00:00:00.000", "ResourceNotFoundException", "Requested resource not found: ResourceArn"),
     ("{arn}x", "ResourceNotFoundException", "Requested resource not found: ResourceArn: "),
-    ("arn:aws:dynamodb:us-east-1:000000000000:table/Tab", "AccessDeniedException", "Access denied"),
+    ("arn:aws:dynamodb:us-east-1:000000000000:table/Tab", "AccessDeniedException", "Access is denied"),
     ("arn:aws-cn:dynamodb:us-east-1:{account}:table/Tab", "ValidationException",
      "Invalid TableArn: Invalid ResourceArn provided as input arn:"),
     ("arn:aws:dynamodb:us-east-2:{account}:table/Tab", "ValidationException",

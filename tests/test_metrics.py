@@ -95,6 +95,18 @@ def test_list_metrics_filters_by_name_and_dimension(pretend, member):
         assert len(cloudwatch.list_metrics(**asked)["Metrics"]) == found, asked
 
 
+def test_a_metric_is_recently_active_for_three_hours(pretend, member):
+    cloudwatch = pretend.client(OHIO, "cloudwatch")
+    member.put_item(TableName="Music", Item=item())
+    pretend.wait(3 * 3600 - 120)
+    assert len(cloudwatch.list_metrics(RecentlyActive="PT3H")["Metrics"]) == 1
+    pretend.wait(240)
+    assert cloudwatch.list_metrics(RecentlyActive="PT3H")["Metrics"] == []
+    assert len(cloudwatch.list_metrics()["Metrics"]) == 1
+    with pytest.raises(ClientError, match="The parameter RecentlyActive has no value PT1H"):
+        cloudwatch.list_metrics(RecentlyActive="PT1H")
+
+
 def test_what_waited_for_a_partition_has_waited_so_long(pretend, member):
     pretend.cloud.turn("partition", (OHIO, VIRGINIA), None, pretend.now)
     member.put_item(TableName="Music", Item=item())
@@ -228,7 +240,7 @@ def test_memory_is_bounded_and_the_oldest_minute_is_forgotten_first():
     asked = METRIC | {"StartTime": 0, "EndTime": 600, "Period": 60, "Statistics": ["Average"]}
 
     def times(receiving: str) -> list[int]:
-        found = metrics.get_statistics("1" * 12, OHIO, asked | {"Dimensions": dimensions(receiving)})["Datapoints"]
+        found = metrics.get_statistics("1" * 12, OHIO, asked | {"Dimensions": dimensions(receiving)}, 0.0)["Datapoints"]
         assert all(point["Average"] == 200.0 for point in found)
         return [point["Timestamp"] for point in found]
 
@@ -239,8 +251,8 @@ def test_many_metrics_come_in_pages():
     metrics = Metrics()
     for number in range(501):
         metrics.replicated(TableId("1" * 12, OHIO, f"Table{number}"), VIRGINIA, 1.0, 0.0)
-    first = metrics.list("1" * 12, OHIO, {})
-    second = metrics.list("1" * 12, OHIO, {"NextToken": first["NextToken"]})
+    first = metrics.list("1" * 12, OHIO, {}, 0.0)
+    second = metrics.list("1" * 12, OHIO, {"NextToken": first["NextToken"]}, 0.0)
     assert (len(first["Metrics"]), len(second["Metrics"])) == (500, 1) and "NextToken" not in second
 
 

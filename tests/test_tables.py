@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from botocore.exceptions import ClientError
 from support import ON_DEMAND, invalid, refused, table
@@ -50,6 +52,40 @@ def test_tables_that_cannot_be_created(ohio, changed, text):
     with invalid(text):
         ohio.create_table(**ON_DEMAND | changed)
     assert ohio.list_tables()["TableNames"] == []
+
+
+FORMAT = "Valid ARN format is 'arn:<awsPartition>:<vendor>:<region>:<subscriber>:resourceType/resourceName', where "
+
+
+@pytest.mark.parametrize(("arn", "wrong"), [
+    ("arn:aws:dynamodb:us-east-1:111111111111:table/Music", "Invalid AWS region"),
+    ("arn:aws-cn:dynamodb:us-east-2:111111111111:table/Music", "Invalid AWS partition"),
+    ("arn:aws:dynamodb:us-east-2:111111111111:global-table/Music", "Invalid resource type"),
+    ("arn:aws:dynamodb:us-east-2:111111111111:table/Mu", "Table name of ARN must have length greater than or equal to"),
+    ("arn:aws:dynamodb:us-east-2:111111111111:table/Music/index/Later", ""),
+    ("arn:aws:dynamodb:us-east-2:111111111111:", ""), ("arn:aws:dynamodb", ""), ("arn:", ""),
+    ("arn:aws:dynamodb:us-east-2:111111111111:table/Mu sic", ""), ("arn:aws:s3:us-east-2:111111111111:table/Music", ""),
+])
+def test_what_is_the_arn_of_no_table_here_is_refused(music, arn, wrong):
+    told = re.escape(f"1 validation error detected: {wrong} in '{arn}'" if wrong and "length" not in wrong else
+                     f"1 validation error detected: {wrong or FORMAT}")
+    for ask in (music.describe_table, music.delete_table, music.describe_time_to_live,
+                music.describe_continuous_backups, music.describe_contributor_insights):
+        with invalid(told):
+            ask(TableName=arn)
+    told = re.escape(f"1 validation error detected: Value '{arn}' at 'tableName' failed to satisfy constraint: "
+                     f"{wrong or FORMAT}")
+    with invalid(told):
+        music.get_item(TableName=arn, Key={"Artist": {"S": "a"}})
+    with invalid(told):
+        music.batch_get_item(RequestItems={arn: {"Keys": [{"Artist": {"S": "a"}}]}})
+    assert music.scan(TableName=table(music)["TableArn"])["Count"] == 3
+
+
+def test_another_accounts_table_is_not_accessible(music):
+    for ask in (music.describe_table, music.scan):
+        with refused("AccessDeniedException", "Access is denied"):
+            ask(TableName="arn:aws:dynamodb:us-east-2:222222222222:table/Music")
 
 
 def index_of(client, name: str = "Later") -> dict | None:

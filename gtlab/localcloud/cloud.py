@@ -137,7 +137,7 @@ class Cloud:
         if call.service == "resourcegroupstaggingapi":
             return _json(_operation(_TAGGING, call)(self.database, call))
         if call.service == "cloudwatch":
-            return _json(_operation(_CLOUDWATCH, call)(self.metrics, call.account, call.region, call.input))
+            return _json(_operation(_CLOUDWATCH, call)(self.metrics, call.account, call.region, call.input, now))
         if call.service == "dynamodbstreams":
             return _json(_STREAM_OPERATIONS[call.operation](self.streams)(call.account, call.region, call.input, now))
         data = _by_name(call)
@@ -368,7 +368,8 @@ def _by_name(call: Call) -> dict:
     name = call.input.get("TableName", "")
     if not name.startswith("arn:"):
         return call.input
-    return call.input | {"TableName": engine.table_id(call.account, call.region, name).name}
+    place = "tableName" if call.operation in _WRITES or call.operation in _READS else None
+    return call.input | {"TableName": engine.table_id(call.account, call.region, name, place).name}
 
 
 def _about_charge(charges: list[Charge], now: float) -> str:

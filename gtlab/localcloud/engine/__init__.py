@@ -3,7 +3,7 @@
 It stores tables and items in a :class:`Database`, and carries out reads and writes. Streams, TTL, global tables and
 statuses over time are the task of other packages.
 
-May import: :mod:`gtlab.localcloud.model`.
+May import: :mod:`gtlab.localcloud.model`, :mod:`gtlab.regions`.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ A backup shares its items with the table, because items are immutable. It is fil
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from gtlab.localcloud.engine.constraints import at_least, at_most, check, choice
 from gtlab.localcloud.engine.database import BACKUPS, Database, RecordId, table_id
 from gtlab.localcloud.engine.values import Packed, StoredItem
 from gtlab.localcloud.model import Call, Refusal, TableId, invalid, invalid_values
+from gtlab.regions import REGIONS
 
 CREATING, AVAILABLE, DELETED = "CREATING", "AVAILABLE", "DELETED"
 _MOST_LISTED = 100
@@ -117,17 +119,25 @@ def check_new(data: dict[str, Any]) -> None:
 def find(database: Database, call: Call) -> Backup:
     """The backup that a request names. Raises Refusal where there is none."""
     arn = call.input["BackupArn"]
-    parts = arn.split(":", 5)
-    if len(parts) < 6 or parts[0] != "arn" or "/backup/" not in parts[5]:
-        raise invalid("Invalid Backup ARN")
-    if parts[1:3] != ["aws", "dynamodb"]:
-        raise invalid("Invalid Request: BackupArn is not valid")
-    if parts[4] != call.account:
-        raise Refusal("AccessDeniedException", "Access is denied")
     found = database.records[BACKUPS].get(RecordId(call.account, call.region, arn))
     if found is None:
+        _check_arn(arn, call.account)
         raise Refusal("BackupNotFoundException", f"Backup not found: {arn}")
     return found
+
+
+def _check_arn(arn: str, account: str) -> None:
+    """Refuse an ARN that no backup of the account can have, as captured by others: first the account, then the table,
+    then the rest. The Region may be in any case, and so may the last part."""
+    parts = arn.split(":", 5)
+    if len(parts) == 6 and parts[0] == "arn" and parts[4] != account:
+        raise Refusal("AccessDeniedException", "Access is denied")
+    named = re.fullmatch(r"table/([a-zA-Z0-9_.-]{3,255})/backup/(.*)", parts[5]) if len(parts) == 6 else None
+    if parts[0] != "arn" or named is None:
+        raise invalid("Invalid Backup ARN")
+    if (parts[1:3] != ["aws", "dynamodb"] or parts[3].lower() not in REGIONS
+            or not re.fullmatch(r"[0-9]{14}-[0-9a-fA-F]{8}", named.group(2))):
+        raise invalid("Invalid Request: BackupArn is not valid")
 
 
 def _describe(database: Database, call: Call, now: float) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import itertools
 import operator
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
 
-from gtlab.localcloud.engine.arguments import check_table_name
+from gtlab.localcloud.engine.arguments import check_table_name, failed
 from gtlab.localcloud.engine.items import Items
 from gtlab.localcloud.engine.table import Table, key_schema, not_found
 from gtlab.localcloud.engine.table_rules import check_name
@@ -191,14 +192,45 @@ class Database:
         return old
 
 
-def table_id(account: str, region: str, name: str) -> TableId:
-    """The table that a request names, by its name or its ARN. Raises Refusal for the ARN of something else."""
+def table_id(account: str, region: str, name: str, place: str | None = "tableName") -> TableId:
+    """The table that a request names, by its name or its ARN. Raises Refusal for the ARN of something else.
+
+    ``place``: where the request names it, as the operations on items say; None for the operations on tables, which
+    word it in another way.
+    """
     if name.startswith("arn:"):
         prefix = TableId(account, region, "").arn
-        if not name.startswith(prefix) or "/" in name[len(prefix):]:
-            raise invalid(f"Invalid table ARN for this account and Region: {name}")
+        if not name.startswith(prefix) or not _ARN_NAME.fullmatch(name[len(prefix):]):
+            raise _wrong_arn(account, region, name, place)
         name = name[len(prefix):]
     return TableId(account, region, name)
+
+
+_ARN_NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
+_ARN_FORMAT = ("Valid ARN format is 'arn:<awsPartition>:<vendor>:<region>:<subscriber>:resourceType/resourceName', "
+               "where Resource name must have length less than or equal to 255, Resource name must have length greater "
+               "than or equal to 3, Resource name must satisfy regular expression pattern: [a-zA-Z0-9_.-]+")
+
+
+def _wrong_arn(account: str, region: str, arn: str, place: str | None) -> Refusal:
+    """What the service says of an ARN that is none of a table of this account and Region, as captured by others."""
+    parts = arn.split(":", 5)
+    kind, slash, name = parts[5].partition("/") if len(parts) == 6 else ("", "", "")
+    wrong = ""
+    if slash and parts[1] != "aws":
+        wrong = "Invalid AWS partition"
+    elif slash and kind != "table":
+        wrong = "Invalid resource type"
+    elif slash and len(name) < 3:
+        wrong = "Table name of ARN must have length greater than or equal to 3"
+    elif slash and parts[2] == "dynamodb" and _ARN_NAME.fullmatch(name):
+        if parts[3] == region and parts[4] != account:
+            return Refusal("AccessDeniedException", "Access is denied")
+        wrong = "Invalid AWS region"
+    shown = arn[:1024]
+    if place is not None:
+        return invalid("1 validation error detected: " + failed(shown, place, wrong or _ARN_FORMAT))
+    return invalid("1 validation error detected: " + (f"{wrong} in '{shown}'" if wrong else _ARN_FORMAT))
 
 
 # What is kept on disk: see gtlab.localcloud.disk.format

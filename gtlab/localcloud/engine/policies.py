@@ -89,17 +89,19 @@ def _put(database: Database, call: Call, now: float) -> dict[str, Any]:
 
 def _get(database: Database, call: Call, now: float) -> dict[str, Any]:
     where, known = _find(database, call)
-    if known is None:
+    if known is None or known["Policy"] is None:
         raise Refusal("PolicyNotFoundException", _NOT_FOUND + where.name)
     return {"Policy": known["Policy"], "RevisionId": known["RevisionId"]}
 
 
 def _delete(database: Database, call: Call, now: float) -> dict[str, Any]:
-    """Without an expected revision, a resource without a policy is no error."""
+    """Without an expected revision, a resource without a policy is no error. A deletion is a revision, too: the answer
+    has that of the policy, and the answer to another deletion has that of the first one, as captured by others."""
     where, known = _find(database, call)
     if known is None:
         return {}
-    del database.records[POLICIES][where]
+    if known["Policy"] is not None:
+        database.records[POLICIES][where] = {"Policy": None, "RevisionId": _revision(database, now)}
     return {"RevisionId": known["RevisionId"]}
 
 
@@ -233,15 +235,17 @@ def _in_order(members: dict[str, Any], order: tuple[str, ...]) -> dict[str, Any]
 
 
 def _find(database: Database, call: Call) -> tuple[RecordId, dict[str, Any] | None]:
-    """Where the policy of a request's resource is kept, and the policy. Raises Refusal if the table is not there, or if
-    the policy is not the one that the request expects."""
+    """Where the policy of a request's resource is kept, and the policy (None in place of a document that was deleted).
+    Raises Refusal if the table is not there, or if the policy is not the one that the request expects."""
     check(call.input, _REVISION)
     arn, expected = call.input["ResourceArn"], call.input.get("ExpectedRevisionId")
     table = resource(call.account, call.region, arn).table
     database.table(table)
     where = RecordId(call.account, call.region, arn)
     known = database.records[POLICIES].get(where)
-    if expected is None or expected == (known["RevisionId"] if known else _NO_POLICY):
+    has_policy = known is not None and known["Policy"] is not None
+    if expected is None or expected == (known["RevisionId"] if known else None) or (
+            expected == _NO_POLICY and not has_policy):
         return where, known
     if expected == _NO_POLICY:
         raise Refusal("PolicyNotFoundException", f"{_NOT_FOUND}Requested policy update expecting none to be present "

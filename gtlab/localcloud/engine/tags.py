@@ -30,22 +30,28 @@ def of(database: Database, table: TableId) -> list[dict[str, str]]:
 
 
 def check_new(tags: list[dict[str, str]]) -> None:
-    """Raise Refusal for tags that no table can have."""
+    """Raise Refusal for tags that no table can have. The service checks here, too, whether a tag has both its members.
+    """
     for tag in tags:
-        _check_key(tag["Key"])
-        if len(tag["Value"]) > _LONGEST_VALUE or not _is_legal(tag["Value"]):
-            raise invalid(f"The Tag Value provided is invalid, Value: {tag['Value']}")
+        _check_key(tag.get("Key"))
+        value = tag.get("Value")
+        if value is None or len(value) > _LONGEST_VALUE or not _is_legal(value):
+            raise invalid(f"The Tag Value provided is invalid, Value: {_shown(value)}")
     twice = first_twice([tag["Key"] for tag in tags])
     if twice is not None:
         raise invalid(f"Duplicate Tag Keys provided as input: Duplicate Tag Key found {twice}")
     _check_number(len(tags))
 
 
-def _check_key(key: str) -> None:
-    if not 1 <= len(key) <= _LONGEST_KEY or not _is_legal(key):
-        raise invalid(f"The Tag Key provided is invalid, Key: {key}")
-    if key.startswith("aws:"):
+def _check_key(key: str | None) -> None:
+    if key is None or not 1 <= len(key) <= _LONGEST_KEY or not _is_legal(key):
+        raise invalid(f"The Tag Key provided is invalid, Key: {_shown(key)}")
+    if key.lower().startswith("aws:"):
         raise invalid(f"Tag Key cannot be prefixed with aws:, Key: {key}")
+
+
+def _shown(text: str | None) -> str:
+    return "null" if text is None else text
 
 
 def _is_legal(text: str) -> bool:
@@ -86,6 +92,9 @@ def _untag(database: Database, call: Call, now: float) -> dict[str, Any]:
 
 
 def _list(database: Database, call: Call, now: float) -> dict[str, Any]:
+    """All of them: a table's tags fit in one page, so that no answer has a NextToken."""
+    if "NextToken" in call.input:
+        raise invalid("NextToken is not a token of an earlier answer: a table's tags are listed in one page.")
     return {"Tags": of(database, _table(database, call))}
 
 
@@ -129,15 +138,18 @@ def _table(database: Database, call: Call) -> TableId:
     if len(parts) < 6 or parts[2] != "dynamodb":
         raise invalid_values(f"Provided Arn is not a DynamoDB resource arn: {arn}")
     _, _, _, region, account, resource = parts
-    kind, _, name = resource.partition("/")
-    if kind != "table" or "/" in name:
+    kind, _, path = resource.partition("/")
+    name, *rest = path.split("/")
+    if rest and rest[0] not in ("index", "stream"):
+        raise invalid_values(f"Provided Arn is not a DynamoDB resource arn: {arn}")
+    if kind != "table" or rest[:1] == ["index"]:
         raise invalid_values("Invalid resource arn provided, only table or stream is accepted. Provided resource arn: "
                              + arn)
     if account != call.account:
-        raise Refusal("AccessDeniedException", "Access denied. The user is not authorized to access this resource.")
+        raise Refusal("AccessDeniedException", "Access is denied")
     if (parts[1], region) != ("aws", call.region):
         raise invalid(f"Invalid TableArn: Invalid ResourceArn provided as input {arn}")
     table = TableId(account, region, name)
-    if not database.exists(table):
+    if rest or not database.exists(table):  # streams have no tags
         raise Refusal("ResourceNotFoundException", f"Requested resource not found: ResourceArn: {arn} not found")
     return table

@@ -56,8 +56,17 @@ def check_changes(asked: dict[str, Any]) -> None:
 
 
 def _changes(asked: dict[str, Any]) -> set[str]:
-    """The members of a request that change something. Empty structures and lists do not."""
-    return {name for name, value in asked.items() if name not in _SILENT and value not in ({}, [])}
+    """The members of a request that change something. Empty structures and lists do not, and neither do updates of
+    witnesses that name no Region."""
+    void = {"GlobalTableWitnessUpdates"} if not witness_updates(asked) else set()
+    return {name for name, value in asked.items() if name not in _SILENT and value not in ({}, [])} - void
+
+
+def witness_updates(asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """A request's updates of witnesses. The service takes those that name no Region for absent, as captured by others.
+    """
+    return [each for each in asked.get("GlobalTableWitnessUpdates", ())
+            if any(action.get("RegionName") for action in each.values())]
 
 
 def _check_alone(asked: dict[str, Any], changes: set[str]) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from gtlab import regions
 from gtlab.contract import STRONG_REGIONS
+from gtlab.localcloud.engine.update_table import witness_updates
 from gtlab.localcloud.globaltables import overrides
 from gtlab.localcloud.globaltables.membership import CURRENT, Groups
 from gtlab.localcloud.globaltables.replica_status import State
@@ -56,7 +57,7 @@ class Checks:
 
     def replica_update(self, table: TableId, data: dict, now: float) -> ReplicaUpdate:
         """Check a whole request, and return what it asks for."""
-        updates, witnesses = data.get("ReplicaUpdates", []), data.get("GlobalTableWitnessUpdates", [])
+        updates, witnesses = data.get("ReplicaUpdates", []), witness_updates(data)
         if set(data) - {"TableName"} - REPLICA_PARAMETERS:
             raise invalid_values("Replica modification must be the only operation in the request")
         overrides.check_shapes(data)
@@ -227,7 +228,7 @@ def _check_consistency(data: dict, kind: str, state: State | None) -> None:
                           "provided.")
         if state and data["MultiRegionConsistency"] == "STRONG":
             raise invalid("MultiRegionConsistency parameter is unsupported on existing global table")
-    elif _new_witnesses(data.get("GlobalTableWitnessUpdates", [])) and not (state and state.strong):
+    elif _new_witnesses(witness_updates(data)) and not (state and state.strong):
         raise invalid("MultiRegionConsistency must be set as STRONG when GlobalTableWitnessUpdates parameter is "
                       "present.")
 

@@ -20,6 +20,7 @@ _MINUTE_S = 60
 _MOST_POINTS = 1440        # that GetMetricStatistics gives in one answer
 _MOST_QUERIES = 500        # in one GetMetricData
 _PAGE = 500                # metrics in one answer of ListMetrics
+_RECENT, _RECENT_S = "PT3H", 3 * 3600  # the only value of RecentlyActive, and its seconds
 _STATISTICS: dict[str, Callable[[_Set], float]] = {
     "SampleCount": lambda of: float(of.samples), "Sum": lambda of: of.sum, "Average": lambda of: of.sum / of.samples,
     "Minimum": lambda of: of.least, "Maximum": lambda of: of.most,
@@ -76,9 +77,9 @@ class Metrics:
         if not self._series[series]:
             del self._series[series]
 
-    # The API: (account, Region, input) → output
+    # The API: (account, Region, input, now) → output
 
-    def get_statistics(self, account: str, region: str, data: dict[str, Any]) -> dict[str, Any]:
+    def get_statistics(self, account: str, region: str, data: dict[str, Any], now: float) -> dict[str, Any]:
         asked = data.get("Statistics", [])
         extended = data.get("ExtendedStatistics", [])
         if not asked and not extended:
@@ -103,7 +104,7 @@ class Metrics:
         return {"Label": data["MetricName"], "Datapoints": [
             {"Timestamp": at, "Unit": UNIT} | {name: _STATISTICS[name](of) for name in asked} for at, of in found]}
 
-    def get_data(self, account: str, region: str, data: dict[str, Any]) -> dict[str, Any]:
+    def get_data(self, account: str, region: str, data: dict[str, Any], now: float) -> dict[str, Any]:
         queries = data["MetricDataQueries"]
         start, end = _span(data, "ValidationError")
         if not 1 <= len(queries) <= _MOST_QUERIES:
@@ -139,10 +140,15 @@ class Metrics:
         return {"Id": query["Id"], "Label": query.get("Label", metric.get("MetricName", "")), "StatusCode": "Complete",
                 "Timestamps": [at for at, _ in found], "Values": [_STATISTICS[name](of) for _, of in found]}
 
-    def list(self, account: str, region: str, data: dict[str, Any]) -> dict[str, Any]:
+    def list(self, account: str, region: str, data: dict[str, Any], now: float) -> dict[str, Any]:
+        recent = data.get("RecentlyActive")
+        if recent not in (None, _RECENT):
+            raise _refused("InvalidParameterValue", f"The parameter RecentlyActive has no value {recent}; it has: "
+                           f"{_RECENT}.")
+        since = now - _RECENT_S if recent else 0.0
         wanted = {each["Name"]: each.get("Value") for each in data.get("Dimensions", ())}
-        found = [series.described() for series in self._series
-                 if (series.table.account, series.table.region) == (account, region)]
+        found = [series.described() for series, minutes in self._series.items()
+                 if (series.table.account, series.table.region) == (account, region) and max(minutes) >= since]
         found = [metric for metric in found if all(
             data.get(name, metric[name]) == metric[name] for name in ("Namespace", "MetricName")) and _has(
                 metric["Dimensions"], wanted)]

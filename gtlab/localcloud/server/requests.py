@@ -221,7 +221,8 @@ def _plan(service: str, shape: Shape) -> _Plan:
     plan = _plans.get((service, shape.name))
     if plan is None:
         kind = shape.type_name
-        required = frozenset(shape.required_members if kind == "structure" else ())
+        checked_later = (service, shape.name) == ("dynamodb", "Tag")  # the engine has the text for what is missing
+        required = frozenset(shape.required_members if kind == "structure" and not checked_later else ())
         is_number = shape.name == "NumberAttributeValue"
         plan = _plans[service, shape.name] = _Plan(kind, _java(service, shape), _KINDS[kind], required, is_number,
                                                    kind == "string" and not is_number,
