@@ -293,12 +293,12 @@ def everything(path: Path) -> tuple[dict[str, list[tuple]], str]:
         store.close()
 
 
-def filled(path: Path, rounds: int, random: Random) -> Store:
-    """A store with rows in its tables, in SQLite's write-ahead log and in both logs."""
+def filled(path: Path, rounds: int, random: Random, largest: int = 900) -> Store:
+    """A store with rows in its tables, in SQLite's write-ahead log and in both logs. ``largest``: bytes of an item."""
     store = Store(path)
     for n in range(rounds):
         key = ("a", "r", "t", f"{random.randrange(rounds)}", "s")
-        store.write([(PUT, "items", [(*key, random.randbytes(random.randrange(900)))]),
+        store.write([(PUT, "items", [(*key, random.randbytes(random.randrange(largest)))]),
                      (PUT, "records", [("arn", "shard", f"{n:021}", float(n), random.randbytes(200))]),
                      (PUT, "deliveries", [(n, "g", "s", "t", "k", "s", None, n, "s", 3.0)]),
                      (DELETE, "deliveries", [(random.randrange(n + 1),)]),
@@ -315,9 +315,11 @@ def filled(path: Path, rounds: int, random: Random) -> Store:
 @pytest.mark.slow
 @pytest.mark.parametrize("left", ["stopped", "killed"])
 def test_whatever_is_damaged_is_never_silent(tmp_path, left):
-    """Bits are flipped and files cut short at random places: everything is as it was, or the damage is reported."""
+    """Bits are flipped and files cut short at random places: everything is as it was, or the damage is reported. The
+    file itself has more than 50 MB in `make soak`."""
     random = Random(seed(11))
-    store = filled(tmp_path / "cloud.sqlite3", 40_000 if SOAK else 1_500, random)
+    rounds, largest = (13_500, 10_000) if SOAK else (1_500, 900)
+    store = filled(tmp_path / "cloud.sqlite3", rounds, random, largest)
     if left == "stopped":
         store.close()
     path = left_by_a_crash(tmp_path / "cloud.sqlite3", tmp_path / "left")
@@ -325,6 +327,7 @@ def test_whatever_is_damaged_is_never_silent(tmp_path, left):
         store.close()
     whole, damage = everything(left_by_a_crash(path, tmp_path / "whole"))
     assert damage == "" and len(whole["items"]) > 100
+    assert path.stat().st_size > (50_000_000 if SOAK else 100_000)
     files = [each for each in path.parent.iterdir() if each.stat().st_size and not each.name.endswith("-shm")]
     assert {each.name.removeprefix("cloud.sqlite3") for each in files} >= (
         {""} if left == "stopped" else {"", "-wal", "-seal"})
@@ -345,6 +348,7 @@ def test_whatever_is_damaged_is_never_silent(tmp_path, left):
             assert damage or found == whole, f"{file.name}, damaged at byte {place} of {len(content)}"
             reported += bool(damage)
             shutil.rmtree(there)
+    print(f"{len(files) * 50} damages, {reported} reported; the others changed nothing that is read")
     assert reported > len(files) * 10
 
 
