@@ -193,6 +193,9 @@ def running_hub(home: Path, proxy: Path, learners: tuple[str, ...] = ()) -> Iter
                 finally:
                     process.kill()
                     process.wait()
+            for lock in home.glob("users/*/.local/state/gtlab/server.lock"):
+                with FileLock(lock, timeout=120):  # until the learner's local cloud has ended
+                    pass
 
 
 def _ready(hub: Hub) -> bool:

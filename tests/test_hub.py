@@ -23,6 +23,7 @@ from gtlab import classroom
 from gtlab.classroom import wire
 from gtlab.classroom.register import Register
 from gtlab.course import tour
+from gtlab.localcloud import process
 
 PROXY = hubs.ROOT / "out" / "hub-proxy"
 SCHEMA = Path(__file__).parent / "data" / "zero-to-jupyterhub.schema.json"
@@ -110,6 +111,13 @@ def test_two_learners_have_a_server_each_and_the_board_knows_both(hub):
     now = cloud(hub, "ana")
     assert now["pid"] != anas["pid"] and client(now, now["token"]).list_tables()["TableNames"] == ["Music"]
     assert "as ana." in hub.run(again, "class", "join", "hub", "--yes").stdout
+
+
+@pytest.mark.server
+def test_the_temporary_clouds_of_exercises_work_on_a_hub(monkeypatch):
+    monkeypatch.setenv("GTLAB_GUARD", "1")
+    with process.private() as running:
+        assert process.control(running.port, "status")["instance"] == running.instance
 
 
 @pytest.mark.server

@@ -35,6 +35,7 @@ from gtlab.contract import (
     CLOUD_VARIABLE,
     CONTROL_PREFIX,
     FACES,
+    GUARD_VARIABLE,
     HOME_VARIABLE,
     LAG_MODEL_FILE,
     LOCK_FILE,
@@ -327,7 +328,8 @@ def private(network: str = "instant", seed: int | None = None) -> Iterator[Runni
         folder = Path(name)
         command = [sys.executable, "-m", "gtlab.localcloud", "--home", name, "--network", network, "--in-memory",
                    "--until-input-ends"] + ([] if seed is None else ["--seed", str(seed)])
-        environment = os.environ | {"PYTHONPATH": _python_path(), TOKEN_VARIABLE: ""}
+        # It has nothing of anybody's, so it needs no guard against other users, and those who use it need no token.
+        environment = os.environ | {"PYTHONPATH": _python_path(), TOKEN_VARIABLE: "", GUARD_VARIABLE: ""}
         with open(folder / LOG_FILE, "ab") as log:
             server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=folder,
                                       env=environment, **_apart())
