@@ -21,11 +21,13 @@ from gtlab.contract import (
     CODE_VARIABLE,
     CONTROL_PREFIX,
 )
+from gtlab.course import stages
 from gtlab.lab import elsewhere
 from gtlab.localcloud import process
 from gtlab.localcloud.disk.keeper import keep
 from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server.shared import MOST_ACCOUNTS, Accounts, Shared
+from gtlab.measure.sampling import Sampling, prepare
 
 SECRET = "a secret of enough characters"
 
@@ -135,6 +137,14 @@ def test_programs_that_are_told_no_cloud_take_the_one_in_the_environment(shared,
     assert elsewhere.number_of("Dee") in str(lab) and lab.simulated and lab.network == "instant"
     with process.throwaway("instant"):
         assert elsewhere.number_of("Dee") not in str(gtlab.connect()), "a tour has a cloud of its own"
+
+
+@pytest.mark.server
+def test_learners_of_a_shared_cloud_poll_less_often(learners):
+    hal = learners("Hal")
+    stages.ensure_global_table(hal)
+    for every_ms, every_s in ((None, 0.06), (6.0, 0.006)):
+        assert prepare(hal, "Music", "", (), Sampling(every_ms=every_ms)).every_s == every_s
 
 
 @pytest.mark.server

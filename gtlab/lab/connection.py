@@ -121,9 +121,10 @@ class Lab:
 
     ``home``, ``replicas`` and ``regions`` (home first) are Region codes. ``label`` says where figures come from and
     whether they are simulated; measurements have it in their column ``backend``. ``simulated`` is true on the local
-    cloud. ``scope`` names the backend, and the account of AWS, in gtlab's records; ``rehearsal`` says that a local
-    cloud takes AWS's place. ``legacy_api`` says whether CreateGlobalTable (version 2017.11.29) works here,
-    ``current_api`` whether UpdateTable accepts ReplicaUpdates (version 2019.11.21).
+    cloud, ``shared`` on one where each learner has an account. ``scope`` names the backend, and the account of AWS, in
+    gtlab's records; ``rehearsal`` says that a local cloud takes AWS's place. ``legacy_api`` says whether
+    CreateGlobalTable (version 2017.11.29) works here, ``current_api`` whether UpdateTable accepts ReplicaUpdates
+    (version 2019.11.21).
     """
 
     def __init__(self, access: Access, choice: Choice, running: process.Running | None = None, *,
@@ -132,6 +133,7 @@ class Lab:
         self.scope, self.rehearsal = access.scope or access.backend, bool(access.rehearsal)
         self._where: process.Where = running.where if running else 0
         self.simulated = self.backend == "local"
+        self.shared = access.account is not None
         self.legacy_api = running is not None and running.legacy_api == HISTORIC
         self.current_api = self.backend in ("local", "aws")
         self._remembered, self._warned = remembered, False  # whether the choice is the saved one

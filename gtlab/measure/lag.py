@@ -22,8 +22,9 @@ def replication_lag(lab: Lab, table: str, source: str = "", targets: str | Itera
 
     ``source`` defaults to the home Region, ``targets`` to the lab's other Regions. A poll reads all the probes that are
     awaited in a Region. A new poll is sent every ``every_ms`` milliseconds (default: 3 ms times the number of targets,
-    so that all targets together get 333 polls per second), also while others have no answer yet. So the precision does
-    not depend on the distance of the Region, and slow answers delay nothing. Reads are eventually consistent unless
+    so that all targets together get 333 polls per second; a tenth of that on a local cloud that others share), also
+    while others have no answer yet. So the precision does not depend on the distance of the Region, and slow answers
+    delay nothing. Reads are eventually consistent unless
     ``consistent``. A probe that is not seen within ``timeout_s`` seconds of its put is given up. The probe items are
     deleted at the end, also after Ctrl-C, which keeps what was measured. :func:`plan` shows in advance what is sent.
 
