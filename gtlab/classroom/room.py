@@ -210,7 +210,8 @@ def _found(name: str, learners: int, report: Report | None, how: tuple[Path, str
             yield each
     if learners > 1 and report.memory_mb is not None and report.memory_mb < learners * SERVER_MB:
         yield Checked("Memory", PROBLEM, f"{size(report.memory_mb)} available, and {learners} learners need about "
-                      f"{size(learners * SERVER_MB)}", "Give it more memory, or fewer learners.")
+                      f"{size(learners * SERVER_MB)}",
+                      "Give it more memory, or fewer learners. docs/hub/README.md has sizes.")
     if report.gtlab != __version__:
         yield Checked("gtlab", PROBLEM, f"version {report.gtlab}, and this machine has {__version__}",
                       "Install the same version on all machines: the notebooks and the board belong together.")

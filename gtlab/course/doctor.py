@@ -26,7 +26,7 @@ from gtlab.localcloud import process
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 # What an open notebook, its browser tab and the local cloud take together, about; and with room to spare.
 _MEMORY_MB, _MEMORY_ROOM_MB = 500, 1500
-SERVER_MB = 400  # of a server, for each of the learners who work on it: without the browser
+SERVER_MB = 520  # of a server, for each of the learners who work on it with three open notebooks: docs/hub/README.md
 _DISK_MB, _DISK_ROOM_MB = 100, 1000  # the state, the working copy and executed notebooks
 _TRIAL_S = 10.0  # what the trial takes at most on a machine that is fast enough
 _JUPYTER_PORT = 8888
