@@ -4,6 +4,7 @@ board that is killed loses nothing."""
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -306,10 +307,19 @@ def test_a_class_whose_register_is_lost_is_joined_again_by_itself(own_board, tmp
 def test_the_class_can_be_exported_afterwards(own_board):
     own_board.report(own_board.join("Ana"), STALE, ["solved", "03-replica-write", 2, 6.0],
                      ["lags", "us-east-1>eu-west-1", {"backend": "AWS", "rows": [[10, 20, 11, None]]}, 7.0])
+    own_board.act(do="event", what="lag", place="everywhere", value=5, seconds=60, countdown_s=3)
+    n = str(own_board.view()["event"]["n"])
+    own_board.report(own_board.join("Bo"), ["event", n, "mended", 8.0], ["arrivals", n, [[1.5, 5000.0], [2, 6]], 8.0])
+    own_board.report(own_board.join("Cy"), ["event", n, "opted out", 8.0])
     assert "runs already" in gtlab(own_board.home, "class", "export", "answers").stderr
     own_board.stop()
     printed = gtlab(own_board.home, "class", "export", "answers").stdout
     assert "Ana,03,03-stale,home,Only home," in printed
+    events = gtlab(own_board.home, "class", "export", "events").stdout.splitlines()
+    assert [re.sub("[^,]+Z|[^,]+00:00", "T", each) for each in events[1:]] == [
+        f"Bo,{n},set the replication lag to 5 s everywhere,T,mended,1.5,5000.0",
+        f"Bo,{n},set the replication lag to 5 s everywhere,T,mended,2,6",
+        f"Cy,{n},set the replication lag to 5 s everywhere,T,opted out,,"]
     out = own_board.home / "lags.csv"
     assert gtlab(own_board.home, "class", "export", "lags", "--out", str(out)).returncode == 0
     assert "Ana,us-east-1,eu-west-1,10,20,11,,AWS," in out.read_text(encoding="utf-8-sig")

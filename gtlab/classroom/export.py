@@ -22,17 +22,17 @@ def csv_of(register: Register, what: str) -> str:
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(head)
     for learner in register.learners.values():
-        writer.writerows([_cell(each) for each in (learner.name, *row)] for row in rows(learner))
+        writer.writerows([_cell(each) for each in (learner.name, *row)] for row in rows(learner, register))
     return "\ufeff" + out.getvalue()  # the mark by which spreadsheets know UTF-8
 
 
-def _progress(learner: Learner) -> Iterator[tuple[Any, ...]]:
+def _progress(learner: Learner, _: Register) -> Iterator[tuple[Any, ...]]:
     for kind in ("tried", "solved", "hinted", "shown"):
         for id, record in learner.records.get(kind, {}).items():
             yield id[:2], id, kind, record.value, _time(record.at)
 
 
-def _answers(learner: Learner) -> Iterator[tuple[Any, ...]]:
+def _answers(learner: Learner, _: Register) -> Iterator[tuple[Any, ...]]:
     revealed = learner.values("revealed")
     for id, record in learner.records.get("predicted", {}).items():
         found = revealed.get(id, {})
@@ -40,25 +40,29 @@ def _answers(learner: Learner) -> Iterator[tuple[Any, ...]]:
                found.get("measured", ""), found.get("right", ""), _time(record.at))
 
 
-def _lags(learner: Learner) -> Iterator[tuple[Any, ...]]:
+def _lags(learner: Learner, _: Register) -> Iterator[tuple[Any, ...]]:
     for pair, record in learner.records.get("lags", {}).items():
         source, target = pair.split(">")
         for row in record.value["rows"]:
             yield source, target, *row, wire.BACKENDS.get(record.value["backend"], ""), _time(record.at)
 
 
-def _events(learner: Learner) -> Iterator[tuple[Any, ...]]:
-    for id, record in learner.records.get("arrivals", {}).items():
-        for since, lag in record.value:
-            yield id, learner.values("event").get(id, ""), since, lag
+def _events(learner: Learner, register: Register) -> Iterator[tuple[Any, ...]]:
+    """A row for each write that arrived, and one for an event during which none of this learner's arrived."""
+    arrivals = learner.values("arrivals")
+    for id, state in learner.values("event").items():
+        asked = next((each.body for each in register.asked if each.kind == "event" and str(each.n) == id), None)
+        what, start = (wire.event_in_words(asked), _time(asked["starts"])) if asked else ("", "")
+        for since, lag in arrivals.get(id) or [(None, None)]:
+            yield id, what, start, state, since, lag
 
 
-TABLES: dict[str, tuple[tuple[str, ...], Callable[[Learner], Iterator[tuple[Any, ...]]]]] = {
+TABLES: dict[str, tuple[tuple[str, ...], Callable[[Learner, Register], Iterator[tuple[Any, ...]]]]] = {
     "progress": (("learner", "notebook", "exercise", "what", "count", "at"), _progress),
     "answers": (("learner", "notebook", "question", "option", "text", "measured", "right", "at"), _answers),
     "lags": (("learner", "source", "target", "lag_min_ms", "lag_max_ms", "visible_min_ms", "visible_max_ms",
               "backend", "at"), _lags),
-    "events": (("learner", "event", "state", "seconds_since_start", "lag_ms"), _events),
+    "events": (("learner", "event", "what", "start", "state", "seconds_since_start", "lag_ms"), _events),
 }
 
 

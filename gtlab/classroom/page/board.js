@@ -7,6 +7,7 @@ const byId = id => document.getElementById(id);
 const token = decodeURIComponent(location.hash.slice(1));
 const projector = location.pathname.endsWith("/projector");
 const NUMBERS = ["00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11"];
+const SHOWN_S = 180;  // for how long after an event the projector shows it first: what waited arrives then
 let state = null, world = null, ahead = 0, hidden = projector, stream = null, pinned = "";
 document.body.classList.toggle("projector", projector);
 
@@ -157,8 +158,9 @@ function showEvent() {
   const event = state.event, form = byId("event-form");
   byId("event-card").hidden = projector && !event;
   form.elements.lag.closest("label").hidden = !form.elements.event.value.startsWith("lag");
-  byId("arrivals").replaceChildren(...(event?.arrivals.length ? [arrivals(event), element("p", { class: "finding" },
-    "Each dot is a write that arrived in a replica of some learner: when, and how late (simulated). The shaded time is the event.")] : []));
+  byId("arrivals").replaceChildren(...(event?.arrivals.length ? [arrivals(event, Date.now() / 1000 + ahead), element("p", { class: "finding" },
+    "Each dot is a write that arrived in a replica of some learner: when, and how late (simulated). The shaded time is the event.")]
+    : event && event.ends > event.starts ? [element("p", { class: "quiet" }, "No write has arrived yet. Let everybody run a cell that writes.")] : []));
   tick();
 }
 
@@ -166,13 +168,14 @@ function tick() {
   const event = state?.event, now = Date.now() / 1000 + ahead;
   byId("mend").disabled = !event || now >= event.ends;
   if (!event) return;
-  const states = Object.entries(event.states).map(([name, number]) => `${name}: ${number}`).join(", ");
-  byId("event-card").classList.toggle("now", now < event.ends);
+  const listed = Object.entries(event.states).map(([name, number]) => `${name}: ${number}`).join(", ");
+  const states = listed && `${listed[0].toUpperCase()}${listed.slice(1)}.`;
+  byId("event-card").classList.toggle("now", now < event.ends + (event.arrivals.length ? SHOWN_S : 0));
   const called = event.ends <= event.starts;
   byId("countdown").textContent = called ? "The event was called off." : now < event.starts
     ? `In ${Math.ceil(event.starts - now)} s: ${event.words}`
     : now < event.ends ? `Now, for ${Math.ceil(event.ends - now)} s: ${event.words}. ${states}`
-    : `Over: ${event.words}, for ${Math.round(event.ends - event.starts)} s. ${states}`;
+    : `Over, after ${Math.round(event.ends - event.starts)} s: ${event.words}. ${states}`;
 }
 
 function showPace() {

@@ -97,15 +97,16 @@ export function finding(found) {
 }
 
 // The lags of the writes that arrived around an event, of everybody.
-export function arrivals(event) {
-  const rows = event.arrivals.flat();
-  const until = Math.max(event.ends - event.starts, ...rows.map(row => row[0])) + 1;
+// The picture ends now, or at the end of the event and the last arrival. `now` is in the board's epoch seconds.
+export function arrivals(event, now) {
+  const rows = event.arrivals.flat(), over = Math.min(event.ends, now) - event.starts;
+  const until = Math.max(10, over, ...rows.map(row => row[0])) + 1;
   const from = Math.min(-5, ...rows.map(row => row[0]));
   const most = 1.1 * Math.max(1000, ...rows.map(row => row[1]));
   const { svg, at } = plot(300, `Lags of ${count(rows.length, "write")} that arrived around the event`, {
     from, to: until, ticks: ticks(from, until), text: String, title: "seconds since the event began",
   }, { from: 0, to: most, ticks: ticks(0, most, 4), text: value => `${value / 1000} s` });
-  svg.append(shape("rect", { class: "event", x: at.x(0), y: TOP, width: Math.max(1, at.x(event.ends - event.starts) - at.x(0)),
+  svg.append(shape("rect", { class: "event", x: at.x(0), y: TOP, width: Math.max(1, at.x(over) - at.x(0)),
                              height: at.y(0) - TOP }));
   for (const [since, lag] of rows) svg.append(shape("circle", { class: "dot", cx: at.x(since), cy: at.y(lag), r: 4 }));
   return svg;
