@@ -78,6 +78,27 @@ PROGRESS = """first => {
         ended: idle && (cells.every(cell => cell.count !== null) || cells.some(cell => cell.error !== null)),
     };
 }"""
+# Returns the cells that will run: their positions, and what their counts are before.
+RUN_SOME = """([holds, above, below]) => {
+    const {commands, shell} = window.jupyterapp, notebook = shell.currentWidget.content;
+    const has = ({model}) => model.type === 'code' && model.sharedModel.source.includes(holds);
+    const at = notebook.widgets.findIndex(has);
+    if (at < 0) throw new Error(`no cell has: ${holds}`);
+    const asked = notebook.widgets.map(({model}, position) => ({model, position}))
+        .filter(({model, position}) => model.type === 'code' && model.sharedModel.source.trim()
+                && (position === at || above && position < at || below && position > at))
+        .map(({model, position}) => ({position, before: model.executionCount}));
+    notebook.activeCellIndex = at + above;
+    commands.execute(above ? 'notebook:run-all-above' : below ? 'notebook:run-all-below' : 'notebook:run-cell');
+    return asked;
+}"""
+HAVE_RUN = """asked => {
+    const panel = window.jupyterapp.shell.currentWidget;
+    return panel.sessionContext.session?.kernel?.status === 'idle' && asked.every(({position, before}) => {
+        const {model} = panel.content.widgets[position];
+        return model.executionState !== 'running' && ![null, before].includes(model.executionCount);
+    });
+}"""
 # Everything with text in a widget, that is cut off or smaller than 11 px; labels of the map must be within it.
 UNREADABLE = """selector => {
     const root = document.querySelector(selector);
@@ -146,10 +167,10 @@ class Jupyter:
 
 
 @contextlib.contextmanager
-def gtlab_lab(home: Path) -> Iterator[Jupyter]:
-    """`gtlab lab` for a user with this home folder, who has set one thing in JupyterLab. The local cloud is the one of
-    ``GTLAB_HOME``. Kernels are reached through Unix sockets: with so many processes at work, another may take one of a
-    kernel's ports before the kernel does."""
+def gtlab_lab(home: Path, **variables: str) -> Iterator[Jupyter]:
+    """`gtlab lab` for a user with this home folder, who has set one thing in JupyterLab. ``variables`` are added to the
+    environment; the local cloud is the one of ``GTLAB_HOME``. Kernels are reached through Unix sockets: with so many
+    processes at work, another may take one of a kernel's ports before the kernel does."""
     own = home / SETTINGS / OWN_SETTING
     own.parent.mkdir(parents=True)
     own.write_text('{"editorConfig": {"lineNumbers": true}}')
@@ -161,7 +182,8 @@ def gtlab_lab(home: Path) -> Iterator[Jupyter]:
     with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "gtlab", "lab", str(home / "course"), "--no-browser", "--port", str(port)],
-            env=environment | {"HOME": str(home), "JUPYTER_RUNTIME_DIR": sockets}, stdout=out, stderr=subprocess.STDOUT)
+            env=environment | variables | {"HOME": str(home), "JUPYTER_RUNTIME_DIR": sockets}, stdout=out,
+            stderr=subprocess.STDOUT)
     try:
         def printed():
             return process.poll() is not None or re.search(r"http://127\.0\.0\.1:\d+\S*token=\w+", log.read_text())
@@ -359,6 +381,15 @@ def wait_until_run(page, first: int | None = None) -> None:
         pytest.fail(f"after five minutes: {page.evaluate(PROGRESS, first)}")
     errors = [cell["error"] for cell in progress["cells"] if cell["error"]]
     assert all(cell["count"] is not None for cell in progress["cells"]), errors
+
+
+def run_cells(page, holds: str, *, above: bool = False, below: bool = False) -> None:
+    """Run the first cell whose code has this text; also all cells above it, or below it. Wait until they have run."""
+    asked = page.evaluate(RUN_SOME, [holds, above, below])
+    try:
+        page.wait_for_function(HAVE_RUN, arg=asked, timeout=300_000)
+    except TimeoutError:
+        pytest.fail(f"cells from {holds!r} on, after five minutes: {page.evaluate(PROGRESS, None)}")
 
 
 def errors(page) -> list[str]:

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -174,6 +175,12 @@ class Learner:
             return json.loads((self.home / name).read_text())
         except (OSError, ValueError):
             return {}
+
+    def broken(self) -> dict[str, Any]:
+        """What is broken in the learner's local cloud: the value of each knob."""
+        address = f"http://127.0.0.1:{self.read('cloud.json')['port']}/_gtlab/v1/world"
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            return {each["knob"]: each["value"] or each["place"] for each in json.load(answer)["knobs"]}
 
     def leave(self) -> None:
         gtlab(self.home, "class", "leave")

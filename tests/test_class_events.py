@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
-from typing import Any
-
 import pytest
 from classes import Learner, gtlab, running_board
 from support import wait_until
@@ -26,12 +22,6 @@ class WithCloud(Learner):
 
     def up(self) -> None:
         assert gtlab(self.home, "up", "--network", "fast", "--in-memory").returncode == 0
-
-    def broken(self) -> dict[str, Any]:
-        """What is broken in the local cloud: the value of each knob."""
-        address = f"http://127.0.0.1:{self.read('cloud.json')['port']}/_gtlab/v1/world"
-        with urllib.request.urlopen(address, timeout=60) as answer:
-            return {each["knob"]: each["value"] or each["place"] for each in json.load(answer)["knobs"]}
 
     def down(self) -> None:
         self.leave()
