@@ -1,7 +1,7 @@
 """The stages of the course: create the tables that a notebook needs, so that you can start with any notebook.
 
 Each function creates only what is missing, prints what it creates, and can be called again. On the local cloud, tables
-and replicas take a tenth of their usual time here: what a notebook is about, its cells create themselves.
+and replicas take a thirtieth of their usual time here: what a notebook is about, its cells create themselves.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ MUSIC: dict[str, Any] = {
     "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
 }
 
+_HURRY = 30  # how many times as fast: nobody learns anything from waiting for a preparation
 # Today's tables: who makes them in the course, and the parameters of their CreateTable.
 _MAKES = {**dict.fromkeys((TODAY, STRONG, WITNESS), "as 05_build_it_today does"), basket.TABLE: "for the application"}
 _ON_DEMAND: dict[str, dict[str, Any]] = {
@@ -57,7 +58,7 @@ def ensure_tables(lab: Lab, regions: Iterable[str] = ()) -> None:
         if "DELETING" in statuses.values():  # a table can be created only after the old one is gone
             watch.tables(lab, TABLE, describe.ABSENT, missing)
         _announce(f"table {TABLE} in {_names(missing)}", "as 01_create_the_tables does")
-        with lab.hurry():
+        with lab.hurry(_HURRY):
             for region in missing:
                 lab.client(region).create_table(**(
                     MUSIC if lab.legacy_api or not lab.current_api else _music_on_demand()))
@@ -70,7 +71,7 @@ def ensure_global_table(lab: Lab) -> None:
 
     Raises RuntimeError if the existing tables cannot be joined; the message says what to do.
     """
-    with lab.hurry():
+    with lab.hurry(_HURRY):
         _ensure_global_table(lab)
 
 
@@ -252,7 +253,7 @@ def _ensure(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str, Any], 
     background.end()
 
     def step() -> bool:
-        with lab.hurry():
+        with lab.hurry(_HURRY):
             return _ensure_members(lab, table, where, kind, wait)
     if not step() and not wait:
         background.begin(step)
