@@ -11,7 +11,7 @@ from support import OHIO, ON_DEMAND
 
 from gtlab.localcloud.disk.keeper import Keeper, keep, new_cloud
 from gtlab.localcloud.model import Call
-from gtlab.localcloud.server.driver import MOST_AT_ONCE, Driver
+from gtlab.localcloud.server.driver import LONG_S, MOST_AT_ONCE, Driver
 
 SLICES = 40
 DEADLINE_S = 120.0
@@ -105,3 +105,19 @@ def test_long_work_waits_while_the_disk_cannot_keep_up(tmp_path, monkeypatch):
     again = opened(tmp_path / "cloud.sqlite3")
     assert again.note == ""
     again.close()
+
+
+def test_the_answer_to_a_long_call_waits_as_long_as_it_took_if_others_call():
+    driver = Driver(opened(), None)
+
+    def rest(began: float, took: float) -> float:
+        driver._took(began, began + took)
+        return round(driver.rest_s, 6)
+
+    assert [rest(0.0, 0.1), rest(0.2, 0.1)] == [0.0, 0.0]  # nobody else calls
+    assert rest(0.3, LONG_S / 2) == 0.0
+    assert rest(1.0, 0.1) == 0.1
+    assert rest(1.1, LONG_S / 2) == 0.0
+    assert rest(1.1, 0.1) == 0.2  # another caller's, while the first one rests
+    assert rest(1.3, LONG_S / 2) == 0.0
+    assert rest(2.0, 0.1) == 0.1

@@ -161,10 +161,11 @@ class App:
                 if down := self._down(call.region):
                     return down
             done = self._driver.carry_out(call)
+            rest = max(away / 2, self._driver.rest_s)
         finally:
             cloud.end(hold)
-        if away:
-            await asyncio.sleep(away / 2)
+        if rest:
+            await asyncio.sleep(rest)
         return refused(done) if isinstance(done, Refusal) else Answer(200, done)
 
     def _down(self, region: str | None) -> _Down | None:

@@ -6,7 +6,9 @@ sent, what follows from it is done in the event loop's next turn, and garbage is
 Callers come first. In each turn of the event loop, every connection whose request has arrived is served. Then long work
 (a backlog of deliveries, building an index, copying a table) has a few milliseconds: all of MOST_S if nobody called in
 this turn, otherwise as long as the callers took, but LEAST_S at least, so that it always ends. While the disk cannot
-keep up, long work waits for it: the room that is left there is the callers'.
+keep up, long work waits for it: the room that is left there is the callers'. A caller whose call took long itself, as a
+page of a Scan with a filter does, waits for its answer as long again if others call: long calls together have no more
+than half of the time.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ _INTERNAL = Refusal("InternalServerError", "Internal server error: a defect of g
                     "it, and its log has the details.", 500)
 MOST_AT_ONCE = 10  # deliveries per tick: less than a millisecond of work
 MOST_S, LEAST_S = 0.004, 0.001  # of long work in one turn; saving it takes about as long again
+LONG_S = 0.005     # a call that takes longer is a long one
 DISK_S = 0.02      # until the next look at a disk that cannot keep up
 TIDY_S = 1.0       # delay before the log is folded into the state, so that an item that changes often is stored once
 _ENDING = Refusal("ServiceUnavailable", "gtlab's local cloud is ending. Nothing was done.", 503)
@@ -40,6 +43,9 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._waking = self._closed = False
         self._served_s = 0.0  # how long calls have taken since the last tick
+        self._short = 0       # calls since the last long one
+        self._rested = 0.0    # when long calls have left others as much time as they took
+        self.rest_s = 0.0     # how long the answer to the call that was carried out last is to wait
         self.garbage = Garbage()
         self._begun = 0  # jobs of long work before garbage was swept the last time
         self._tidying: asyncio.TimerHandle | None = None
@@ -68,8 +74,19 @@ class Driver:
             else:
                 self.turned()
         unsaved = self.save()
-        self._served_s += time.perf_counter() - began
+        self._took(began, time.perf_counter())
         return answer if unsaved is None else unsaved
+
+    def _took(self, began: float, now: float) -> None:
+        """A call was carried out from then until now."""
+        self._served_s += now - began
+        self.rest_s = 0.0
+        if now - began < LONG_S:
+            self._short += 1
+        elif self._short:
+            self._short = 0
+            self._rested = max(self._rested, began) + 2 * (now - began)
+            self.rest_s = self._rested - now
 
     def close(self) -> None:
         """Save everything and close the state. What is due afterwards is carried out after the next start."""
