@@ -1,4 +1,5 @@
-"""Memory and disk are bounded in bytes: streams, the journal, deliveries, kept writes, tokens and logs."""
+"""Memory and disk are bounded in bytes: streams, the journal, deliveries, kept writes, tokens and logs. And many tables
+and replicas are as good as few."""
 
 from __future__ import annotations
 
@@ -7,9 +8,11 @@ import subprocess
 import sys
 import tracemalloc
 
+import msgspec
 import pytest
-from support import IRELAND, KEY, OHIO, ON_DEMAND, VIRGINIA, create, replicas
+from support import IRELAND, KEY, OHIO, ON_DEMAND, SOAK, VIRGINIA, Pretend, add, create, entries, replicas
 
+from gtlab import regions
 from gtlab.localcloud.disk.keeper import keep
 from gtlab.localcloud.disk.rows import PUT
 from gtlab.localcloud.disk.store import MOST_LOGGED, Store
@@ -278,3 +281,52 @@ def test_the_logs_are_bounded_although_nobody_folds_them(tmp_path):
     again = Store(tmp_path / "cloud.sqlite3")
     assert len(list(again.rows("documents"))) == 10 and again.damage == ""
     again.close()
+
+
+# Many tables, many replicas
+
+def test_a_table_has_a_replica_in_every_region():
+    pretend = Pretend("instant")
+    ohio = pretend.client(OHIO)
+    ohio.create_table(**ON_DEMAND)
+    pretend.wait(60)
+    ohio.put_item(TableName="Music", Item={"Artist": {"S": "before"}})
+    for region in regions.REGIONS.keys() - {OHIO}:
+        add(ohio, region)
+        pretend.wait(120)
+    assert set(entries(ohio).values()) == {"ACTIVE"} and len(entries(ohio)) == len(regions.REGIONS) - 1 == 32
+    ohio.put_item(TableName="Music", Item={"Artist": {"S": "after"}})
+    pretend.wait(30)
+    everywhere = pretend.cloud.database
+    assert {everywhere.table(TableId("1" * 12, region, "Music")).items.count for region in regions.REGIONS} == {2}
+    assert pretend.cloud.replication.links.is_idle()
+
+
+@pytest.mark.soak
+def test_hundreds_of_tables_are_listed_kept_and_deleted(tmp_path):
+    keeper, now, many = keep(tmp_path / "cloud.sqlite3", "instant"), 1.8e9, 500 if SOAK else 120
+    names = [f"table{number:03}" for number in range(many)]
+
+    def call(operation: str, **data) -> dict:
+        answer = keeper.cloud.call(Call("1" * 12, OHIO, "dynamodb", operation, data), now)
+        keeper.save()
+        return msgspec.json.decode(answer)
+
+    for name in names:
+        call("CreateTable", **ON_DEMAND | {"TableName": name})
+    now += 60
+    keeper.cloud.tick(now)
+    for name in names:
+        call("PutItem", TableName=name, Item={"Artist": {"S": name}})
+    page = call("ListTables")
+    assert page["TableNames"] == names[:100] and page["LastEvaluatedTableName"] == names[99]
+    assert len(keeper.cloud.summary(now)["tables"]) == many
+    keeper.close()
+    keeper = keep(tmp_path / "cloud.sqlite3")
+    assert [call("Scan", TableName=name)["Items"] for name in names] == [[{"Artist": {"S": name}}] for name in names]
+    for name in names:
+        call("DeleteTable", TableName=name)
+    now += 60
+    keeper.cloud.tick(now)
+    assert call("ListTables")["TableNames"] == []
+    keeper.close()
