@@ -206,6 +206,9 @@ LIBRARY = {
     "documents": Rule("developer guide, comparators: two lists or two maps are equal if they have the same elements; "
                       "the library takes any two of them, also a list and a map, for the same", lambda d: re.search(
                           r"{\"(L|M)\": ", json.dumps(d.data))),
+    "zeros": Rule("developer guide, numbers: zeros at the ends are trimmed before the 38 digits are counted; the "
+                  "library takes a key with more of them for another one", lambda d: re.search(
+                      r"\"N\": \"[^\"]*[0.][^\"]{38,}\"", json.dumps(d.data))),
     "removes": Rule("an update that only removes creates no item", lambda d: creates_nothing(d.operation, d.data)),
     "crashed": Rule("an error of the library's own", lambda d: d.theirs.code == "Stumbled"),
 }

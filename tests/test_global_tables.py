@@ -211,7 +211,7 @@ def test_tables_that_do_not_fit_are_refused_and_nothing_is_changed(create, chang
     ("Music", [SINGAPORE, SINGAPORE], "ValidationException", "'ap-southeast-1' is named more than once"),
     ("Music", [SINGAPORE, "mars-north-1"], "ValidationException", "Invalid AWS Region: mars-north-1"),
     ("Music", [SINGAPORE, IRELAND], "TableNotFoundException", "does not exist in Region: 'eu-west-1'"),
-    ("Mu", [SINGAPORE], "ValidationException", "length greater than or equal to 3"),
+    ("Mu", [SINGAPORE], "ValidationException", "TableName must be at least 3 characters long"),
     ("Mu sic", [SINGAPORE], "ValidationException", "regular expression pattern"),
 ])
 def test_groups_that_make_no_sense_are_refused(create, client, name, group, code, text):

@@ -54,6 +54,41 @@ def test_tables_that_cannot_be_created(ohio, changed, text):
     assert ohio.list_tables()["TableNames"] == []
 
 
+@pytest.mark.parametrize(("operation", "asked", "text"), [
+    ("describe_table", {"TableName": ""}, "2 validation errors detected: Value '' at 'tableName' failed to satisfy "
+     "constraint: Member must have length greater than or equal to 3; Value '' at 'tableName' failed to satisfy "
+     "constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"),
+    ("list_tables", {"ExclusiveStartTableName": ""}, "2 validation errors detected: Value '' at "
+     "'exclusiveStartTableName' failed to satisfy constraint: Member must satisfy regular expression pattern: "
+     "[a-zA-Z0-9_.-]+; Value '' at 'exclusiveStartTableName' failed to satisfy constraint: Member must have length "
+     "greater than or equal to 3"),
+    ("update_table", {"TableName": "Music", "SSESpecification": {"Enabled": True, "SSEType": "KMS",
+                                                                 "KMSMasterKeyId": ""}},
+     "1 validation error detected: Value '' at 'sSESpecification.kMSMasterKeyId' failed to satisfy constraint: Member "
+     "must have length greater than or equal to 1"),
+    ("update_table", {"TableName": "Nothing", "TableClass": "STANDARD", "GlobalSecondaryIndexUpdates": [
+        {"Update": {"IndexName": "Later", "WarmThroughput": {}}}]},
+     "One or more parameter values were invalid: WarmThroughput must have at least one of ReadUnitsPerSecond or "
+     "WriteUnitsPerSecond specified for index: Later"),
+    ("update_table", {"TableName": "Music", "StreamSpecification": {"StreamEnabled": True, "StreamViewType": ""}},
+     "1 validation error detected: Value '' at 'streamSpecification.streamViewType' failed to satisfy constraint: "
+     "Member must satisfy enum value set: [OLD_IMAGE, KEYS_ONLY, NEW_AND_OLD_IMAGES, NEW_IMAGE]"),
+    ("update_time_to_live", {"TableName": "Music", "TimeToLiveSpecification": {}},
+     "2 validation errors detected: Value null at 'timeToLiveSpecification.attributeName' failed to satisfy "
+     "constraint: Member must not be null; Value null at 'timeToLiveSpecification.enabled' failed to satisfy "
+     "constraint: Member must not be null"),
+    ("update_table", {"TableName": "Music", "DeletionProtectionEnabled": False, "AttributeDefinitions": [{}]},
+     "2 validation errors detected: Value null at 'attributeDefinitions.1.member.attributeType' failed to satisfy "
+     "constraint: Member must not be null; Value null at 'attributeDefinitions.1.member.attributeName' failed to "
+     "satisfy constraint: Member must not be null"),
+    ("describe_global_table", {"GlobalTableName": ""},
+     "TableName must be at least 3 characters long and at most 255 characters long"),
+])
+def test_empty_values_are_refused_as_others_captured_it(music, operation, asked, text):
+    with invalid(re.escape(text) + "$"):
+        getattr(music, operation)(**asked)
+
+
 FORMAT = "Valid ARN format is 'arn:<awsPartition>:<vendor>:<region>:<subscriber>:resourceType/resourceName', where "
 
 

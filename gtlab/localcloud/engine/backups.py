@@ -23,7 +23,8 @@ _NAME = every(pattern("[a-zA-Z0-9_.-]+"), length(3, 255))
 _CREATE = structure({"BackupName": _NAME})
 _LIST = structure({"Limit": every(at_least(1), at_most(_MOST_LISTED)), "ExclusiveStartBackupArn": length(37, 1024),
                    "BackupType": choice("USER", "SYSTEM", "AWS_BACKUP", "ALL")})
-_RESTORE = structure({"TargetTableName": _NAME, "BillingModeOverride": choice("PROVISIONED", "PAY_PER_REQUEST")})
+_RESTORE = structure({"TargetTableName": _NAME, "BillingModeOverride": choice("PROVISIONED", "PAY_PER_REQUEST"),
+                      "SSESpecificationOverride": structure({"KMSMasterKeyId": length(1, 2048)})})
 _ASKED = "_asked"  # on disk, beside the members of BackupDescription
 _INDEX_INFO = ("IndexName", "KeySchema", "Projection", "ProvisionedThroughput", "OnDemandThroughput")
 _UNITS = ("ReadCapacityUnits", "WriteCapacityUnits")

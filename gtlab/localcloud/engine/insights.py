@@ -15,7 +15,7 @@ from gtlab.localcloud.model import Call, Refusal, TableId, invalid
 _ALL_KEYS, _THROTTLED = "ACCESSED_AND_THROTTLED_KEYS", "THROTTLED_KEYS"
 _MOST_RESULTS = 100
 _UPDATE = structure({"ContributorInsightsAction": choice("ENABLE", "DISABLE"),
-                     "ContributorInsightsMode": choice(_ALL_KEYS, _THROTTLED)})
+                     "ContributorInsightsMode": choice(_THROTTLED, _ALL_KEYS)})
 _LIST = structure({"MaxResults": every(at_least(1), at_most(_MOST_RESULTS))})
 _INDEX = "/index/"  # in the name of a record: between the table's name and the index's
 

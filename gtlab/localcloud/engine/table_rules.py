@@ -22,7 +22,7 @@ BOTH_UNITS = ("ReadCapacityUnits", "WriteCapacityUnits")
 MOST_REQUEST_UNITS = ("MaxReadRequestUnits", "MaxWriteRequestUnits")
 WARM_UNITS = ("ReadUnitsPerSecond", "WriteUnitsPerSecond")
 CLASSES = ("STANDARD", "STANDARD_INFREQUENT_ACCESS")
-VIEW_TYPES = ("NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY")
+VIEW_TYPES = ("OLD_IMAGE", "KEYS_ONLY", "NEW_AND_OLD_IMAGES", "NEW_IMAGE")  # in the order of the service's text
 
 NEITHER_UNITS = "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"
 
@@ -35,7 +35,7 @@ def _shown_keys(elements: list[dict[str, Any]]) -> str:
                            for each in elements) + "]"
 
 
-_NAME = every(pattern("[a-zA-Z0-9_.-]+"), length(3, 255))
+_NAME = every(length(3, 255), pattern("[a-zA-Z0-9_.-]+"))
 _KEY = structure({"AttributeName": length(1, 255), "KeyType": choice("HASH", "RANGE")})
 _TWO_KEYS = every(length(1, 2, _shown_keys), members_of(_KEY))
 _UNITS = structure({"WriteCapacityUnits": at_least(1), "ReadCapacityUnits": at_least(1)})
@@ -46,9 +46,9 @@ _GLOBAL_INDEX = structure({"IndexName": _NAME, "KeySchema": every(length(1, None
 _LOCAL_INDEX = structure({"IndexName": _NAME, "KeySchema": _TWO_KEYS, "Projection": _PROJECTION})
 _DEFINITIONS = members_of(structure({"AttributeName": length(1, 255), "AttributeType": choice("B", "N", "S")}))
 _STREAM = structure({"StreamViewType": choice(*VIEW_TYPES)})
-_ENCRYPTION = structure({"SSEType": choice("AES256", "KMS")})
+_ENCRYPTION = structure({"SSEType": choice("AES256", "KMS"), "KMSMasterKeyId": length(1, 2048)})
 
-_TABLE_NAME = structure({"TableName": every(pattern("[a-zA-Z0-9_.-]+"), length(3, 255))})
+_TABLE_NAME = structure({"TableName": _NAME})
 _CREATE = structure({
     "BillingMode": choice("PROVISIONED", ON_DEMAND), "ProvisionedThroughput": _UNITS, "KeySchema": _TWO_KEYS,
     "AttributeDefinitions": _DEFINITIONS, "LocalSecondaryIndexes": members_of(_LOCAL_INDEX),

@@ -47,12 +47,16 @@ def check(asked: dict[str, Any]) -> None:
 
 
 def check_changes(asked: dict[str, Any]) -> None:
-    """Refuse a request that changes nothing. MultiRegionConsistency says how to create replicas, and is no change by
-    itself."""
+    """Refuse a request that changes nothing, or nothing of an index. MultiRegionConsistency says how to create
+    replicas, and is no change by itself."""
     changes = _changes(asked)
     if not changes - {"MultiRegionConsistency"}:
         named = [name for name in _CHANGES if name not in changes]
         raise invalid(f"At least one of {', '.join(named)} or TableClass is required")
+    for name, index in updated_indexes(asked):
+        if index.get("WarmThroughput") == {}:
+            raise invalid_values("WarmThroughput must have at least one of ReadUnitsPerSecond or WriteUnitsPerSecond "
+                                 f"specified for index: {name}")
 
 
 def _changes(asked: dict[str, Any]) -> set[str]:

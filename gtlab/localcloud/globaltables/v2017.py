@@ -194,15 +194,11 @@ def _members(found) -> list[dict]:
 
 def checked_name(data: dict) -> str:
     name = data["GlobalTableName"]
-    faults = []
     if not 3 <= len(name) <= 255:
-        faults.append("Member must have length "
-                      + ("greater than or equal to 3" if len(name) < 3 else "less than or equal to 255"))
+        raise invalid("TableName must be at least 3 characters long and at most 255 characters long")
     if not _NAME.fullmatch(name):
-        faults.append(f"Member must satisfy regular expression pattern: {_NAME.pattern}")
-    if faults:
-        raise invalid(f"{len(faults)} validation error{'s' * (len(faults) > 1)} detected: " + "; ".join(
-            f"Value '{name}' at 'globalTableName' failed to satisfy constraint: {fault}" for fault in faults))
+        raise invalid(f"1 validation error detected: Value '{name}' at 'globalTableName' failed to satisfy constraint: "
+                      f"Member must satisfy regular expression pattern: {_NAME.pattern}")
     return name
 
 

@@ -215,6 +215,9 @@ class _Plan:
 
 
 _plans: dict[tuple[str, str], _Plan] = {}
+# Shapes of DynamoDB whose missing members the service reports in another order than the model has, as captured.
+_REPORTED_FIRST = {"AttributeDefinition": ("AttributeType",), "ProvisionedThroughput": ("WriteCapacityUnits",),
+                   "TimeToLiveSpecification": ("AttributeName",)}
 
 
 def _plan(service: str, shape: Shape) -> _Plan:
@@ -228,7 +231,8 @@ def _plan(service: str, shape: Shape) -> _Plan:
                                                    kind == "string" and not is_number,
                                                    shape.name == "AttributeValue")
         if kind == "structure":  # after the plan is in the cache, because AttributeValue contains itself
-            plan.members = {name: _plan(service, member) for name, member in shape.members.items()}
+            names = (*_REPORTED_FIRST.get(shape.name, ()), *shape.members) if service == "dynamodb" else shape.members
+            plan.members = {name: _plan(service, shape.members[name]) for name in names}
         elif kind in ("list", "map"):
             plan.inner = _plan(service, shape.member if kind == "list" else shape.value)
     return plan

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.engine import Database, policies
+from gtlab.localcloud.engine.constraints import check, every, length, pattern, structure
 from gtlab.localcloud.model import TableId, in_use, invalid
 from gtlab.localcloud.tables import table_status, time_to_live
 from gtlab.localcloud.tables.copies import Copies
@@ -19,6 +20,7 @@ from gtlab.localcloud.tables.table_status import Deleted, Life
 from gtlab.localcloud.world import World
 
 # Parameters of UpdateTable that do not make the table UPDATING; what indexes do to it depends on the change.
+_LIST = structure({"ExclusiveStartTableName": every(pattern("[a-zA-Z0-9_.-]+"), length(3, 255))})
 _NOT_BUSY = {"TableName", "AttributeDefinitions", "DeletionProtectionEnabled", "WarmThroughput",
              "GlobalSecondaryIndexUpdates"}
 UNFINISHED = "Unfinished"  # in what is kept of a restored table: not all items are there
@@ -179,6 +181,7 @@ class Tables:
             raise invalid(f"1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: "
                           f"Member must have value {'less' if limit > 100 else 'greater'} than or equal to "
                           f"{100 if limit > 100 else 1}")
+        check(data, _LIST)
         page = sorted(name for name in names if name > data.get("ExclusiveStartTableName", ""))
         answer = {"TableNames": page[:limit]}
         if len(page) > limit:
