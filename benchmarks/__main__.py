@@ -1,7 +1,7 @@
 """Run benchmarks one after the other and save their output in RESULTS.md, with a description of the machine.
 
-Usage: python benchmarks [--moto PYTHON] [NAME …]; without names, all benchmarks except the long ones (crashes,
-other_work, soak, turns).
+Usage: python benchmarks [--moto PYTHON] [NAME …]; without names, all benchmarks except the long ones
+(class_of_fifty, crashes, other_work, soak, turns).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RESULTS = HERE / "RESULTS.md"
 # Name of the script → its arguments.
 USUAL = {"start": [], "served_rate": [], "engine": [], "replication": [], "course": [], "probe_accuracy": ["2000"],
          "drill": ["5"], "live_view": [], "stale_reads": [], "first_chart": []}
-LONG = {"crashes": ["100", "2026"], "other_work": [], "soak": ["30"], "turns": []}
+LONG = {"class_of_fifty": [], "crashes": ["100", "2026"], "other_work": [], "soak": ["30"], "turns": []}
 
 
 def machine() -> str:
