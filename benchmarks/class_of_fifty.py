@@ -12,6 +12,8 @@ tries again, and sends everything again.
 
 - *a put*: a client puts 20 items per second into an account of its own, first alone on the cloud, then among the fifty,
   then alone again. A put's time counts from the moment when it was due. "Added" is against the first time alone.
+  *By processor time*: the same without sockets and on a machine that does nothing else, as in turns.py, with recorded
+  learners only. The load of the machine does not disturb this.
 - *the board*: every report and question of the recorded learners and every act of the instructor, from connecting to
   the end of the answer; and how long after an act of the instructor (a note every three seconds) each learner's stream
   has it. The instructor's page and the projector are open; a message to them counts from the moment when the board
@@ -56,7 +58,7 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import browser
-from crowd import replay
+from crowd import by_processor, replay
 from crowd.recorder import Recorder
 from crowd.replay import STARTING_S
 from crowd.usage import KINDS, Used, Watch, cpu_s, private_mb
@@ -400,7 +402,7 @@ class Class:
 
     def enter(self, recording: dict[str, Any]) -> list[subprocess.Popen]:
         """All learners join. Returns their processes, the recorded learners' last."""
-        file = self._folder / "crowd.json"
+        file = self.recording = self._folder / "crowd.json"
         file.write_text(json.dumps(recording | {
             "cloud_port": self.port, "board": {"port": self.board.port, "code": self.board.code, "token":
                                                self.board.token, "projector": self.board.projector},
@@ -468,6 +470,7 @@ def scenes(asked: argparse.Namespace, room: Class, alone: Path) -> None:
     puts = [tuple(map(float, line.split())) for line in ended(probe).splitlines()]
     load.append(os.getloadavg()[0])
     room.board.kill()
+    alone_ms, among_ms = json.loads(ended(start("turns", room.recording, asked.learners, stages.TABLE)))
     before = {(*each,) for *each, at in worked.crowd["answers"] if at < worked.down[0]}
     given = {(*each,) for *each, _ in worked.crowd["answers"]}.union(*(each.answers() for each in room.real))
     kept = room.board.export()
@@ -487,6 +490,9 @@ def scenes(asked: argparse.Namespace, room: Class, alone: Path) -> None:
         p99 = at_rank(sorted(took), 0.99)
         print(times(f"a put, {what}", took, "" if base != base else f"{p99 - base:>+9.1f}"))
         base = p99 if base != base else base
+    print(times("a put by processor time, alone", alone_ms))
+    print(times("a put by processor time, among all learners", among_ms,
+                f"{at_rank(sorted(among_ms), 0.99) - at_rank(sorted(alone_ms), 0.99):>+9.1f}"))
     found = worked.crowd["found"]
     asked_of_board = found["report"] + found["clock"] + found["act"]
     print(times("all requests to the board", asked_of_board))
@@ -524,7 +530,8 @@ def main() -> None:
     parser.add_argument("--real", type=int, default=10, help="of them, with a kernel")
     parser.add_argument("--faster", type=float, default=6.0, help="how many times faster than planned they think")
     parser.add_argument("--notebooks", nargs="+", default=["03"], metavar="NN")
-    parts = {"learner": (learner, 1), "crowd": (replay.play, 1), "probe": (probe, 3), "sizes": (sizes, "+")}
+    parts = {"learner": (learner, 1), "crowd": (replay.play, 1), "probe": (probe, 3), "sizes": (sizes, "+"),
+             "turns": (by_processor.measure, 3)}
     for name, (_, count) in parts.items():
         parser.add_argument(f"--{name}", nargs=count, help=argparse.SUPPRESS)
     asked = parser.parse_args()
