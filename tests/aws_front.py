@@ -1,7 +1,8 @@
 """AWS's own refusals, in front of a local cloud: a proxy that answers some calls as AWS does and passes the others on.
 
 It stands in for what a local cloud does not have: Regions that are not enabled, expired credentials, throttling,
-service control policies, and a Region that fails half-way. It keeps a list of the calls that it has passed on.
+service control policies, and a Region that fails half-way. It keeps a list of the calls that it has passed on, each
+with the capacity that it consumed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import http.client
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,15 +21,20 @@ from urllib.parse import parse_qs, urlsplit
 
 _SCOPE = re.compile(r"Credential=[^/]+/[0-9]+/([^/]+)/([^/]+)/aws4_request")
 _DROPPED = ("connection", "transfer-encoding", "content-length", "host")
+_METERED = ("PutItem", "UpdateItem", "DeleteItem", "GetItem", "Query", "Scan", "BatchWriteItem", "BatchGetItem",
+            "TransactWriteItems", "TransactGetItems", "ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
 
 
 class Passed(NamedTuple):
-    """A call that was passed on."""
+    """A call that was passed on, ``at`` in epoch seconds. ``units``: the capacity that it consumed, as the local cloud
+    says, without what the copies of a write consume in other Regions."""
 
     region: str
     operation: str
     status: int
     asked: dict
+    at: float = 0.0
+    units: float = 0.0
 
 
 @dataclass
@@ -68,6 +75,11 @@ class Front:
         return [each.operation for each in self.passed if each.status == 200 and not each.operation.startswith(looks)]
 
 
+def _units(consumed: dict | list) -> float:
+    """The sum of an answer's ConsumedCapacity: one table's, or a list."""
+    return sum(each["CapacityUnits"] for each in ([consumed] if isinstance(consumed, dict) else consumed))
+
+
 @contextmanager
 def front(target: str, *rules: Rule) -> Iterator[Front]:
     """A front of the local cloud at the URL ``target``, for a block of code."""
@@ -101,6 +113,13 @@ def front(target: str, *rules: Rule) -> Iterator[Front]:
 
         def pass_on(self, body: bytes, region: str, operation: str) -> None:
             headers = {name: value for name, value in self.headers.items() if name.lower() not in _DROPPED}
+            try:
+                asked = json.loads(body)
+            except ValueError:
+                asked = {}
+            metered = operation in _METERED and isinstance(asked, dict)
+            if metered:
+                body = json.dumps({"ReturnConsumedCapacity": "TOTAL"} | asked).encode()
             for last in (False, True):
                 connection = getattr(kept, "connection", None) or http.client.HTTPConnection(host)
                 kept.connection = connection
@@ -113,13 +132,17 @@ def front(target: str, *rules: Rule) -> Iterator[Front]:
                     kept.connection = None
                     if last:
                         raise
-            try:
-                asked = json.loads(body)
-            except ValueError:
-                asked = {}
+            units, received = 0.0, dict(answer.getheaders())
+            if metered and answer.status == 200:
+                content = json.loads(told)
+                units = _units(content.get("ConsumedCapacity", ()))
+                if "ReturnConsumedCapacity" not in asked:
+                    content.pop("ConsumedCapacity", None)
+                told = json.dumps(content).encode()
+                received = {name: value for name, value in received.items() if name.lower() != "x-amz-crc32"}
             with made.lock:
-                made.passed.append(Passed(region, operation, answer.status, asked))
-            self.reply(answer.status, told, dict(answer.getheaders()))
+                made.passed.append(Passed(region, operation, answer.status, asked, time.time(), units))
+            self.reply(answer.status, told, received)
 
         def refuse(self, rule: Rule, service: str) -> None:
             if service == "sts":

@@ -6,8 +6,12 @@ A local cloud takes AWS's place, with AWS's own refusals in front of it (aws_fro
 from __future__ import annotations
 
 import builtins
+import json
+import math
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import boto3
 import pytest
@@ -16,14 +20,19 @@ from click.testing import CliRunner
 from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, new_account, wait_until
 
 import gtlab
+from gtlab import measure
+from gtlab.cli import aws as cli_aws
 from gtlab.cli.main import main
 from gtlab.contract import CONSENT_VARIABLE, MADE_FILE, REFUSED, REHEARSAL_VARIABLE, RUN_TAG
-from gtlab.course import stages
+from gtlab.course import owned, stages
 from gtlab.course.rehearsal import ACCOUNT
+from gtlab.course.tour import find_notebooks
 from gtlab.lab import Lab, ownership
 from gtlab.lab.aws import footprint, guard, preflight
 from gtlab.lab.aws.errors import NotReady
+from gtlab.lab.choice import checked_choice
 from gtlab.localcloud import process
+from gtlab.localcloud.world import CONTROL_PLANE_S
 
 pytestmark = pytest.mark.server
 TRIO = (SINGAPORE, VIRGINIA, IRELAND)
@@ -187,6 +196,34 @@ def test_missing_credentials_and_profiles_are_explained(aws, monkeypatch):
     assert aws.passed == []
 
 
+def test_the_commands_that_are_printed_name_the_profile_that_was_named(aws, account, monkeypatch, tmp_path, capsys):
+    """Pasted without it, they would go to another account."""
+    path = tmp_path / "credentials"
+    path.write_text(f"[learning]\naws_access_key_id = {account}\naws_secret_access_key = x\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+    lab = open_lab(profile="learning")
+    lab.client(SINGAPORE).list_tables()
+    assert lab.last_command().endswith("--profile learning")
+    assert "gtlab clean --backend aws --profile learning" in capsys.readouterr().out
+    assert owned.command(lab) == "gtlab clean --backend aws --profile learning"
+    monkeypatch.setenv("AWS_PROFILE", "learning")
+    assert open_lab().profile == ""  # the keys in the environment come first
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    assert open_lab().profile == "learning"
+
+
+def test_a_tour_with_a_profile_runs_its_notebooks_with_it(aws, account, monkeypatch, tmp_path):
+    path = tmp_path / "credentials"
+    path.write_text(f"[learning]\naws_access_key_id = {account}\naws_secret_access_key = x\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", new_account())  # somebody else's
+    with cli_aws.Tour("instant", "aws", "learning", yes=True, rehearse=False).open({}):
+        assert "AWS_ACCESS_KEY_ID" not in os.environ
+        assert open_lab(yes=False).profile == "learning"  # as in a notebook, where nobody is asked
+    assert "AWS_ACCESS_KEY_ID" in os.environ
+
+
 def test_at_the_command_line_it_is_a_line_and_no_traceback(aws):
     aws.rules = [Rule("ExpiredToken", operation="GetCallerIdentity", status=403)]
     for command in (["clean", "--backend", "aws"], ["tour", "00", "--backend", "aws", "--yes"]):
@@ -302,7 +339,10 @@ def test_clean_up_works_from_another_machine(aws, there):
     stages.ensure_baskets(open_lab())
     (process.state_folder() / MADE_FILE).unlink()  # what another machine does not have: the intents and the run's id
     code, shown = clean("--yes")
-    assert code == 0 and "another run of gtlab made it" in shown and len(there()) == 3
+    assert code == 0 and shown.count("another run of gtlab made it") == len(there()) == 3  # replicas have no tag
+    assert shown.splitlines()[-1].endswith("made 3 of these. To delete them too: gtlab clean --backend aws --all-runs")
+    assert "0 left: this run of gtlab has no tables here." in shown
+    assert clean("--dry-run")[1].count("--all-runs") == 1
     code, shown = clean("--yes", "--all-runs")
     assert code == 0 and shown.endswith("0 left.\n") and there() == set()
 
@@ -324,11 +364,14 @@ def test_items_of_others_and_deletion_protection_keep_a_table(aws, there, strang
     lab.client(IRELAND).update_table(TableName="Baskets", DeletionProtectionEnabled=True)
     here, key = lab.client(SINGAPORE), {"Artist": {"S": "payroll"}}
     wait_until(lambda: "Item" in here.get_item(TableName=stages.TODAY, Key=key), "the item to arrive")
-    assert "but not without --items, because it has an item with Artist = 'payroll'" in clean("--dry-run")[1]
+    listed = clean("--dry-run")[1]
+    assert "but not without --items, because it has an item with Artist = 'payroll'" in listed
+    assert "but not without --unprotect, because it has deletion protection" in listed
     code, shown = clean("--yes")
     assert code == 1
     assert "MusicToday in Singapore (ap-southeast-1): it has items that the course does not write" in shown
     assert "Baskets in Ireland (eu-west-1): it has deletion protection" in shown
+    assert "To delete it too: gtlab clean --backend aws --unprotect" in shown
     left = {(stages.TODAY, SINGAPORE), (stages.TODAY, VIRGINIA), ("Baskets", SINGAPORE), ("Baskets", IRELAND)}
     assert there() == left
     when = re.search(r"24-hour rule: .* after (\d{4}-\d\d-\d\d \d\d:\d\d) UTC", shown)
@@ -371,3 +414,44 @@ def test_a_clean_up_without_the_right_to_delete_says_which_right(aws, there):
     aws.rules = [Rule("AccessDeniedException", DENIED.format("DeleteTable"), operation="DeleteTable")]
     code, shown = clean("--yes")
     assert code == 1 and "Your identity may not call dynamodb:DeleteTable" in shown and ACCOUNT not in shown
+
+
+# --- minutes and costs, by notebook ---
+
+def by_notebook() -> list[str]:
+    """The table of docs/aws.md."""
+    choice = checked_choice(SINGAPORE, [VIRGINIA, IRELAND])
+
+    def row(name: str, minutes: str, use: footprint.Use) -> str:
+        dollars = math.ceil(1000 * footprint.dollars_most(choice, use)) / 1000
+        return (f"| {name} | {minutes} | {math.ceil(use.wait_s / 60) or '–'} | {use.write:,} | {use.read:,} | "
+                f"{dollars:.3f} |")
+
+    rows, total = [], 0
+    for path in find_notebooks():
+        first = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+        minutes = int(re.findall(r"\*\*Time\*\* \| (\d+) minutes", first)[0])
+        total += minutes
+        rows.append(row(path.stem, str(minutes), footprint.NOTEBOOKS[path.stem[:2]]))
+    return [*rows, row("all twelve", str(total), footprint.COURSE)]
+
+
+def test_the_documentation_has_the_minutes_and_costs_of_each_notebook():
+    page = Path(__file__).parent.parent.joinpath("docs", "aws.md").read_text(encoding="utf-8")
+    assert "\n".join(by_notebook()) in page
+
+
+def test_waits_are_at_least_as_long_as_those_of_the_local_cloud():
+    for step, longest_s in footprint.LONGEST_S.items():
+        assert longest_s >= CONTROL_PLANE_S[step][1], step
+
+
+def test_the_reads_of_a_measurement_in_the_course_are_within_the_bound(cloud):
+    """Even if no item arrives: the most that the plan states, for the samples that the notebooks take."""
+    lab = gtlab.connect(home=SINGAPORE, replicas=[VIRGINIA, IRELAND])
+    stages.ensure_global_table(lab)
+    for notebook, more in (("03", {"samples": 4, "rate": 1}), ("04", {"samples": 60})):
+        planned = measure.plan(lab, "Music", **more)
+        for unit in ("read", "write"):
+            most = planned[planned["unit"] == unit]["units_most"].sum()
+            assert most < getattr(footprint.NOTEBOOKS[notebook], unit), (notebook, unit)

@@ -3,6 +3,7 @@ connection to other machines."""
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import socket
@@ -10,10 +11,13 @@ import subprocess
 import sys
 import urllib.request
 from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
 
 import boto3
 import pytest
-from aws_front import front
+from aws_front import Passed, front
 from click.testing import CliRunner
 from loopback.sitecustomize import Refused
 from support import ON_DEMAND, SOAK, VIRGINIA, seed, wait_until
@@ -125,25 +129,16 @@ def test_a_process_that_is_killed_at_any_step_leaves_nothing_after_a_clean_up(st
         assert len(found) > 1, found  # it was killed at different steps
 
 
-UNITS = {"PutItem": ("write", 1), "UpdateItem": ("write", 1), "DeleteItem": ("write", 1), "GetItem": ("read", 1),
-         "Query": ("read", 1), "Scan": ("read", 2)}
-
-
-def units(passed) -> Counter[str]:
-    """What the requests of a course consume at most, for items of up to 1 KB in three Regions."""
-    found: Counter[str] = Counter()
+def units(passed: Iterable[Passed], notebook: Path) -> Counter[str]:
+    """What the requests of an executed notebook consumed, by the time of its run: each write in three Regions."""
+    ran = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["papermill"]
+    began, ended = (datetime.fromisoformat(ran[name]).replace(tzinfo=UTC).timestamp() for name in (
+        "start_time", "end_time"))
+    found: Counter[str] = Counter(write=0, read=0)
     for each in passed:
-        if each.operation in UNITS:
-            kind, number = UNITS[each.operation]
-        elif each.operation in ("BatchWriteItem", "BatchGetItem"):
-            kind = "write" if "Write" in each.operation else "read"
-            number = sum(len(asked) if isinstance(asked, list) else len(asked["Keys"])
-                         for asked in each.asked.get("RequestItems", {}).values())
-        elif each.operation in ("TransactWriteItems", "TransactGetItems"):
-            kind, number = "write" if "Write" in each.operation else "read", 2 * len(each.asked["TransactItems"])
-        else:
-            continue
-        found[kind] += number * (3 if kind == "write" else 1)
+        if began <= each.at <= ended:
+            reads = each.operation.startswith(("Get", "Query", "Scan", "BatchGet", "TransactGet", "Execute"))
+            found["read" if reads else "write"] += each.units * (1 if reads else 3)
     return found
 
 
@@ -166,11 +161,13 @@ def test_the_notebooks_end_well_on_aws_and_leave_nothing(tmp_path, monkeypatch):
         assert done.exit_code == 0, done.output
         assert "This is a rehearsal: a local cloud takes AWS's place" in done.output and "0 left" in done.output
         assert process.status(cloud)["tables"] == []
-        spent = units(aws.passed)
-        print(spent)
-        assert spent["write"] < footprint.WRITE_UNITS_MOST and spent["read"] < footprint.READ_UNITS_MOST
-    copies = [path.read_text(encoding="utf-8") for path in (tmp_path / "out").glob("*.ipynb")]
-    assert len(copies) >= len(names) and not any(ACCOUNT in text for text in copies)  # people share them
+        written = sorted((tmp_path / "out").glob("*.ipynb"))
+        assert len(written) == len(names or COURSE)
+        for path in written:
+            spent, most = units(aws.passed, path), footprint.NOTEBOOKS[path.stem[:2]]
+            print(path.stem, dict(spent))
+            assert (spent["write"] <= most.write and spent["read"] <= most.read), f"{path.stem}: {spent}, not {most}"
+    assert not any(ACCOUNT in path.read_text(encoding="utf-8") for path in written)  # people share them
     assert not refused.exists(), refused.read_text()
 
 

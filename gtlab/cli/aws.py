@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -81,17 +80,20 @@ class Tour:
         from gtlab.course.rehearsal import environment, rehearsal
 
         with rehearsal(self.network) if self.rehearse else contextlib.nullcontext():
-            from gtlab.course import cleanup
+            from gtlab.course import cleanup, owned
             from gtlab.lab import connect
             from gtlab.lab.aws import preflight
 
             lab = connect("aws", home=values.get("home", ""), replicas=values.get("replicas", ""),
                           profile=self.profile, yes=self.yes or self.rehearse)
-            profile = self.profile or os.environ.get("AWS_PROFILE")
-            with environment({CONSENT_VARIABLE: preflight.agreed(), "AWS_PROFILE": profile}):
+            profile: dict[str, str | None] = {}
+            if self.profile:  # keys in the environment would come before the profile
+                profile = {"AWS_PROFILE": self.profile, "AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None,
+                           "AWS_SESSION_TOKEN": None}
+            with environment({CONSENT_VARIABLE: preflight.agreed()} | profile):
                 yield
             left = [each.place for group in cleanup.survey(lab).groups for each in group.tables]
             if left:
-                click.echo(f"{len(left)} left: {', '.join(map(str, left))}\nTo delete them: gtlab clean --backend aws")
+                click.echo(f"{len(left)} left: {', '.join(map(str, left))}\nTo delete them: {owned.command(lab)}")
             else:
                 click.echo("0 left: the course has no tables on AWS.")

@@ -87,14 +87,18 @@ def clean(dry_run: bool, yes: bool, also: tuple[str, ...], unprotect: bool, back
         for group in found.groups:
             strange = cleanup.strange_item(lab, group, options)
             for each in group.tables:
-                click.echo(f"To be deleted: {each.place}" + (", which has deletion protection" * each.protected)
+                kept = "" if unprotect else "but not without --unprotect, because "
+                click.echo(f"To be deleted: {each.place}"
+                           + (f", {kept}it has deletion protection" if each.protected else "")
                            + (f", but not without --items, because it has an item with {strange}" if strange else ""))
         for left in found.left:
             click.echo(f"Left alone: {left}")
-        if found.unsearched:
-            click.echo(found.unsearched)
+        others = cleanup.other_runs(lab, found.left)
+        for sentence in filter(None, (others, found.unsearched)):
+            click.echo(sentence)
         if not found.groups:
-            click.echo("0 left: the course has no tables here.")
+            click.echo("0 left: this run of gtlab has no tables here." if others else
+                       "0 left: the course has no tables here.")
         if dry_run or not found.groups:
             sys.exit(any(not left.foreign for left in found.left))
         click.confirm("Delete these tables and their items?", abort=True)

@@ -28,23 +28,24 @@ from gtlab.course.owned import (
     Place,
     Survey,
     at_once,
+    command,
     grouped,
+    other_runs,
 )
 from gtlab.lab import Lab, ownership, watch
 from gtlab.lab.aws import errors
 from gtlab.lab.display import Lines
 
-__all__ = ["Left", "Options", "Survey", "clean", "survey"]
+__all__ = ["Left", "Options", "Survey", "clean", "other_runs", "survey"]
 
 _RULE = timedelta(hours=24)
 _HURRY = 50  # replicas need two to four minutes to leave
 _LATER = ("ResourceInUseException", "LimitExceededException", "ThrottlingException")  # the same call works later
-_PROTECTED = ("it has deletion protection. To delete it too: gtlab clean --unprotect, or "
+_PROTECTED = ("it has deletion protection. To delete it too: {} --unprotect, or "
               "update_table(DeletionProtectionEnabled=False) and clean up again")
 
-
 _STRANGE = ("it has items that the course does not write, such as {}. If they are yours and may go: "
-            "gtlab clean --backend aws --items")
+            "{} --items")
 
 
 def survey(lab: Lab, options: Options = DEFAULTS) -> Survey:
@@ -74,15 +75,19 @@ def clean(lab: Lab, options: Options = DEFAULTS, *, timeout_s: float = 1800.0) -
     for place in ours:
         if place not in still:
             ownership.forget(lab.scope, place.region, place.table)
+    others = other_runs(lab, left)
     if lacking := [each for each in left if not each.foreign]:
         print(f"Deleted: {sum(place not in still for place in ours)} of the course's {len(ours)} tables. Left:")
     else:
-        print("0 left." if ours else "0 left: the course has no tables here.")
+        print("0 left." if ours else "0 left: this run of gtlab has no tables here." if others else
+              "0 left: the course has no tables here.")
     for each in lacking:
         print(f"  {each}")
     for each in left:
         if each.foreign:
             print(f"Left alone: {each}")
+    if others:
+        print(others)
     if found.unsearched:
         print(found.unsearched)
     return left
@@ -178,9 +183,9 @@ class _Deletion:
         if not all(other.settled for other in group.tables):
             return ""
         if each.protected and not self._unprotects:
-            return _PROTECTED
+            return _PROTECTED.format(command(self._looker.lab))
         if strange := self._strange(group):
-            return _STRANGE.format(strange)
+            return _STRANGE.format(strange, command(self._looker.lab))
         if not self._unprotects and group.strong and any(other.protected for other in group.tables):
             return "its group has strong consistency and leaves as a whole, but one of its members is protected"
         acts = group.tables[-1] if group.strong else each

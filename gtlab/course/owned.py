@@ -43,12 +43,14 @@ class Place(NamedTuple):
 
 class Left(NamedTuple):
     """A table that is not deleted, and why; ``table`` is empty if a whole Region could not be asked. ``foreign``:
-    somebody else's table, which has the name of one of the course's."""
+    a table that is not deleted because another ``run`` of gtlab made it, or somebody else's table, which has the name
+    of one of the course's."""
 
     table: str
     region: str
     why: str
     foreign: bool = False
+    run: str = ""
 
     def __str__(self) -> str:
         return f"{Place(self.table, self.region) if self.table else catalogue.label(self.region)}: {self.why}"
@@ -189,8 +191,9 @@ class Looker:
             if self._ours(group):
                 found.groups.append(group)
             else:
-                found.left += [Left(*each.place, _why_foreign(each), True) for each in group.tables
-                               if each.place.table in TABLES or each.run]
+                run = next((each.run for each in group.tables if each.run), "")
+                found.left += [Left(*each.place, self._why_foreign(each, run), True, run) for each in group.tables
+                               if each.place.table in TABLES or run]
         return found
 
     def _names(self, region: str) -> _Listed:
@@ -276,6 +279,29 @@ class Looker:
                 or all(each.meant or (each.status == "DELETING" and each.place.table in TABLES)
                        for each in group.tables))
 
+    def _why_foreign(self, each: Found, run: str) -> str:
+        """Why a table is left alone; ``run`` is the tag's value at any member of its global table."""
+        if run:
+            return f"another run of gtlab made it (tag {RUN_TAG}: {run})"
+        if len(each.members) > 1:
+            return (f"no table of its global table has the tag {RUN_TAG}: the course did not make it, and leaves it "
+                    "alone")
+        return (f"it has no tag {RUN_TAG}: the course did not make it, and leaves it alone. To delete it too: "
+                f"{command(self.lab)} --also {each.place.table}")
+
+
+def command(lab: Lab) -> str:
+    """The command that cleans up where this lab is."""
+    return "gtlab clean" + (" --backend aws" if lab.backend == "aws" else "") + (
+        f" --profile {lab.profile}" if lab.profile else "")
+
+
+def other_runs(lab: Lab, left: Iterable[Left]) -> str:
+    """A sentence if tables of other runs of gtlab are left alone; empty if there are none."""
+    number = sum(bool(each.run) for each in left)
+    return (f"Other runs of gtlab (another machine, or somebody else) made {number} of these. To delete them too: "
+            f"{command(lab)} --all-runs" if number else "")
+
 
 def grouped(tables: Iterable[Found]) -> list[Group]:
     """Tables by their global table of version 2019.11.21, the newest table of each first: replicas are created after
@@ -290,15 +316,6 @@ def grouped(tables: Iterable[Found]) -> list[Group]:
         else:
             group.append(each)
     return [Group(tuple(group)) for group in groups]
-
-
-def _why_foreign(each: Found) -> str:
-    if each.run:
-        return f"another run of gtlab made it (tag {RUN_TAG}: {each.run}). To delete it too: Options(all_runs=True)"
-    if len(each.members) > 1:
-        return f"no table of its global table has the tag {RUN_TAG}: the course did not make it, and leaves it alone"
-    return (f"it has no tag {RUN_TAG}: the course did not make it, and leaves it alone. To delete it too: "
-            f"gtlab clean --also {each.place.table}")
 
 
 def at_once(ask: Callable[[T], R], about: Collection[T]) -> list[R]:

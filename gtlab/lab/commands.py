@@ -27,10 +27,11 @@ class Command(str):
         return str(self)
 
 
-def as_command(service: str, operation: str, parameters: dict[str, Any], region: str) -> Command:
+def as_command(service: str, operation: str, parameters: dict[str, Any], region: str, profile: str = "") -> Command:
     """The ``aws`` command of one call, one option per line, after a comment if a value is binary.
 
-    ``operation`` and ``parameters`` are named as in the API (``PutItem``, ``{"TableName": ...}``).
+    ``operation`` and ``parameters`` are named as in the API (``PutItem``, ``{"TableName": ...}``). ``profile`` is the
+    AWS profile whose credentials the call has.
     """
     lines = [f"aws {service} {xform_name(operation, '-')}"]
     for name, value in parameters.items():
@@ -40,6 +41,8 @@ def as_command(service: str, operation: str, parameters: dict[str, Any], region:
         else:
             lines.append(f"{option} {shlex.quote(_text(value))}")
     lines.append(f"--region {region}")
+    if profile:
+        lines.append(f"--profile {shlex.quote(profile)}")
     note = _BINARY_NOTE if any(isinstance(value, bytes | bytearray) for value in _leaves(parameters)) else ""
     return Command(note + " \\\n    ".join(lines))
 

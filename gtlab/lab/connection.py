@@ -107,6 +107,11 @@ def _on_aws(asked: Asked) -> Access:
     return replace(access, scope=preflight.scope(identity))
 
 
+def _profile(given: str | None) -> str:
+    """The AWS profile that boto3 uses: keys in the environment come before the profile that the environment names."""
+    return given or ("" if "AWS_ACCESS_KEY_ID" in os.environ else os.environ.get("AWS_PROFILE", ""))
+
+
 def _rehearsal() -> str:
     """The URL of the local cloud that takes AWS's place, from the environment; empty if none does."""
     url = os.environ.get(REHEARSAL_VARIABLE, "")
@@ -122,15 +127,16 @@ class Lab:
     ``home``, ``replicas`` and ``regions`` (home first) are Region codes. ``label`` says where figures come from and
     whether they are simulated; measurements have it in their column ``backend``. ``simulated`` is true on the local
     cloud, ``shared`` on one where each learner has an account. ``scope`` names the backend, and the account of AWS, in
-    gtlab's records; ``rehearsal`` says that a local cloud takes AWS's place. ``legacy_api`` says whether
-    CreateGlobalTable (version 2017.11.29) works here, ``current_api`` whether UpdateTable accepts ReplicaUpdates
-    (version 2019.11.21).
+    gtlab's records; ``rehearsal`` says that a local cloud takes AWS's place. ``profile`` is the AWS profile whose
+    credentials are used, if one is named. ``legacy_api`` says whether CreateGlobalTable (version 2017.11.29) works
+    here, ``current_api`` whether UpdateTable accepts ReplicaUpdates (version 2019.11.21).
     """
 
     def __init__(self, access: Access, choice: Choice, running: process.Running | None = None, *,
                  remembered: bool = False):
         self.backend, self.choice, self._running = access.backend, choice, running
         self.scope, self.rehearsal = access.scope or access.backend, bool(access.rehearsal)
+        self.profile = _profile(access.profile) if self.backend == "aws" else ""
         self._where: process.Where = running.where if running else 0
         self.simulated = self.backend == "local"
         self.shared = access.account is not None
@@ -216,7 +222,7 @@ class Lab:
         """
         if not self._clients.calls:
             raise ValueError("This lab has made no call yet.")
-        return commands.as_command(*self._clients.calls[-1])
+        return commands.as_command(*self._clients.calls[-1], self.profile)
 
     @contextlib.contextmanager
     def expect(self, *codes: str, because: str = "") -> Iterator[None]:

@@ -102,13 +102,14 @@ def scope(identity: Identity) -> str:
 def screen(report: Report, asked: Asked) -> list[str]:
     """What the user should know before going on, as lines of text."""
     identity, purpose = report.identity, asked.purpose
+    profile = f" --profile {asked.profile}" if asked.profile else ""
     beside = [region for region in asked.regions if region not in asked.choice.regions]
     where = [f"{regions.label(asked.choice.home)}, home", *map(regions.label, asked.choice.replicas)]
     rows = [("account", [f"ends in {identity.account[-4:]}"]), ("identity", [identity.name]),
             ("profile", [identity.profile]), ("Regions", where if asked.regions else []),
             ("also", [f"{regions.label(region)}, for tables with strong consistency" for region in beside]),
             ("makes", list(purpose.makes)), ("there", report.there), ("costs", list(purpose.costs)),
-            ("delete", [purpose.delete] if purpose.delete else [])]
+            ("delete", [f"{purpose.delete}{profile}"] if purpose.delete else [])]
     return [_REHEARSAL if asked.rehearsal else "This is AWS itself, at your cost.", *(
         f"  {name if number == 0 else '':<10}{line}" for name, lines in rows
         for number, line in enumerate(part for line in lines for part in textwrap.wrap(line, _WIDTH)))]
