@@ -57,7 +57,7 @@ def hide_in(value: Any) -> Any:
     if isinstance(value, str):
         return hide(value)
     if isinstance(value, dict):
-        return {name: hide_in(each) for name, each in value.items()}
+        return {hide(name) if isinstance(name, str) else name: hide_in(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [hide_in(each) for each in value]
     return value

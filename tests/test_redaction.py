@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from support import SINGAPORE, VIRGINIA
 
 from gtlab import redaction, tour
-from gtlab.course import pages
+from gtlab.course import pages, progress
 from gtlab.course.tour import Kernels
 from gtlab.lab.clients import Access, Clients
 from gtlab.localcloud import process
@@ -174,6 +174,14 @@ def test_the_log_hides(planted, capsys, tmp_path):
     written = capsys.readouterr().err
     assert "Traceback" in written and "arn:aws:dynamodb:us-east-1:ACCOUNT:table/Music" in written
     assert found(written) == []
+
+
+def test_the_records_of_progress_hold_nothing(planted, monkeypatch, tmp_path):
+    """A class's board receives them."""
+    monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
+    progress.record("predicted", "03-stale", {"why": [f"I saw {ARN}", {"token": TOKEN}], SECRET: 1})
+    (kept,) = (path.read_text(encoding="utf-8") for path in tmp_path.glob("*.json"))
+    assert found(kept) == [] and "I saw arn:aws:dynamodb:us-east-1:ACCOUNT:table/Music" in kept
 
 
 @pytest.mark.server

@@ -11,6 +11,7 @@ import json
 import time
 from typing import Any
 
+from gtlab import redaction
 from gtlab.contract import PROGRESS_FILE
 from gtlab.lab import json_files
 
@@ -21,8 +22,9 @@ def record(kind: str, id: str, value: Any = True) -> None:
     """Remember ``value`` for ``id``, in place of an earlier value of the same kind and id.
 
     ``kind`` is what was done, such as ``"predicted"`` or ``"solved"``; ``id`` begins with the notebook's number, as in
-    ``"06-lost-writes"``; ``value`` is anything that JSON can hold. A local cloud of :func:`process.throwaway` has a
-    state folder of its own: call this outside of its ``with`` block.
+    ``"06-lost-writes"``; ``value`` is anything that JSON can hold, and is kept without credentials and account ids
+    (:mod:`gtlab.redaction`), because a class's board receives some of the records. A local cloud of
+    :func:`process.throwaway` has a state folder of its own: call this outside of its ``with`` block.
 
     Raises ValueError for an empty or non-string ``kind`` or ``id`` and for a value that JSON cannot hold, and OSError
     if the state folder cannot be written.
@@ -31,7 +33,8 @@ def record(kind: str, id: str, value: Any = True) -> None:
         if not isinstance(given, str) or not given:
             raise ValueError(f"The {what} of a record is {given!r}; give a string that is not empty.")
     try:
-        entry = json.loads(json.dumps({"value": value, "at": round(time.time(), 3)}, allow_nan=False))
+        entry = json.loads(json.dumps({"value": redaction.hide_in(value), "at": round(time.time(), 3)},
+                                      allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{value!r} cannot be kept as progress, because JSON cannot hold it: {error}.") from None
     with json_files.changing(PROGRESS_FILE) as content:
