@@ -10,6 +10,9 @@ import json
 import math
 import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +38,7 @@ from gtlab.localcloud import process
 from gtlab.localcloud.world import CONTROL_PLANE_S
 
 pytestmark = pytest.mark.server
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 TRIO = (SINGAPORE, VIRGINIA, IRELAND)
 DENIED = f"User: arn:aws:iam::{ACCOUNT}:user/gtlab is not authorized to perform: dynamodb:{{}} on resource: x"
 
@@ -211,6 +215,22 @@ def test_the_commands_that_are_printed_name_the_profile_that_was_named(aws, acco
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     assert open_lab().profile == "learning"
+
+
+@pytest.mark.skipif(not shutil.which("aws", path=PATH), reason="needs the aws command")
+def test_a_printed_command_makes_a_table_that_the_clean_up_finds(aws, there):
+    lab = open_lab()
+    client = lab.client(SINGAPORE)
+    client.create_table(**ON_DEMAND)
+    command = lab.last_command()
+    lab.local_client(SINGAPORE).delete_table(TableName="Music")
+    wait_until(lambda: there() == set(), "the table to be gone")
+    (process.state_folder() / MADE_FILE).write_text(f'{{"run": "{ownership.run_id()}"}}')
+    subprocess.run(["sh", "-c", command], check=True, timeout=300, capture_output=True,
+                   env=os.environ | {"PATH": PATH, "AWS_ENDPOINT_URL": aws.url})
+    assert there() == {("Music", SINGAPORE)}
+    code, shown = clean("--yes")
+    assert code == 0 and there() == set() and shown.endswith("0 left.\n")
 
 
 def test_a_tour_with_a_profile_runs_its_notebooks_with_it(aws, account, monkeypatch, tmp_path):

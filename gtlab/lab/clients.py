@@ -76,7 +76,9 @@ class Clients:
         with self._making:
             if (code, service) not in self._shared:
                 client = self._make(code, service)
-                client.meta.events.register("provide-client-params.*.*", self._remember(service, code))
+                # On AWS after gtlab's tag was added: a pasted create-table command has to make a table with the tag.
+                event = "before-parameter-build" if self._access.backend == "aws" else "provide-client-params"
+                client.meta.events.register(f"{event}.*.*", self._remember(service, code))
                 self._shared[code, service] = client
             return self._shared[code, service]
 
