@@ -169,7 +169,8 @@ def test_only_this_machine_can_take_the_place_of_aws(account, monkeypatch):
     (Rule("ExpiredTokenException", operation="ListTables"), "have expired. Get new ones"),
     (Rule("RequestExpired", operation="GetCallerIdentity"), "refuses the time of this machine's clock"),
     (Rule("AccessDeniedException", DENIED.format("CreateTable"), operation="CreateTable"),
-     "Your identity may not call dynamodb:CreateTable in Singapore .*docs/aws.md has the policy"),
+     r"^Your identity may not call dynamodb:CreateTable in Singapore \(ap-southeast-1\), N\. Virginia \(us-east-1\), "
+     r"Ireland \(eu-west-1\): docs/aws\.md has the policy that the course needs\.$"),
     (Rule("AccessDeniedException", DENIED.format("UpdateTable"), operation="UpdateTable", region=VIRGINIA),
      "Your identity may not call dynamodb:UpdateTable in N. Virginia"),
     (Rule("AccessDeniedException", DENIED.format("TagResource") + " because no identity-based policy allows it",

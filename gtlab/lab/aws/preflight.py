@@ -180,7 +180,7 @@ def _regions_answer(clients: Clients, asked: Asked) -> None:
             return errors.explain(error, Where("dynamodb:ListTables", region, asked.profile))
         return ""
 
-    _raise(at_once(answers, asked.regions))
+    _raise(asked.regions, at_once(answers, asked.regions))
 
 
 def _tables(clients: Clients, asked: Asked, name: str) -> list[str]:
@@ -224,7 +224,7 @@ def _permissions(clients: Clients, asked: Asked, account: str) -> None:
 
     probes = [(region, service, operation, params) for region in asked.regions
               for service, operation, params in _probes(region, account)]
-    _raise(at_once(denied, probes))
+    _raise([region for region, *_ in probes], at_once(denied, probes))
 
 
 def _probes(region: str, account: str) -> list[tuple[str, str, dict[str, Any]]]:
@@ -256,9 +256,15 @@ def at_once(ask: Callable[[Any], Any], about: Sequence[Any]) -> list[Any]:
         return list(pool.map(ask, about))
 
 
-def _raise(told: Sequence[str]) -> None:
-    """Raise NotReady with the sentences that are not empty, each once."""
-    found = list(dict.fromkeys(text for text in told if text))
+def _raise(places: Sequence[str], told: Sequence[str]) -> None:
+    """Raise NotReady with the sentences that are not empty, each once. What is the same in several Regions is one
+    sentence. ``places`` are the sentences' Regions."""
+    where: dict[str, list[str]] = {}
+    for region, text in zip(places, told, strict=True):
+        label = regions.label(region)
+        if text and label not in where.setdefault(text.replace(f" in {label}", " in {}"), []):
+            where[text.replace(f" in {label}", " in {}")].append(label)
+    found = [text.replace("{}", ", ".join(labels)) for text, labels in where.items()]
     if found:
         more = len(found) - _MOST_NAMED
         raise NotReady("\n".join(found[:_MOST_NAMED]) + (f"\n(and {more} more)" if more > 0 else ""))
