@@ -27,7 +27,7 @@ from gtlab import measure
 from gtlab.cli import aws as cli_aws
 from gtlab.cli.main import main
 from gtlab.contract import CONSENT_VARIABLE, MADE_FILE, REFUSED, REHEARSAL_VARIABLE, RUN_TAG
-from gtlab.course import owned, stages
+from gtlab.course import stages
 from gtlab.course.rehearsal import ACCOUNT
 from gtlab.course.tour import find_notebooks
 from gtlab.lab import Lab, ownership
@@ -210,7 +210,7 @@ def test_the_commands_that_are_printed_name_the_profile_that_was_named(aws, acco
     lab.client(SINGAPORE).list_tables()
     assert lab.last_command().endswith("--profile learning")
     assert "gtlab clean --backend aws --profile learning" in capsys.readouterr().out
-    assert owned.command(lab) == "gtlab clean --backend aws --profile learning"
+    assert lab.clean_command == "gtlab clean --backend aws --profile learning"
     monkeypatch.setenv("AWS_PROFILE", "learning")
     assert open_lab().profile == ""  # the keys in the environment come first
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

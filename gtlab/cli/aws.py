@@ -80,7 +80,7 @@ class Tour:
         from gtlab.course.rehearsal import environment, rehearsal
 
         with rehearsal(self.network) if self.rehearse else contextlib.nullcontext():
-            from gtlab.course import cleanup, owned
+            from gtlab.course import cleanup
             from gtlab.lab import connect
             from gtlab.lab.aws import preflight
 
@@ -94,6 +94,6 @@ class Tour:
                 yield
             left = [each.place for group in cleanup.survey(lab).groups for each in group.tables]
             if left:
-                click.echo(f"{len(left)} left: {', '.join(map(str, left))}\nTo delete them: {owned.command(lab)}")
+                click.echo(f"{len(left)} left: {', '.join(map(str, left))}\nTo delete them: {lab.clean_command}")
             else:
                 click.echo("0 left: the course has no tables on AWS.")

@@ -28,7 +28,6 @@ from gtlab.course.owned import (
     Place,
     Survey,
     at_once,
-    command,
     grouped,
     other_runs,
 )
@@ -183,9 +182,9 @@ class _Deletion:
         if not all(other.settled for other in group.tables):
             return ""
         if each.protected and not self._unprotects:
-            return _PROTECTED.format(command(self._looker.lab))
+            return _PROTECTED.format(self._looker.lab.clean_command)
         if strange := self._strange(group):
-            return _STRANGE.format(strange, command(self._looker.lab))
+            return _STRANGE.format(strange, self._looker.lab.clean_command)
         if not self._unprotects and group.strong and any(other.protected for other in group.tables):
             return "its group has strong consistency and leaves as a whole, but one of its members is protected"
         acts = group.tables[-1] if group.strong else each

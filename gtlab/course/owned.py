@@ -287,20 +287,14 @@ class Looker:
             return (f"no table of its global table has the tag {RUN_TAG}: the course did not make it, and leaves it "
                     "alone")
         return (f"it has no tag {RUN_TAG}: the course did not make it, and leaves it alone. To delete it too: "
-                f"{command(self.lab)} --also {each.place.table}")
-
-
-def command(lab: Lab) -> str:
-    """The command that cleans up where this lab is."""
-    return "gtlab clean" + (" --backend aws" if lab.backend == "aws" else "") + (
-        f" --profile {lab.profile}" if lab.profile else "")
+                f"{self.lab.clean_command} --also {each.place.table}")
 
 
 def other_runs(lab: Lab, left: Iterable[Left]) -> str:
     """A sentence if tables of other runs of gtlab are left alone; empty if there are none."""
     number = sum(bool(each.run) for each in left)
     return (f"Other runs of gtlab (another machine, or somebody else) made {number} of these. To delete them too: "
-            f"{command(lab)} --all-runs" if number else "")
+            f"{lab.clean_command} --all-runs" if number else "")
 
 
 def grouped(tables: Iterable[Found]) -> list[Group]:

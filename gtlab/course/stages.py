@@ -100,7 +100,7 @@ def _ensure_global_table(lab: Lab) -> None:
             client.create_global_table(GlobalTableName=TABLE, ReplicationGroup=group)
     except client.exceptions.ClientError as error:
         raise RuntimeError(f"The existing tables cannot be joined: {error.response['Error']['Message']}\n"
-                           "To delete the course's tables and start over: gtlab clean") from None
+                           f"To delete the course's tables and start over: {lab.clean_command}") from None
     watch.global_table(lab, TABLE)
 
 
@@ -144,7 +144,7 @@ def _add_replica(lab: Lab, region: str) -> None:
             if reason and cures.pop(reason)(lab, region):
                 continue
             raise RuntimeError(f"The replica cannot be created: {text}\n"
-                               "To delete the course's tables and start over: gtlab clean") from None
+                               f"To delete the course's tables and start over: {lab.clean_command}") from None
         _announce(f"a replica in {_names([region])}", "with one UpdateTable call")
         return
 
@@ -285,7 +285,7 @@ def _ensure_members(lab: Lab, table: str, where: tuple[str, ...], kind: dict[str
             if not wait and error.response["Error"]["Code"] == "ResourceInUseException":
                 return False  # the step before is not over
             raise RuntimeError(f"The replicas cannot be created: {error.response['Error']['Message']}\n"
-                               "To delete the course's tables and start over: gtlab clean") from None
+                               f"To delete the course's tables and start over: {lab.clean_command}") from None
         if not wait:
             return False
         _until_active(lab, table, [where[0], *listed, *next_ones])

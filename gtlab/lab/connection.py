@@ -168,6 +168,12 @@ class Lab:
         return f"This lab was made with an older choice ({', '.join(self.regions)}): run gtlab.connect() again."
 
     @property
+    def clean_command(self) -> str:
+        """The command that deletes the course's tables where this lab is."""
+        return "gtlab clean" + (" --backend aws" if self.backend == "aws" else "") + (
+            f" --profile {self.profile}" if self.profile else "")
+
+    @property
     def network(self) -> str | None:
         """The network of the local cloud, such as "realistic"; None on other backends."""
         return self._running.network if self._running else None
