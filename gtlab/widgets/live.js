@@ -76,7 +76,7 @@ function render({ model, el }) {
       map.layers.points.append(node);
     }
     for (const [code, mark] of stale) mark.node.setAttribute("transform", besides(code));
-    label();
+    label(true);
     animate(); // what waits before its target has a new place
   }
 
@@ -84,7 +84,7 @@ function render({ model, el }) {
     return shape("path", { class: "gt-cross", d: `M${x - r} ${y - r}L${x + r} ${y + r}M${x - r} ${y + r}L${x + r} ${y - r}` });
   }
 
-  function label() {
+  function label(always = false) {
     if (!map.k) return;
     labelled = performance.now();
     const { down = {}, alone = [] } = model.get("places");
@@ -98,14 +98,14 @@ function render({ model, el }) {
         class: "gt-name", around: map.at(code), gap: at ? 14 : 22 };  // home is drawn in a house
     });
     const lags = members().length > 4 ? [] : (state.links ?? []).filter(link => link[3] != null && arcs.has(key(...link))).map(
-      ([a, b, , lag]) => ({ lines: [ms(lag)], on: [0.45, 0.35, 0.55, 0.25, 0.65].map(arcs.get(key(a, b)).point) }));
+      ([a, b, , lag]) => ({ lines: [ms(lag)], spare: true, on: [0.45, 0.35, 0.55, 0.25, 0.65].map(arcs.get(key(a, b)).point) }));
     const crosses = (model.get("places").cut ?? []).map(([a, b]) => map.arc(a, b, 0).point(0.5));
     // Where stale reads are marked, no label is put, also while there is no mark: labels would jump.
     const marks = members().filter(({ code }) => state.stale?.[code]).map(({ code }) => markBox(code, sides.get(code)));
     if (table.open) tabulate();
     const wanted = [[...names, ...lags], [...members().map(({ code }) => map.at(code)), ...crosses], marks];
     const text = JSON.stringify([map.width, wanted]);
-    if (!seen() || text === written) return; // to place labels takes long
+    if (text === written || !(always || seen())) return; // to place labels takes long
     written = text;
     map.labels(...wanted);
     map.svg.setAttribute("aria-label", "Map of the replicas. " + names.map(each => each.lines.join(": ")).join(". "));
@@ -262,7 +262,7 @@ function render({ model, el }) {
     clearTimeout(late);
     const wait = 400 - (performance.now() - labelled);
     if (wait <= 0) label();
-    else late = setTimeout(label, wait);
+    else late = setTimeout(() => label(), wait);
   }
 
   function regroup() {

@@ -135,7 +135,7 @@ class WorldMap {
   }
 
   // Labels that avoid each other, the points, the edge and other boxes (left, top, right, bottom). Each: lines, class,
-  // and where it may be, best first.
+  // and where it may be, best first; spare: it is left out where it would cover another one.
   labels(wanted, points, boxes = []) {
     const taken = [...points.map(([x, y]) => [x - 8, y - 8, x + 8, y + 8]), ...boxes];
     this.layers.labels.replaceChildren();
@@ -143,8 +143,7 @@ class WorldMap {
       const text = shape("text", { class: `gt-label ${label.class ?? ""}`, "text-anchor": "middle" });
       label.lines.forEach((line, at) => text.append(shape("tspan", { x: 0, dy: at ? "1.2em" : 0 }, line)));
       this.layers.labels.append(text);
-      const width = text.getComputedTextLength() / (label.lines.length > 1 ? 1.35 : 1) + 6;
-      const wide = Math.max(width, ...[...text.children].map(each => each.getComputedTextLength() + 6));
+      const wide = Math.max(...[...text.children].map(each => each.getComputedTextLength() + 6));
       const height = 15 * label.lines.length;
       const places = label.around
         ? around(label.around, label.gap ?? 10, wide, height) : label.on.map(([x, y]) => [x - wide / 2, y - height / 2]);
@@ -153,9 +152,14 @@ class WorldMap {
         const inside = [Math.min(Math.max(x, 2), this.width - wide - 2), Math.min(Math.max(y, 2), this.height - height - 2)];
         const box = [inside[0], inside[1], inside[0] + wide, inside[1] + height];
         const moved = Math.abs(inside[0] - x) + Math.abs(inside[1] - y);
-        const cost = taken.reduce((sum, other) => sum + overlap(box, other), 0) + rank * 3 + moved * 4;
-        if (!best || cost < best.cost) best = { cost, box };
+        const covers = taken.reduce((sum, other) => sum + overlap(box, other), 0);
+        const cost = covers + rank * 3 + moved * 4;
+        if (!best || cost < best.cost) best = { cost, box, covers };
       });
+      if (label.spare && best.covers) {
+        text.remove();
+        continue;
+      }
       taken.push(best.box);
       const [left, top] = best.box;
       text.setAttribute("transform", `translate(${left + wide / 2} ${top + 12})`);
