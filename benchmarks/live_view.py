@@ -3,7 +3,10 @@
 A local cloud in memory, with a global table in three Regions; another process writes (batches of up to 25 items, which
 are journaled as one write each). The kernel's share is this process's, which runs the view and nothing else. The local
 cloud's is the difference between two runs, with the view and without it; on a busy machine it may be below zero. Bytes
-are the JSON of the view's messages; what the browser spends on drawing is not in here.
+are the JSON of the view's messages.
+
+Where there is chromium, a second table has what the browser needs for JupyterLab with the view, without a graphics
+card, at 20 writes per second, and while the view is out of sight.
 
 Usage: python benchmarks/live_view.py [--seconds 20]
 """
@@ -13,9 +16,16 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import browser
 
 RATES = (20, 500)  # writes per second, to Singapore; each goes to two other Regions
 
@@ -50,6 +60,33 @@ def measured(cloud: psutil.Process, seconds: float, rate: int) -> tuple[float, f
     return used
 
 
+def drawing(seconds: float) -> None:
+    """Print the browser's CPU seconds per second."""
+    with tempfile.TemporaryDirectory() as home, browser.gtlab_lab(Path(home)) as jupyter, \
+            browser.chromium() as chromium, browser.watched_page(chromium) as page:
+        browser.load_notebook(page, jupyter.url(jupyter.save(
+            "live.ipynb", "import gtlab\nfrom gtlab import widgets\nwidgets.live(gtlab.connect())")))
+        browser.run_all(page)
+        page.locator(".gt-live .gt-map").wait_for()
+        print(f"{'the view is':>16} {'browser':>8}")
+        for name, rate, shift in (("seen, no writes", 0, ""), ("seen", RATES[0], ""),
+                                  ("out of sight", RATES[0], "translateY(9000px)")):
+            page.evaluate("shift => { document.querySelector('.gt-live').style.transform = shift; }", shift)
+            writer = multiprocessing.get_context("spawn").Process(target=write, args=(seconds + 4 if rate else 0, rate))
+            writer.start()
+            time.sleep(4)
+            before, start = browsers(), time.perf_counter()
+            time.sleep(seconds)
+            print(f"{name:>16} {(browsers() - before) / (time.perf_counter() - start):>8.1%}")
+            writer.join()
+
+
+def browsers() -> float:
+    """The CPU seconds of this process's browsers until now."""
+    below = psutil.Process().children(recursive=True)
+    return sum(sum(each.cpu_times()[:2]) for each in below if "chrom" in each.name())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=20, help="of each run")
@@ -73,6 +110,8 @@ def main() -> None:
             span = seconds + 4
             size = sum(len(json.dumps(each)) for each in sent) / span / 1000
             print(f"{rate:>9} {kernel:>8.1%} {cloud_seen - cloud_alone:>8.1%} {len(sent) / span:>11.1f} {size:>7.1f}")
+        if browser.CHROMIUM:
+            drawing(seconds)
 
 
 if __name__ == "__main__":
