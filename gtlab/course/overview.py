@@ -9,6 +9,7 @@ from gtlab.course import exercises, predictions, progress, start, workingcopy
 
 _CELL = ('style="text-align:left;padding:.25em 1em .25em 0;border-bottom:1px solid #C3CAD1;color:inherit;'
          'font-weight:inherit"')
+_WHOLE = _CELL.removesuffix('"') + ';white-space:nowrap"'
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Overview:
             f'<tr style="font-weight:{"bold" if row is self.next else "normal"}"'
             f'{" aria-current=step" if row is self.next else ""}><th scope="row" {_CELL}>'
             f'<a href="{html.escape(row.file)}">{row.number} {html.escape(row.title)}</a></th>'
-            f"<td {_CELL}>{_bar(row.predicted, row.questions)}</td><td {_CELL}>{_bar(row.solved, row.exercises)}</td>"
+            f"<td {_WHOLE}>{_bar(row.predicted, row.questions)}</td><td {_WHOLE}>{_bar(row.solved, row.exercises)}</td>"
             f"<td {_CELL}>{'next' if row is self.next else ''}</td></tr>" for row in self.rows)
         heads = "".join(f'<th scope="col" {_CELL}>{head}</th>' for head in ("Notebook", "Predicted", "Solved", ""))
         return (f'<table style="border-collapse:collapse;margin:0"><caption style="text-align:left;color:inherit">'
