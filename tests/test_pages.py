@@ -148,6 +148,15 @@ def test_the_index_names_each_notebook(written):
     assert "This notebook failed: no kernel &lt;here&gt;" in (written / "05_lost.html").read_text()
 
 
+def test_what_a_notebook_promises_is_plain_text():
+    from nbformat.v4 import new_markdown_cell, new_notebook
+
+    promise = "*Of two `calls`,\nby [the article](glossary.md#article), which?*"
+    for source, expected in ((f"# Call\n\n{promise}\n\n| a |", ("Call", "Of two calls, by the article, which?")),
+                             ("# Call\n\nNot in italics.", ("Call", "")), ("# Call", ("Call", "")), ("", ("", ""))):
+        assert pages.heading(new_notebook(cells=[new_markdown_cell(source)])) == expected
+
+
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "taken").touch()
     with pytest.raises(TourError, match="it is a file"):

@@ -151,12 +151,12 @@ def convert(notebook: NotebookNode, *, title: str, failure: str | None = None, p
 
 
 def heading(notebook: NotebookNode) -> tuple[str, str]:
-    """The title of a notebook and the line in italics below it; empty strings where there is none."""
+    """The title of a notebook and the paragraph in italics below it, as plain text; empty where there is none."""
     text = next((cell.source for cell in notebook.cells if cell.cell_type == "markdown"
                  and cell.source.startswith("# ")), "")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    promise = lines[1].strip("*") if len(lines) > 1 and re.fullmatch(r"\*[^*].*\*", lines[1]) else ""
-    return (lines[0].removeprefix("# ") if lines else ""), promise
+    title, *rest = (" ".join(part.split()) for part in re.split(r"\n\s*\n", text))
+    promise = rest[0].strip("*") if rest and re.fullmatch(r"\*[^*].*\*", rest[0]) else ""
+    return title.removeprefix("# "), LINK.sub(r"\1", promise).replace("`", "")
 
 
 def _read(*paths: Path) -> NotebookNode:
