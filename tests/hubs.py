@@ -105,20 +105,24 @@ class Hub:
             return json.loads(answer.read() or "null")
 
     def server(self, user: str) -> dict[str, Any] | None:
-        """The user's server, if it is ready."""
+        """The user's server, if it is ready. It is started if it is not, also again if its port was taken."""
         found = self.ask("GET", f"hub/api/users/{user}")["servers"].get("")
+        if found is None:
+            with contextlib.suppress(urllib.error.HTTPError):
+                self.ask("POST", f"hub/api/users/{user}/server", {})
         return found if found and found["ready"] else None
 
     def start(self, *users: str) -> dict[str, int]:
         """Start the users' servers, all at once. Returns their processes' IDs."""
-        for user in users:
-            with contextlib.suppress(urllib.error.HTTPError):  # the hub has it begun
-                self.ask("POST", f"hub/api/users/{user}/server", {})
-        pids = {}
-        for user in users:
-            wait_until(lambda user=user: self.server(user), f"{user}'s server\n{self.log}", 240)
-            pids[user] = self.ask("GET", f"hub/api/users/{user}")["servers"][""]["state"]["pid"]
-        return pids
+        ready: dict[str, dict[str, Any]] = {}
+
+        def all_ready() -> bool:
+            for user in set(users) - set(ready):
+                if found := self.server(user):
+                    ready[user] = found
+            return len(ready) == len(users)
+        wait_until(all_ready, "the servers of the learners", 240)
+        return {user: ready[user]["state"]["pid"] for user in users}
 
     def stop(self, user: str) -> None:
         with contextlib.suppress(urllib.error.HTTPError):
