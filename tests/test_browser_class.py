@@ -199,7 +199,7 @@ def test_a_class_of_three_goes_through_a_notebook_and_an_outage(seats, browser, 
             contains(view, "#curve", "24 probes of 3 learners (simulated, fast network)")
             contains(view, "#map svg", ": 3")
         instructor.check("#measured")
-        contains(instructor, "#spread-finding", "of 3 predicted what they measured")
+        contains(instructor, "#spread-finding", "of 3 were right.")
         picture(instructor, "class-board-03")
         picture(projector, "class-projector-03")
 

@@ -118,7 +118,7 @@ function showQuestion() {
     label: option.text + (measured && option.measured ? ` (measured by ${option.measured})` : ""),
     share: option.count / most, value: option.count }))));
   byId("spread-finding").textContent = question.finding + (measured && question.revealed
-    ? `. ${question.right} of ${question.revealed} predicted what they measured.` : "");
+    ? `. ${question.right} of ${question.revealed} were right.` : "");
 }
 
 function showWhere() {
