@@ -1,9 +1,9 @@
 """Hide what must not be kept in notebooks, pages and logs: credentials, session tokens, and AWS account ids.
 
 Credentials are recognized by their values (those of the environment, and those that :func:`remember` was given) and by
-their form. Account ids are recognized in ARNs and beside the word Account, and hidden everywhere from then on. The
-placeholder account of the local cloud stays, and so do all accounts if the environment variable GTLAB_SHOW_ACCOUNT is
-1. It imports nothing of gtlab but names.
+their form. Account ids are recognized in ARNs and beside the word Account, and hidden everywhere from then on, as the
+account of a lab on AWS is. The placeholder account of the local cloud stays, and so do all accounts if the environment
+variable GTLAB_SHOW_ACCOUNT is 1. It imports nothing of gtlab but names.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ _LEAST = 12  # characters of a value that is hidden wherever it stands: shorter 
 # Access keys, and the ids of users and roles, which begin like them. A word that is longer is something else.
 _KEY = re.compile(r"(?<![A-Za-z0-9])(?:AKIA|ASIA|AROA|AIDA)[A-Z2-7]{12,28}(?![A-Za-z0-9])")
 _TOKEN = re.compile(r"(?i)(x-amz-security-token[\"']?\s*[=:]\s*[\"']?)[A-Za-z0-9%+/=_.-]{12,}")
-# In HTML, the Region may be in a tag (gtlab.lab.display).
-_ARN = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]*:(?:<[^<>]{1,80}>)?[a-z0-9-]*(?:</[a-z]+>)?:([0-9]{12}):")
+# In HTML, there may be tags around every part of an ARN (gtlab.lab.display).
+_TAGS = "(?:<[^<>]{1,80}>)*"
+_ARN = re.compile(f":{_TAGS}".join(["arn", f"aws[a-z-]*{_TAGS}", f"[a-z0-9-]*{_TAGS}", f"[a-z0-9-]*{_TAGS}",
+                                    f"([0-9]{{12}}){_TAGS}:"]))
 _NAMED = re.compile(r"(?i)\baccount(?:_?id)?\b[\"'\\]*\s*[:=]\s*[\"'\\]*([0-9]{12})(?![0-9])")
 _known: set[str] = set()
 _accounts: set[str] = set()
@@ -31,6 +33,12 @@ _accounts: set[str] = set()
 def remember(values: Iterable[str | None]) -> None:
     """Hide these values, too: the credentials of a session, or a token."""
     _known.update(value for value in values if value and _is_secret(value))
+
+
+def remember_account(account: str) -> None:
+    """Hide this AWS account id wherever it stands, unless account ids are asked for."""
+    if account != DEFAULT_ACCOUNT:
+        _accounts.add(account)
 
 
 def hide(text: str) -> str:

@@ -44,11 +44,20 @@ def found(text: str, *, account: bool = True) -> list[str]:
     f"{{'Account': '{ACCOUNT}'}}", json.dumps(json.dumps({"Account": ACCOUNT})), f"account_id = {ACCOUNT}",
     f"User: arn:aws:sts::{ACCOUNT}:assumed-role/x/y is not authorized", f"X-Amz-Security-Token={'Z' * 40}&X-Amz-Date=1",
     "arn:aws-us-gov:iam::487126950348:user/x",
+    f"arn:<wbr>aws:<wbr>dynamodb:<wbr><span style='white-space:nowrap'>us-east-1</span>:<wbr>{ACCOUNT}:<wbr>table/x",
+    f"arn:<wbr>aws:<wbr>iam:<wbr>:<wbr><b>{ACCOUNT}</b>:<wbr>user/x",
 ])
 def test_what_is_hidden(planted, text):
     hidden = redaction.hide(text)
     assert found(hidden) == [] and "AIDAPLANTED" not in hidden and "ZZZZ" not in hidden
     assert hidden != text and redaction.hide(hidden) == hidden
+
+
+def test_the_account_of_a_lab_is_hidden_wherever_it_stands(monkeypatch):
+    monkeypatch.setattr(redaction, "_accounts", set())
+    assert redaction.hide(f"the total is {ACCOUNT}") == f"the total is {ACCOUNT}"
+    redaction.remember_account(ACCOUNT)
+    assert redaction.hide(f"the total is {ACCOUNT}") == "the total is ACCOUNT"
 
 
 @pytest.mark.parametrize("text", [

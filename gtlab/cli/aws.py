@@ -86,11 +86,11 @@ class Tour:
 
             lab = connect("aws", home=values.get("home", ""), replicas=values.get("replicas", ""),
                           profile=self.profile, yes=self.yes or self.rehearse)
-            profile: dict[str, str | None] = {}
+            inherited: dict[str, str | None] = {CONSENT_VARIABLE: preflight.agreed()}
             if self.profile:  # keys in the environment would come before the profile
-                profile = {"AWS_PROFILE": self.profile, "AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None,
-                           "AWS_SESSION_TOKEN": None}
-            with environment({CONSENT_VARIABLE: preflight.agreed()} | profile):
+                inherited |= {"AWS_PROFILE": self.profile, "AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None,
+                              "AWS_SESSION_TOKEN": None}
+            with environment(inherited):
                 yield
             left = [each.place for group in cleanup.survey(lab).groups for each in group.tables]
             if left:

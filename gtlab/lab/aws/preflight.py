@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from gtlab import permissions, regions
+from gtlab import permissions, redaction, regions
 from gtlab.contract import CONSENT_VARIABLE, RUN_TAG
 from gtlab.lab.aws import errors, footprint, guard
 from gtlab.lab.aws.errors import NotReady, Where
@@ -160,6 +160,7 @@ def _identity(clients: Clients, asked: Asked) -> Identity:
             raise NotReady(errors.not_enabled(home)) from None
         raise NotReady(errors.explain(error, where)) from None
     name = answer["Arn"].split(":", 5)[5]
+    redaction.remember_account(answer["Account"])
     profile = asked.profile or os.environ.get("AWS_PROFILE") or "default"
     return Identity(answer["Account"], errors.redacted(name), profile)
 
