@@ -249,6 +249,7 @@ OTHER_TEXTS = (
     ("incorrect data type|does not exist in the item|document path provided",
      "incorrect data type|does not exist in the item|document path provided",
      "two faults of one update: which comes first is not documented"),
+    ("significant digits", "", "developer guide, numbers: 38 digits, of a sum too; dynalite keeps more"),
     ("Nesting Levels", "", "developer guide, quotas: 32 levels, which dynalite does not check"),
     ("exceeded the", "", "API reference, limits of keys: dynalite does not check those of indexes"),
     ("Condition parameter type|is not valid for", "is not valid for|Condition parameter type",

@@ -277,6 +277,23 @@ def test_limits_hold_on_every_way_in(db, operation, data, told):
     assert db("Scan", TableName="Tab")["Count"] == 0
 
 
+def test_a_batch_has_its_own_text_for_a_wrong_key(db):
+    db.table("Tab", "p")
+    for item in ({"x": {"S": "a"}}, {"p": {"N": "1"}}, {"p": {"L": []}}):
+        assert db.refusal("BatchWriteItem", RequestItems={"Tab": [{"PutRequest": {"Item": item}}]}).message == (
+            "The provided key element does not match the schema")
+        assert db.refusal("PutItem", TableName="Tab", Item=item).message.startswith("One or more parameter values were")
+
+
+def test_values_beside_a_projection_only_are_refused(db):
+    db.table("Tab", "p")
+    for operation, nulls in (("Scan", "FilterExpression is null"),
+                             ("Query", "FilterExpression and KeyConditionExpression are null")):
+        asked = {"ProjectionExpression": "a", "ExpressionAttributeValues": {":v": {"S": "c"}}}
+        assert db.refusal(operation, TableName="Tab", **asked).message == (
+            f"ExpressionAttributeValues can only be specified when using expressions: {nulls}")
+
+
 _SHOWN = r"com\.amazonaws\.dynamodb\.v20120810\."
 
 

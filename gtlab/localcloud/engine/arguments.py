@@ -103,10 +103,12 @@ def terms(data: dict[str, Any], expressions: Iterable[str]) -> Terms:
     uses = any(name in data for name in expressions)
     if names is None and values is None and not uses:  # most requests
         return NO_TERMS
-    if not uses:
-        if names is not None:
-            raise invalid(_NAMES_NEED)
+    if not uses and names is not None:
+        raise invalid(_NAMES_NEED)
+    if not uses or (values is not None and "ProjectionExpression" in data):  # a projection has no values
         used = [name for name in expressions if name != "ProjectionExpression"]
+        if uses and (not used or any(name in data for name in used)):
+            return Terms(names, values)
         nulls = " and ".join(used) + (" is null" if len(used) == 1 else " are null")
         raise invalid(f"ExpressionAttributeValues can only be specified when using expressions: {nulls}")
     return Terms(names, values)

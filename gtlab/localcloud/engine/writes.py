@@ -15,7 +15,7 @@ from gtlab.localcloud.engine.conditions import Test, compile_condition
 from gtlab.localcloud.engine.expressions import CONDITION, UPDATE, parse_condition, parse_update
 from gtlab.localcloud.engine.projections import Projection
 from gtlab.localcloud.engine.reads import Find, cancelled, invalid_part
-from gtlab.localcloud.engine.table import Index, Table, check_attributes, check_names
+from gtlab.localcloud.engine.table import SCHEMA_MISMATCH, Index, Table, check_attributes, check_names
 from gtlab.localcloud.engine.terms import Parts, Terms
 from gtlab.localcloud.engine.updates import Update
 from gtlab.localcloud.engine.values import Item, StoredItem, item_size
@@ -266,6 +266,8 @@ def _batch_plan(find: Find, name: str, request: dict[str, Any]) -> Plan:
     if kinds[0] == "PutRequest":
         item = check_attributes(request["PutRequest"]["Item"])
         check_size(item, TOO_LARGE)
+        if not table.items.schema.fits(item):  # batches have their own text for it
+            raise invalid(SCHEMA_MISMATCH)
         return _put(table, item)
     key = table.checked_key(request["DeleteRequest"]["Key"])
     return Plan(table, key, table.items.item(key), None)
