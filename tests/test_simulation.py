@@ -17,15 +17,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from support import SOAK, accept, seed
 
+from gtlab.judging.linearizability import Operation
 from gtlab.localcloud.disk.keeper import Keeper
 from gtlab.localcloud.globaltables.strong import Strong
 from gtlab.localcloud.model import TableId
 from gtlab.localcloud.proof import command
 from gtlab.localcloud.proof.audit import MUSIC
 from gtlab.localcloud.proof.oracle import Judge, Violation
-from gtlab.localcloud.proof.schedule import HOUR, KEYS, REGIONS, SPARE, attributes
+from gtlab.localcloud.proof.schedule import HOUR, KEYS, REGIONS, SPARE, Schedule, attributes
 from gtlab.localcloud.proof.simulated import ACCOUNT, TABLE, UNSAVED, UNSETTLED, Answer, Simulated
 from gtlab.localcloud.proof.simulation import Simulation
+from gtlab.localcloud.proof.strong import StrongTable
 from gtlab.localcloud.replication import Replication, Version
 from gtlab.localcloud.replication.links import Links
 from gtlab.localcloud.tables.streams import Streams
@@ -57,6 +59,20 @@ def test_a_thousand_hours_with_failures(capfd):
     for what in ("partition turned", "outage turned", "crashes", "clock set back", "replicas joined", "replicas left",
                  "deliveries discarded", "linearizable histories", "streams replayed", "(Region down)"):
         assert what in told.out
+
+
+def test_a_read_that_a_batch_refuses_is_no_read(folder):
+    """Such as one that was on its way when its Region left the group. (Seed 458976836 had one after 302 hours.)"""
+    table = StrongTable(Schedule(Simulated(folder, 1), 1))
+    gone = Answer({"Responses": [{"Error": {"Code": "ResourceNotFound", "Message": "Requested resource not found"}}]})
+    key, asked = KEYS[0], Operation(0.0, 1.0, ("set", "w1"))
+    table._note(key, asked, Answer({"UnprocessedItems": {}}))
+    table._note(key, Operation(2.0, 3.0, ("read",)), gone)
+    table.check_histories()
+    table._note(key, asked, Answer({"UnprocessedItems": {}}))
+    table._note(key, Operation(2.0, 3.0, ("read",)), Answer({"Responses": [{"TableName": "Charts"}]}))
+    with pytest.raises(Violation, match="not linearizable"):
+        table.check_histories()
 
 
 @pytest.mark.slow

@@ -37,8 +37,9 @@ def test_confidence_intervals_hold_the_true_percentile_as_often_as_they_say():
     """And not more often: the width is the sample's, not a safety margin.
 
     Of n samples, n times the level hold the truth, give or take some standard errors, sqrt(n level (1 - level)): 2.2 of
-    100 at 95 %, 5 at 50 %. An interval may be wider than it says (ranks are whole numbers), so the tolerance is two
-    standard errors below and six above. `make soak` draws more samples, which makes the tolerance tighter.
+    100 at 95 %, 5 at 50 %. An interval may be wider than it says, because ranks are whole numbers: that of 50 % reaches
+    from the 56th to the 65th of 120 lags, which holds the median with a probability of 0.589 (binomial distribution).
+    `make soak` draws more samples, which makes the tolerance tighter.
     """
     samples, first = (2000, seed(0)) if SOAK else (100, 0)
     held = {50: 0, 90: 0, "narrow": 0}
@@ -54,7 +55,7 @@ def test_confidence_intervals_hold_the_true_percentile_as_often_as_they_say():
     for kind, level in ((50, 0.95), (90, 0.95), ("narrow", 0.5)):
         error = math.sqrt(samples * level * (1 - level))
         assert samples * level - 2 * error <= held[kind], (kind, held)
-    assert held["narrow"] <= samples * 0.5 + 6 * math.sqrt(samples * 0.25), held
+    assert held["narrow"] <= samples * 0.589 + 4 * math.sqrt(samples * 0.25), held
 
 
 def test_the_percentile_of_the_probes_lies_between_its_bounds():

@@ -143,7 +143,7 @@ class StrongTable:
             self._histories[key].append(operation)
         elif answer.code in ("ConditionalCheckFailedException", "DuplicateItemException"):
             self._histories[key].append(operation._replace(answer=False))
-        elif not answer.code:
+        elif not answer.code and not _is_refused_in_batch(answer):
             shows = operation.what[0] not in ("set", "create")
             value = _state(_item_in(answer.needed(), key)) if shows else True
             self._histories[key].append(operation._replace(answer=value))
@@ -204,6 +204,12 @@ def _item_in(data: dict, key: tuple[str, str]) -> dict | None:
         found = [part["Item"] for part in responses if "Item" in part]
     found = [*found, *(data[name] for name in ("Item", "Attributes") if name in data)]
     return next((item for item in found if (item["p"]["S"], item["s"]["S"]) == key), None)
+
+
+def _is_refused_in_batch(answer: Answer) -> bool:
+    """Whether a batch of one statement was answered with that statement's error, such as that the table is gone."""
+    responses = answer.needed().get("Responses", [])
+    return isinstance(responses, list) and any("Error" in part for part in responses)
 
 
 def _state(item: dict | None) -> tuple | None:
