@@ -249,6 +249,8 @@ OTHER_TEXTS = (
     ("incorrect data type|does not exist in the item|document path provided",
      "incorrect data type|does not exist in the item|document path provided",
      "two faults of one update: which comes first is not documented"),
+    ("Requested resource not found", "length greater than or equal to 3",
+     "API reference: a table's name has from 1 to 1,024 characters since 2024"),
     ("significant digits", "", "developer guide, numbers: 38 digits, of a sum too; dynalite keeps more"),
     ("Nesting Levels", "", "developer guide, quotas: 32 levels, which dynalite does not check"),
     ("exceeded the", "", "API reference, limits of keys: dynalite does not check those of indexes"),
@@ -269,6 +271,8 @@ DYNALITE = {
                     lambda d: "Incorrect operand type" in d.ours.text),
     "converted": Rule("docs/local-cloud.md, guesses: a decimal for an integer and a text for a boolean are refused",
                       lambda d: d.ours.code == "SerializationException" and d.theirs.code != "SerializationException"),
+    "false": Rule("developer guide, comparators: IN compares with each operand; dynalite finds no false in a list",
+                  lambda d: '{"BOOL": false}' in json.dumps(d.data) and "IN" in json.dumps(d.data)),
     "Exists": LIBRARY["Exists"], "removes": LIBRARY["removes"],
     "NOT NOT": Rule("developer guide, the grammar of conditions: NOT condition", lambda d: "NOT NOT" in json.dumps(
         d.data) and "Syntax error" in d.theirs.text),
