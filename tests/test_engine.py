@@ -285,6 +285,14 @@ def test_a_batch_has_its_own_text_for_a_wrong_key(db):
         assert db.refusal("PutItem", TableName="Tab", Item=item).message.startswith("One or more parameter values were")
 
 
+def test_a_request_of_a_batch_is_one_of_two(db):
+    db.table("Tab", "p")
+    for request in ({}, {"PutRequest": {"Item": {"p": {"S": "a"}}}, "DeleteRequest": {"Key": {"p": {"S": "a"}}}}):
+        assert db.refusal("BatchWriteItem", RequestItems={"Tab": [request]}).message == (
+            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported "
+            "datatypes")
+
+
 def test_values_beside_a_projection_only_are_refused(db):
     db.table("Tab", "p")
     for operation, nulls in (("Scan", "FilterExpression is null"),

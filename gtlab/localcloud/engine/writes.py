@@ -260,8 +260,7 @@ def _batch_plan(find: Find, name: str, request: dict[str, Any]) -> Plan:
     kinds = [kind for kind in ("PutRequest", "DeleteRequest") if kind in request]
     if len(kinds) != 1:
         raise invalid("Supplied AttributeValue has more than one datatypes set, must contain exactly one of the "
-                      "supported datatypes" if kinds else
-                      "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")
+                      "supported datatypes")  # the service says so of none, too
     table = find(name)
     if kinds[0] == "PutRequest":
         item = check_attributes(request["PutRequest"]["Item"])
