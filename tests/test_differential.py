@@ -253,6 +253,8 @@ OTHER_TEXTS = (
      "API reference: a table's name has from 1 to 1,024 characters since 2024"),
     ("Condition parameter type", "Consistent reads", "two faults of one query: which comes first is not documented"),
     ("ConditionalOperator cannot be used", "", "API reference: dynalite does not check this in Scan"),
+    ("is not defined", "is not defined", "several undefined values: which is named first is not documented"),
+    ("beyond allowed size", "", "API reference, limits of keys: dynalite does not check those of indexes"),
     ("significant digits", "", "developer guide, numbers: 38 digits, of a sum too; dynalite keeps more"),
     ("Nesting Levels", "", "developer guide, quotas: 32 levels, which dynalite does not check"),
     ("exceeded the", "", "API reference, limits of keys: dynalite does not check those of indexes"),
