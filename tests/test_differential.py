@@ -255,6 +255,8 @@ OTHER_TEXTS = (
     ("ConditionalOperator cannot be used", "", "API reference: dynalite does not check this in Scan"),
     ("is not defined", "is not defined", "several undefined values: which is named first is not documented"),
     ("beyond allowed size", "", "API reference, limits of keys: dynalite does not check those of indexes"),
+    ("'requestItems.", "at 'requestItems' failed", "API reference: a table's name has from 1 to 1,024 characters"),
+    ("a{90,}…|aaaaaaaa, valid types", "a{200}", "ours shows a part of a long value"),
     ("significant digits", "", "developer guide, numbers: 38 digits, of a sum too; dynalite keeps more"),
     ("Nesting Levels", "", "developer guide, quotas: 32 levels, which dynalite does not check"),
     ("exceeded the", "", "API reference, limits of keys: dynalite does not check those of indexes"),

@@ -174,7 +174,7 @@ def _name(operand: Operand, terms: Terms) -> str:
                        "Invalid condition in KeyConditionExpression: No key attribute specified")
     path = terms.path(KEY_CONDITION, operand)
     if len(path) > 1:
-        raise _refused("KeyConditionExpressions cannot have conditions on nested attributes")
+        raise invalid("KeyConditionExpressions cannot have conditions on nested attributes")
     return path[0]
 
 
