@@ -8,6 +8,10 @@ HALF  := $(VENV)/.gtlab-half
 LOCK  := requirements.lock
 # Other projects' servers, for the benchmarks only: gtlab itself does not need them.
 PEERS := .peers
+# What tests need from npm, each in a folder of its own; their tests are skipped where npm is not. It is installed before
+# the tests, because a test reaches no other machine.
+HUB_PROXY := out/hub-proxy
+DYNALITE := out/dynalite
 # The tests' home folder.
 TEST_HOME := $(CURDIR)/out/test-home
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
@@ -45,12 +49,19 @@ quick: setup ## Run the tests that need no process of their own (half a minute)
 	@$(PYTEST) --numprocesses $(QUICK_WORKERS) --dist loadfile \
 	  -m 'not slow and not server and not notebooks and not browser' $(ARGS)
 
-test: setup ## Run all tests (about 13 minutes)
+test: setup $(HUB_PROXY)/.stamp ## Run all tests (about 13 minutes)
 	@$(PYTEST) --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
-soak: setup ## Run the tests that draw at random with random seeds, and for longer
+soak: setup $(HUB_PROXY)/.stamp $(DYNALITE)/.stamp ## Run the tests that draw at random with random seeds, and for longer
 	@export GTLAB_SOAK=1 && $(PYTEST) --numprocesses $(SOAK_WORKERS) --dist worksteal -m soak --verbose \
 	  --durations 0 --durations-min 10 --timeout 3600 $(ARGS)
+
+$(HUB_PROXY)/.stamp: PACKAGE := configurable-http-proxy@5.3.0
+$(DYNALITE)/.stamp: PACKAGE := dynalite@4.0.0
+$(HUB_PROXY)/.stamp $(DYNALITE)/.stamp: Makefile
+	@command -v npm >/dev/null || exit 0; mkdir -p $(@D) && echo "Installing $(PACKAGE) into $(@D)"; \
+	  npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(@D) $(PACKAGE) && touch $@ \
+	  || echo "$(PACKAGE) cannot be installed, so what needs it is skipped" >&2
 
 lint: setup ## Check the style and the types of the code, and the style of the notebooks
 	@$(BIN)/python -m ruff check $(ARGS) .

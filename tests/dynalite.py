@@ -16,7 +16,6 @@ from pathlib import Path
 
 from gtlab.localcloud.model import Refusal
 
-VERSION = "4.0.0"
 OPERATIONS = ("PutItem", "UpdateItem", "DeleteItem", "GetItem", "Query", "Scan", "BatchGetItem", "BatchWriteItem",
               "CreateTable", "DescribeTable", "DeleteTable")
 _SERVER = """
@@ -28,16 +27,12 @@ _HEADERS = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Date": "2027010
             "AWS4-HMAC-SHA256 Credential=a/20270101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0"}
 
 
-def installed(folder: Path) -> str | None:
-    """Install it into a folder, once. Returns why that is not possible; None if it is there."""
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        return "npm is not installed"
+def missing(folder: Path) -> str | None:
+    """Why it cannot run from a folder, into which make installs it; None if it can."""
+    if shutil.which("node") is None:
+        return "node is not installed, in which dynalite runs"
     if not (folder / "node_modules" / "dynalite").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix",
-                               str(folder), f"dynalite@{VERSION}"], capture_output=True, text=True, timeout=600)
-        if done.returncode != 0:
-            return f"npm cannot install dynalite: {(done.stderr or done.stdout).strip()[:200]}"
+        return f"dynalite is not in {folder.parent.name}/{folder.name}; make soak installs it where npm is"
     return None
 
 

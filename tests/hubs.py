@@ -27,7 +27,8 @@ from support import wait_until
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "docs" / "hub"
-PROXY = "5.3.0"  # of configurable-http-proxy
+# Where make installs JupyterHub's proxy.
+PROXY = ROOT / "out/hub-proxy/node_modules/configurable-http-proxy/bin/configurable-http-proxy"
 PASSWORD, ADMIN_PASSWORD = "of-the-learners", "of-the-instructor-and-of-nobody-else"
 _CONFIG = """
 load_subconfig({recipe!r})
@@ -58,27 +59,17 @@ c.JupyterHub.load_roles.append({{"name": "test", "services": ["test"], "scopes":
 """
 
 
-def missing(folder: Path) -> str | None:
-    """Install the proxy into a folder, once. Returns why there can be no hub; None if there can."""
+def missing() -> str | None:
+    """Why there can be no hub here; None if there can."""
     if sys.platform != "linux":
         return "the hub is tested on Linux only"
     if importlib.util.find_spec("jupyterhub") is None:
         return "jupyterhub is not installed: pip install -e '.[hub]'"
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        return "npm is not installed, which brings JupyterHub's proxy"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "install.lock"):
-        if not _proxy(folder).exists():
-            done = subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts",
-                                   "--prefix", str(folder), f"configurable-http-proxy@{PROXY}"], capture_output=True,
-                                  text=True, timeout=600)
-            if done.returncode != 0:
-                return f"npm cannot install JupyterHub's proxy: {(done.stderr or done.stdout).strip()[:200]}"
+    if shutil.which("node") is None:
+        return "node is not installed, in which JupyterHub's proxy runs"
+    if not PROXY.exists():
+        return "there is no proxy in out/hub-proxy; make test installs it where npm is"
     return None
-
-
-def _proxy(folder: Path) -> Path:
-    return folder / "node_modules" / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
 
 
 @dataclass
@@ -167,8 +158,8 @@ class Visitor:
 
 
 @contextlib.contextmanager
-def running_hub(home: Path, proxy: Path, learners: tuple[str, ...] = ()) -> Iterator[Hub]:
-    """A hub whose proxy is installed in the folder ``proxy``. ``learners`` are let in besides the recipe's."""
+def running_hub(home: Path, learners: tuple[str, ...] = ()) -> Iterator[Hub]:
+    """A hub. ``learners`` are let in besides the recipe's."""
     token = "a-token-of-a-test-0123456789"
     for attempt in range(3):  # a port may be taken
         ports = dict(zip(("proxy", "hub", "api", "board"), random.sample(range(20_000, 32_000), 4), strict=True))
@@ -176,7 +167,7 @@ def running_hub(home: Path, proxy: Path, learners: tuple[str, ...] = ()) -> Iter
         config = home / "config.py"
         config.write_text(_CONFIG.format(
             recipe=str(RECIPE / "jupyterhub_config.py"), home=str(home), ports=ports, learners=learners, token=token,
-            command=["node", str(_proxy(proxy))], password=PASSWORD, admin_password=ADMIN_PASSWORD))
+            command=["node", str(PROXY)], password=PASSWORD, admin_password=ADMIN_PASSWORD))
         with (home / "hub.log").open("wb") as log:
             process = subprocess.Popen([sys.executable, "-m", "jupyterhub", "--config", str(config)], cwd=home,
                                        stdout=log, stderr=log, stdin=subprocess.DEVNULL)

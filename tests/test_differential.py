@@ -297,7 +297,7 @@ DYNALITE = {
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(not SOAK, reason="dynalite is a voice of `make soak` only")
 def test_dynalite_answers_the_same_in_the_same_words_or_there_is_a_reason(request):
-    reason = dynalite.installed(FOLDER)
+    reason = dynalite.missing(FOLDER)
     if reason:
         pytest.skip(reason)
 

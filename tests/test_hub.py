@@ -25,15 +25,14 @@ from gtlab.classroom.register import Register
 from gtlab.course import tour
 from gtlab.localcloud import process
 
-PROXY = hubs.ROOT / "out" / "hub-proxy"
 SCHEMA = Path(__file__).parent / "data" / "zero-to-jupyterhub.schema.json"
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
-    if why := hubs.missing(PROXY):
+    if why := hubs.missing():
         pytest.skip(why)
-    with hubs.running_hub(tmp_path_factory.mktemp("hub"), PROXY) as hub:
+    with hubs.running_hub(tmp_path_factory.mktemp("hub")) as hub:
         yield hub
 
 

@@ -26,7 +26,6 @@ from tornado.websocket import websocket_connect
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 import hubs
 
-PROXY = hubs.ROOT / "out" / "hub-proxy"
 REST_S = 20  # how long learners rest while their processor time is measured
 _TICK = os.sysconf("SC_CLK_TCK")
 _KINDS = {"jupyterhub.singleuser": "server", "gtlab.localcloud": "local cloud", "gtlab.classroom.agent": "class",
@@ -114,11 +113,11 @@ def show(title: str, memory: Counter[str], processor: Counter[str], learners: in
 
 
 def main(learners: int = 4, notebook: str = "03") -> None:
-    if why := hubs.missing(PROXY):
+    if why := hubs.missing():
         sys.exit(why)
     users = tuple(f"learner{number:02}" for number in range(1, learners + 1))
     with tempfile.TemporaryDirectory(prefix="gtlab-hub-") as folder:
-        with hubs.running_hub(Path(folder).resolve(), PROXY, users) as hub:
+        with hubs.running_hub(Path(folder).resolve(), users) as hub:
             began = time.monotonic()
             pids = hub.start(*users)
             print(f"{learners} servers at once were ready after {time.monotonic() - began:.0f} s")
