@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -32,6 +33,7 @@ def lab(cloud) -> Lab:
 @pytest.fixture
 def shop(lab) -> Iterator[dict[str, Stack]]:
     """The stacks. A generous timeout: an outage of these tests refuses connections, and so needs none."""
+    lab.world.reset()  # another test may have left something broken in this process's cloud
     made = stacks(lab, timeout_s=20)
     yield made
     lab.world.reset()
@@ -39,8 +41,8 @@ def shop(lab) -> Iterator[dict[str, Stack]]:
 
 @pytest.fixture
 def ann(request) -> str:
-    """A user of the test's own."""
-    return f"Ann of {request.node.name}"
+    """A user of the test's own, also when it is run again: a basket knows the requests that it has had."""
+    return f"Ann {uuid.uuid4().hex} of {request.node.name}"
 
 
 def settled(shop: dict[str, Stack], user: str) -> dict[str, int]:
