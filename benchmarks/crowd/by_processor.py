@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from turns import Clock, Loop
+from turns import Clock, Loop, answered
 
 from gtlab.lab.choice import DEFAULT_HOME, DEFAULT_REPLICAS
 from gtlab.localcloud.disk.keeper import Keeper, keep, new_cloud
@@ -65,16 +65,7 @@ class Cloud:
         scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "path": path,
                  "raw_path": path.encode(), "query_string": query.encode(), "scheme": "http", "root_path": "",
                  "headers": [(name.strip().lower(), value.strip()) for name, _, value in pairs]}
-        sent: list[dict] = []
-        incoming = iter([{"type": "http.request", "body": body}])
-
-        async def receive() -> dict:
-            return next(incoming, {"type": "http.disconnect"})
-
-        async def send(message: dict) -> None:
-            sent.append(message)
-        await self.application(scope, receive, send)
-        return sent[0]["status"], b"".join(part.get("body", b"") for part in sent[1:])
+        return await answered(self.application, scope, body)
 
     async def ask(self, account: str, operation: str, **data: Any) -> None:
         status, told = await self.send(

@@ -221,7 +221,7 @@ class Board:
 
 
 class _Changes:
-    """Counts changes, and wakes who waits for the next one."""
+    """Counts changes, and wakes those waiting for the next one."""
 
     def __init__(self) -> None:
         self.count, self._next = 0, asyncio.Event()
