@@ -10,6 +10,7 @@ import copy
 import itertools
 import json
 import re
+import time
 from collections.abc import Iterator
 from random import Random
 
@@ -21,7 +22,7 @@ from support import SOAK, Progress, seed
 from gtlab.localcloud import engine
 from gtlab.localcloud.engine.items import SEGMENTS, Items, KeySchema, Range
 from gtlab.localcloud.engine.values import Item, item_size, sort_bytes, unpack
-from gtlab.localcloud.model import Key, Refusal, TableId
+from gtlab.localcloud.model import NO_SORT_KEY, Key, Refusal, TableId
 
 KEY = {"KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}],
        "AttributeDefinitions": [{"AttributeName": "p", "AttributeType": "S"}]}
@@ -584,6 +585,9 @@ def test_queries_and_scans_give_what_a_sorted_list_would():
                 kept.pop(key, None)
         low, high, forward = random.randrange(6), random.randrange(6), random.random() < 0.5
         where = {"S": random.choice("abcdefgh")}, {"S": random.choice("xyz")}
+        whole = list(map(unpack, items.query(Range(sort_bytes(where[0])), forward=forward)))
+        assert whole == sorted((item for item in kept.values() if item["p"] == where[0]),
+                               key=lambda item: int(item["s"]["N"]), reverse=not forward)
         for ordered, name, value in ((items, "p", where[0]), (by_g, "g", where[1])):
             asked = Range(sort_bytes(value), *(sort_bytes({"N": str(n)}) for n in (low, high)), random.random() < 0.5)
             fitting = [item for item in kept.values() if item.get(name) == value
@@ -648,6 +652,20 @@ def test_a_table_that_is_gone_is_let_go_in_slices():
     while items.let_go(10):
         slices += 1
     assert slices >= 20 and not items
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, KeySchema(("p",), (), {"p": "S"}, ("p",))], ids=["sort key", "no sort key"])
+def test_time_to_let_a_table_go_grows_linearly(schema):
+    """The processor time of this process, as in test_engine.py; quadratic time would be 256 times as long."""
+    def seconds(count: int) -> float:
+        items = Items(schema)
+        for n in range(count):
+            items.load(Key(str(n), "1" if schema.sort else NO_SORT_KEY), (b"{}", 2))
+        began = time.process_time()
+        while items.let_go(10):
+            pass
+        return time.process_time() - began
+    assert min(seconds(32_000), seconds(32_000)) < 64 * max(0.002, seconds(2_000))
 
 
 # Tokens of transactions

@@ -235,13 +235,17 @@ class Items:
                 order.popitem()
                 most -= 1
         while self._rows and most > 0:
-            partition, row = next(reversed(self._rows.items()))
-            self._sorted.pop(partition, None)
+            partition, row = self._rows.popitem()  # del leaves a gap, and each later look at the end passes all gaps
+            sorted_row = self._sorted.get(partition)
             while self._has_sort and row and most > 0:
                 row.popitem()
+                if sorted_row:
+                    sorted_row.popitem()
                 most -= 1
-            if not self._has_sort or not row:
-                del self._rows[partition]
+            if self._has_sort and row:
+                self._rows[partition] = row
+            else:
+                self._sorted.pop(partition, None)
                 most -= 1
         return most <= 0
 
