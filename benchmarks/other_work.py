@@ -230,13 +230,15 @@ def at_rank(values: list[float], share: float) -> float:
 
 
 def rows(phases: list[Phase], times: list[tuple[float, float]], quiet: str) -> Iterator[str]:
-    """A line for each phase. "Added" is against the phase of the name ``quiet``."""
+    """A line for each phase. "Added" is against the phase of the name ``quiet``. A phase that ended before any call was
+    due has no figures."""
     base = math.nan
     for phase in phases:
-        took = sorted(ms for due, ms in times if phase.began <= due < phase.ended)
+        during = sorted(ms for due, ms in times if phase.began <= due < phase.ended)
+        took = during or [math.nan]
         p99 = at_rank(took, 0.99)
         base = p99 if phase.what == quiet else base
-        yield (f"{phase.what:34}{phase.ended - phase.began:>9.0f}{len(took):>8}{at_rank(took, 0.5):>9.1f}{p99:>9.1f}"
+        yield (f"{phase.what:34}{phase.ended - phase.began:>9.0f}{len(during):>8}{at_rank(took, 0.5):>9.1f}{p99:>9.1f}"
                f"{took[-1]:>9.1f}" + (f"{'':>9}" if phase.what == quiet else f"{p99 - base:>+9.1f}"))
 
 

@@ -226,11 +226,10 @@ async def measured(cloud: Cloud, work: list[Work], loop: Loop) -> None:
     for what, do in work:
         loop.longest, began = 0.0, loop.time()
         await do()
-        phase = Phase(what, began, loop.time())
+        phase, turn, memory = Phase(what, began, loop.time()), loop.longest, memory_mb(os.getpid())
         base = base or [phase]
-        print(f"{list(rows([*base, phase], times, QUIET))[-1]:100}{loop.longest * 1000:>7.1f}"
-              f"{memory_mb(os.getpid()):>8,.0f}", flush=True)
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(2.0)  # the slowest calls are answered after the phase
+        print(f"{list(rows([*base, phase], times, QUIET))[-1]:100}{turn * 1000:>7.1f}{memory:>8,.0f}", flush=True)
     for other in others:
         other.cancel()
 
