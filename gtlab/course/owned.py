@@ -178,7 +178,7 @@ class Looker:
                 found.closed.append(region)
             else:
                 listed[region] = answer.names
-        wanted = self._wanted(list(listed))
+        wanted = self._wanted([region for region, names in listed.items() if names])
         places = [Place(name, region) for region, names in listed.items() for name in names
                   if wanted is None or name in wanted]
         tables: list[Found] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 import threading
 from collections import deque
@@ -22,6 +23,7 @@ _STATUS_S = 5.0  # how long the local cloud may take to say that it is there
 _STOPPED = ("The local cloud has stopped, so no Region answers. Run lab = gtlab.connect() again: it starts the local "
             "cloud, which still has your tables. (In a terminal: gtlab up)")
 _THIS_MACHINE = (LOOPBACK, "localhost", "::1")
+_making = threading.RLock()  # a botocore session creates one client at a time safely, and labs share a session
 
 
 class Call(NamedTuple):
@@ -66,14 +68,14 @@ class Clients:
         redaction.remember([access.token])
         self._shared: dict[tuple[str, str], Any] = {}
         self._quiet: dict[tuple[str, str], Any] = {}
-        self._making = threading.Lock()
+        self._bare: dict[tuple[str, str, str], Any] = {}
         self._session: Any = None
         self.calls: deque[Call] = deque(maxlen=_REMEMBERED_CALLS)
 
     def shared(self, region: str, service: str) -> Any:
         """The client of a Region and service, made on first use. Raises ValueError as :meth:`new` does."""
         code = regions.get(region).code
-        with self._making:
+        with _making:
             if (code, service) not in self._shared:
                 client = self._make(code, service)
                 # On AWS after gtlab's tag was added: a pasted create-table command has to make a table with the tag.
@@ -83,14 +85,18 @@ class Clients:
             return self._shared[code, service]
 
     def bare(self, region: str, service: str = "dynamodb", **config: Any) -> Any:
-        """:meth:`new` without the guard, tags and notes: for the clean-up, which decides by itself what is gtlab's."""
+        """A client without the guard, tags and notes, made on first use: for the clean-up, which decides by itself what
+        is gtlab's, and asks every Region several times. ``config`` and errors are those of :meth:`new`."""
         code = regions.get(region).code
-        with self._making:
-            return self._make(code, service, bare=True, **config)
+        with _making:
+            known = code, service, repr(sorted(config.items()))
+            if known not in self._bare:
+                self._bare[known] = self._make(code, service, bare=True, **config)
+            return self._bare[known]
 
     def shared_quietly(self, region: str, service: str = "dynamodb") -> Any:
         """A client like :meth:`shared`, whose calls are not remembered, noted or guarded."""
-        with self._making:
+        with _making:
             if (region, service) not in self._quiet:
                 self._quiet[region, service] = self._make(region, service, bare=True)
             return self._quiet[region, service]
@@ -103,11 +109,10 @@ class Clients:
         configured to call this machine.
         """
         code = regions.get(region).code
-        with self._making:
+        with _making:
             return self._make(code, service, caller, **config)
 
     def _make(self, region: str, service: str, caller: str = "", bare: bool = False, **config: Any) -> Any:
-        import boto3
         from botocore.config import Config
 
         endpoints, local = self._access.endpoints, self._access.backend == "local"
@@ -125,7 +130,7 @@ class Clients:
             options["endpoint_url"] = self._access.rehearsal
         if self._session is None:
             aws = self._access.backend == "aws"
-            self._session = boto3.Session(profile_name=self._access.profile) if aws else _plain_session()
+            self._session = _session(self._access.profile) if aws else _plain_session()
         client = self._session.client(service, region_name=region, **options)
         url = client.meta.endpoint_url
         if endpoints is None and not self._access.rehearsal and urlsplit(url).hostname in _THIS_MACHINE:
@@ -185,6 +190,7 @@ def _gone(why: str) -> Exception:
     return CloudStopped(endpoint_url="")
 
 
+@functools.cache
 def _plain_session() -> Any:
     """A boto3 session that ignores AWS_PROFILE and the configuration file. An endpoint that is not AWS does not need
     them, and a profile that does not exist would raise an error."""
@@ -193,3 +199,23 @@ def _plain_session() -> Any:
 
     return boto3.Session(botocore_session=botocore.session.Session(session_vars={
         "profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}))
+
+
+def _session(profile: str | None) -> Any:
+    """A boto3 session with the user's credentials as they are now."""
+    import boto3
+    import botocore.session
+
+    below = botocore.session.Session(profile=profile)
+    made = boto3.Session(botocore_session=below)
+    below.register_component("data_loader", _models(below.get_config_variable("data_path")))
+    return made
+
+
+@functools.cache
+def _models(data_path: str | None) -> Any:
+    """botocore's loader of the services' models. It keeps what it has read: reading takes longer than all else that a
+    client needs."""
+    import botocore.loaders
+
+    return botocore.loaders.create_loader(data_path)

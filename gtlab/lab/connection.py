@@ -216,8 +216,8 @@ class Lab:
         return self._clients.new(region, service, regions.get(region).code, **config)
 
     def bare_client(self, region: str, service: str = "dynamodb", **config: Any) -> Any:
-        """:meth:`new_client` for the clean-up, which decides by itself which tables are gtlab's: on AWS, this client
-        does not refuse to change tables of others.
+        """The client for the clean-up, which decides by itself which tables are gtlab's: on AWS, this client does not
+        refuse to change tables of others. It is created on first use; ``config`` is as for :meth:`new_client`.
 
         Raises ValueError as :meth:`client` does.
         """
