@@ -25,11 +25,15 @@ def call_whole(account: str, region: str, operation: str, data: dict) -> dict:
 
 
 def call(account: str, region: str, operation: str, data: dict) -> dict:
+    return send(account, region, operation, json.dumps(data).encode())
+
+
+def send(account: str, region: str, operation: str, body: bytes) -> dict:
     """The library's answer. Raises Refusal, also where it fails on the request."""
     responses._request_account_id.set(account)
     responses._request_region.set(region)
     headers = {"x-amz-target": f"DynamoDB_20120810.{operation}"}
-    handled = dynamodb.handle_request("POST", "/", headers, json.dumps(data).encode(), {})
+    handled = dynamodb.handle_request("POST", "/", headers, body, {})
     try:
         handled.send(None)
         raise AssertionError("the library waits for something")
