@@ -202,6 +202,58 @@ def test_a_query_refuses_its_own_keys_in_a_filter_and_a_scan_does_not(indexed):
                    ExpressionAttributeValues={":s": {"N": "1"}})["Count"] == 3
 
 
+# The texts are those that dynalite captured on the service.
+NO_KEY_CONDITIONS = [
+    ("p = :p OR s > :n", "Invalid operator used in KeyConditionExpression: OR"),
+    ("NOT p = :p", "Invalid operator used in KeyConditionExpression: NOT"),
+    ("p IN (:p)", "Invalid operator used in KeyConditionExpression: IN"),
+    ("p <> :p", "Invalid operator used in KeyConditionExpression: <>"),
+    ("contains(p, :p)", "Invalid operator used in KeyConditionExpression: contains"),
+    ("attribute_exists(p)", "Invalid operator used in KeyConditionExpression: attribute_exists"),
+    (":p BETWEEN p AND s AND p = :n", "Invalid condition in KeyConditionExpression: BETWEEN operator must have the key "
+                                      "attribute as its first operand"),
+    ("begins_with(:p, p)", "Invalid condition in KeyConditionExpression: begins_with operator must have the key "
+                           "attribute as its first operand"),
+    ("size(p) > :n AND s.b > p", "KeyConditionExpressions cannot contain nested operations"),
+    ("p > size(s.b)", "KeyConditionExpressions cannot contain nested operations"),
+    ("p > s.b", "Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition"),
+    ("begins_with(p, s)", "Invalid condition in KeyConditionExpression: Multiple attribute names used in one "
+                          "condition"),
+    ("p.b > :p AND p = :p", "KeyConditionExpressions cannot have conditions on nested attributes"),
+    (":p > :n", "Invalid condition in KeyConditionExpression: No key attribute specified"),
+    ("p = :p AND (s > :n AND p = :p)", "KeyConditionExpressions must only contain one condition per key"),
+    # What no condition may have comes first, wherever it is.
+    ("p.b > :p AND p < :none", "Invalid KeyConditionExpression: An expression attribute value used in expression is "
+                               "not defined; attribute value: :none"),
+    (":p = :p OR s BETWEEN :n AND :p", "Invalid KeyConditionExpression: The BETWEEN operator requires same data type "
+     "for lower and upper bounds; lower bound operand: AttributeValue: {N:1}, upper bound operand: AttributeValue: "
+     "{S:a}"),
+    ("begins_with(p, :n)", "Invalid KeyConditionExpression: Incorrect operand type for operator or function; operator "
+                           "or function: begins_with, operand type: N"),
+]
+
+
+@pytest.mark.parametrize(("expression", "text"), NO_KEY_CONDITIONS, ids=[each[0] for each in NO_KEY_CONDITIONS])
+def test_what_is_no_key_condition(indexed, expression, text):
+    used = {name: value for name, value in {":p": {"S": "a"}, ":n": {"N": "1"}}.items() if name in expression}
+    values = {"ExpressionAttributeValues": used} if used else {}
+    assert indexed.refusal("Query", TableName="Tab", KeyConditionExpression=expression, **values).message == text
+    assert indexed.refusal("Query", TableName="Nothing", KeyConditionExpression=expression, **values).message == text
+
+
+@pytest.mark.parametrize(("other", "text"), [
+    ({"FilterExpression": ""}, "Invalid FilterExpression: The expression can not be empty;"),
+    ({"ProjectionExpression": ""}, "Invalid ProjectionExpression: The expression can not be empty;"),
+    ({"FilterExpression": "a = :none"}, "Invalid FilterExpression: An expression attribute value used in expression is "
+                                        "not defined; attribute value: :none"),
+    ({"ExpressionAttributeNames": {"#n": "n"}}, "Value provided in ExpressionAttributeNames unused in expressions: "
+                                                "keys: {#n}"),
+])
+def test_all_expressions_are_read_before_a_key_condition_is_looked_at(indexed, other, text):
+    assert indexed.refusal("Query", TableName="Tab", KeyConditionExpression="attribute_exists(p)",
+                           **other).message == text
+
+
 # Capacity
 
 @pytest.mark.parametrize(("operation", "data", "units"), [

@@ -22,6 +22,11 @@ _CHOICES = {
     "Select": ("SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"),
     "ConditionalOperator": ("OR", "AND"),
 }
+# The members with choices of arguments that are conditions or updates by attribute.
+_OF_EACH = dict.fromkeys(("Expected", "QueryFilter", "ScanFilter", "KeyConditions"), ("ComparisonOperator", (
+    "IN", "NULL", "BETWEEN", "LT", "NOT_CONTAINS", "EQ", "GT", "NOT_NULL", "NE", "LE", "BEGINS_WITH", "GE",
+    "CONTAINS"))) | {"AttributeUpdates": ("Action", ("ADD", "PUT", "DELETE"))}
+_WITH_CHOICES = _CHOICES.keys() | _OF_EACH.keys()
 # Arguments from before expressions, and the expression that took the place of each.
 LEGACY = {"AttributesToGet": "ProjectionExpression", "Expected": "ConditionExpression",
           "AttributeUpdates": "UpdateExpression", "QueryFilter": "FilterExpression", "ScanFilter": "FilterExpression",
@@ -65,11 +70,15 @@ def check_index_name(name: str) -> None:
 
 def check_choices(data: dict[str, Any]) -> None:
     """Refuse arguments with a value that is none of their choices, all of them together."""
-    if _CHOICES.keys().isdisjoint(data):  # most requests
+    if _WITH_CHOICES.isdisjoint(data):  # most requests
         return
-    refuse_all([failed(data[name], name[0].lower() + name[1:],
-                       f"Member must satisfy enum value set: [{', '.join(choices)}]")
-                for name, choices in _CHOICES.items() if name in data and data[name] not in choices])
+    given = [(name, data[name], choices) for name, choices in _CHOICES.items() if name in data]
+    for name, (member, choices) in _OF_EACH.items():
+        given += [(f"{name}.{attribute}.member.{member[0].lower()}{member[1:]}", each[member], choices)
+                  for attribute, each in data.get(name, {}).items() if member in each]
+    refuse_all([failed(value, place[0].lower() + place[1:], f"Member must satisfy enum value set: "
+                                                            f"[{', '.join(choices)}]")
+                for place, value, choices in given if value not in choices])
 
 
 def check_limit(data: dict[str, Any]) -> None:

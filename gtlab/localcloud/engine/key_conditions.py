@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from gtlab.localcloud.engine.conditions import check_bounds
+from gtlab.localcloud.engine.conditions import check_bounds, compile_condition
 from gtlab.localcloud.engine.expressions import KEY_CONDITION, parse_condition
 from gtlab.localcloud.engine.items import KeySchema, Range, joined_sort_bytes, partition_bytes
+from gtlab.localcloud.engine.legacy import checked_values
 from gtlab.localcloud.engine.terms import Terms
-from gtlab.localcloud.engine.tree import Between, Both, Compare, Condition, Function, Operand, Path, Placeholder
-from gtlab.localcloud.engine.values import Value, check, kind, sort_bytes
+from gtlab.localcloud.engine.tree import Between, Both, Compare, Condition, Function, In, Operand, Path, Placeholder
+from gtlab.localcloud.engine.values import Value, kind, sort_bytes
 from gtlab.localcloud.model import Refusal, invalid, invalid_values
 
 _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -21,44 +22,62 @@ _AFTER = b"\xff" * 1100  # sorts behind every sort key that begins with the same
 class KeyTest(NamedTuple):
     """A test of one key attribute."""
 
-    operator: str  # = < <= > >= BETWEEN begins_with
+    operator: str  # = < <= > >= BETWEEN begins_with; none where it is one that no key can be tested with
     values: tuple[Value, ...]
 
 
-def range_of(data: dict[str, Any], schema: KeySchema, terms: Terms) -> Range:
-    """What the KeyConditionExpression or the KeyConditions of a Query ask for. Raises Refusal."""
-    if "KeyConditionExpression" in data:
-        tests = _from_expression(data["KeyConditionExpression"], terms)
-    elif data.get("KeyConditions"):
-        tests = dict(_from_legacy(data["KeyConditions"]))
-    else:
-        raise invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
-    return _range(tests, schema)
+class KeyTests:
+    """The tests that the KeyConditionExpression or the KeyConditions of a Query ask for. What makes an expression no
+    key condition is refused by :meth:`found`, because the service looks for it when it has read all expressions."""
+
+    def __init__(self, data: dict[str, Any], terms: Terms):
+        """Raises Refusal for what no condition may have."""
+        self._found: dict[str, KeyTest] = {}
+        self._refusal: Refusal | None = None
+        self._legacy = data.get("KeyConditions")
+        if KEY_CONDITION not in data:
+            return
+        tree = parse_condition(KEY_CONDITION, data[KEY_CONDITION])
+        try:
+            self._found = _from_tree(tree, terms)
+        except Refusal as refusal:
+            compile_condition(KEY_CONDITION, tree, terms)  # a fault that any condition may have comes first
+            self._refusal = refusal
+
+    def found(self) -> dict[str, KeyTest]:
+        """The tests by the attributes' names. Raises Refusal."""
+        if self._refusal is not None:
+            raise self._refusal
+        return self._found if self._legacy is None else dict(_from_legacy(self._legacy))
 
 
-def _range(tests: dict[str, KeyTest], schema: KeySchema) -> Range:
-    for name in schema.partition:
-        if name not in tests:
-            raise invalid(f"Query condition missed key schema element: {name}")
-    if len(tests) > len(schema.names):
+def range_of(tests: dict[str, KeyTest], schema: KeySchema) -> Range:
+    """What of a table or an index with this key the tests allow. Raises Refusal."""
+    if len(tests) > len(schema.names) and tests.keys() >= set(schema.partition):
         raise invalid(f"The number of query conditions ({len(tests)}) exceeds the number of key attributes defined in "
                       "the schema")
-    for name, test in tests.items():
-        if name not in schema.names:
-            missed = next((each for each in schema.sort if each not in tests), name)
-            raise invalid(f"Query condition missed key schema element: {missed}")
-        for value in test.values:
-            if kind(value) != schema.types[name]:
-                raise invalid_values("Condition parameter type does not match schema type")
-            if not next(iter(value.values())):
-                what = "string" if "S" in value else "binary"
-                raise invalid("One or more parameter values are not valid. The AttributeValue for a key attribute "
-                              f"cannot contain an empty {what} value. Key: {name}")
-    for name in schema.partition:
-        if tests[name].operator != "=":
-            raise invalid("Query key condition not supported")
+    is_one_other = not tests.keys() <= set(schema.names)
+    for name in schema.names:
+        if name in tests:
+            _check_test(name, tests[name], schema)
+        elif name in schema.partition or is_one_other:
+            raise invalid(f"Query condition missed key schema element: {name}")
     partition = partition_bytes([sort_bytes(tests[name].values[0]) for name in schema.partition])
     return bounds(partition, tests, schema)
+
+
+def _check_test(name: str, test: KeyTest, schema: KeySchema) -> None:
+    if not test.operator:
+        raise invalid("Attempted conditional constraint is not an indexable operation")
+    for value in test.values:
+        if kind(value) != schema.types[name]:
+            raise invalid_values("Condition parameter type does not match schema type")
+        if not next(iter(value.values())):
+            what = "string" if "S" in value else "binary"
+            raise invalid("One or more parameter values are not valid. The AttributeValue for a key attribute cannot "
+                          f"contain an empty {what} value. Key: {name}")
+    if name in schema.partition and test.operator != "=":
+        raise invalid("Query key condition not supported")
 
 
 def bounds(partition: bytes, tests: dict[str, KeyTest], schema: KeySchema) -> Range:
@@ -120,84 +139,97 @@ def _open(partition: bytes, equal: list[bytes], test: KeyTest | None, single: bo
     return Range(partition, low, high, high_open)
 
 
-# Expressions
+# Expressions: the texts are the service's, as dynalite captured them
 
-def _from_expression(text: str, terms: Terms) -> dict[str, KeyTest]:
+def _from_tree(tree: Condition, terms: Terms) -> dict[str, KeyTest]:
     tests: dict[str, KeyTest] = {}
-    for part in _parts(parse_condition(KEY_CONDITION, text)):
+    for part in _parts(tree):
         name, test = _test(part, terms)
         if name in tests:
-            raise _refused("KeyConditionExpressions must only contain one condition per key")
+            raise invalid("KeyConditionExpressions must only contain one condition per key")
         tests[name] = test
     return tests
 
 
 def _parts(tree: Condition) -> Iterator[Compare | Between | Function]:
-    while isinstance(tree, Both):
-        if tree.operator == "OR":
-            raise _refused("Invalid operator used in KeyConditionExpression: OR")
-        yield from _parts(tree.right)
-        tree = tree.left
-    if isinstance(tree, Compare | Between | Function):
-        yield tree
-        return
-    operator = "IN" if hasattr(tree, "options") else "NOT"
-    raise _refused(f"Invalid operator used in KeyConditionExpression: {operator}")
+    """What AND joins, from the left."""
+    left = [tree]
+    while left:
+        part = left.pop()
+        if isinstance(part, Both) and part.operator == "AND":
+            left += (part.right, part.left)
+        elif isinstance(part, Compare | Between | Function):
+            yield part
+        else:
+            raise _wrong_operator("OR" if isinstance(part, Both) else "IN" if isinstance(part, In) else "NOT")
 
 
 def _test(part: Compare | Between | Function, terms: Terms) -> tuple[str, KeyTest]:
+    operands: tuple[Operand, ...]
     if isinstance(part, Compare):
-        operator, left, right = part.operator, part.left, part.right
-        if operator == "<>":
-            raise _refused("Invalid operator used in KeyConditionExpression: <>")
-        if isinstance(left, Placeholder) and isinstance(right, Path):
-            operator, left, right = _MIRRORED[operator], right, left
-        return _name(left, terms), KeyTest(operator, (_value(right, terms),))
-    if isinstance(part, Between):
-        low, high = _value(part.low, terms), _value(part.high, terms)
-        name = _name(part.operand, terms)
-        check_bounds(KEY_CONDITION, low, high)
-        return name, KeyTest("BETWEEN", (low, high))
-    if part.name != "begins_with":
-        raise _refused(f"Invalid operator used in KeyConditionExpression: {part.name}")
-    name, value = _name(part.arguments[0], terms), _value(part.arguments[1], terms)
-    if kind(value) not in ("S", "B"):
-        raise _refused("Incorrect operand type for operator or function; operator or function: begins_with, operand "
-                       f"type: {kind(value)}")
-    return name, KeyTest("begins_with", (value,))
+        if part.operator == "<>":
+            raise _wrong_operator(part.operator)
+        operator, operands = part.operator, (part.left, part.right)
+    elif isinstance(part, Between):
+        operator, operands = "BETWEEN", (part.operand, part.low, part.high)
+    elif part.name == "begins_with":
+        operator, operands = part.name, part.arguments
+    else:
+        raise _wrong_operator(part.name)
+    if not isinstance(part, Compare) and not isinstance(operands[0], Path):
+        raise _wrong_condition(f"{operator} operator must have the key attribute as its first operand")
+    name = _name(operands, terms)
+    if not isinstance(operands[0], Path):
+        operator = _MIRRORED[operator]
+    values = tuple(terms.value(KEY_CONDITION, each) for each in operands if isinstance(each, Placeholder))
+    _check_values(operator, values)
+    return name, KeyTest(operator, values)
 
 
-def _name(operand: Operand, terms: Terms) -> str:
-    if not isinstance(operand, Path):
-        raise _refused("Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition"
-                       if isinstance(operand, Function) else
-                       "Invalid condition in KeyConditionExpression: No key attribute specified")
-    path = terms.path(KEY_CONDITION, operand)
-    if len(path) > 1:
-        raise invalid("KeyConditionExpressions cannot have conditions on nested attributes")
-    return path[0]
+def _name(operands: tuple[Operand, ...], terms: Terms) -> str:
+    """The name of the attribute that a test is about."""
+    name = None
+    for operand in operands:
+        if isinstance(operand, Path):
+            if name is not None:
+                raise _wrong_condition("Multiple attribute names used in one condition")
+            path = terms.path(KEY_CONDITION, operand)
+            if len(path) > 1:
+                raise invalid("KeyConditionExpressions cannot have conditions on nested attributes")
+            name = path[0]
+        elif not isinstance(operand, Placeholder):
+            raise invalid("KeyConditionExpressions cannot contain nested operations")
+    if name is None:
+        raise _wrong_condition("No key attribute specified")
+    return name
 
 
-def _value(operand: Operand, terms: Terms) -> Value:
-    if not isinstance(operand, Placeholder):
-        raise _refused("Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition"
-                       if isinstance(operand, Path) else
-                       "KeyConditionExpressions cannot contain nested operations")
-    return terms.value(KEY_CONDITION, operand)
+def _check_values(operator: str, values: tuple[Value, ...]) -> None:
+    """What the service checks of the values in any condition."""
+    if operator == "BETWEEN":
+        check_bounds(KEY_CONDITION, *values)
+    if operator == "=":
+        return
+    for value in values:
+        if kind(value) not in (("S", "B") if operator == "begins_with" else ("S", "N", "B")):
+            raise invalid(f"Invalid {KEY_CONDITION}: Incorrect operand type for operator or function; operator or "
+                          f"function: {operator}, operand type: {kind(value)}")
 
 
-def _refused(why: str) -> Refusal:
-    return invalid(f"Invalid {KEY_CONDITION}: {why}")
+def _wrong_operator(operator: str) -> Refusal:
+    return invalid(f"Invalid operator used in KeyConditionExpression: {operator}")
+
+
+def _wrong_condition(why: str) -> Refusal:
+    return invalid(f"Invalid condition in KeyConditionExpression: {why}")
 
 
 # KeyConditions
 
 def _from_legacy(conditions: dict[str, dict]) -> Iterator[tuple[str, KeyTest]]:
+    if not conditions:
+        raise invalid("Conditions can be of length 1 or 2 only")
     for name, condition in conditions.items():
-        operator, given = condition["ComparisonOperator"], condition.get("AttributeValueList", [])
-        if operator not in _LEGACY:
-            raise invalid("Attempted conditional constraint is not an indexable operation")
-        wanted = 2 if operator == "BETWEEN" else 1
-        if len(given) != wanted:
-            raise invalid_values(f"Invalid number of argument(s) for the {operator} ComparisonOperator")
-        yield name, KeyTest(_LEGACY[operator], tuple(check(value) for value in given))
+        operator = condition["ComparisonOperator"]
+        values = checked_values(operator, condition.get("AttributeValueList", []))
+        yield name, KeyTest(_LEGACY.get(operator, ""), tuple(values))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from gtlab.localcloud.engine import arguments, legacy
 from gtlab.localcloud.engine.charges import READ, Charge, consumed, read_units
 from gtlab.localcloud.engine.conditions import Test, compile_condition, operand_paths
-from gtlab.localcloud.engine.expressions import FILTER, PROJECTION, parse_condition, parse_projection
-from gtlab.localcloud.engine.items import SEGMENTS
-from gtlab.localcloud.engine.key_conditions import range_of
+from gtlab.localcloud.engine.expressions import FILTER, KEY_CONDITION, PROJECTION, parse_condition, parse_projection
+from gtlab.localcloud.engine.items import SEGMENTS, Place, Range
+from gtlab.localcloud.engine.key_conditions import KeyTests, range_of
 from gtlab.localcloud.engine.pages import Look, page_charges, read_page, view_of
 from gtlab.localcloud.engine.projections import Projection
 from gtlab.localcloud.engine.table import Index, Table, check_names
@@ -233,30 +233,45 @@ def keys_read(find: Find, operation: str, data: dict[str, Any], count: int) -> l
 
 def _queried(find: Find, data: dict[str, Any]) -> _Walk:
     _check_page(data, "Querying")
-    terms = arguments.terms(data, (FILTER, "KeyConditionExpression", PROJECTION))
-    if "KeyConditionExpression" in data and not data["KeyConditionExpression"].strip():
-        raise invalid("Invalid KeyConditionExpression: The expression can not be empty;")
+    terms = arguments.terms(data, (FILTER, KEY_CONDITION, PROJECTION))
+    if KEY_CONDITION not in data and "KeyConditions" not in data:
+        raise invalid("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
+    conditions = KeyTests(data, terms)
+    filter_ = _filter(data, terms)
     project = projection(data, terms)
+    terms.check_all_used()
+    tests = conditions.found()
     table = find(data["TableName"])
     index = table.index(data["IndexName"]) if "IndexName" in data else None
-    schema = index.schema if index else table.key
-    if "KeyConditionExpression" in data and "KeyConditions" in data:
-        raise invalid("Can not use both expression and non-expression parameters in the same request")
-    asked = range_of(data, schema, terms)
-    filter_ = _filter(data, terms, schema.names)
-    terms.check_all_used()
-    _check_index(data, index)
-    _check_scalars(table, terms)
+    _check_consistent(data, index)
     after = None
     if data.get("ExclusiveStartKey"):
         after = table.start_key(data["ExclusiveStartKey"], index, "The provided starting key is invalid")
-        if after.partition != asked.partition:
-            raise invalid("The provided starting key is outside query boundaries based on provided conditions")
-        if not asked.holds(after.sort):
-            raise invalid("The provided starting key does not match the range key predicate")
+    schema = index.schema if index else table.key
+    asked = range_of(tests, schema)
+    if after:
+        _check_start(after, asked, any(name in tests for name in schema.sort))
+    if PROJECTION in terms.nested:
+        table.check_scalars(terms.nested[PROJECTION])
+    for name in schema.names:
+        if filter_ and name in filter_.names:
+            raise invalid(f"{'QueryFilter' if 'QueryFilter' in data else 'Filter Expression'} can only contain "
+                          f"non-primary key attributes: Primary key attribute: {name}")
+    _check_select(data, index)
+    if FILTER in terms.nested:
+        table.check_scalars(terms.nested[FILTER])
     ordered, forward = table.ordered(index), data.get("ScanIndexForward", True)
     return _Walk(table, index, filter_, project, partial(ordered.query, asked, forward=forward, after=after),
                  partial(ordered.query_keys, asked, forward=forward, after=after))
+
+
+def _check_start(after: Place, asked: Range, has_sort: bool) -> None:
+    """Refuse a start of a page that is not in what the Query asks for."""
+    if has_sort and not asked.holds(after.sort):
+        raise invalid("The provided starting key does not match the range key predicate")
+    if after.partition != asked.partition:
+        raise invalid("The query can return at most one row and cannot be restarted" if has_sort else
+                      "The provided starting key is outside query boundaries based on provided conditions")
 
 
 def _scanned(find: Find, data: dict[str, Any]) -> _Walk:
@@ -266,9 +281,10 @@ def _scanned(find: Find, data: dict[str, Any]) -> _Walk:
     _check_segments(data)
     table = find(data["TableName"])
     index = table.index(data["IndexName"]) if "IndexName" in data else None
-    filter_ = _filter(data, terms, ())
+    filter_ = _filter(data, terms)
     terms.check_all_used()
-    _check_index(data, index)
+    _check_consistent(data, index)
+    _check_select(data, index)
     _check_scalars(table, terms)
     first, last = _segment(data)
     after = None
@@ -326,12 +342,13 @@ def _check_page(data: dict[str, Any], doing: str) -> None:
         raise invalid(f"Cannot specify the {what} when choosing to get {shown}")
 
 
-def _check_index(data: dict[str, Any], index: Index | None) -> None:
-    if index is None or not index.is_global:
-        return
-    if data.get("ConsistentRead"):
+def _check_consistent(data: dict[str, Any], index: Index | None) -> None:
+    if index is not None and index.is_global and data.get("ConsistentRead"):
         raise invalid("Consistent reads are not supported on global secondary indexes")
-    if data.get("Select") == "ALL_ATTRIBUTES" and index.projected is not None:
+
+
+def _check_select(data: dict[str, Any], index: Index | None) -> None:
+    if index is not None and index.is_global and data.get("Select") == "ALL_ATTRIBUTES" and index.projected is not None:
         raise invalid_values("Select type ALL_ATTRIBUTES is not supported for global secondary index "
                              f"{index.name} because its projection type is not ALL")
 
@@ -341,18 +358,14 @@ class _Filter(NamedTuple):
     names: set[str]  # of the attributes that it looks at
 
 
-def _filter(data: dict[str, Any], terms: Terms, keys: Iterable[str]) -> _Filter | None:
-    """The filter of a page; ``keys`` are the attributes that it may not name."""
+def _filter(data: dict[str, Any], terms: Terms) -> _Filter | None:
+    """The filter of a page."""
     if FILTER in data:
         tree = parse_condition(FILTER, data[FILTER])
         names = {str(path[0]) for path in operand_paths(tree, terms, FILTER)}
-        for name in keys:
-            if name in names:
-                raise invalid("Filter Expression can only contain non-primary key attributes: Primary key attribute: "
-                              f"{name}")
         return _Filter(compile_condition(FILTER, tree, terms), names)
     given = data.get("QueryFilter") or data.get("ScanFilter")
-    return _Filter(legacy.filtered(given, data.get("ConditionalOperator"), tuple(keys)), set(given)) if given else None
+    return _Filter(legacy.filtered(given, data.get("ConditionalOperator")), set(given)) if given else None
 
 
 def _paged(walk: _Walk, data: dict[str, Any]) -> Read:

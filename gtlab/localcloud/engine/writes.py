@@ -232,17 +232,13 @@ def batch_write(find: Find, data: dict[str, Any]) -> Write:
         raise invalid("1 validation error detected: Value '{}' at 'requestItems' failed to satisfy constraint: Member "
                       "must have length greater than or equal to 1")
     arguments.check_choices(data)
-    if sum(map(len, asked.values())) > MOST_BATCH_ITEMS:
-        if len(asked) > 1 and all(len(requests) <= MOST_BATCH_ITEMS for requests in asked.values()):
-            raise invalid("Too many items requested for the BatchWriteItem call")
+    if not all(1 <= len(requests) <= MOST_BATCH_ITEMS for requests in asked.values()):
         raise invalid("1 validation error detected: " + arguments.failed(
             arguments.write_requests(asked), "requestItems", "Map value must satisfy constraint: [Member must have "
             f"length less than or equal to {MOST_BATCH_ITEMS}, Member must have length greater than or equal to 1]"))
-    plans = list[Plan]()
-    for name, requests in asked.items():
-        if not requests:
-            raise invalid("The batch write request list for a table cannot be null or empty: " + name)
-        plans += [_batch_plan(find, name, request) for request in requests]
+    if sum(map(len, asked.values())) > MOST_BATCH_ITEMS:
+        raise invalid("Too many items requested for the BatchWriteItem call")
+    plans = [_batch_plan(find, name, request) for name, requests in asked.items() for request in requests]
     if len({(plan.table.id, plan.key) for plan in plans}) < len(plans):
         raise invalid("Provided list of item keys contains duplicates")
     charges = [charge for plan in plans for charge in charges_of(plan)]
