@@ -423,6 +423,23 @@ def test_what_would_need_s3_or_the_past_is_refused(pretend, music):
 
 
 @pytest.mark.parametrize(("asked", "code", "text"), [
+    ({"S3Bucket": ""}, "ValidationException", r"Value '' at 's3Bucket' failed to satisfy constraint: Member must "
+     r"satisfy regular expression pattern: \^\[a-z0-9A-Z\]\+\[\\.\\-\\w\]\*\[a-z0-9A-Z\]\+\$$"),
+    ({"S3Bucket": "arn:aws:s3:::bucket"}, "ValidationException", "Value 'arn:aws:s3:::bucket' at 's3Bucket' failed"),
+    ({"TableArn": ""}, "ValidationException", "Invalid TableArn: Invalid Table ARN$"),
+    ({"TableArn": "Music"}, "ValidationException", "values were invalid: tableArn is not a valid ARN$"),
+    ({"TableArn": "arn:aws:dynamodb:us-east-2:111111111111:table/Music/index/by_genre"}, "ValidationException",
+     r"Invalid Request: Table ARN is invalid\.$"),
+    ({"TableArn": "arn:aws:dynamodb:eu-west-1:111111111111:table/Music"}, "TableNotFoundException",
+     "Table not found: arn:aws:dynamodb:eu-west-1:111111111111:table/Music$"),
+    ({}, "PointInTimeRecoveryUnavailableException", "Point in time recovery is not enabled for table 'Music'$"),
+])
+def test_exports_that_are_refused_in_the_services_words(music, asked, code, text):
+    with refused(code, text):
+        music.export_table_to_point_in_time(**{"TableArn": table(music)["TableArn"], "S3Bucket": "a.b-C_1"} | asked)
+
+
+@pytest.mark.parametrize(("asked", "code", "text"), [
     ({"UseLatestRestorableTime": True, "RestoreDateTime": 1.8e9}, "ValidationException",
      "Invalid Request: Both RestoreDateTime and UseLatestRestorableTime cannot be set"),
     ({}, "ValidationException", "Invalid Request: Either one of RestoreDateTime or UseLatestRestorableTime must be"),
@@ -786,6 +803,9 @@ def test_streaming_to_kinesis_is_refused(music):
             call(TableName="Music", **stream)
         with refused("ResourceNotFoundException", "Table: Nothing not found"):
             call(TableName="Nothing", **stream)
+        with invalid("Value '' at 'streamArn' failed to satisfy constraint: Member must have length greater than or "
+                     "equal to 37$"):
+            call(TableName="Nothing", StreamArn="")
     with invalid("KinesisStreamingDestination must be ACTIVE to perform DISABLE operation"):
         music.disable_kinesis_streaming_destination(TableName="Music", **stream)
     assert music.describe_kinesis_streaming_destination(TableName="Music")["KinesisDataStreamDestinations"] == []

@@ -491,6 +491,9 @@ def test_disassociate_keeps_the_table(pretend, trio):
     ([{"Delete": {"RegionName": OHIO}}], {}, "Cannot add or delete the local region through ReplicaUpdates."),
     ([{"Create": {"RegionName": "mars-north-1"}}], {}, "Region mars-north-1 is not supported. The latest version"),
     ([{}], {}, "There are no actions specified in the Replica Update Action of the request."),
+    ([{"Create": {}}], {}, "One or more parameter values were invalid$"),
+    ([{"Update": {}}], {}, "Value null at 'replicaUpdates.1.member.update.regionName' failed to satisfy constraint: "
+                           "Member must not be null$"),
     ([{"Create": {"RegionName": "sa-east-1", "ProvisionedThroughputOverride": {"ReadCapacityUnits": 5}}}], {},
      "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST"),
     ([{"Update": {"RegionName": VIRGINIA, "GlobalSecondaryIndexes": [{

@@ -178,7 +178,9 @@ BAD_TABLES = [
      "One or more parameter values were invalid: MaxWriteRequestUnits for OnDemandThroughput cannot be specified when "
      "table BillingMode is PROVISIONED."),
     ({"WarmThroughput": {"ReadUnitsPerSecond": 11_999}}, "One or more parameter values were invalid: Requested "
-     "ReadUnitsPerSecond for WarmThroughput for table is lower than initial throughput for OnDemand"),
+     "ReadUnitsPerSecond for WarmThroughput for table is lower than initial throughput for OnDemand. See: "
+     "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html"
+     "#on-demand-capacity-mode-initial"),
     ({"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]},
      "Duplicate Tag Keys provided as input: Duplicate Tag Key found a"),
     ({"VectorIndexes": []}, "gtlab's local cloud has no vector indexes: VectorIndexes is not supported. Nothing was "

@@ -18,6 +18,8 @@ from gtlab.localcloud.engine.table_rules import BOTH_UNITS, MOST_REQUEST_UNITS, 
 from gtlab.localcloud.model import TableId, in_use, invalid, invalid_values
 
 _NEW_ON_DEMAND = dict(zip(WARM_UNITS, (12_000, 4_000), strict=True))  # what a new table on demand can take, as observed
+_ABOUT_ON_DEMAND = ("https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html"
+                    "#on-demand-capacity-mode-initial")
 
 
 # Rules
@@ -67,7 +69,7 @@ def _check_warm(warm: dict[str, Any] | None, units: dict[str, Any] | None, what:
         if warm and name in warm:
             if not units and warm[name] < _NEW_ON_DEMAND[name]:
                 raise invalid_values(f"Requested {name} for WarmThroughput for {what} is lower than initial throughput "
-                                     "for OnDemand")
+                                     f"for OnDemand. See: {_ABOUT_ON_DEMAND}")
             if units and warm[name] < units[of]:
                 raise invalid_values(f"Requested {name} for WarmThroughput for {what} is lower than {of} of "
                                      "ProvisionedThroughput")

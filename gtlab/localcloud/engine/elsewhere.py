@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from gtlab.localcloud.engine.constraints import at_least, at_most, check, every, structure
+from gtlab.localcloud.engine.constraints import at_least, at_most, check, every, length, pattern, structure
 from gtlab.localcloud.engine.database import EXPORTS, IMPORTS, KINESIS, Database, RecordId, table_id
-from gtlab.localcloud.model import Call, Refusal, TableId, invalid
+from gtlab.localcloud.model import Call, Refusal, TableId, invalid, invalid_values
 
 _NO_S3 = "gtlab's local cloud has no S3"
 _NO_KINESIS = "gtlab's local cloud has no Kinesis Data Streams"
 _MOST_LISTED = 25
 _TOKEN_PART, _SHORTEST_TOKEN = 16, 112  # the model's pattern of ListImports' token: groups of 16 hexadecimal digits
+_BUCKET = structure({"S3Bucket": every(length(0, 255), pattern(
+    r"^[a-z0-9A-Z]+[\.\-\w]*[a-z0-9A-Z]+$", linear=r"[a-z0-9A-Z][.\-\w]*[a-z0-9A-Z]"))})
+_STREAM = structure({"StreamArn": length(37, 1024)})
 _NEVER_DONE = {"FailureCode": "Unsupported", "FailureMessage": f"{_NO_S3}: an older release recorded this request and "
                "did not carry it out."}
 
@@ -25,6 +28,13 @@ _NEVER_DONE = {"FailureCode": "Unsupported", "FailureMessage": f"{_NO_S3}: an ol
 
 def _export(database: Database, call: Call, now: float) -> NoReturn:
     arn = call.input["TableArn"]
+    check(call.input, _BUCKET)
+    if not arn:
+        raise invalid("Invalid TableArn: Invalid Table ARN")
+    if not arn.startswith("arn:"):
+        raise invalid_values("tableArn is not a valid ARN")
+    if "/index/" in arn:
+        raise invalid("Invalid Request: Table ARN is invalid.")
     table = TableId(call.account, call.region, arn.rpartition("/")[2])
     if table.arn != arn or not database.exists(table):
         raise Refusal("TableNotFoundException", f"Table not found: {arn}")
@@ -92,12 +102,14 @@ def _token(arn: str) -> str:
 # Kinesis Data Streams
 
 def _refuse_kinesis(database: Database, call: Call, now: float) -> NoReturn:
+    check(call.input, _STREAM)
     database.table(table_id(call.account, call.region, call.input["TableName"]))
     raise invalid(f"{_NO_KINESIS} to send changes to. Nothing was changed. Use DynamoDB Streams.")
 
 
 def _disable_kinesis(database: Database, call: Call, now: float) -> NoReturn:
     """No destination is ever active."""
+    check(call.input, _STREAM)
     database.table(table_id(call.account, call.region, call.input["TableName"]))
     if "EnableKinesisStreamingConfiguration" in call.input:
         raise invalid("Stream cannot be disabled using EnableKinesisStreamingConfiguration parameters")

@@ -66,6 +66,8 @@ class Checks:
         state = self._replicas.state_of(table)
         strong = data.get("MultiRegionConsistency") == "STRONG" or bool(state and state.strong)
         _check_consistency(data, kind, state)
+        if any("RegionName" not in action for action in actions):
+            raise invalid("One or more parameter values were invalid")  # as captured by others in October 2026
         named = [action["RegionName"] for action in actions]
         if len(set(named)) > 1 and not strong:
             raise invalid("Update table operation with more than one create or delete replica actions not allowed")

@@ -218,13 +218,15 @@ _plans: dict[tuple[str, str], _Plan] = {}
 # Shapes of DynamoDB whose missing members the service reports in another order than the model has, as captured.
 _REPORTED_FIRST = {"AttributeDefinition": ("AttributeType",), "ProvisionedThroughput": ("WriteCapacityUnits",),
                    "TimeToLiveSpecification": ("AttributeName",)}
+# Shapes of DynamoDB for whose missing members the service has other texts: those who read them refuse them.
+_REPORTED_LATER = ("Tag", "CreateReplicationGroupMemberAction")
 
 
 def _plan(service: str, shape: Shape) -> _Plan:
     plan = _plans.get((service, shape.name))
     if plan is None:
         kind = shape.type_name
-        checked_later = (service, shape.name) == ("dynamodb", "Tag")  # the engine has the text for what is missing
+        checked_later = service == "dynamodb" and shape.name in _REPORTED_LATER
         required = frozenset(shape.required_members if kind == "structure" and not checked_later else ())
         is_number = shape.name == "NumberAttributeValue"
         plan = _plans[service, shape.name] = _Plan(kind, _java(service, shape), _KINDS[kind], required, is_number,
