@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from functools import cache
 
 import pandas as pd
 import pytest
@@ -112,7 +113,13 @@ every_chart = pytest.mark.parametrize("name", CASES)
 
 
 def draw(name, frame=None):
-    return getattr(charts, name)(CASES[name] if frame is None else frame)
+    """The chart of a frame. Without one it is the chart of the case, which is drawn once and shared: only read it."""
+    return drawn(name) if frame is None else getattr(charts, name)(frame)
+
+
+@cache
+def drawn(name):
+    return draw(name, CASES[name])
 
 
 def words(fig):

@@ -4,6 +4,7 @@ import inspect
 import json
 import random
 import re
+from functools import cache
 
 import pandas as pd
 import pytest
@@ -53,9 +54,10 @@ def test_every_chart_is_tested():
 def test_draws_offline_in_plain_svg(name):
     fig = draw(name)
     assert {trace.type for trace in fig.data} <= {"scatter", "bar"}
-    assert "http" not in fig.to_json()
+    text = fig.to_json()
+    assert "http" not in text
     # A saved notebook holds every figure it shows.
-    assert len(fig.to_json()) < 60_000
+    assert len(text) < 60_000
 
 
 @every_chart
@@ -109,7 +111,7 @@ def test_refuses_an_empty_frame(name):
 @every_chart
 def test_does_not_change_its_frame(name):
     before = CASES[name].copy(deep=True)
-    draw(name)
+    draw(name, CASES[name])
     pd.testing.assert_frame_equal(CASES[name], before)
 
 
@@ -309,12 +311,19 @@ REGION_SETS = [
     ("eu-central-1", "eu-central-2, eu-south-1, eu-west-3"),
     ("us-east-1", "us-east-2"),
 ]
+OTHERS = tuple(code for code in regions.REGIONS if code != "us-east-1")
+
+
+@cache
+def map_of(home, replicas):
+    """The map of these Regions, drawn once for all that read it."""
+    return charts.region_map(regions.frame(home, replicas))
 
 
 @pytest.mark.parametrize("width", [468, 640, 880, 1300])
 @pytest.mark.parametrize(("home", "replicas"), REGION_SETS)
 def test_map_labels_neither_overlap_nor_leave_the_map_at_any_width(home, replicas, width):
-    fig = charts.region_map(regions.frame(home, replicas))
+    fig = map_of(home, replicas)
     (west, east), (south, north) = fig.layout.xaxis.range, fig.layout.yaxis.range
     tall, wide = plot_height(fig), width - fig.layout.margin.l - fig.layout.margin.r
     # The map keeps its proportions: a narrow one shows more to the north and south, a wide one has empty sides.
@@ -337,16 +346,16 @@ def test_map_labels_neither_overlap_nor_leave_the_map_at_any_width(home, replica
 
 
 def test_map_label_stands_at_its_point():
-    for note in charts.region_map(regions.frame("ap-southeast-1", "us-east-1, eu-west-1")).layout.annotations:
+    for note in map_of("ap-southeast-1", "us-east-1, eu-west-1").layout.annotations:
         assert abs(note.yshift) <= 50 and abs(note.xshift) <= 90
 
 
 @pytest.mark.parametrize(
     ("home", "replicas"),
-    [*REGION_SETS, pytest.param("us-east-1", set(regions.REGIONS) - {"us-east-1"}, marks=pytest.mark.slow, id="all")],
+    [*REGION_SETS, pytest.param("us-east-1", OTHERS, marks=pytest.mark.slow, id="all")],
 )
 def test_map_shows_all_its_regions(home, replicas):
-    fig = charts.region_map(regions.frame(home, sorted(replicas) if isinstance(replicas, set) else replicas))
+    fig = map_of(home, replicas)
     (west, east), (south, north) = fig.layout.xaxis.range, fig.layout.yaxis.range
     assert 40 < east - west <= 360.01
     points = [*traces(fig, "home"), *traces(fig, "replica")]
@@ -357,14 +366,14 @@ def test_map_shows_all_its_regions(home, replicas):
 
 @pytest.mark.slow
 def test_map_of_all_regions_names_those_for_which_there_is_room_and_has_the_others_in_its_table():
-    fig = charts.region_map(regions.frame("us-east-1", [code for code in regions.REGIONS if code != "us-east-1"]))
+    fig = map_of("us-east-1", OTHERS)
     named = [note for note in fig.layout.annotations if "<b>" in note.text]
     assert 10 < len(named) <= 33 and any("(home)" in note.text for note in named)
     assert set(charts.table(fig)["region"]) == set(regions.REGIONS)
 
 
 def test_map_draws_the_pacific_in_one_piece():
-    fig = charts.region_map(regions.frame("us-west-2", "ap-northeast-1"))
+    fig = map_of("us-west-2", "ap-northeast-1")
     (line,) = traces(fig, "us-west-2 to ap-northeast-1")
     assert max(line.x) - min(line.x) == pytest.approx(360 - 119.70 - 139.69, abs=0.1)
 
@@ -438,7 +447,7 @@ def test_lag_by_target_draws_every_interval_the_same_way_twice():
     fig = draw("lag_by_target")
     intervals, dots = traces(fig, "us-east-1")
     assert list(intervals.x[:3]) == [700, 720, None] and dots.x[0] == 710
-    assert fig == draw("lag_by_target")
+    assert fig == draw("lag_by_target", LAGS)
 
 
 def test_lag_by_target_draws_hard_intervals_pale_behind_the_refined_ones():

@@ -9,7 +9,7 @@ from copy import deepcopy
 from xml.etree import ElementTree
 
 import pytest
-from chart_cases import draw, every_chart
+from chart_cases import CASES, draw, every_chart
 
 from gtlab.charts import still
 from gtlab.charts.still import text
@@ -49,7 +49,7 @@ def test_a_chart_that_the_picture_cannot_draw_is_still_shown(monkeypatch):
     from plotly.io import renderers
 
     monkeypatch.setattr(renderers, "default", "plotly_mimetype")
-    fig = draw("journal")
+    fig = draw("journal", CASES["journal"])
     fig.add_scatter(x=[datetime.date(2026, 11, 27)], y=[1])
     assert {"application/vnd.plotly.v1+json", "text/plain"} <= set(fig._repr_mimebundle_())
 
@@ -82,7 +82,7 @@ def test_the_picture_shows_the_words_of_the_chart(name):
 
 
 def test_the_finding_of_a_chart_is_written_below_it():
-    fig = draw("lag_by_target")
+    fig = draw("lag_by_target", CASES["lag_by_target"])
     fig.update_layout(meta={"finding": "Ireland is 1 < 2.", "alt": "Two rows of bars."})
     picture = ElementTree.fromstring(fig.still())
     assert "Ireland is 1 < 2." in said(picture) and picture.find(f"{SVG}desc").text == "Two rows of bars."
@@ -120,7 +120,7 @@ def test_an_axis_has_round_values_in_its_range(settings, values, ticks):
 
 @pytest.mark.slow
 def test_a_line_of_many_points_is_thinned_out():
-    fig = draw("lag_by_target")
+    fig = draw("lag_by_target", CASES["lag_by_target"])
     fig.add_scatter(x=[at / 100 for at in range(50_000)], y=[0.5] * 50_000, mode="lines")
     fig.add_scatter(x=[at % 500 for at in range(50_000)], y=[0.2] * 50_000, mode="markers")
     assert len(fig.still()) < 60_000
