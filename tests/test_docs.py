@@ -57,10 +57,28 @@ def defined(path: Path) -> frozenset[str]:
 
 
 @cache
+def names_of(path: Path) -> frozenset[str]:
+    """The tests and helpers of a file of tests. It is not parsed, because there are many such files."""
+    text = read(path)
+    assigned = re.findall(r"^(Test\w+(?:, Test\w+)*) =", text, flags=re.M)
+    return frozenset([*re.findall(r"^ *(?:async )?(?:def|class) (\w+)", text, flags=re.M),
+                      *(name for names in assigned for name in names.split(", "))])
+
+
+@cache
+def names_of_tests() -> frozenset[str]:
+    return frozenset().union(*map(names_of, (ROOT / "tests").glob("test_*.py")))
+
+
+@cache
+def modules() -> tuple[Path, ...]:
+    return tuple((ROOT / "gtlab").rglob("*.py"))
+
+
+@cache
 def files_of(module: str) -> tuple[Path, ...]:
     """The files of every module or package whose last name is this one."""
-    found = [path for path in (ROOT / "gtlab").rglob("*.py") if path.stem == module or module in path.parent.parts[-1:]]
-    return tuple(found)
+    return tuple(path for path in modules() if path.stem == module or module in path.parent.parts[-1:])
 
 
 def exists_in(module: str, name: str) -> bool:
@@ -100,16 +118,15 @@ def missing_places(where: str) -> list[str]:
 def missing_tests(cell: str, default: str = "") -> list[str]:
     """The tests in a cell that do not exist: "test_file.py", "test_file::test_name", or a name in any test file."""
     missing = []
-    everywhere = {name for path in (ROOT / "tests").glob("test_*.py") for name in defined(path)}
     for name in spans(cell):
         file, _, test = name.rpartition("::")
         if name.endswith(".py"):
             found = (ROOT / "tests" / name).is_file()
         elif file:
             path = ROOT / "tests" / f"{file.removesuffix('.py')}.py"
-            found = path.is_file() and test in defined(path)
+            found = path.is_file() and test in names_of(path)
         else:
-            found = name in everywhere
+            found = name in names_of_tests()
         missing += [] if found else [name]
     return missing
 
