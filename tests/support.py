@@ -3,6 +3,8 @@ an ASGI application, and a local cloud under a pretend clock. Fixtures are in co
 
 from __future__ import annotations
 
+import copy
+import functools
 import io
 import itertools
 import json
@@ -193,6 +195,14 @@ async def asked(app, method: str, path: str, headers: dict[str, str], body: byte
     return start["status"], b"".join(part.get("body", b"") for part in parts)
 
 
+@functools.cache
+def _client(region: str, service: str):
+    """boto3 needs longer to make a client than most tests do with it, so they get copies of the same one."""
+    return boto3.client(service, region_name=region, endpoint_url="http://127.0.0.1:1", aws_access_key_id="1" * 12,
+                        aws_secret_access_key="x", config=Config(retries={"total_max_attempts": 1},
+                                                                 parameter_validation=False))
+
+
 class Pretend:
     """A local cloud in this process under a pretend clock, called by real boto3 clients: no HTTP, no waiting."""
 
@@ -201,10 +211,12 @@ class Pretend:
         self.cloud = Cloud(World(network, seed=1))
 
     def client(self, region: str, service: str = "dynamodb"):
-        made = boto3.client(service, region_name=region, endpoint_url="http://127.0.0.1:1", aws_access_key_id="1" * 12,
-                            aws_secret_access_key="x", config=Config(
-                                retries={"total_max_attempts": 1}, parameter_validation=False))
-        made.meta.events.register("before-send.*.*", self._answer)
+        """A boto3 client. Its ``meta`` is shared with other tests, so it takes no event handlers."""
+        shared = _client(region, service)
+        made = object.__new__(type(shared))
+        vars(made).update(vars(shared))
+        made._endpoint = copy.copy(shared._endpoint)
+        made._endpoint.http_session = self
         return made
 
     def wait(self, seconds: float) -> None:
@@ -212,8 +224,8 @@ class Pretend:
         self.now += seconds
         self.cloud.tick(self.now)
 
-    def _answer(self, request, **_: object):
-        """botocore takes what this returns for the response: the request never leaves the process."""
+    def send(self, request):
+        """Take the place of botocore's HTTP session: the request never leaves the process."""
         headers = {name.lower(): value.decode() if isinstance(value, bytes) else str(value)
                    for name, value in request.headers.items()}
         url = urlsplit(request.url)
