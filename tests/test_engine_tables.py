@@ -574,7 +574,9 @@ SCHEMA = KeySchema(("p",), ("s",), {"p": "S", "s": "N"}, ("p", "s"))
 BY_G = KeySchema(("g",), ("s",), {"g": "S", "s": "N"}, ("g", "s"))
 
 
-def test_queries_and_scans_give_what_a_sorted_list_would():
+@pytest.mark.parametrize("most_sorted", [3, 5000])
+def test_queries_and_scans_give_what_a_sorted_list_would(most_sorted, monkeypatch):
+    monkeypatch.setattr("gtlab.localcloud.engine.items._MOST_SORTED", most_sorted)
     random, items, kept = Random(seed(31)), Items(SCHEMA), dict[Key, Item]()
     changes = rows(random)
     by_g = items.add_index("G", BY_G)

@@ -18,8 +18,9 @@ from sortedcontainers import SortedDict
 from gtlab.localcloud.engine.values import Item, Packed, StoredItem, item_size, kind, number, sort_bytes, unpack
 from gtlab.localcloud.model import NO_SORT_KEY, Key
 
-SEGMENTS = 1 << 32  # hashes are smaller
-_MOST_NEW = 500     # partitions that wait to be sorted: a millisecond or two of work
+SEGMENTS = 1 << 32   # hashes are smaller
+_MOST_NEW = 500      # partitions that wait to be sorted: a millisecond or two of work
+_MOST_SORTED = 5000  # items of a partition that are sorted to be read: a millisecond or two of work
 
 
 class Place(NamedTuple):
@@ -99,7 +100,8 @@ class Follower(Protocol):
 class Items:
     """The items of a table. They are stored packed, and those that callers get are unpacked for them."""
 
-    __slots__ = ("_has_sort", "_indexes", "_new", "_order", "_rows", "_sorted", "bytes", "count", "schema", "snapshots")
+    __slots__ = ("_has_sort", "_indexes", "_new", "_order", "_rows", "_sorted", "_unsorted", "bytes", "count", "schema",
+                 "snapshots")
 
     def __init__(self, schema: KeySchema):
         self.schema = schema
@@ -114,6 +116,9 @@ class Items:
         self._new: list[str] = []
         # Partition → sort key's bytes → its string, of the partitions with several items: each takes two kilobytes.
         self._sorted: dict[str, SortedDict] = {}
+        # Partitions with an item that was put behind a larger one, so that their items in _rows are not in the order of
+        # their sort keys. All others are read as they are in _rows, without a search for each item.
+        self._unsorted: set[str] = set()
         self._indexes: dict[str, IndexedItems] = {}
         self.snapshots: list[Follower] = []                 # they learn of each change before it is made
 
@@ -197,6 +202,7 @@ class Items:
             del self._rows[key.partition]
             self._order.pop(self._filed_as(key.partition), None)
             self._sorted.pop(key.partition, None)
+            self._unsorted.discard(key.partition)
         else:
             del row[key.sort]
             del self._sorted[key.partition][self._sort_bytes(key.sort)]
@@ -216,7 +222,10 @@ class Items:
         sorted_row = self._sorted.get(key.partition)
         if sorted_row is None:
             sorted_row = self._sorted[key.partition] = SortedDict({self._sort_bytes(sort): sort for sort in row})
-        sorted_row[self._sort_bytes(key.sort)] = key.sort
+        new = self._sort_bytes(key.sort)
+        if new < self._sort_bytes(next(reversed(row))):
+            self._unsorted.add(key.partition)
+        sorted_row[new] = key.sort
 
     def _sort_bytes(self, sort: str) -> bytes:
         return sort_bytes({self.schema.types[self.schema.sort[0]]: sort})
@@ -246,6 +255,7 @@ class Items:
                 self._rows[partition] = row
             else:
                 self._sorted.pop(partition, None)
+                self._unsorted.discard(partition)
                 most -= 1
         return most <= 0
 
@@ -275,6 +285,8 @@ class Items:
             return iter(())
         if not self._has_sort:
             return iter((self._rows[name],) if after is None else ())
+        if after is None and asked.low is None and asked.high is None:
+            return self._whole_partition(name, forward)
         return map(self._rows[name].__getitem__, self._sort_keys(name, asked, forward, after))
 
     def query_keys(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Key]:
@@ -331,9 +343,17 @@ class Items:
         end = _filed(last, b"") if last < SEGMENTS else None
         return map(self._order.__getitem__, self._order.irange(start, end, inclusive=(after is None, False)))
 
-    def _whole_partition(self, name: str) -> Iterator[Packed]:
-        """The items of a partition, in their order."""
-        return map(self._rows[name].__getitem__, self._sort_keys_of(name))
+    def _whole_partition(self, name: str, forward: bool = True) -> Iterator[Packed]:
+        """The items of a partition, in their order or backwards."""
+        row = self._rows[name]
+        if name in self._unsorted:
+            sorted_row = self._sorted[name]
+            if len(row) > _MOST_SORTED:
+                names = sorted_row if forward else reversed(sorted_row)
+                return map(row.__getitem__, map(sorted_row.__getitem__, names))
+            row = self._rows[name] = {sort: row[sort] for sort in sorted_row.values()}
+            self._unsorted.discard(name)
+        return iter(row.values() if forward else reversed(row.values()))
 
     def _sort_keys_of(self, name: str) -> Iterator[str]:
         sorted_row = self._sorted.get(name)

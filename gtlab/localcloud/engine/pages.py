@@ -110,13 +110,15 @@ def _taken(found: Iterator[Packed], limit: int | None) -> tuple[list[Packed], in
         several = list(islice(found, _AT_ONCE if limit is None else min(_AT_ONCE, limit - len(taken))))
         if not several:
             break
-        sizes = list(accumulate(map(itemgetter(1), several), initial=size))
-        fit = bisect_right(sizes, PAGE_BYTES) - 1
-        is_full = fit < len(several)
-        if not taken:
-            fit = max(fit, 1)  # the first item always fits
+        fit, before, size = len(several), size, size + sum(map(itemgetter(1), several))
+        if size > PAGE_BYTES:
+            sizes = list(accumulate(map(itemgetter(1), several), initial=before))
+            fit = bisect_right(sizes, PAGE_BYTES) - 1
+            is_full = fit < len(several)
+            if not taken:
+                fit = max(fit, 1)  # the first item always fits
+            size = sizes[fit]
         taken += several[:fit]
-        size = sizes[fit]
     return taken, size, is_full or (limit is not None and len(taken) == limit)
 
 
