@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import boto3
 import pytest
@@ -95,6 +96,14 @@ def test_two_homes_are_two_clouds(home, tmp_path_factory, monkeypatch):
         assert second.port != first.port and second.folder != first.folder
         assert process.find() == second
     assert process.find() == first
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_server_keeps_memory_for_its_answers_unless_its_user_says_otherwise(monkeypatch):
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000000")
+    with process.private() as running:
+        environment = Path(f"/proc/{running.pid}/environ").read_text().split("\0")
+    assert {"MALLOC_TRIM_THRESHOLD_=1000000", "MALLOC_MMAP_THRESHOLD_=4194304"} <= set(environment)
 
 
 def test_a_port_in_use_is_told(home):

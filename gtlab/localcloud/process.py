@@ -52,6 +52,9 @@ _SAY_S = 3.0         # after which a wait is explained
 _SAY_AGAIN_S = 5.0   # after which it is said again how far a cloud is
 _ASK_S = 5.0         # how long to wait for one answer of a cloud that is looked for, before it is asked again
 _ANSWER_S = 30.0     # the same, for a cloud that has been found
+# Bytes. glibc gives memory back from these sizes on, and a page of a Scan (a megabyte and more) would get it again from
+# the system, in small pieces: half of the page's time. Others than glibc know neither variable.
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(4 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{8,256}")  # characters of Bearer tokens that need no quoting in a shell
 
 
@@ -329,7 +332,7 @@ def private(network: str = "instant", seed: int | None = None) -> Iterator[Runni
         command = [sys.executable, "-m", "gtlab.localcloud", "--home", name, "--network", network, "--in-memory",
                    "--until-input-ends"] + ([] if seed is None else ["--seed", str(seed)])
         # It has nothing of anybody's, so it needs no guard against other users, and those who use it need no token.
-        environment = os.environ | {"PYTHONPATH": _python_path(), TOKEN_VARIABLE: "", GUARD_VARIABLE: ""}
+        environment = _environment() | {TOKEN_VARIABLE: "", GUARD_VARIABLE: ""}
         with open(folder / LOG_FILE, "ab") as log:
             server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=folder,
                                       env=environment, **_apart())
@@ -426,8 +429,7 @@ def _start(settings: Settings) -> Running:
         raise _unwritable(folder, f"{LOG_FILE}: {error.strerror}") from None
     with open(output, "ab") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                   cwd=folder, env=os.environ | {"PYTHONPATH": _python_path(),
-                                                                 TOKEN_VARIABLE: settings.get("token") or ""},
+                                   cwd=folder, env=_environment() | {TOKEN_VARIABLE: settings.get("token") or ""},
                                    **_apart())
     progress, explain = Progress(process.pid), _Explanation("The local cloud{process} is starting: waiting for it.")
     while progress.goes_on():
@@ -483,10 +485,10 @@ def _unwritable(folder: Path, reason: str) -> CloudError:
                       "small files there. Name another folder with the environment variable GTLAB_HOME.")
 
 
-def _python_path() -> str:
-    """PYTHONPATH with the location of this gtlab first, so that the server runs the same gtlab as the caller."""
+def _environment() -> dict[str, str]:
+    """The environment of a server. This gtlab comes first in PYTHONPATH, so that the server runs the same one."""
     here = str(Path(__file__).resolve().parents[2])
-    return os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+    return MALLOC | os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))}
 
 
 def _state() -> dict | None:
