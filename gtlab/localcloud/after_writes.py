@@ -115,7 +115,7 @@ class AfterWrites:
                                   by="ttl" if write.by_ttl else "customer", version=version, at=now)
 
     def _replicate(self, group: Group, change: Change, now: float) -> Version:
-        """The write becomes a delivery to each other member."""
+        """The write gets its version, and becomes a delivery to each other member (in :meth:`Replication.commit`)."""
         region = change.table.region
         version = self._rooms.replication.commit(group.id, region, change.key, change.new, now)
         if group.version == LEGACY and change.new is not None:

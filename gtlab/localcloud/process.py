@@ -46,7 +46,7 @@ from gtlab.contract import (
     TOKEN_VARIABLE,
     Exit,
 )
-from gtlab.localcloud.progress import MOST_S, Progress, processor_s
+from gtlab.localcloud.liveness import LONGEST_WAIT_S, Liveness, processor_s
 
 _SAY_S = 3.0         # after which a wait is explained
 _SAY_AGAIN_S = 5.0   # after which it is said again how far a cloud is
@@ -180,7 +180,7 @@ def loading() -> dict | None:
 def _answering() -> tuple[dict, dict] | None:
     """The content of the state file and the status of this home's cloud, which may still be loading its state; None
     if it is not running."""
-    progress: Progress | None = None
+    liveness: Liveness | None = None
     explain = _Explanation("The local cloud{process} is running but does not answer yet: waiting for it.")
     while True:
         state = _state()
@@ -191,11 +191,11 @@ def _answering() -> tuple[dict, dict] | None:
             if answer is not None and answer.get("instance") == state["instance"]:
                 return state, answer
         pid = state["pid"] if state else 0
-        if progress is None or progress.pid != pid:
-            progress = Progress(pid)
-        if not progress.goes_on():
+        if liveness is None or liveness.pid != pid:
+            liveness = Liveness(pid)
+        if not liveness.goes_on():
             raise NotAnswering(pid or None)
-        explain(progress)
+        explain(liveness)
         time.sleep(0.05)
 
 
@@ -216,10 +216,10 @@ class _Explanation:
     def __init__(self, text: str):
         self._text, self._told = text, False
 
-    def __call__(self, progress: Progress) -> None:
-        if not self._told and progress.waited_s > _SAY_S:
+    def __call__(self, liveness: Liveness) -> None:
+        if not self._told and liveness.waited_s > _SAY_S:
             self._told = True
-            named = f" (process {progress.pid})" if progress.pid else ""
+            named = f" (process {liveness.pid})" if liveness.pid else ""
             print(self._text.format(process=named), file=sys.stderr, flush=True)
 
 
@@ -282,9 +282,9 @@ def down() -> bool:
             if found is None:
                 return False
             _ask(found[0]["port"], "stop", method="POST")
-            progress, explain = Progress(found[0]["pid"]), _Explanation("The local cloud{process} is ending: waiting.")
-            while _alive() and progress.goes_on():
-                explain(progress)
+            liveness, explain = Liveness(found[0]["pid"]), _Explanation("The local cloud{process} is ending: waiting.")
+            while _alive() and liveness.goes_on():
+                explain(liveness)
                 time.sleep(0.02)
         if _alive():
             _end_process()
@@ -349,8 +349,8 @@ def private(network: str = "instant", seed: int | None = None) -> Iterator[Runni
 
 def _started(server: subprocess.Popen, folder: Path, network: str) -> Running:
     """A server in a folder of its own, as soon as it answers."""
-    progress = Progress(server.pid)
-    while server.poll() is None and progress.goes_on():
+    liveness = Liveness(server.pid)
+    while server.poll() is None and liveness.goes_on():
         with contextlib.suppress(OSError, ValueError, KeyError):
             state = json.loads((folder / PROCESS_FILE).read_text())
             answer = _ask(state["port"], "status")
@@ -431,8 +431,8 @@ def _start(settings: Settings) -> Running:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    cwd=folder, env=_environment() | {TOKEN_VARIABLE: settings.get("token") or ""},
                                    **_apart())
-    progress, explain = Progress(process.pid), _Explanation("The local cloud{process} is starting: waiting for it.")
-    while progress.goes_on():
+    liveness, explain = Liveness(process.pid), _Explanation("The local cloud{process} is starting: waiting for it.")
+    while liveness.goes_on():
         state = _state()
         found = find() if state and state["instance"] != before else None
         if found:
@@ -440,11 +440,11 @@ def _start(settings: Settings) -> Running:
             return found
         if process.poll() is not None:
             raise _failed_start(process.returncode, settings, folder)
-        explain(progress)
+        explain(liveness)
         time.sleep(0.01)
     process.kill()
     process.wait()
-    raise CloudError(f"The local cloud did not start: after {progress.waited_s:.0f} s it made no progress, and was "
+    raise CloudError(f"The local cloud did not start: after {liveness.waited_s:.0f} s it made no progress, and was "
                      f"killed. Its log: {folder / LOG_FILE}")
 
 
@@ -524,10 +524,10 @@ def _start_lock() -> Iterator[None]:
     except Timeout:
         print("Another gtlab command starts or stops the local cloud: waiting for it.", file=sys.stderr, flush=True)
         try:
-            lock.acquire(timeout=MOST_S)
+            lock.acquire(timeout=LONGEST_WAIT_S)
         except Timeout:
             raise CloudError("Another gtlab command has been starting or stopping the local cloud for "
-                             f"{MOST_S / 60:.0f} minutes. End that command, then try again.") from None
+                             f"{LONGEST_WAIT_S / 60:.0f} minutes. End that command, then try again.") from None
     except OSError:  # a read-only folder: no cloud can be started in it, but a running one can be stopped
         pass
     try:
@@ -560,7 +560,7 @@ def control(where: Where, what: str, method: str = "GET", body: dict | None = No
     ``timeout_s``, waits for this home's cloud as long as it makes progress."""
     state = _state()
     pid = state["pid"] if state and state["port"] == where else 0
-    progress, explain = Progress(pid), _Explanation("The local cloud{process} is busy: waiting for its answer.")
+    liveness, explain = Liveness(pid), _Explanation("The local cloud{process} is busy: waiting for its answer.")
     while True:
         try:
             with request(where, what, method, body, timeout_s=timeout_s or _ANSWER_S) as response:
@@ -575,9 +575,9 @@ def control(where: Where, what: str, method: str = "GET", body: dict | None = No
                                  "Ask whoever runs it.") from None
             if not _is_timeout(error) or not pid or not _alive():
                 raise CloudError("The local cloud has stopped answering. Start it again: gtlab up") from None
-            if timeout_s or method == "POST" or not progress.goes_on():  # POST is not safe to send twice
+            if timeout_s or method == "POST" or not liveness.goes_on():  # POST is not safe to send twice
                 raise NotAnswering(pid) from None
-            explain(progress)
+            explain(liveness)
 
 
 def _message(error: urllib.error.HTTPError) -> str:

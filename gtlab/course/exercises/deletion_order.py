@@ -154,10 +154,11 @@ def _given(answer: Any) -> str:
 
 EXERCISE = Exercise(
     "11-deletion-order", "Delete three global tables", _WANTS,
-    ("Which table is a replica, and which one is the source that the replicas came from? And how many replicas may a "
-     "strongly consistent table have?",
-     "The replicas of MusicToday first, then its source. Detach before you delete: Music. MusicStrong never "
-     "has two replicas, so one of the steps is never accepted: leave it out.",
-     "Music: remove, then delete. MusicToday: both replicas, then home. MusicStrong: remove both replicas with one "
-     "call, then home. The order of the three tables does not matter."),
-    _judge, material=material)
+    hints=(
+        "Which table is a replica, and which one is the source that the replicas came from? And how many replicas may "
+        "a strongly consistent table have?",
+        "The replicas of MusicToday first, then its source. Detach before you delete: Music. MusicStrong never "
+        "has two replicas, so one of the steps is never accepted: leave it out.",
+        "Music: remove, then delete. MusicToday: both replicas, then home. MusicStrong: remove both replicas with one "
+        "call, then home. The order of the three tables does not matter."),
+    judge=_judge, material=material)

@@ -173,9 +173,11 @@ class _Drill:
 
 EXERCISE = Exercise(
     "09-failover-drill", "Fail over and come back", _WANTS,
-    ("What ends the silence of a Region that is down? And what must have arrived in a Region before its users return?",
-     "router.stacks(lab, table=…, timeout_s=…) sets how long a stack waits for its Region. And router.behind(region) "
-     "lists the users whose newest basket has not arrived there.",
-     'build: Router(router.stacks(lab, table=table, timeout_s=0.5), homes, "your Region"). '
-     "come_back: sleep a little while router.behind(region) lists anybody; then router.evacuated.discard(region)."),
-    _judge)
+    hints=(
+        "What ends the silence of a Region that is down? And what must have arrived in a Region before its users "
+        "return?",
+        "router.stacks(lab, table=…, timeout_s=…) sets how long a stack waits for its Region. And "
+        "router.behind(region) lists the users whose newest basket has not arrived there.",
+        'build: Router(router.stacks(lab, table=table, timeout_s=0.5), homes, "your Region"). '
+        "come_back: sleep a little while router.behind(region) lists anybody; then router.evacuated.discard(region)."),
+    judge=_judge)

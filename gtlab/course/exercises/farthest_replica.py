@@ -74,7 +74,9 @@ def _no_replica(text: str, lab: Any, trips: dict[str, float]) -> Wrong:
 
 EXERCISE = Exercise(
     "00-farthest-replica", "Which replica is farthest away?", _WANTS,
-    ("Farthest in what unit? A caller does not notice kilometres. Which column of regions.frame() would it notice?",
-     "The column is rtt_ms: the round trip from home. Make `region` the index, so that each time has a name.",
-     'distances = regions.frame(lab.home, lab.replicas).set_index("region")["rtt_ms"], and then distances.idxmax().'),
-    _judge, facts=("lab",), place="")
+    hints=(
+        "Farthest in what unit? A caller does not notice kilometres. Which column of regions.frame() would it notice?",
+        "The column is rtt_ms: the round trip from home. Make `region` the index, so that each time has a name.",
+        'distances = regions.frame(lab.home, lab.replicas).set_index("region")["rtt_ms"], and then '
+        'distances.idxmax().'),
+    judge=_judge, facts=("lab",), place="")

@@ -156,10 +156,11 @@ def _given(answer: Any) -> dict[str, str]:
 
 EXERCISE = Exercise(
     "10-five-briefs", "Choose for five briefs", _WANTS,
-    ("Read each brief as a list of requirements. Which of them rules a choice out, whatever else it offers?",
-     "No acknowledged write may be missing after an outage, or a condition must hold in all Regions: not MREC. More "
-     "than three Regions, TTL, or writes faster than the distance to the nearest other member: not MRSC. "
-     "Money for two copies only, and not MREC: a witness.",
-     "The catalogue needs five Regions, and the sessions TTL. For the likes, compare what a write may take with "
-     "regions.rtt_ms to the nearest other Region. For the other two, count the Regions and the copies."),
-    _judge, material=material, place="random briefs")
+    hints=(
+        "Read each brief as a list of requirements. Which of them rules a choice out, whatever else it offers?",
+        "No acknowledged write may be missing after an outage, or a condition must hold in all Regions: not MREC. More "
+        "than three Regions, TTL, or writes faster than the distance to the nearest other member: not MRSC. "
+        "Money for two copies only, and not MREC: a witness.",
+        "The catalogue needs five Regions, and the sessions TTL. For the likes, compare what a write may take with "
+        "regions.rtt_ms to the nearest other Region. For the other two, count the Regions and the copies."),
+    judge=_judge, material=material, place="random briefs")

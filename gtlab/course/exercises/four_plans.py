@@ -195,9 +195,10 @@ def _given(answer: Any) -> dict[str, str]:
 
 EXERCISE = Exercise(
     "05-four-plans", "Put four plans in order", _WANTS,
-    ("Which steps return before their work is done? What must be finished before the next step is accepted?",
-     "Create first, and wait after each step that creates, changes or adds something. Only an on-demand table (or "
-     "one that scales automatically) gets a replica. Only an empty table becomes strongly consistent, or joins.",
-     "replicas: create, wait, add, wait, add. provisioned: create, wait, change, wait, add. strong: create, wait, "
-     "add both, wait, put. legacy: create, create, wait, join, put."),
-    _judge, material=material)
+    hints=(
+        "Which steps return before their work is done? What must be finished before the next step is accepted?",
+        "Create first, and wait after each step that creates, changes or adds something. Only an on-demand table (or "
+        "one that scales automatically) gets a replica. Only an empty table becomes strongly consistent, or joins.",
+        "replicas: create, wait, add, wait, add. provisioned: create, wait, change, wait, add. strong: create, wait, "
+        "add both, wait, put. legacy: create, create, wait, join, put."),
+    judge=_judge, material=material)

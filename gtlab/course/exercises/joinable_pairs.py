@@ -124,10 +124,12 @@ def _reason(text: str) -> str:
 
 EXERCISE = Exercise(
     "02-joinable-pairs", "Which pairs can be joined?", _WANTS,
-    ("What must replication have to copy an item: what does it read, where does it put it, and what could be in its "
-     "way?",
-     "Replication reads the stream of each table, and needs the item before and after each change. It finds the item "
-     "in the other table by its key. And it does not merge items that are there already. Read capacity may differ.",
-     'A difference in the column key is "keys"; a stream other than NEW_AND_OLD_IMAGES is "stream"; '
-     'a table with items is "data". The pair without any of these "joins".'),
-    _judge, material=material)
+    hints=(
+        "What must replication have to copy an item: what does it read, where does it put it, and what could be in its "
+        "way?",
+        "Replication reads the stream of each table, and needs the item before and after each change. It finds the "
+        "item in the other table by its key. And it does not merge items that are there already. Read capacity may "
+        "differ.",
+        'A difference in the column key is "keys"; a stream other than NEW_AND_OLD_IMAGES is "stream"; '
+        'a table with items is "data". The pair without any of these "joins".'),
+    judge=_judge, material=material)

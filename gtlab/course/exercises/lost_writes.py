@@ -179,11 +179,12 @@ def _record(records: list[dict], value: str) -> str:
 
 EXERCISE = Exercise(
     "06-lost-writes", "Find the lost writes", _WANTS,
-    ("A stream record has the item before and after a change. How does the record of a lost write differ from the "
-     "record of an ordinary update?",
-     "Look at MODIFY records whose OldImage was written in this Region (WrittenIn) and whose NewImage was written in "
-     "another one. Some of these writers had seen the old value. Their Seen tells.",
-     "A writer that has seen the old value counts it: its Seen has at least as many writes of this Region. So a value "
-     'is lost if the NewImage is from another Region and new["Seen"]["M"].get(region, {"N": "0"}) has a smaller number '
-     'than old["Seen"]["M"][region]. Compare them with int(...["N"]), and return old["Value"]["S"].'),
-    _judge)
+    hints=(
+        "A stream record has the item before and after a change. How does the record of a lost write differ from the "
+        "record of an ordinary update?",
+        "Look at MODIFY records whose OldImage was written in this Region (WrittenIn) and whose NewImage was written "
+        "in another one. Some of these writers had seen the old value. Their Seen tells.",
+        "A writer that has seen the old value counts it: its Seen has at least as many writes of this Region. So a "
+        'value is lost if the NewImage is from another Region and new["Seen"]["M"].get(region, {"N": "0"}) has a '
+        'smaller number than old["Seen"]["M"][region]. Compare them with int(...["N"]), and return old["Value"]["S"].'),
+    judge=_judge)

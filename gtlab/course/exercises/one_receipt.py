@@ -236,11 +236,12 @@ def _none(shop: _Consumers, name: str, failed: str, shown: str) -> Wrong:
 
 EXERCISE = Exercise(
     "08-one-receipt", "One receipt for each order", _WANTS,
-    ("Every Region's stream shows every order. Which Region should send the receipt? And which one, if that Region "
-     "fails?",
-     "Responsible is the Region in TakenIn, or the first one in `serving` if that one does not work. Before it "
-     "sends, it marks the order in the table, with a condition: only if there is no mark yet.",
-     'client.update_item(…, UpdateExpression="SET Receipt = :region", ConditionExpression="attribute_exists(id) AND '
-     'attribute_not_exists(Receipt)"); send only if this is accepted. '
-     "Records without NewImage, or with Receipt in it, need nothing."),
-    _judge)
+    hints=(
+        "Every Region's stream shows every order. Which Region should send the receipt? And which one, if that Region "
+        "fails?",
+        "Responsible is the Region in TakenIn, or the first one in `serving` if that one does not work. Before it "
+        "sends, it marks the order in the table, with a condition: only if there is no mark yet.",
+        'client.update_item(…, UpdateExpression="SET Receipt = :region", ConditionExpression="attribute_exists(id) AND '
+        'attribute_not_exists(Receipt)"); send only if this is accepted. '
+        "Records without NewImage, or with Receipt in it, need nothing."),
+    judge=_judge)

@@ -134,9 +134,10 @@ def _create(client: Any, table: str) -> None:
 
 EXERCISE = Exercise(
     "01-put-when-ready", "Put as soon as the table is ready", _WANTS,
-    ("What exactly does DynamoDB answer to a put into a table that is CREATING? Try it, and read the error's code.",
-     "Either ask describe_table until TableStatus is ACTIVE, with a short sleep between two questions, or send the put "
-     "again after each ResourceNotFoundException. Every other error must leave your function. A table that is never "
-     "ready needs a deadline: give up after a minute.",
-     'client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1}), and then put_item.'),
-    _judge)
+    hints=(
+        "What exactly does DynamoDB answer to a put into a table that is CREATING? Try it, and read the error's code.",
+        "Either ask describe_table until TableStatus is ACTIVE, with a short sleep between two questions, or send the "
+        "put again after each ResourceNotFoundException. Every other error must leave your function. A table that is "
+        "never ready needs a deadline: give up after a minute.",
+        'client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1}), and then put_item.'),
+    judge=_judge)

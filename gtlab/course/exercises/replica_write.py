@@ -142,10 +142,11 @@ def _reads(reads: list[Called], lag_s: float) -> str:
 
 EXERCISE = Exercise(
     "03-replica-write", "Write in a replica, and prove that it reached home", _WANTS,
-    ("Which client decides in which Region an item is written? And what would a read at home show if nothing had "
-     "arrived yet?",
-     "clients[region] is the client of a Region. Put with the client of any Region but home. Then read with "
-     "clients[home], again and again with a short sleep, until the answer has the attributes that you wrote.",
-     'replica = next(region for region in clients if region != home); then, in a loop: found = clients[home].get_item('
-     'TableName=table, Key={"id": item["id"]}).get("Item"), until found == item.'),
-    _judge)
+    hints=(
+        "Which client decides in which Region an item is written? And what would a read at home show if nothing had "
+        "arrived yet?",
+        "clients[region] is the client of a Region. Put with the client of any Region but home. Then read with "
+        "clients[home], again and again with a short sleep, until the answer has the attributes that you wrote.",
+        'replica = next(region for region in clients if region != home); then, in a loop: found = '
+        'clients[home].get_item(TableName=table, Key={"id": item["id"]}).get("Item"), until found == item.'),
+    judge=_judge)

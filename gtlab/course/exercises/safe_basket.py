@@ -185,10 +185,11 @@ def _explain(made: Trial, table: str, region: str, asked: list[_Request], found:
 
 EXERCISE = Exercise(
     "07-safe-basket", "Lose no write, count none twice", _WANTS,
-    ("Two Regions write during a cut. Which items may both of them write without losing anything? And how does a "
-     "Region know that a request has been carried out already?",
-     "The table has the key (Customer, Part), and you choose what Part is. If each request has an item of its own, "
-     "then no two requests write the same item, and the same request always writes the same one.",
-     'add: put_item with Item={"Customer": …, "Part": {"S": request}, "Product": {"S": product}}. '
-     "basket: query all items of the customer, and count their products."),
-    _judge)
+    hints=(
+        "Two Regions write during a cut. Which items may both of them write without losing anything? And how does a "
+        "Region know that a request has been carried out already?",
+        "The table has the key (Customer, Part), and you choose what Part is. If each request has an item of its own, "
+        "then no two requests write the same item, and the same request always writes the same one.",
+        'add: put_item with Item={"Customer": …, "Part": {"S": request}, "Product": {"S": product}}. '
+        "basket: query all items of the customer, and count their products."),
+    judge=_judge)

@@ -116,9 +116,10 @@ def _too_short(value: float, curve: pd.DataFrame, share: float, evidence: str) -
 
 EXERCISE = Exercise(
     "04-safe-sleep", "How long must a sleep be?", _WANTS,
-    ("Which column of the curve says what share of the writes a read is *sure* to see after t_ms? And how many targets "
-     "does a sleep have to be long enough for?",
-     "For each target, look for the first t_ms at which the column certain reaches the share. That is one time for "
-     "each target; a sleep has to be long enough for all of them.",
-     'enough = curve[curve["certain"] >= share]; enough.groupby("target")["t_ms"].min().max().'),
-    _judge, place="random lags")
+    hints=(
+        "Which column of the curve says what share of the writes a read is *sure* to see after t_ms? And how many "
+        "targets does a sleep have to be long enough for?",
+        "For each target, look for the first t_ms at which the column certain reaches the share. That is one time for "
+        "each target; a sleep has to be long enough for all of them.",
+        'enough = curve[curve["certain"] >= share]; enough.groupby("target")["t_ms"].min().max().'),
+    judge=_judge, place="random lags")

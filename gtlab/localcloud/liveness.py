@@ -9,11 +9,11 @@ import sys
 import time
 from pathlib import Path
 
-STALLED_S = 20.0  # without any processor time, after which a process counts as hung
-MOST_S = 600.0    # the longest time to wait for a process that makes progress
+STALLED_S = 20.0        # without any processor time, after which a process counts as hung
+LONGEST_WAIT_S = 600.0  # the longest time to wait for a process that makes progress
 
 
-class Progress:
+class Liveness:
     """Follows a process while somebody waits for it. ``waited_s``: how long that has been."""
 
     def __init__(self, pid: int):
@@ -30,7 +30,7 @@ class Progress:
         used_s = processor_s(self.pid)
         if used_s != self._used_s:
             self._used_s, self._moved = used_s, time.monotonic()
-        return time.monotonic() - self._moved < STALLED_S and self.waited_s < MOST_S
+        return time.monotonic() - self._moved < STALLED_S and self.waited_s < LONGEST_WAIT_S
 
 
 def processor_s(pid: int) -> float | None:
