@@ -202,6 +202,22 @@ def test_a_query_refuses_its_own_keys_in_a_filter_and_a_scan_does_not(indexed):
                    ExpressionAttributeValues={":s": {"N": "1"}})["Count"] == 3
 
 
+@pytest.mark.parametrize(("start", "condition", "text"), [
+    (("other", "1"), "p = :p", "The provided starting key is outside query boundaries based on provided conditions"),
+    (("p", "1"), "p = :p AND s > :n", "The provided starting key does not match the range key predicate"),
+    (("other", "1"), "p = :p AND s > :n", "The provided starting key does not match the range key predicate"),
+    (("other", "2"), "p = :p AND s > :n", "The query can return at most one row and cannot be restarted"),
+])
+def test_a_page_begins_in_what_a_query_asks_for(indexed, start, condition, text):
+    values = {":p": {"S": "p"}} | ({":n": {"N": "1"}} if ":n" in condition else {})
+    asked = {"TableName": "Tab", "KeyConditionExpression": condition, "ExpressionAttributeValues": values}
+    partition, number = start
+    assert indexed.refusal("Query", **asked, ExclusiveStartKey={"p": {"S": partition}, "s": {"N": number}}
+                           ).message == text
+    page = indexed("Query", **asked, ExclusiveStartKey={"p": {"S": "p"}, "s": {"N": "2"}})
+    assert [item["s"] for item in page["Items"]] == [{"N": "3"}, {"N": "7"}]
+
+
 # The texts are those that dynalite captured on the service.
 NO_KEY_CONDITIONS = [
     ("p = :p OR s > :n", "Invalid operator used in KeyConditionExpression: OR"),
@@ -343,6 +359,13 @@ def test_a_request_of_a_batch_is_one_of_two(db):
         assert db.refusal("BatchWriteItem", RequestItems={"Tab": [request]}).message == (
             "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported "
             "datatypes")
+
+
+def test_a_batch_of_no_writes_is_refused(db):
+    assert db.refusal("BatchWriteItem", RequestItems={"Tab": []}).message == (
+        "1 validation error detected: Value '{Tab=[]}' at 'requestItems' failed to satisfy constraint: Map value must "
+        "satisfy constraint: [Member must have length less than or equal to 25, Member must have length greater than "
+        "or equal to 1]")
 
 
 def test_values_beside_a_projection_only_are_refused(db):
@@ -598,6 +621,10 @@ def test_a_repeated_transaction_consumes_what_reading_its_items_takes(db):
 
 # Arguments from before expressions
 
+OPERATORS = (" failed to satisfy constraint: Member must satisfy enum value set: [IN, NULL, BETWEEN, LT, NOT_CONTAINS, "
+             "EQ, GT, NOT_NULL, NE, LE, BEGINS_WITH, GE, CONTAINS]")
+
+
 @pytest.mark.parametrize(("operation", "more", "told"), [
     ("Scan", {"ConditionalOperator": "AND"}, "ConditionalOperator cannot be used without Filter or Expected"),
     ("Scan", {"ScanFilter": {"a": {"ComparisonOperator": "IN", "AttributeValueList": [{"N": "1"}, {"S": "1"}]}}},
@@ -609,6 +636,17 @@ def test_a_repeated_transaction_consumes_what_reading_its_items_takes(db):
     ("UpdateItem", {"Key": {"p": {"S": "a"}}, "Expected": {"x": {"Value": {"S": "fails"}}},
                     "AttributeUpdates": {"a": {"Action": "ADD", "Value": {"S": "x"}}}},
      "ADD action is not supported for the type S"),
+    ("Query", {"KeyConditions": {}}, "Conditions can be of length 1 or 2 only"),
+    ("Query", {"KeyConditions": {"p": {"ComparisonOperator": "NE", "AttributeValueList": [{"S": "a"}]}}},
+     "Attempted conditional constraint is not an indexable operation"),
+    ("Query", {"KeyConditions": {"p": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "a"}, {"S": "b"}]}}},
+     "Invalid number of argument(s) for the EQ ComparisonOperator"),
+    ("Query", {"KeyConditions": {"p": {"ComparisonOperator": ""}}, "QueryFilter": {"a": {"ComparisonOperator": "eq"}}},
+     f"2 validation errors detected: Value 'eq' at 'queryFilter.a.member.comparisonOperator'{OPERATORS}; "
+     f"Value '' at 'keyConditions.p.member.comparisonOperator'{OPERATORS}"),
+    ("UpdateItem", {"Key": {"p": {"S": "a"}}, "AttributeUpdates": {"a": {"Action": "SET", "Value": {"S": "x"}}}},
+     "1 validation error detected: Value 'SET' at 'attributeUpdates.a.member.action' failed to satisfy constraint: "
+     "Member must satisfy enum value set: [ADD, PUT, DELETE]"),
 ])
 def test_older_arguments_that_are_refused(db, operation, more, told):
     db.table("Tab", "p")
