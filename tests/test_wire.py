@@ -158,6 +158,22 @@ def test_the_services_words_for_values_of_the_wrong_type(operation, body, text):
     assert (refused.value.code, refused.value.message) == ("SerializationException", text)
 
 
+@pytest.mark.parametrize(("operation", "body", "most", "type_"), [
+    ("Scan", '{"TableName": "Music", "Limit": %d}', 2**31 - 1, "Integer"),
+    ("CreateTable", '{"TableName": "Music", "WarmThroughput": {"ReadUnitsPerSecond": %d}}', 2**63 - 1, "Long"),
+])
+def test_a_number_that_its_type_cannot_hold_is_refused(operation, body, most, type_):
+    headers = {"x-amz-target": f"DynamoDB_20120810.{operation}", "authorization":
+               "Credential=111111111111/20270101/us-east-1/dynamodb/aws4_request"}
+    for number in (most, -most - 1):
+        assert requests.parse(headers, (body % number).encode()).input == json.loads(body % number)
+    for number in (most + 1, -most - 2, 10**30):
+        with pytest.raises(Refusal) as refused:
+            requests.parse(headers, (body % number).encode())
+        assert (refused.value.code, refused.value.message) == (
+            "SerializationException", f"NUMBER_VALUE cannot be converted to {type_}")
+
+
 def test_an_item_of_32_levels_is_taken(door):
     key = KEY | {"SongTitle": {"S": "deep"}}
     item = key | {"deep": nested(32), "wide": {"L": [{"SS": ["x"]}]}}

@@ -196,6 +196,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "float": (int, float), "double": (int, float), "timestamp": (int, float),
     "list": (list,), "map": (dict,), "structure": (dict,),
 }
+# What a number of the model can be. A larger one would go on as Python's integers do, to where it cannot be used.
+_RANGES = {"integer": range(-(1 << 31), 1 << 31), "long": range(-(1 << 63), 1 << 63)}
 
 
 @dataclass
@@ -265,6 +267,8 @@ def _type(shape: Shape, depth: int) -> Any:
         return types.GenericAlias(list, (_type(shape.member, depth - 1),))
     if kind == "map":
         return types.GenericAlias(dict, (str, _type(shape.value, depth - 1)))
+    if kind in _RANGES:
+        return Annotated[int, msgspec.Meta(ge=_RANGES[kind][0], le=_RANGES[kind][-1])]
     if kind == "structure":
         make: Any = TypedDict  # built at run time: type checkers accept only literal arguments
         return make(shape.name, {name: (Required if name in shape.required_members else NotRequired)[
@@ -294,7 +298,8 @@ _Path = tuple["_Path", str] | None  # the path to a value, last part first; join
 def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
     """``depth``: the number of attribute values that contain this one."""
     kind, fits = plan.kind, isinstance(value, plan.types)
-    if not fits or (value is True or value is False) != (kind == "boolean"):
+    if not fits or (value is True or value is False) != (kind == "boolean") or (
+            kind in _RANGES and value not in _RANGES[kind]):
         raise Refusal("SerializationException", _misfit(value, plan, path))
     if plan.is_number:
         if not _NUMBER.fullmatch(value) and not _in_an_expressions_values(path):  # the engine has another text for them
