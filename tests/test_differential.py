@@ -260,7 +260,8 @@ LIBRARY = {
                       lambda d: re.search(r'{"(L|M)": ', conditions(d.data))),
     "zeros": Rule("developer guide, numbers: zeros at the ends are trimmed before the 38 digits are counted; the "
                   "library takes a key with more of them for another one, and another spelling",
-                  lambda d: any(len(_number(text)) > 38 or len(text) > 38 for text in _numbers(d.data))),
+                  lambda d: any(len(_number(text)) > 38 or len(text) > 38 for text in _numbers(d.data))
+                  or any(_number(text) != text for text in _numbers(d.data.get("Key")))),
     "sums": Rule("developer guide, numbers: 38 digits; the library adds with 28",
                  lambda d: any(len(text) > 28 for text in _numbers(d.ours.answer))),
     "contains": Rule("API reference, CONTAINS: of strings, binary values, sets and lists; the library looks into the "
