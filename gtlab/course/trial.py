@@ -139,12 +139,13 @@ class Trial:
 
     def until(self, so: Callable[[], object], what: str, seconds: float = 30.0) -> None:
         """Wait until something is so. Raises TimeoutError."""
-        deadline = time.monotonic() + seconds
+        began = time.monotonic()
         while not so():
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - began
+            if waited > seconds:
                 raise TimeoutError(f"The temporary local cloud did not finish {what} within {seconds:.0f} s. Try "
                                    "again.")
-            time.sleep(0.01)
+            time.sleep(max(0.01, min(0.1, waited / 10)))
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Outcome:
         """Call a learner's function, for at most ``limit_s`` seconds. Never raises for what the function does."""

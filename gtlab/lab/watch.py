@@ -22,6 +22,7 @@ __all__ = ["ABSENT", "WaitInVain", "global_table", "item", "look", "own", "table
            "until"]
 
 _ASK_AGAIN_S = 3.0  # between two questions whether a wait can end
+_MOST_PAUSE_S = 0.1  # between two looks at an item that takes long
 _REPLICATION = "aws:rep:"  # how the names of the legacy version's attributes begin
 
 
@@ -165,7 +166,7 @@ def _watch(look: Callable[[], dict[str, str]], wanted: str, wait: Wait) -> pd.Da
             if now > wait.timeout_s:
                 raise WaitInVain(f"Waited {wait.timeout_s:.0f} s for {wait.what}; last seen: {seen}. "
                                  "Run the cell again to wait longer.")
-            time.sleep(wait.every_s)
+            time.sleep(max(wait.every_s, min(_MOST_PAUSE_S, now / 50)))  # what it adds to a long wait is hardly seen
             fresh = look()
             at = time.monotonic() - began
             for name, status in fresh.items():

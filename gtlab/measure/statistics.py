@@ -5,7 +5,7 @@ and ``high`` name the columns with the bounds (milliseconds); the default is the
 :func:`gtlab.measure.replication_lag`. If ``high`` is missing, the probe was not seen: its lag is above ``low``. The
 functions treat the rows as independent samples of one distribution; the caller must judge whether they are.
 
-scipy does the mathematics. It is imported when a function is called.
+scipy does the mathematics. It is imported when a function is called; scipy.stats, which takes longest, only for fits.
 """
 
 from __future__ import annotations
@@ -47,7 +47,6 @@ def percentiles(lags: pd.DataFrame, at: Iterable[float] = (50, 90, 99), *, level
     """
     import numpy as np
     import pandas as pd
-    from scipy import stats
 
     asked = list(at)
     shares = [percentile / 100 for percentile in asked]
@@ -59,14 +58,23 @@ def percentiles(lags: pd.DataFrame, at: Iterable[float] = (50, 90, 99), *, level
         lows, highs = np.sort(lows), np.sort(highs)
         for share in shares:
             rank = intervals.rank(len(lows), share)
-            # Any: scipy-stubs declares a confidence interval to be a float.
-            lower: Any = stats.quantile_test(lows, p=share).confidence_interval(level)
-            upper: Any = stats.quantile_test(highs, p=share).confidence_interval(level)
-            below, above = lower.low, upper.high
-            rows.append((*pair, len(lows), share * 100, lows[rank], highs[rank], 0.0 if math.isnan(below) else below,
-                         math.inf if math.isnan(above) else above, backend))
+            below, above = _between(len(lows), share, level)
+            rows.append((*pair, len(lows), share * 100, lows[rank], highs[rank], 0.0 if below < 0 else lows[below],
+                         math.inf if above == len(highs) else highs[above], backend))
     return pd.DataFrame(rows, columns=[*_PAIR, "probes", "percentile", "low_ms", "high_ms", "ci_low_ms", "ci_high_ms",
                                        "backend"])
+
+
+def _between(count: int, share: float, level: float) -> tuple[int, int]:
+    """The indexes of the two order statistics, from 0, between which a quantile is with this confidence: -1 and
+    ``count`` if there is none on that side. (The binomial test's, as in scipy.stats.quantile_test.)"""
+    import numpy as np
+    from scipy import special
+
+    each, rest = np.arange(count + 1), (1 - level) / 2
+    below = int(np.argmax(special.bdtr(each, count, share) >= rest)) - 1
+    above = int(np.argmax(special.bdtrc(each, count, share) <= rest))
+    return below, above
 
 
 def fit(lags: pd.DataFrame, *, low: str = "lag_min_ms", high: str = "lag_max_ms") -> pd.DataFrame:
@@ -147,7 +155,7 @@ def t_visibility(lags: pd.DataFrame, t_ms: Iterable[float] = (), *, level: float
     """
     import numpy as np
     import pandas as pd
-    from scipy import stats
+    from scipy import special
 
     _check_level(level)
     _need(lags, *_PAIR, "visible_min_ms", "visible_max_ms", "put_ms", "rtt_ms")
@@ -165,9 +173,11 @@ def t_visibility(lags: pd.DataFrame, t_ms: Iterable[float] = (), *, level: float
         possible = np.searchsorted(np.sort(lows), asked, side="right")
         certain = np.searchsorted(np.sort(highs), asked, side="right")
         given_up = np.searchsorted(np.sort(lows[np.isinf(highs)]), asked, side="right")
-        # Clopper-Pearson limits; scipy returns NaN if no probe, or every probe, has become visible.
-        below = np.nan_to_num(stats.beta.ppf((1 - level) / 2, certain, count - certain + 1), nan=0.0)
-        above = np.nan_to_num(stats.beta.ppf((1 + level) / 2, possible + 1, count - possible), nan=1.0)
+        # Clopper-Pearson limits; 0 if no probe, and 1 if every probe, has become visible.
+        below = np.where(certain == 0, 0.0, special.betaincinv(
+            np.maximum(certain, 1), count - certain + 1, (1 - level) / 2))
+        above = np.where(possible == count, 1.0, special.betaincinv(
+            possible + 1, np.maximum(count - possible, 1), (1 + level) / 2))
         rows += [(*pair, *point, distance, backend) for point in zip(
             asked.tolist(), (certain / count).tolist(), (possible / count).tolist(), (given_up / count).tolist(),
             below.tolist(), above.tolist(), strict=True)]
