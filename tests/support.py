@@ -89,11 +89,12 @@ def accept(core, delivery) -> bool:
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> object:
     """The condition's first true value; fails the test where none comes in time."""
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while not (value := condition()):
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > seconds:
             pytest.fail(f"waited {seconds:.0f} s in vain for {what}")
-        time.sleep(0.02)
+        time.sleep(max(0.02, min(0.1, waited / 20)))
     return value
 
 

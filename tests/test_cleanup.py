@@ -13,7 +13,7 @@ from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, wait_until
 
 from gtlab import connect
 from gtlab.cli.main import main
-from gtlab.contract import MADE_FILE, RUN_TAG
+from gtlab.contract import CHOICE_FILE, HISTORIC, MADE_FILE, RUN_TAG
 from gtlab.course import cleanup, stages
 from gtlab.lab import Choice, Lab, describe, ownership, remember
 from gtlab.localcloud import process
@@ -22,10 +22,20 @@ pytestmark = pytest.mark.server
 PARIS, TOKYO, CANADA, BRAZIL = "eu-west-3", "ap-northeast-1", "ca-central-1", "sa-east-1"
 
 
-@pytest.fixture
-def running() -> Iterator[process.Running]:
+@pytest.fixture(scope="module")
+def place() -> Iterator[process.Running]:
     with process.throwaway("instant") as cloud:
         yield cloud
+
+
+@pytest.fixture
+def running(place) -> process.Running:
+    """The module's cloud, empty, as if nothing had been made or chosen before."""
+    process.reset()
+    process.legacy_face(place.port, HISTORIC)
+    for name in (CHOICE_FILE, MADE_FILE):
+        (process.state_folder() / name).unlink(missing_ok=True)
+    return place
 
 
 @pytest.fixture

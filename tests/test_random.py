@@ -13,7 +13,7 @@ from gtlab.course.stages import MUSIC
 pytestmark = pytest.mark.slow
 
 REGIONS = ("ap-southeast-1", "us-east-1", "eu-west-1")
-OPERATIONS = 20_000 if SOAK else 4_000
+OPERATIONS = 20_000 if SOAK else 2_000
 NAMES = [f"artist {number}" for number in range(30)]
 
 
