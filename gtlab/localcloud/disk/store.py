@@ -147,7 +147,7 @@ class Store:
     @property
     def is_behind(self) -> bool:
         """Whether a log is more than half full while the other one is still being folded."""
-        return self._fold is not None and not self._fold.done() and self._logged > MOST_LOGGED // 2
+        return self._logged > MOST_LOGGED // 2 and self._fold is not None and not self._fold.done()
 
     def fold(self, *, wait: bool = True) -> None:
         """Write what is in the logs into the tables. Without ``wait``, only start, unless it is running already. Raises

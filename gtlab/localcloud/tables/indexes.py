@@ -53,7 +53,7 @@ class Indexes:
                     for index in self._indexes(table) if index["IndexStatus"] in ("CREATING", "DELETING")), default=0.0)
 
     def next_due(self) -> float:
-        return min(self._due.values(), default=math.inf)
+        return min(self._due.values()) if self._due else math.inf
 
     def tick(self, now: float) -> bool:
         """Carry out all that is due; returns whether there was anything."""
