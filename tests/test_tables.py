@@ -285,6 +285,8 @@ def test_an_update_that_changes_nothing_is_refused_before_its_table_is_looked_fo
         client.update_table(TableName="Missing")
     with invalid("At least one of ProvisionedThroughput, .*, ReplicaTransitRoleArn, DeletionProtectionEnabled, "):
         client.update_table(TableName="Missing", MultiRegionConsistency="EVENTUAL")
+    with invalid("Value 'ab' at 'tableName' failed to satisfy constraint: Member must have length greater than or "):
+        client.update_table(TableName="ab", WarmThroughput={})
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256])

@@ -28,7 +28,6 @@ _ONE_AT_A_TIME = ("Subscriber limit exceeded: Only 1 online index can be created
 
 def check(asked: dict[str, Any]) -> None:
     """Raise Refusal for an input of UpdateTable that the service refuses, whichever tables there are."""
-    rules.check_update_shapes(asked)
     if "VectorIndexUpdates" in asked:
         raise invalid("gtlab's local cloud has no vector indexes: VectorIndexUpdates is not supported. Nothing was "
                       "changed.")
@@ -47,8 +46,9 @@ def check(asked: dict[str, Any]) -> None:
 
 
 def check_changes(asked: dict[str, Any]) -> None:
-    """Refuse a request that changes nothing, or nothing of an index. MultiRegionConsistency says how to create
-    replicas, and is no change by itself."""
+    """Refuse a request with values that cannot be, and one that changes nothing, or nothing of an index.
+    MultiRegionConsistency says how to create replicas, and is no change by itself."""
+    rules.check_update_shapes(asked)
     changes = _changes(asked)
     if not changes - {"MultiRegionConsistency"}:
         named = [name for name in _CHANGES if name not in changes]
