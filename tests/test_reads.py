@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from support import SOAK
 
 from gtlab.measure import reads
 from gtlab.measure.reads import Read
@@ -66,7 +67,8 @@ def test_nothing_is_known_of_what_was_never_seen_but_that_it_was_missed():
     assert reads.seen([read(1.0, 1.1)]) == {}  # UnprocessedKeys: neither
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(100 if SOAK else 6))
 def test_bounds_hold_the_truth_whatever_the_delays(seed):
     """Hard bounds with any delays, refined ones with delays of which each way has the same least."""
     chance, true, least = random.Random(seed), {probe: 1.0 + probe / 10 for probe in range(20)}, 0.1
