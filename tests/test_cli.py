@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from gtlab.cli import course
+from gtlab.cli.main import main
 from gtlab.cli.shells import settings
 from gtlab.localcloud import process
 
@@ -177,8 +179,9 @@ def test_a_solution_is_printed_by_its_number(home):
     (["fly"], 2, "No such command 'fly'"),
 ])
 def test_what_cannot_be_done_is_told_in_a_line(home, arguments, code, text):
-    done = gtlab(*arguments)
-    assert done.returncode == code and text in done.stderr
+    done = CliRunner().invoke(main, arguments)
+    assert isinstance(done.exception, SystemExit), "and no traceback"
+    assert done.exit_code == code and text in done.stderr
     assert process.find() is None  # and nothing was started for it
 
 

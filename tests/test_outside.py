@@ -15,7 +15,7 @@ from gtlab.localcloud import process
 pytestmark = pytest.mark.notebooks
 
 # Those with widgets, waits, a map and other charts; the tour runs all of them with nbclient, too.
-NOTEBOOKS = tour.find_notebooks(["00", "02", "03"])
+NOTEBOOKS = tour.find_notebooks(["00", "03"])
 SVG = "data:image/svg+xml;base64,"
 MOST_KB = 400  # of an executed notebook: people read it and send it
 
