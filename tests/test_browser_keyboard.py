@@ -1,16 +1,18 @@
-"""Notebooks 00 to 04 by keyboard alone: only keys are sent to the page, and scripts only look. The first solution is
-typed; the others arrive as text that is pasted."""
+"""Notebooks 00 to 02 by keyboard alone, 00 to 04 in `make soak`: only keys are sent to the page, and scripts only look.
+The first three have each kind of cell and widget. The first solution is typed; the others arrive as text that is
+pasted."""
 
 from __future__ import annotations
 
 import pytest
 from browser import READY, errors, load_notebook, needs_chromium
+from support import SOAK
 
 from gtlab import tour
 from gtlab.course import progress, solutions
 from gtlab.lab import chosen
 
-pytestmark = [pytest.mark.browser, pytest.mark.long(120), needs_chromium, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.browser, pytest.mark.long(60), pytest.mark.soak, needs_chromium, pytest.mark.timeout(1200)]
 
 CELLS = """() => window.jupyterapp.shell.currentWidget.content.widgets.map(({ model }) => ({
     type: model.type, source: model.sharedModel.source, exercise: model.getMetadata('exercise') ?? null }))"""
@@ -28,7 +30,7 @@ RUN = """index => {
 
 
 def test_the_first_notebooks_by_keyboard_alone(jupyter, fresh_page):
-    wanted, page = tour.find_notebooks()[:5], fresh_page
+    wanted, page = tour.find_notebooks()[:5 if SOAK else 3], fresh_page
     load_notebook(page, f"{jupyter.printed}&reset")
     reach(page, IN_NOTEBOOK)
     exercises = []
