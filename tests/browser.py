@@ -41,6 +41,7 @@ OWN_SETTING = Path("@jupyterlab", "fileeditor-extension", "plugin.jupyterlab-set
 VIEWPORT = {"width": 1280, "height": 900}
 # What each picture must be readable in: the window's width in px, with JupyterLab's sidebar open, and the theme.
 LOOKS = [(width, theme) for width in (900, 1400) for theme in ("Light", "Dark")]
+SEEN_BY_AXE = (LOOKS[0], LOOKS[-1])  # each width once and each theme once
 
 # JupyterLab shows its own objects to a page that is configured so. This is done in the page: the server is as the
 # command starts it.
@@ -51,8 +52,10 @@ EXPOSE = """document.addEventListener('readystatechange', () => {
 });"""
 # Errors of other people's code. Notebook 7.6 has two on any page of its own. anywidget rejects a promise when a widget
 # takes more than two seconds to load, as on a busy machine; a widget that does not appear fails its test anyway.
+# JupyterLab rejects the promise of a subshell when a notebook is closed before its kernel has answered.
 OF_OTHERS = ("Cannot read properties of undefined (reading 'schema')",
-             "Command 'filebrowser:open-path' not registered.", "[anywidget] Failed to initialize model.")
+             "Command 'filebrowser:open-path' not registered.", "[anywidget] Failed to initialize model.",
+             "Canceled future for create_subshell_request message before replies were done")
 READY = "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady"
 OPEN = "path => { window.jupyterapp.commands.execute('docmanager:open', {path}); }"
 OPENED = f"path => window.jupyterapp.shell.currentWidget?.context?.path === path && ({READY})()"

@@ -6,6 +6,7 @@ import pytest
 from browser import (
     LOOKS,
     RUN_ALL,
+    SEEN_BY_AXE,
     UNREADABLE,
     errors,
     needs_chromium,
@@ -152,7 +153,8 @@ def test_stale_reads_are_marked_at_the_region_that_answered(beside, theme):
         page.locator(".gt-live").scroll_into_view_if_needed()
         assert page.evaluate(UNREADABLE, ".gt-live") == [], (width, name)
         picture(page, f"live-stale-{width}-{name.lower()}")
-        assert violations(page, ".gt-live") == [], (width, name)
+        if (width, name) in SEEN_BY_AXE:
+            assert violations(page, ".gt-live") == [], (width, name)
 
 
 def test_a_wait_that_is_run_again_does_not_move_the_page(jupyter, page):
