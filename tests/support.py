@@ -47,8 +47,9 @@ def new_account() -> str:
 
 
 def seed(fixed: int) -> int:
-    """The seed of a random test: always the same, but random in `make soak`. It is shown if the test fails."""
-    drawn = random.SystemRandom().randrange(2**31) if SOAK else fixed
+    """The seed of a random test: always the same, but random in `make soak`. It is shown if the test fails, and
+    GTLAB_SEED repeats it."""
+    drawn = int(os.environ.get("GTLAB_SEED") or (random.SystemRandom().randrange(2**31) if SOAK else fixed))
     print(f"seed {drawn}")
     return drawn
 
