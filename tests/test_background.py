@@ -22,7 +22,7 @@ from support import wait_active, wait_until
 
 from gtlab import connect, regions
 from gtlab.cli.main import main
-from gtlab.localcloud import process, progress
+from gtlab.localcloud import liveness, process
 
 pytestmark = [pytest.mark.server, pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")]
 
@@ -235,7 +235,7 @@ def test_the_state_is_readable_by_its_owner_only(home, monkeypatch):
 @pytest.fixture
 def stopped(home, monkeypatch):
     """A cloud whose process is stopped; whoever waits for it gives up soon."""
-    monkeypatch.setattr(progress, "STALLED_S", 1.0)
+    monkeypatch.setattr(liveness, "STALLED_S", 1.0)
     monkeypatch.setattr(process, "_ASK_S", 0.3)
     monkeypatch.setattr(process, "_ANSWER_S", 0.3)
     running = process.up(network="fast")[0]
@@ -272,7 +272,7 @@ def test_a_busy_cloud_is_waited_for_and_the_wait_is_explained(home, monkeypatch,
     monkeypatch.setattr(process, "_ASK_S", 0.3)
     monkeypatch.setattr(process, "_ANSWER_S", 0.3)
     monkeypatch.setattr(process, "_SAY_S", 0.5)
-    monkeypatch.setattr(progress, "STALLED_S", 600.0)
+    monkeypatch.setattr(liveness, "STALLED_S", 600.0)
     os.kill(running.pid, signal.SIGSTOP)
     found = []
     asking = threading.Thread(target=lambda: found.append(ask(running)), daemon=True)
@@ -291,8 +291,8 @@ def test_a_busy_cloud_is_waited_for_and_the_wait_is_explained(home, monkeypatch,
 def test_progress_is_processor_time():
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
-        began = progress.processor_s(busy.pid)
-        wait_until(lambda: progress.processor_s(busy.pid) > began, "processor time")
+        began = liveness.processor_s(busy.pid)
+        wait_until(lambda: liveness.processor_s(busy.pid) > began, "processor time")
     finally:
         busy.kill()
         busy.wait()
