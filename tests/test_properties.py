@@ -17,7 +17,7 @@ from support import SOAK, seed
 
 from gtlab.localcloud.model import Refusal
 
-ROUNDS = 5_000 if SOAK else 250
+ROUNDS = 5_000 if SOAK else 100
 
 
 pytestmark = pytest.mark.soak
