@@ -167,6 +167,19 @@ def test_a_new_copy_gets_what_was_on_its_way_to_its_source_and_to_nobody_else():
     assert arrived == {"old": {"v": 1}, "new": {"v": 2}, "gone": None}
 
 
+def test_a_step_of_a_backfill_also_counts_items_that_are_not_sent():
+    core = joined(HERE, THERE)
+    for number in range(30):
+        core.commit("g", HERE, f"k{number}", {"v": 1}, now=0.0)
+    for delivery in core.links.due(50.0):
+        accept(core, delivery)
+    core.join("g", BEYOND)
+    backfill, steps = core.backfill("g", HERE, BEYOND), 1
+    while backfill.step(10, lambda region, key: {"v": 1}, now=52.0):
+        steps += 1
+    assert steps == 7 and core.links.waiting() == 30  # 30 of each copy, and the end
+
+
 def test_tombstones_are_kept_while_a_delivery_of_their_item_is_on_its_way():
     lags = iter([100.0, 1.0])
     core = joined(HERE, THERE, lag=lambda source, target: next(lags))

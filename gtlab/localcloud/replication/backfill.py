@@ -35,10 +35,13 @@ class Backfill:
         self._orphans = _orphans([each for each in on_their_way if each.target != target], list(copies.values()))
 
     def step(self, most: int, item_of: ItemOf, now: float) -> bool:
-        """Send up to so many items; whether there may be more."""
+        """Look at so many items, and send those that are to be sent; whether there may be more."""
         looked = 0
-        for region, key, version in islice(self._left, most):
+        for chosen in islice(self._left, most):
             looked += 1
+            if chosen is None:
+                continue
+            region, key, version = chosen
             if self._replication.version(self._group, region, key) == version:
                 self._send(Write(self._group, region, key, item_of(region, key), version), now)
         if looked == most:
@@ -53,13 +56,14 @@ class Backfill:
             self._replication.links.send(write, self._target, now)
 
 
-def _chosen(copies: dict[str, dict[Key, Version]], source: str) -> Iterator[tuple[str, Key, Version]]:
-    """Region, key and version of each item that is to be sent."""
+def _chosen(copies: dict[str, dict[Key, Version]], source: str) -> Iterator[tuple[str, Key, Version] | None]:
+    """Region, key and version of each item that is to be sent, and None for each that is not: a search for the next one
+    may pass a million."""
     known = copies.get(source, {})
     for region, versions in copies.items():
         for key, version in versions.items():
-            if region == source or key not in known or known[key] < version:
-                yield region, key, version
+            is_sent = region == source or key not in known or known[key] < version
+            yield (region, key, version) if is_sent else None
 
 
 def _orphans(on_their_way: list[Delivery], copies: list[dict[Key, Version]]) -> list[Delivery]:
