@@ -37,10 +37,11 @@ def says(page, text: str) -> None:
 
 
 @pytest.mark.long(40)
-def test_the_picker_by_mouse_and_by_keyboard_and_can_be_read(page, theme):
+def test_the_prediction_and_the_picker_of_the_first_notebook(page, theme):
     """One run of the first notebook: most of what such a test costs is its kernel and drawing the notebook."""
     open_notebook(page, "00_start_here.ipynb")
     run_all(page)
+    prediction_by_mouse_and_by_keyboard(page)
     page.locator(".gt-picker").scroll_into_view_if_needed()
     picker_by_mouse(page)
     choose_again(page)
@@ -154,9 +155,7 @@ def predicted(id: str, option: str) -> None:
     wait_until(lambda: progress.recorded("predicted").get(id) == option, f"the prediction {id} to be {option}")
 
 
-def test_a_prediction_by_mouse_and_by_keyboard(page):
-    open_notebook(page, "00_start_here.ipynb")
-    run_all(page)
+def prediction_by_mouse_and_by_keyboard(page) -> None:
     page.evaluate("""() => {
         const notebook = window.jupyterapp.shell.currentWidget.content;
         const at = notebook.widgets.findIndex(cell => cell.model.sharedModel.source.includes('check.predict'));
