@@ -64,8 +64,8 @@ def lab(folder: Path | None, notebook: str, fresh: bool, no_browser: bool, port:
         process.up()
         become(hubserver.command(folder, first.name))
     cloud, _ = process.up()
-    click.echo(f"The local cloud is up: {cloud.url}, {cloud.network} network. It stays up when JupyterLab ends;\n"
-               "stop it with: gtlab down")
+    click.echo(f"The local cloud is up: {cloud.url}, {cloud.network} network. Ctrl-C ends JupyterLab, but not the\n"
+               "local cloud. To stop that: gtlab down")
     become(jupyter(folder, first.name, no_browser, port))
 
 

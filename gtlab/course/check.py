@@ -90,7 +90,8 @@ def _in_words(found: exercises.Exercise, verdict: exercises.Verdict) -> str:
     if not verdict.passed:
         lines += [f'  A hint: check.hint("{found.id}")']
     if verdict.seed is not None and not found.material:
-        lines += [f"  Judged on {found.place}, not in your lab. To repeat this trial: seed={verdict.seed}"]
+        lines += [f"  Judged on {found.place}, not in your lab. To repeat this trial: pass "
+                  f"seed={verdict.seed} to check.exercise"]
     return "\n".join(lines)
 
 

@@ -49,7 +49,7 @@ def _another(code: str, lab: Any, trips: dict[str, float]) -> Wrong:
     in_glass = {region: regions.fibre_ms(lab.home, region) for region in trips}
     longer = max(trips, key=lambda region: trips[region])
     evidence = (f"from {lab.home} to {code}: {trips[code]:.0f} ms, but "
-                f"{sum(trip > trips[code] for trip in trips.values())} of your replicas take longer")
+                f"replicas with a longer round trip: {sum(trip > trips[code] for trip in trips.values())}")
     if in_glass[code] > in_glass[longer]:
         return Wrong("kilometres", f"{regions.label(code)} is farther on the map, but a packet does not fly straight: "
                                    "compare the round trips, not the kilometres.", evidence)

@@ -128,7 +128,7 @@ def _compare(value: Any, lost: set[str], written: _Written, records: list[dict])
                                          "replaced, in the old image."),
             ("own", written.own, "This value was replaced by a newer write of the *same* Region, which had seen it. "
                                  "That is an update, not a loss."),
-            ("seen", written.seen_by_other, "This value was replaced by a write of the other Region that had *seen* "
+            ("seen", written.seen_by_other, "This value was replaced by a write of the other Region that had seen "
                                             "it: its Seen counts it. Not every replicated overwrite is a loss."),
             ("deleted", written.deleted, "This item was deleted by its own Region. A REMOVE record is no conflict "
                                          "here.")):

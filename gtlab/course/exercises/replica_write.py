@@ -88,7 +88,7 @@ def _judge_proof(outcome: Outcome, home: str, older: dict, item: dict, lag_s: fl
     if own(value.get("Item", value)) == older or (own(value) != item and _never_saw(at_home, item)):
         if _strong(at_home):
             raise _strong_read(at_home, lag_s)
-        raise Wrong("older", "What home answered is the *older* item with this key: an item that is there need not be "
+        raise Wrong("older", "What home answered is the older item with this key: an item that is there need not be "
                              "yours. Compare its attributes with those that you wrote.", _reads(at_home, lag_s))
     if _never_saw(at_home, item):
         raise Wrong("not-read", "Your function returned the item that it had put, but home has never answered it. "

@@ -44,8 +44,8 @@ QUESTIONS = (
          "creating": Option("No: it is still being created",
                             "This time the global table was not CREATING when the call returned."),
          "refused": Option("The call is refused",
-                           "This version joins tables that exist. They must be empty, have the same keys, and have "
-                           "streams with both images.")},
+                           "AWS refuses it today. The local cloud accepts it, as AWS did when the article was written: "
+                           "the tables are empty, and have the same keys and streams with both images.")},
         _joined,
         {"creating": "As with create_table, the response only says that the work has begun. The status is CREATING "
                      "until every member replicates.",

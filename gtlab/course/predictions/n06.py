@@ -201,7 +201,7 @@ QUESTIONS = (
                            "The action pauses replication to and from the table's replicas completely.")},
         _paused,
         {"waits": "The write waits. When the experiment ends, replication catches up by itself.",
-         "arrives": "The write passed: the experiment did not cover this table, or had not begun.",
+         "arrives": "The write passed: the experiment did not cover this table, had not begun or had ended.",
          "refused": "The put is not at home: it was not made, or it has been deleted."},
         usual=("waits",)),
 )
