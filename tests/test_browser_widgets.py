@@ -49,6 +49,7 @@ def test_the_prediction_and_the_picker_of_the_first_notebook(page, theme):
     choose_again(page)
     picker_can_be_read(page, theme)
     cells_that_were_run_with_an_older_choice_say_so_and_run_with_the_new_one(page)
+    question_of_a_kernel_that_was_restarted_saves_nothing(page)
 
 
 def choose_again(page) -> None:
@@ -155,7 +156,8 @@ def predicted(id: str, option: str) -> None:
     wait_until(lambda: progress.recorded("predicted").get(id) == option, f"the prediction {id} to be {option}")
 
 
-def prediction_by_mouse_and_by_keyboard(page) -> None:
+def question(page):
+    """The widget of the notebook's first question, scrolled into view."""
     page.evaluate("""() => {
         const notebook = window.jupyterapp.shell.currentWidget.content;
         const at = notebook.widgets.findIndex(cell => cell.model.sharedModel.source.includes('check.predict'));
@@ -163,6 +165,11 @@ def prediction_by_mouse_and_by_keyboard(page) -> None:
     }""")
     quiz = page.locator(".gt-quiz:visible").first
     quiz.wait_for()
+    return quiz
+
+
+def prediction_by_mouse_and_by_keyboard(page) -> None:
+    quiz = question(page)
     cells, press = page.evaluate(CELLS), page.keyboard.press
     quiz.get_by_text("About as long: cables are glass fibres").click()
     predicted("00-light", "same")
@@ -177,6 +184,15 @@ def prediction_by_mouse_and_by_keyboard(page) -> None:
     picture(page, "quiz")
     press("Escape")
     assert not page.evaluate("() => Boolean(document.activeElement.closest('.gt-quiz'))")
+
+
+def question_of_a_kernel_that_was_restarted_saves_nothing(page) -> None:
+    before = progress.recorded("predicted")["00-light"]
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    quiz = question(page)
+    quiz.get_by_text("Shorter: AWS has its own network").click()
+    quiz.locator(".gt-hint", has_text="the kernel is busy or was restarted").wait_for()
+    assert quiz.get_by_role("radio", checked=True).get_attribute("value") == before, "what is saved is marked"
 
 
 LAB = """import time

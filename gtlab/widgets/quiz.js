@@ -1,13 +1,16 @@
 // A question with options: radio buttons, which the browser itself makes usable by keyboard and screen readers.
 
+const PATIENCE_MS = 4000; // until a choice that the kernel does not confirm is shown as not saved
+
 function render({ model, el }) {
   // Each widget has this module for itself, so a counter would give all questions of a page one group of buttons.
   const name = `gt-quiz-${crypto.randomUUID?.() ?? Math.random()}`;
   const message = element("div", { class: "gt-hint", role: "status", "aria-live": "polite" });
   const box = element("fieldset", {}, element("legend", {}, model.get("question")));
   const inputs = {};
+  let unconfirmed;
   for (const [key, text] of model.get("options")) {
-    inputs[key] = element("input", { type: "radio", name, value: key, onchange: () => model.send({ choose: key }) });
+    inputs[key] = element("input", { type: "radio", name, value: key, onchange: () => choose(key) });
     box.append(element("label", {}, inputs[key], element("span", {}, text)));
   }
   const root = element("div", { class: "gt-root gt-quiz" }, box, message);
@@ -16,7 +19,21 @@ function render({ model, el }) {
     else if (event.key === "Enter" && event.target.type === "radio") event.target.click();
   });
 
+  function choose(key) {
+    clearTimeout(unconfirmed);
+    unconfirmed = setTimeout(() => {
+      update();
+      message.textContent = "Not saved: the kernel is busy or was restarted. If it is idle, run this cell again.";
+    }, PATIENCE_MS);
+    try {
+      model.send({ choose: key });
+    } catch {
+      // The kernel was restarted: there is nobody to send it to, and nobody who confirms it.
+    }
+  }
+
   function update() {
+    clearTimeout(unconfirmed);
     const chosen = model.get("chosen");
     for (const [key, input] of Object.entries(inputs)) {
       input.checked = key === chosen;
@@ -31,6 +48,7 @@ function render({ model, el }) {
   model.on("change:chosen change:message", update);
   return () => {
     model.off("change:chosen change:message", update);
+    clearTimeout(unconfirmed);
     free();
   };
 }
