@@ -115,6 +115,7 @@ def test_what_was_not_measured_cannot_be_exported(tmp_path):
 
 # --- the lag model ---
 
+@pytest.mark.slow
 def test_the_fit_finds_the_processing_time_of_each_pair(exports):
     near, far = (VIRGINIA, IRELAND), (VIRGINIA, SINGAPORE)
     model = lag_model.from_files([exports("a.json", pair=near, median_s=0.3, sigma=0.4),

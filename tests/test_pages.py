@@ -105,6 +105,7 @@ def test_a_page_without_charts_needs_no_script(executed):
     assert "<script" not in pages.convert(executed, title="Time it")
 
 
+@pytest.mark.slow
 def test_hidden_solutions_are_folded(executed):
     from bs4 import BeautifulSoup
 
@@ -134,6 +135,7 @@ def test_the_glossary_beside_the_notebooks_is_a_page_too(executed, tmp_path):
     assert glossary.select_one("h3 #t") and [link["href"] for link in glossary.select("p a")] == ["#t", "04_time.html"]
 
 
+@pytest.mark.slow
 def test_the_notebook_stays_as_it_is(executed):
     before = deepcopy(executed)
     pages.convert(executed, title="Time it", failure="x")

@@ -104,6 +104,7 @@ _VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5), max_leaves=20)
 
 
+@pytest.mark.slow
 @given(_VALUES)
 def test_cbor_reads_what_it_writes(value):
     assert cbor.decode(cbor.encode(value)) == value

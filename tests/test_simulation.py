@@ -172,6 +172,7 @@ def breaks_conflicts(patch):
     patch.setattr(Strong, "_newest", lambda self, group, region, key: None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("only", "breaks", "what"), [
     ("mrec", breaks_accept, "went back|came back"),
     ("mrec", breaks_delivery, "newest version|deleted items came back"),

@@ -225,6 +225,7 @@ def test_billing_and_capacity_change_together_with_the_indexes(provider):
     provider.delete()
 
 
+@pytest.mark.slow
 def test_indexes_come_and_go_one_by_one(provider):
     provider.create(**ON_DEMAND)
     year = [*ATTRIBUTES, {"AttributeName": "Year", "AttributeType": "N"}]
