@@ -17,7 +17,7 @@ TEST_HOME := $(CURDIR)/out/test-home
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 UV ?= uv
 # Tests at a time. Most of them wait, for a kernel or for a table, so more than there are cores.
-WORKERS ?= 8
+WORKERS ?= 6
 # The quick ones compute.
 QUICK_WORKERS ?= 2
 SOAK_WORKERS ?= 2
@@ -49,7 +49,7 @@ quick: setup ## Run the tests that need no process of their own (half a minute)
 	@$(PYTEST) --numprocesses $(QUICK_WORKERS) --dist loadfile \
 	  -m 'not slow and not server and not notebooks and not browser' $(ARGS)
 
-test: setup $(HUB_PROXY)/.stamp ## Run all tests (about 10 minutes)
+test: setup $(HUB_PROXY)/.stamp ## Run all tests (about 11 minutes)
 	@$(PYTEST) --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 soak: setup $(HUB_PROXY)/.stamp $(DYNALITE)/.stamp ## Run the tests that draw at random with random seeds, and for longer
