@@ -27,6 +27,9 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from asgi import answered
 from other_work import HEADER, MINE, QUIET, RATE, REGIONS, TABLE, Phase, item, memory_mb, rows
 
 from gtlab.localcloud.disk.keeper import Keeper, keep, new_cloud
@@ -75,22 +78,6 @@ class Loop(asyncio.SelectorEventLoop):
         began = time.process_time()
         super()._run_once()
         self.longest = max(self.longest, time.process_time() - began)
-
-
-async def answered(application: Callable[..., Awaitable[None]], scope: dict, body: bytes) -> tuple[int, bytes]:
-    """The status and the body that an ASGI application answers. (Not the tests' helper: what that imports would count
-    as this process's memory.)"""
-    sent: list[dict] = []
-    incoming = iter([{"type": "http.request", "body": body}])
-
-    async def receive() -> dict:
-        return next(incoming, {"type": "http.disconnect"})
-
-    async def send(message: dict) -> None:
-        sent.append(message)
-
-    await application(scope, receive, send)
-    return sent[0]["status"], b"".join(part.get("body", b"") for part in sent[1:])
 
 
 class Cloud:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 import urllib3
+from asgi import answered
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -177,24 +178,11 @@ def create(*named: str) -> list[dict]:
 
 
 async def asked(app, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, bytes]:
-    """The status and the body that an ASGI application answers, called with nothing but what ASGI demands of a server.
-    """
+    """The status and the body that an ASGI application answers to a request."""
     scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "path": path,
              "query_string": b"", "headers": [(name.lower().encode(), value.encode()) for name, value in
                                               {"host": "localhost", **headers}.items()]}
-    sent: list[dict] = []
-    incoming = iter([{"type": "http.request", "body": body}])
-
-    async def receive() -> dict:
-        return next(incoming, {"type": "http.disconnect"})
-
-    async def send(message: dict) -> None:
-        sent.append(message)
-
-    await app(scope, receive, send)
-    start, *parts = sent
-    assert start["type"] == "http.response.start"
-    return start["status"], b"".join(part.get("body", b"") for part in parts)
+    return await answered(app, scope, body)
 
 
 @functools.cache
