@@ -129,17 +129,17 @@ def _ordered(items: list) -> list:
     return sorted(map(plain, items), key=lambda item: json.dumps(item, sort_keys=True))
 
 
-def bring_in_line(ours: Any, voice: Any, tables: Collection[str], anew: bool = False) -> None:
-    """Give a voice the items that ours has in these tables. ``anew``: also those that it seems to have."""
+def bring_in_line(ours: Any, voice: Any, tables: Collection[str], every: bool = False) -> None:
+    """Give a voice the items that ours has in these tables. ``every``: also those that it seems to have."""
     try:
-        _put_items(ours, voice, tables, anew)
+        _put_items(ours, voice, tables, every)
     except Refusal:  # it has kept what is no item, or lost its tables
         drop_tables(voice)
         make_tables(voice)
-        _put_items(ours, voice, TABLES, anew=False)
+        _put_items(ours, voice, TABLES, every=False)
 
 
-def _put_items(ours: Any, voice: Any, tables: Collection[str], anew: bool) -> None:
+def _put_items(ours: Any, voice: Any, tables: Collection[str], every: bool) -> None:
     for table in tables:
         keys = TABLES[table].keys
         wanted = {json.dumps({name: item[name] for name in keys}): item
@@ -148,8 +148,8 @@ def _put_items(ours: Any, voice: Any, tables: Collection[str], anew: bool) -> No
         has = {json.dumps({name: item.get(name) for name in keys}): item for item in kept}
         for key in has.keys() - wanted.keys():
             voice("DeleteItem", TableName=table, Key=json.loads(key))
-            anew = True  # it may have been the same key in another spelling
-        missing = [item for key, item in wanted.items() if anew or key not in has or plain(item) != plain(has[key])]
+            every = True  # it may have been the same key in another spelling
+        missing = [item for key, item in wanted.items() if every or key not in has or plain(item) != plain(has[key])]
         for item in missing:
             voice("PutItem", TableName=table, Item=item)
         if (missing or len(kept) > len(has)) and voice("Scan", TableName=table)["Count"] != len(wanted):
@@ -206,7 +206,7 @@ def compared(voice: Any, rules: dict[str, Rule], calls: Calls, progress: Progres
         elif (mine.answer is not None or (rule and theirs.answer is not None)) and (
                 rule or creates_nothing(operation, data) or (not calls.is_ordinary and operation not in READS)):
             spelt = not calls.is_ordinary and any(_number(text) != text for text in _numbers(data))
-            bring_in_line(ours, voice, [name for name in TABLES if name in body], anew=spelt)
+            bring_in_line(ours, voice, [name for name in TABLES if name in body], every=spelt)
     assert counted["the same"] > counted.total() * 0.8, counted
     progress.say(", ".join(f"{name} {count}" for name, count in counted.most_common()))
     return counted
