@@ -947,6 +947,24 @@ def test_checks_print_and_keep_progress(home, capsys, monkeypatch):
         check.exercise("00", IRELAND, lab=lab)
 
 
+def test_a_check_that_takes_time_says_what_it_is_doing(home, capsys, monkeypatch):
+    from gtlab import check
+
+    shown = []
+    with trial.telling(shown.append):
+        assert verdict("04-safe-sleep", endless, 0.1).tag == "endless"
+    assert shown and set(shown) == {"Checking your answer: your code may run for 0.1 s"}
+    check.exercise("04", endless, limit_s=0.1)
+    read = capsys.readouterr()
+    assert read.out.startswith("✘ Not yet. safe_sleep_ms was still running") and read.err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)  # in a terminal
+    check.exercise("04", endless, limit_s=0.1)
+    read = capsys.readouterr()
+    assert read.out.startswith("✘ Not yet.") and "Checking" not in read.out
+    assert "\rChecking your answer: your code may run for 0.1 s … 0 s" in read.err
+    assert read.err.rpartition("\r")[2] == "" and read.err.split("\r")[-2].isspace()  # the line is empty again
+
+
 def test_hints_come_one_after_another(home, capsys):
     from gtlab import check
 

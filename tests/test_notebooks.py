@@ -63,8 +63,9 @@ def test_the_course_from_a_clean_start_to_its_clean_up_and_again(tmp_path):
     ran = run(COURSE, tmp_path, solve=True)
     assert printed(ran["11_clean_up"]).endswith("0 left.\n")
     for stem, notebook in ran.items():
-        assert "✔ Right" in printed(notebook), stem
-        assert "✘ Not yet" not in printed(notebook) or "solution" in str(notebook.cells), stem
+        said = printed(notebook) + shown(notebook)
+        assert "✔ Right" in said and "Checking your answer" not in said, stem
+        assert "✘ Not yet" not in said or "solution" in str(notebook.cells), stem
         assert (tmp_path / f"{stem}.ipynb").stat().st_size < 1000 * MOST_KB, stem
     broken = ran["06_break_it"]
     assert "the counter is 5." in shown(broken) and "discarded" in shown(broken)

@@ -8,7 +8,7 @@ from support import IRELAND, SINGAPORE, VIRGINIA, song
 
 from gtlab import connect, stages, watch
 from gtlab.course.stages import MUSIC
-from gtlab.lab.progress import Board, Row
+from gtlab.lab.progress import Board, Doing, Row
 from gtlab.localcloud import process
 
 pytestmark = pytest.mark.server
@@ -135,3 +135,42 @@ def test_a_board_is_as_high_at_the_end_as_at_the_beginning():
     assert first.page().count("<li>") == last.page().count("<li>") == 2
     assert "<it>" not in last.page() and "<b></span>" not in last.page() and "stopped" in last.page()
     assert last.line() == "Waiting for <it>: 2 of 2 in 61 s (Singapore (ap-southeast-1) not known yet, <b> ACTIVE)"
+
+
+@pytest.fixture
+def outputs(monkeypatch):
+    """What a notebook's cell shows: IPython in a process that is taken for a kernel."""
+    from IPython.core.displaypub import CapturingDisplayPublisher
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    shell = InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
+    published = shell.display_pub = CapturingDisplayPublisher(parent=shell)
+    shell.kernel = None  # only its presence is looked at
+    yield published.outputs
+    InteractiveShell.clear_instance()
+
+
+def test_a_result_takes_the_place_of_what_said_that_it_was_coming(outputs, capsys):
+    doing = Doing()
+    doing.show("Checking <it>")
+    doing.show("Checking something else")  # so soon afterwards that nobody would see it
+    doing.end("✔ Right. <b> in us-east-1")
+    first, last = outputs
+    assert first["data"]["text/plain"] == "Checking <it> … 0 s" and "Checking &lt;it&gt;" in first["data"]["text/html"]
+    assert last["update"] and last["transient"] == first["transient"], "one output, which is replaced"
+    assert last["data"]["text/plain"] == "✔ Right. <b> in us-east-1" and "&lt;b&gt; in" in last["data"]["text/html"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_result_that_nobody_waited_for_is_printed(outputs, capsys):
+    Doing().end("✔ Right.")
+    Doing().stop()
+    assert (outputs, capsys.readouterr().out) == ([], "✔ Right.\n")
+
+
+def test_what_was_stopped_says_so(outputs):
+    doing = Doing()
+    doing.show("Checking it")
+    doing.stop()
+    assert outputs[-1]["update"] and outputs[-1]["data"]["text/plain"] == "Checking it: stopped after 0 s."

@@ -15,6 +15,7 @@ from typing import Any
 from gtlab.course import exercises, overview, predictions, solutions, trial
 from gtlab.course import progress as records
 from gtlab.lab import classmate, display
+from gtlab.lab.progress import Doing
 from gtlab.localcloud import process
 
 
@@ -62,8 +63,9 @@ def exercise(id: str, answer: Any, *, seed: int | None = None, limit_s: float | 
     """Judge an answer to an exercise ("06-lost-writes", or "06"), and say what it shows.
 
     A function is run in a temporary local cloud of its own, with random data: whatever it does, it does it there, not
-    in your lab, whatever its backend is. The seed is printed, and repeats a trial. ``limit_s`` is the longest time that
-    the function may run (default: 20 s). ``facts`` are what the exercise needs from the notebook, such as ``lab=lab``.
+    in your lab, whatever its backend is. A line says what is happening until the verdict takes its place. The seed is
+    printed, and repeats a trial. ``limit_s`` is the longest time that the function may run (default: 20 s). ``facts``
+    are what the exercise needs from the notebook, such as ``lab=lab``.
 
     Never raises for a wrong answer, except NotYet with GTLAB_STRICT=1. Raises ValueError for an unknown exercise,
     TypeError if a fact is missing, and CloudError if the temporary local cloud cannot start.
@@ -71,7 +73,13 @@ def exercise(id: str, answer: Any, *, seed: int | None = None, limit_s: float | 
     found = exercises.find(id)
     if seed is None:  # what was given to the learner is judged
         seed = 0 if found.material else random.SystemRandom().randrange(10**6)
-    verdict = exercises.judge(found, answer, exercises.Setting(facts, seed, limit_s or trial.LIMIT_S))
+    doing = Doing()
+    try:
+        with trial.telling(doing.show):
+            verdict = exercises.judge(found, answer, exercises.Setting(facts, seed, limit_s or trial.LIMIT_S))
+    except BaseException:
+        doing.stop()
+        raise
     tries = records.recorded("tried").get(found.id, 0)
     tries = (tries if isinstance(tries, int) else 0) + (verdict.tag != "nothing")
     _record("tried", found.id, tries)
@@ -79,8 +87,9 @@ def exercise(id: str, answer: Any, *, seed: int | None = None, limit_s: float | 
         _record("solved", found.id, tries)
     text = _in_words(found, verdict)
     if not verdict.passed and os.environ.get("GTLAB_STRICT") == "1":
+        doing.stop()
         raise NotYet(text)
-    print(text)
+    doing.end(text)
 
 
 def _in_words(found: exercises.Exercise, verdict: exercises.Verdict) -> str:

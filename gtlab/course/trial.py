@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +25,9 @@ from gtlab.lab.clients import Access
 from gtlab.localcloud import process
 
 LIMIT_S = 20.0
+_ON_A_CLOUD = "Checking your answer on a temporary local cloud"
 _STOP_S = 3.0  # how long an exception is raised again and again in a function that catches it
+_tell: ContextVar[Callable[[str], None]] = ContextVar("tell", default=lambda what: None)
 _clouds: dict[str, contextlib.ExitStack] = {}
 _labs: dict[str, Lab] = {}
 
@@ -141,6 +144,7 @@ class Trial:
         """Wait until something is so. Raises TimeoutError."""
         began = time.monotonic()
         while not so():
+            _tell.get()(_ON_A_CLOUD)
             waited = time.monotonic() - began
             if waited > seconds:
                 raise TimeoutError(f"The temporary local cloud did not finish {what} within {seconds:.0f} s. Try "
@@ -171,6 +175,8 @@ class Trial:
         try:
             while thread.is_alive() and time.monotonic() < deadline:
                 thread.join(0.05)
+                if thread.is_alive():
+                    _tell.get()(f"Checking your answer: your code may run for {self.limit_s:g} s")
         finally:  # also after an interrupt from the keyboard
             if thread.is_alive():
                 found["late"] = True
@@ -185,6 +191,7 @@ def trial(seed: int, *, network: str = "instant", limit_s: float = LIMIT_S) -> I
     nothing is broken in it. Raises CloudError if it does not start."""
     made = Trial(_lab(network), seed, limit_s)
     try:
+        _tell.get()(_ON_A_CLOUD)
         made.lab.world.reset()
         yield made
     finally:
@@ -193,6 +200,16 @@ def trial(seed: int, *, network: str = "instant", limit_s: float = LIMIT_S) -> I
         else:
             with contextlib.suppress(process.CloudError, ValueError):
                 made.lab.world.reset()
+
+
+@contextlib.contextmanager
+def telling(tell: Callable[[str], None]) -> Iterator[None]:
+    """For a block of code, trials call ``tell`` with what they are doing, again and again."""
+    before = _tell.set(tell)
+    try:
+        yield
+    finally:
+        _tell.reset(before)
 
 
 def offline(seed: int, limit_s: float = LIMIT_S) -> Trial:
@@ -217,6 +234,7 @@ def _lab(network: str) -> Lab:
                 return _labs[network]
             except process.CloudError:  # somebody has stopped it
                 _end(network)
+        _tell.get()("Checking your answer: starting a temporary local cloud")
         kept = contextlib.ExitStack()
         running = kept.enter_context(process.private(network))
         _clouds[network] = kept

@@ -1,4 +1,5 @@
-"""What a wait shows: one output in a notebook, of one height, that is updated in place; elsewhere a line on stderr.
+"""What a wait shows (:class:`Progress`), and a check that takes time (:class:`Doing`): one output in a notebook that is
+updated in place; elsewhere a line on stderr.
 
 It is plain HTML, not a widget: a notebook that is opened again shows it as it was at the end.
 """
@@ -16,6 +17,7 @@ from typing import Any
 from gtlab.lab.display import whole
 
 _EVERY_S = 0.2   # between two updates, at least
+_SAY_EVERY_S = 0.5  # the same for a line that says what is happening
 _STYLE = """<style>
 .gt-wait { font: 14px/22px var(--jp-ui-font-family, system-ui, sans-serif); color: var(--jp-ui-font-color1, #1F2933);
   max-width: 1000px; padding: 4px 0 4px 8px; }
@@ -112,8 +114,7 @@ class Progress:
         if self._shell:
             self._display(board)
         elif sys.stderr.isatty():
-            columns = shutil.get_terminal_size().columns - 1
-            print(f"\r{text[:columns]:<{columns}}", end="", file=sys.stderr, flush=True)
+            _over(text)
 
     def end(self, board: Board) -> None:
         if self._shell:
@@ -140,6 +141,58 @@ class Progress:
             self._output = display(data, raw=True, display_id=True)
         else:
             self._output.update(data, raw=True)
+
+
+class Doing:
+    """Says in one line what is happening, and for how long, until the result takes the line's place.
+
+    A notebook shows the line as an output, a terminal on stderr; a program that reads the output gets only the result.
+    """
+
+    def __init__(self) -> None:
+        self._shell, self._output = _notebook(), None
+        self._began, self._shown_at, self._what = time.monotonic(), 0.0, ""
+
+    def show(self, what: str) -> None:
+        """Call it as often as you like."""
+        now = time.monotonic()
+        if self._what and now - self._shown_at < _SAY_EVERY_S:
+            return
+        self._shown_at, self._what = now, what
+        text = f"{what} … {now - self._began:.0f} s"
+        if self._shell:
+            self._display(text)
+        elif sys.stderr.isatty():
+            _over(text)
+
+    def end(self, result: str) -> None:
+        if self._output is not None:
+            self._display(result)
+            return
+        if self._what and sys.stderr.isatty():
+            _over("")
+            print("\r", end="", file=sys.stderr, flush=True)
+        print(result)
+
+    def stop(self) -> None:
+        """There is no result."""
+        if self._what:
+            self.end(f"{self._what}: stopped after {time.monotonic() - self._began:.0f} s.")
+
+    def _display(self, text: str) -> None:
+        from IPython.display import display
+
+        data = {"text/plain": text, "text/html": f'<pre class="gt-lab">{whole(html.escape(text))}</pre>'}
+        if self._output is None:
+            self._output = display(data, raw=True, display_id=True)
+        else:
+            self._output.update(data, raw=True)
+
+
+def _over(text: str) -> None:
+    """Write over the line of the terminal."""
+    columns = shutil.get_terminal_size().columns - 1
+    print(f"\r{text[:columns]:<{columns}}", end="", file=sys.stderr, flush=True)
 
 
 def _notebook() -> Any:
