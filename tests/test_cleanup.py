@@ -201,6 +201,22 @@ def test_the_command_shows_asks_deletes_and_exits_with_1_if_something_is_left(ru
     assert done.exit_code == 0 and "0 left." in done.output and tables(running) == set()
 
 
+def test_a_dry_run_starts_no_local_cloud_and_a_clean_up_says_that_it_does(tmp_path, monkeypatch):
+    monkeypatch.setenv("GTLAB_HOME", str(tmp_path))
+    looked = CliRunner().invoke(main, ["clean", "--dry-run"])
+    assert looked.exit_code == 1 and looked.output.startswith("Error: The local cloud is not running, and a dry run")
+    assert "gtlab up" in looked.output and process.find() is None
+
+    def up():
+        raise process.CloudError("It would start now.")
+
+    monkeypatch.setattr(process, "up", up)  # starting one takes a second
+    begun = CliRunner().invoke(main, ["clean", "--yes"])
+    assert begun.output.splitlines() == [
+        "The local cloud is not running. gtlab starts it to look for the course's tables.",
+        "Error: It would start now."]
+
+
 def test_a_group_is_listed_in_the_order_of_deletion_and_the_largest_counts(lab, running):
     assert cleanup.survey(lab).group(stages.TODAY) == []
     stages.ensure_today(lab)

@@ -30,16 +30,23 @@ def check_profile(backend: str, profile: str | None) -> None:
         raise ValueError("A profile is one of AWS's: give --profile with --backend aws only.")
 
 
-def cleaner(backend: str, profile: str | None) -> Lab:
-    """The lab in which the clean-up looks for tables. On AWS, it says first whose account that is. Raises ValueError.
+def cleaner(backend: str, profile: str | None, *, starts: bool) -> Lab:
+    """The lab in which the clean-up looks for tables. On AWS, it says first whose account that is. A local cloud that
+    is not running is started with a word about it, or, without ``starts``, is an error. Raises ValueError.
     """
-    from gtlab.lab import chosen, connect
+    from gtlab.lab import chosen, connect, elsewhere
     from gtlab.lab.aws import footprint
     from gtlab.lab.aws.preflight import Asked
     from gtlab.lab.connection import open_aws
 
     check_profile(backend, profile)
     if backend != "aws":
+        if not elsewhere.named()[0] and process.find() is None:
+            if not starts:
+                raise click.ClickException(
+                    "The local cloud is not running, and a dry run does not start it. It keeps its tables while it is "
+                    "stopped. To look at them: gtlab up, then gtlab clean --dry-run")
+            click.echo("The local cloud is not running. gtlab starts it to look for the course's tables.")
         return connect()
     # The question comes later, with the list of what would be deleted.
     return open_aws(Asked(chosen(), footprint.CLEAN_UP, profile=profile, yes=True))

@@ -61,7 +61,8 @@ def stage(notebook: str, solve: bool) -> None:
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only list what would be deleted, in the order of deletion.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be deleted, in the order of deletion. "
+              "Starts nothing: the local cloud must be running.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--also", multiple=True, metavar="NAME",
               help="Also delete the tables of this name that the course did not make; may be repeated.")
@@ -75,12 +76,13 @@ def clean(dry_run: bool, yes: bool, also: tuple[str, ...], unprotect: bool, back
     """Delete every table of the course, in whichever Regions they are: from the local cloud, or from AWS.
 
     Tables that the course did not make are left alone, and so is everything else: gtlab reset empties the local cloud.
-    Exits with 1 if a table of the course is left.
+    A local cloud that is not running is started. Exits with 1 if a table of the course is left, and if a dry run finds
+    no local cloud.
     """
     extra.need(_NEEDS, "clean")
     from gtlab.course import cleanup
 
-    lab = aws.cleaner(backend, profile)
+    lab = aws.cleaner(backend, profile, starts=not dry_run)
     options = cleanup.Options(also=also, unprotect=unprotect, all_runs=all_runs, items=items)
     if dry_run or not yes:
         found = cleanup.survey(lab, options)
