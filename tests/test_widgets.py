@@ -17,6 +17,18 @@ SINGAPORE, VIRGINIA, IRELAND, PARIS, TOKYO = "ap-southeast-1", "us-east-1", "eu-
 ARTICLE = Draft(SINGAPORE, (VIRGINIA, IRELAND))
 
 
+@pytest.mark.parametrize("name", ["picker", "live", "panel", "quiz"])
+def test_a_widgets_looks_do_not_depend_on_which_widget_came_last(name):
+    """Each loads the rule .gt-root once more. A rule of one class that sets the same would hold only until then."""
+    from gtlab.widgets.drawn import style
+
+    common = {"font", "color", "padding", "box-sizing"}
+    assert all(f"{each}:" in style("map.css").partition("}")[0] for each in common)
+    for found in re.finditer(r"^\.gt-(?:picker|live|panel|quiz) \{([^}]*)\}", style(f"{name}.css"), re.MULTILINE):
+        set_here = re.findall(r"(?:^|;)\s*([a-z]+)(?:-size)?\s*:", found[1])
+        assert not common & set(set_here), found[0]
+
+
 def test_the_map_of_all_regions_has_each_where_it_can_be_clicked_and_reached_by_arrow_keys():
     spots = atlas.world()["spots"]
     assert set(spots) == set(regions.REGIONS)

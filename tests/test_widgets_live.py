@@ -91,7 +91,12 @@ def test_a_write_that_loses_is_marked_and_said(journal, traffic, conflict, outco
 @pytest.mark.parametrize(("kind", "event", "words"), [
     ("broken", {"knob": "outage", "place": [IRELAND], "value": "timeout"}, "Outage begins: Ireland (timeout)"),
     ("mended", {"knob": "partition", "place": [SINGAPORE, IRELAND]}, "Partition ends: Singapore, Ireland"),
-    ("broken", {"knob": "lag", "place": [], "value": 2.0}, "Lag begins: everywhere (2.0)"),
+    ("broken", {"knob": "lag", "place": [], "value": 2.0}, "Fixed lag begins: everywhere (2 s)"),
+    ("broken", {"knob": "isolate", "place": [IRELAND]}, "Isolation begins: Ireland"),
+    ("broken", {"knob": "slow", "place": [IRELAND, SINGAPORE], "value": 200.0},
+     "Slow connection begins: Ireland, Singapore (200 ms more)"),
+    ("broken", {"knob": "caller", "place": [], "value": IRELAND}, "Everybody calls from Ireland"),
+    ("mended", {"knob": "caller", "place": []}, "Callers are where they were before"),
     ("join", {}, "Ireland joins the global table Music"),
 ])
 def test_faults_and_members_are_said_in_words(journal, traffic, kind, event, words):

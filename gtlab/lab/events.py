@@ -135,6 +135,11 @@ def in_words(event: dict) -> str:
     return f"{where} {each['kind']:<10} {each['table'] or ''}".rstrip()
 
 
+# Of faults, in sentences: what they are called, and their values with units.
+_NAMES = {"isolate": "Isolation", "slow": "Slow connection", "lag": "Fixed lag", "throttle": "Throttling"}
+_VALUES = {"lag": "{:g} s", "slow": "{:g} ms more"}
+
+
 def sentence(event: dict) -> str:
     """A write that lost, a fault, or a change of membership in words for a page, with places for codes; other events as
     :func:`in_words` has them."""
@@ -146,9 +151,13 @@ def sentence(event: dict) -> str:
                 f"{each['by_ms']:.0f} ms later{unaware}.")
     if each["kind"] in ("broken", "mended"):
         where = [_place(part) for part in str(each["place"] or "").split(", ") if part and part != DEFAULT_ACCOUNT]
-        value = "" if each["value"] is None else f" ({_place(each['value'])})"
+        if each["knob"] == "caller":
+            return (f"Everybody calls from {_place(each['value'])}" if each["value"] else
+                    "Callers are where they were before")
+        value = "" if each["value"] is None else f" ({_VALUES.get(each['knob'], '{}').format(each['value'])})"
         begun = "begins" if each["kind"] == "broken" else "ends"
-        return f"{each['knob'].capitalize()} {begun}: {', '.join(where) or 'everywhere'}{value}"
+        name = _NAMES.get(each["knob"], each["knob"].capitalize())
+        return f"{name} {begun}: {', '.join(where) or 'everywhere'}{value}"
     if each["kind"] in ("join", "leave"):
         return f"{here} {'joins' if each['kind'] == 'join' else 'leaves'} the global table {each['table']}"
     return " ".join(in_words(event).split())
