@@ -52,8 +52,15 @@ def printed_by(cell) -> str:
 
 
 def shown(notebook) -> str:
-    return "".join(str(output.get("data", {}).get("text/plain", "")) for cell in notebook.cells
-                   if cell.cell_type == "code" for output in cell.outputs)
+    return "".join(map(shown_by, notebook.cells))
+
+
+def shown_by(cell) -> str:
+    return "".join(str(output.get("data", {}).get("text/plain", "")) for output in cell.get("outputs", ()))
+
+
+def said_by(cell) -> str:
+    return printed_by(cell) + shown_by(cell)
 
 
 @pytest.mark.long(250)
@@ -63,10 +70,12 @@ def test_the_course_from_a_clean_start_to_its_clean_up_and_again(tmp_path):
     ran = run(COURSE, tmp_path, solve=True)
     assert printed(ran["11_clean_up"]).endswith("0 left.\n")
     for stem, notebook in ran.items():
-        said = printed(notebook) + shown(notebook)
+        said = "".join(map(said_by, notebook.cells))
         assert "✔ Right" in said and "Checking your answer" not in said, stem
         assert "✘ Not yet" not in said or "solution" in str(notebook.cells), stem
         assert (tmp_path / f"{stem}.ipynb").stat().st_size < 1000 * MOST_KB, stem
+    record, = (shown_by(cell) for cell in ran["08_react_once"].cells if "in records[other]" in cell.source)
+    assert "'Customer': {'S': 'Ann " in record and "'S': 'order of Ann'" in record, "not that of the expired basket"
     broken = ran["06_break_it"]
     assert "the counter is 5." in shown(broken) and "discarded" in shown(broken)
     assert "Ann has the ticket.\nBen has the ticket." in printed(broken) and "{'S': 'Ben'}" in shown(broken)
@@ -81,7 +90,7 @@ def test_each_notebook_stands_alone_and_runs_twice_in_other_regions(path, tmp_pa
     ran = run([twice(path, tmp_path)], tmp_path / "ran", **OTHERS)[path.stem]
     cells = [cell for cell in ran.cells if cell.cell_type == "code"]
     again = next(at for at, cell in enumerate(cells) if "again" in cell.metadata)
-    first, second = ("".join(map(printed_by, some)) for some in (cells[:again], cells[again:]))
+    first, second = ("".join(map(said_by, some)) for some in (cells[:again], cells[again:]))
     if path.stem in STARTED:
         assert "gtlab creates what is missing" in first and "gtlab creates" not in second
     assert gtlab.connect().world.state().empty, "what a notebook breaks, it mends"

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from gtlab import regions as catalogue
 from gtlab.contract import RUN_TAG, STRONG_REGIONS
 from gtlab.course import basket
-from gtlab.lab import DEFAULT_HOME, DEFAULT_REPLICAS, Lab, describe, watch
+from gtlab.lab import DEFAULT_HOME, DEFAULT_REPLICAS, Lab, describe, display, watch
 from gtlab.localcloud.process import CloudError
 
 TABLE = "Music"
@@ -316,7 +316,7 @@ def regions_with_table(lab: Lab, table: str = TABLE) -> list[str]:
 
 
 def _announce(what: str, how: str) -> None:
-    print(f"gtlab creates what is missing, {how}: {what}.")
+    display.Lines().say(f"gtlab creates what is missing, {how}: {what}.")
 
 
 def _names(codes: Iterable[str]) -> str:
