@@ -36,6 +36,7 @@ class Region:
     longitude: float
 
 
+# A new Region also needs a row and a column in both files of round trips in data/, and a look in charts/looks.py.
 REGIONS: dict[str, Region] = {
     region.code: region
     for region in (

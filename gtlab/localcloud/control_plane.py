@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.engine import insights, policies
+from gtlab.localcloud.globaltables.checks import REPLICA_PARAMETERS
 from gtlab.localcloud.globaltables.membership import CURRENT, Groups
 from gtlab.localcloud.globaltables.pauses import Pauses
-from gtlab.localcloud.globaltables.update_table import REPLICA_PARAMETERS
 from gtlab.localcloud.globaltables.v2017 import Legacy
 from gtlab.localcloud.globaltables.v2017_settings import LegacySettings
 from gtlab.localcloud.globaltables.v2019 import Current

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gtlab.localcloud.globaltables import overrides
+from gtlab.localcloud.globaltables.checks import ReplicaUpdate
 from gtlab.localcloud.globaltables.membership import CURRENT, Group, Groups
 from gtlab.localcloud.globaltables.replica_status import Replica, State
 from gtlab.localcloud.globaltables.replicas import Replicas
@@ -20,7 +21,6 @@ from gtlab.localcloud.globaltables.schedule import (
     Event,
     Schedule,
 )
-from gtlab.localcloud.globaltables.update_table import ReplicaUpdate
 from gtlab.localcloud.model import TableId
 from gtlab.localcloud.tables import replica_tables
 from gtlab.localcloud.tables.autoscaling import AutoScaling
@@ -35,7 +35,7 @@ _SENT_AGAIN_S, _NOT_READY_S = 0.5, 2.0  # between two looks at a backfill; how l
 
 
 class Lifecycle:
-    """Requests must have been checked by :mod:`update_table`."""
+    """Requests must have been checked by :mod:`checks`."""
 
     def __init__(self, world: World, tables: Tables, groups: Groups, replicas: Replicas, scaling: AutoScaling,
                  schedule: Schedule):

@@ -2,7 +2,7 @@
 
 The service creates and deletes the replicas' tables itself, some time after UpdateTable was called:
 
-- :mod:`update_table` checks requests, with the service's texts,
+- :mod:`checks` checks requests, with the service's texts,
 - :mod:`lifecycle` carries them out, at once and later,
 - :mod:`shared_settings` carries settings to the other replicas,
 - :mod:`schedule` is what is still to happen,
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gtlab.localcloud.globaltables import overrides
+from gtlab.localcloud.globaltables.checks import Checks
 from gtlab.localcloud.globaltables.lifecycle import Lifecycle
 from gtlab.localcloud.globaltables.membership import CURRENT, Group, Groups
 from gtlab.localcloud.globaltables.replica_status import REPLICATION_MODE, Replica, State, replica_entry
@@ -31,7 +32,6 @@ from gtlab.localcloud.globaltables.schedule import (
     Schedule,
 )
 from gtlab.localcloud.globaltables.shared_settings import SharedSettings
-from gtlab.localcloud.globaltables.update_table import Checks
 from gtlab.localcloud.model import TableId
 from gtlab.localcloud.observe.internal_errors import RETRY_S, InternalErrors
 from gtlab.localcloud.tables.autoscaling import AutoScaling

@@ -1,5 +1,5 @@
 """Access control. The local cloud accepts requests from programs on this machine, and from other machines only with its
-token. It refuses requests from web pages of other origins."""
+token. It refuses requests from web pages of other origins. Signatures are not verified."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from gtlab.localcloud.tables.streams import SHARDS_ON_DEMAND, Streams
 from gtlab.localcloud.tables.table_status import Deleted, Life
 from gtlab.localcloud.world import World
 
-# Parameters of UpdateTable that do not make the table UPDATING; what indexes do to it depends on the change.
 _LIST = structure({"ExclusiveStartTableName": every(pattern("[a-zA-Z0-9_.-]+"), length(3, 255))})
+# Parameters of UpdateTable that do not make the table UPDATING; what indexes do to it depends on the change.
 _NOT_BUSY = {"TableName", "AttributeDefinitions", "DeletionProtectionEnabled", "WarmThroughput",
              "GlobalSecondaryIndexUpdates"}
 UNFINISHED = "Unfinished"  # in what is kept of a restored table: not all items are there

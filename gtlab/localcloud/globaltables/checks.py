@@ -1,4 +1,5 @@
-"""UpdateTable on a global table of version 2019.11.21: which requests are refused, and the service's texts for them.
+"""Requests that a member of a global table of version 2019.11.21 refuses, above all UpdateTable's, and the service's
+texts for them.
 
 Nothing here changes anything: a whole request is checked before any part of it is carried out (:mod:`lifecycle`).
 Texts that are not the service's are listed in docs/local-cloud.md, "Where gtlab guesses".
