@@ -27,6 +27,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.long(12), needs_chromium]
 CALLED = """() => window.jupyterapp.shell.currentWidget.content.widgets
     .filter(cell => cell.model.type === 'code' && /\\bcharts\\.\\w+\\(/.test(cell.model.sharedModel.source)).length"""
 
+# Whether JupyterLab looks for extensions that must be built.
+BUILD_CHECK = "() => JSON.parse(document.getElementById('jupyter-config-data').textContent).buildCheck"
+
 # JupyterLab lays out only the cells that are seen; text in the others has no place that could be measured.
 ALL_DRAWN = ".jp-Cell { content-visibility: visible !important; }"
 
@@ -34,6 +37,7 @@ ALL_DRAWN = ".jp-Cell { content-visibility: visible !important; }"
 def test_gtlab_lab_opens_the_first_notebook_without_a_prompt(jupyter, fresh_page):
     own, page = jupyter.settings(), fresh_page
     load_notebook(page, f"{jupyter.printed}&reset")
+    assert not page.evaluate(BUILD_CHECK)
     assert page.evaluate("() => window.jupyterapp.shell.currentWidget.title.label") == "00_start_here.ipynb"
     run_all(page)  # far longer than JupyterLab takes to show its prompt
     assert page.locator(".Toastify__toast").all_text_contents() == []

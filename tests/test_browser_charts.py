@@ -7,19 +7,17 @@ Set GTLAB_SCREENSHOTS to a folder to keep pictures.
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from browser import chromium, needs_chromium
 from chart_cases import ARRIVALS, CASES, DRILL, LAGS, LATENCY, LOOP, SIMULATED, STATES, VISIBILITY
 from chart_pages import WIDTHS, complaints, show, switch
 
 from gtlab import charts, regions
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [pytest.mark.browser,
-              pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (apt-get install chromium)")]
+pytestmark = [pytest.mark.browser, needs_chromium]
 
 HOME = "ap-southeast-1"
 TARGETS = [code for code in regions.REGIONS if code != HOME]
@@ -102,18 +100,13 @@ SETS = {
 
 @pytest.fixture(scope="module")
 def page():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[
-            "--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-gpu"])
-        problems: list[str] = []
+    problems: list[str] = []
+    with chromium() as browser:
         page = browser.new_page()
         # plotly rejects the promise of an animation that is interrupted, with nothing.
         page.on("pageerror", lambda error: problems.append(str(error)) if str(error) != "undefined" else None)
         page.set_default_timeout(90_000)
         yield page
-        browser.close()
     assert problems == []
 
 

@@ -7,7 +7,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from browser import CHROMIUM
+from browser import chromium, needs_chromium
 from click.testing import CliRunner
 
 from gtlab.cli import main
@@ -169,10 +169,8 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (apt-get install chromium)")
+@needs_chromium
 def test_a_browser_draws_the_chart_offline(written):
-    from playwright.sync_api import sync_playwright
-
     strays, problems = [], []
 
     def guard(route):
@@ -182,9 +180,7 @@ def test_a_browser_draws_the_chart_offline(written):
             strays.append(route.request.url)
             route.abort()
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[
-            "--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--disable-gpu"])
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 900, "height": 900})
         page.route("**/*", guard)
         page.set_default_timeout(60_000)
@@ -195,5 +191,4 @@ def test_a_browser_draws_the_chart_offline(written):
         page.locator(".gt-chart .bars path").wait_for()
         assert "Ireland is" in page.locator(".gt-chart .gtitle").text_content()
         assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
-        browser.close()
     assert (strays, problems) == ([], [])

@@ -58,7 +58,7 @@ def lab(folder: Path | None, notebook: str, fresh: bool, no_browser: bool, port:
     for line in told(changes, made):
         click.echo(line)
     _commands_at_hand()
-    _no_news_prompt()
+    _no_prompts()
     if hub:
         hubserver.end_with_this_process()
         process.up()
@@ -193,10 +193,11 @@ def _commands_at_hand() -> None:
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
-def _no_news_prompt() -> None:
-    """Have this JupyterLab not ask whether it may fetch news, by another default of its setting ``fetchNews``.
+def _no_prompts() -> None:
+    """Have this JupyterLab not ask whether it may fetch news, by another default of its setting ``fetchNews``, and not
+    look for extensions that must be built, for which each page starts Node.js.
 
-    The default comes from gtlab's own folder of Jupyter configuration, which is read in addition to the user's. A value
+    The defaults come from gtlab's own folder of Jupyter configuration, which is read in addition to the user's. A value
     that the user has chosen in JupyterLab's settings still wins, and none of the user's files is written.
     """
     folders = os.environ.get("JUPYTER_CONFIG_PATH")  # the first of them wins, so the user's own stay first
