@@ -20,6 +20,7 @@ from support import IRELAND, ON_DEMAND, SINGAPORE, VIRGINIA, Pretend, new_accoun
 from gtlab.course.stages import MUSIC
 from gtlab.localcloud import process
 
+gc.disable()  # until all tests are collected: what is loaded stays, so collections find no garbage
 pytest_plugins = ["browser"]  # for its fixtures, and so that its asserts tell what was compared
 # A shell that runs the tests in the background has SIGINT ignored, and so have all processes that they start: tests of
 # Ctrl-C would wait for ever.
@@ -65,6 +66,8 @@ def pytest_collection_finish() -> None:
     """Spare garbage collection the modules and the tests, which stay until the end: 200,000 objects and more."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 50)  # collect more rarely, as the local cloud does
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
