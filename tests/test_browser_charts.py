@@ -148,6 +148,14 @@ def test_a_diagram_is_drawn_over_time_by_keyboard(page):
         page.wait_for_function(reached, arg=end)
 
 
+def test_the_line_in_a_legend_does_not_cover_its_mark(page):
+    show(page, [charts.journal(CASES["journal"])], WIDTHS[0], "light")
+    widths = page.evaluate("""() => [...document.querySelectorAll('.layers')]
+        .filter(each => each.querySelector('.legendpoints path') && each.querySelector('.legendlines path'))
+        .map(each => parseFloat(getComputedStyle(each.querySelector('.legendlines path')).strokeWidth))""")
+    assert widths and max(widths) <= 2
+
+
 def test_the_measure_finds_what_is_cut_off_covered_small_and_faint(page):
     fig = charts.replica_states(STATES)
     text = {"showarrow": False, "xref": "paper", "yref": "paper"}

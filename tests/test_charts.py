@@ -432,6 +432,17 @@ def test_arrivals_show_what_was_never_seen():
     assert traces(draw("arrivals", ARRIVALS.head(3)), "not seen") == []
 
 
+def test_arrivals_at_about_the_same_time_are_all_labelled():
+    """As on a machine that was busy: the answers to all reads came late, and together."""
+    sent = (0, 377, 952, 1372)
+    rows = [(f"write {n}", region, role, at, low, high) for n, at in enumerate(sent) for region, role, low, high in (
+        ("ap-southeast-1", "source", None, None), ("us-east-1", "target", 1487, 3640),
+        ("eu-west-1", "target", 1465, 3617))]
+    fig = draw("arrivals", pd.DataFrame(rows, columns=list(ARRIVALS.columns[:6])).assign(backend=SIMULATED))
+    assert sum(note.text.endswith(" ms") for note in fig.layout.annotations) == 8
+    assert all(abs(note.yshift) == 18 for note in fig.layout.annotations if "write" in note.text)
+
+
 def test_arrivals_need_a_source_for_every_write():
     with pytest.raises(ValueError, match="role \"source\" for every write; none for 'put Song 1'"):
         draw("arrivals", ARRIVALS.drop(index=0))

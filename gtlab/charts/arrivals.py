@@ -192,7 +192,9 @@ def _note_times(fig: go.Figure, notes: Sequence[tuple[float, int, str]], lines: 
     for time_ms, row, text in notes:
         anchor = pixels(time_ms, row)
         width = text_width(text.replace("<b>", "").replace("</b>", "")) + 6
-        shifts = [(side * width / 2, down) for side in (0, -0.9, 0.9) for down in (-18, 18)]
+        # A write's name stays beside its dot; times of bars that overlap may stand above each other.
+        rows = (18,) if text.startswith("<b>") else (18, 34)
+        shifts = [(side * width / 2, down) for far in rows for side in (0, -0.9, 0.9) for down in (-far, far)]
         places = {boxes(anchor, shift, width, 16): shift for shift in shifts}
         there = labels.place_if_free(places)
         if there is None:

@@ -21,6 +21,8 @@ _STYLE = (
     "font-variant-numeric:tabular-nums}"
     ".gt-below .gt-number{text-align:right}"
     ".gt-alt{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}"
+    # In a legend of constant size, plotly draws a line of 5 px, which covers the mark on it.
+    ".js-plotly-plot .layers:has(.legendpoints path) .legendlines path{stroke-width:1.5px!important}"
     # Over plotly's own buttons, which no keyboard can reach, while the keyboard is here.
     ".gt-below .gt-play{position:absolute;left:0;bottom:100%;display:flex;gap:8px;align-items:center;padding:6px;"
     "opacity:0;pointer-events:none;color:var(--jp-ui-font-color1,#1f2933);background:var(--jp-layout-color0,#fff);"
