@@ -40,14 +40,14 @@ def _width(widths: Any) -> Truth:
 
 QUESTIONS = (
     Question(
-        "04-get", "What does the time of the get in the loop tell about replication?",
+        "04-get", "What does the time of the get in the loop tell you about replication?",
         {"lag": Option("How long replication took",
                        "The get is sent long after the put, and does not wait for replication. It answers at once, "
                        "with what is there."),
          "bound": Option("How long replication took at most",
                          "The item may have arrived during the sleep, or may not be there yet. The time of the get "
                          "is the same in both cases."),
-         "distance": Option("Nothing: it tells how far away the Region is",
+         "distance": Option("Nothing: it shows how far away the Region is",
                             "This time the two kinds of gets took different times: the machine was busy, or the "
                             "network changed.")},
         _get,
