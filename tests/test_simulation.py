@@ -34,7 +34,7 @@ from gtlab.localcloud.tables.streams import Streams
 
 EVERYWHERE = (*REGIONS, SPARE)
 # Random in `make soak`; a failure prints what to do to see it again. Nothing is left behind in the project's folder.
-SETTINGS = settings(derandomize=not SOAK, max_examples=400 if SOAK else 80, stateful_step_count=40,
+SETTINGS = settings(derandomize=not SOAK, max_examples=400 if SOAK else 40, stateful_step_count=40,
                     deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck),
                     report_multiple_bugs=False,
                     phases=(Phase.generate, Phase.shrink))
