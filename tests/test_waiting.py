@@ -137,8 +137,14 @@ def test_a_board_is_as_high_at_the_end_as_at_the_beginning():
     assert last.line() == "Waiting for <it>: 2 of 2 in 61 s (Singapore (ap-southeast-1) not known yet, <b> ACTIVE)"
 
 
+def test_a_wait_that_is_over_says_what_it_saw_last():
+    with pytest.raises(watch.WaitInVain) as waited:
+        watch.until(lambda: {VIRGINIA: "CREATING", IRELAND: "ACTIVE"}, "ACTIVE", what="it", timeout_s=0.0, every_s=0.01)
+    assert str(waited.value).startswith("Waited 0 s for it. Last seen: us-east-1 CREATING, eu-west-1 ACTIVE. ")
+
+
 @pytest.fixture
-def outputs(monkeypatch):
+def outputs():
     """What a notebook's cell shows: IPython in a process that is taken for a kernel."""
     from IPython.core.displaypub import CapturingDisplayPublisher
     from IPython.core.interactiveshell import InteractiveShell

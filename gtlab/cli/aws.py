@@ -27,7 +27,7 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
 def check_profile(backend: str, profile: str | None) -> None:
     """Raises ValueError for a profile without AWS."""
     if profile and backend != "aws":
-        raise ValueError("A profile is one of AWS's: give --profile with --backend aws only.")
+        raise ValueError("--profile names an AWS profile. Give --profile with --backend aws only.")
 
 
 def cleaner(backend: str, profile: str | None, *, starts: bool) -> Lab:

@@ -123,6 +123,6 @@ def _folder(folder: Path) -> Path:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise click.BadParameter(f"{folder} is no folder, and cannot be made: {error.strerror}.",
+        raise click.BadParameter(f"{folder} is not a folder and cannot be created: {error.strerror}.",
                                  param_hint="--report") from None
     return folder

@@ -121,7 +121,7 @@ def open_lab(asked: Request) -> Lab:
         raise ValueError(f"Give --endpoint or --backend {backend}, not both: endpoints are measured in place of a "
                          "backend.")
     if profile and backend != "aws":
-        raise ValueError("A profile is one of AWS's: give --profile with --backend aws only.")
+        raise ValueError("--profile names an AWS profile. Give --profile with --backend aws only.")
     codes = catalogue.parse(targets, at_least=1)
     lacking = [code for code in [catalogue.get(source).code, *codes] if urls and code not in urls]
     if lacking:

@@ -47,7 +47,7 @@ def _show_world(as_json: bool = False) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     click.echo("To mend one: the same command with --off. To mend everything: gtlab world reset")
     if any(each["knob"] == "pause" for each in found):
-        click.echo("A pause is an experiment's (the VALUE), of AWS's fault injection service: stop it there.")
+        click.echo("A pause belongs to the experiment of AWS's fault injection service in VALUE; stop the experiment.")
 
 
 _off = click.option("--off", is_flag=True, help="Repair it.")

@@ -164,7 +164,8 @@ def _watch(look: Callable[[], dict[str, str]], wanted: str, wait: Wait) -> pd.Da
             if reasons is None and time.monotonic() >= asked:
                 reasons, asked = pool.submit(wait.why, seen), time.monotonic() + _ASK_AGAIN_S
             if now > wait.timeout_s:
-                raise WaitInVain(f"Waited {wait.timeout_s:.0f} s for {wait.what}; last seen: {seen}. "
+                last = ", ".join(f"{name} {status}" for name, status in seen.items())
+                raise WaitInVain(f"Waited {wait.timeout_s:.0f} s for {wait.what}. Last seen: {last}. "
                                  "Run the cell again to wait longer.")
             time.sleep(max(wait.every_s, min(_MOST_PAUSE_S, now / 50)))  # what it adds to a long wait is hardly seen
             fresh = look()
