@@ -75,8 +75,8 @@ def test_a_wait_is_one_output_that_was_updated_in_place(tmp_path):
     notebook = new_notebook(cells=[new_code_cell(source) for source in cells])
     NotebookClient(notebook, timeout=120, kernel_name="python3", allow_errors=True,
                    resources={"metadata": {"path": str(tmp_path)}}).execute()
-    printed, waited = notebook.cells[0].outputs
-    assert printed.output_type == "stream" and "2 of 2" in waited.data["text/plain"]
+    created, waited = notebook.cells[0].outputs
+    assert "creates what is missing" in created.data["text/plain"] and "2 of 2" in waited.data["text/plain"]
     (quick,) = notebook.cells[1].outputs
     assert quick.data["text/html"].count("<li>") == 2 and "widget" not in "".join(quick.data)
     stopped, error = notebook.cells[2].outputs
