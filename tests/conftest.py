@@ -102,6 +102,7 @@ def _own_home(tmp_path_factory):
         for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
             patch.setenv(name, str(tmp_path_factory.getbasetemp() / "absent"))
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        patch.setenv("OPENBLAS_NUM_THREADS", "1")  # a kernel needs no threads of numpy's, and they take time to start
         guarded = [str(Path(__file__).parent / "loopback"), os.environ.get("PYTHONPATH", "")]
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, guarded)))
         yield
