@@ -325,6 +325,9 @@ DYNALITE = {
     "false": Rule("developer guide, comparators and functions: false and an empty string are values; dynalite takes "
                   "them for nothing", lambda d: re.search(r'{"(BOOL": false|S": "")}', conditions(d.data) + json.dumps(
                       [d.ours.answer, d.theirs.answer]))),
+    "type of nothing": Rule("the same, where the type of an attribute is asked that the answer does not show",
+                            lambda d: "attribute_type" in json.dumps(d.data)
+                            and re.search(r'{"S": "(S|BOOL)"}', json.dumps(d.data))),
     "documents": Rule("developer guide, comparators: two lists or two maps are equal if they have the same elements; "
                       "in dynalite no two are", lambda d: re.search(r'{"(L|M)": ', conditions(d.data))),
     "Exists": LIBRARY["Exists"], "removes": LIBRARY["removes"],
