@@ -135,7 +135,7 @@ def test_a_list_that_cannot_be_used_is_explained(tmp_path, content, says):
 @pytest.mark.parametrize(("options", "says"), [
     (["--room", "no-such-file"], "does not exist"), (["--room", ".", "--report", "."], "Leave out --report"),
     (["--as", "Ana"], "--as goes with --report"), (["--certificate", __file__], "--certificate goes with --board"),
-    (["--report", "no/such"], "cannot be created"), (["--report", __file__], "cannot be made"),
+    (["--report", "no/such"], "cannot be created"), (["--report", __file__], "cannot be created"),
     (["--room", ".", "--board", "10.1.2.3"], "is not the address of a board"),
     (["--report", ".", "--as", "\x1b[2J"], "is not a name of a machine"), (["--board", "10.1.2.3"], "not the address"),
     (["--board", "https://127.0.0.1:9", "--certificate", __file__], "cannot be used"),
