@@ -1,9 +1,10 @@
 """JupyterLab as `gtlab lab` opens it, a browser that uses it, and what a test does and measures in a page.
 
 The benchmarks and docs/images/make.py use it too. The fixtures are found through conftest.py. A worker of the tests has
-one JupyterLab server; a module has one browser, and in it one page in which JupyterLab is open. Loading JupyterLab
-takes longer than running most notebooks, so the tests of a module open their notebooks in this page (fixture ``page``).
-A test of what happens from the start of a page has a browser that was never used (fixture ``fresh_page``).
+one JupyterLab server; browser tests that follow each other have one browser, and in it one page in which JupyterLab is
+open. Loading JupyterLab takes longer than running most notebooks, so they open their notebooks in this page (fixture
+``page``). A test of what happens from the start of a page has one that was never used (fixture ``fresh_page``); the
+next tests go on in it.
 Set GTLAB_SCREENSHOTS to a folder to keep pictures of the pages.
 """
 
@@ -49,7 +50,7 @@ OWN_SETTING = Path("@jupyterlab", "fileeditor-extension", "plugin.jupyterlab-set
 VIEWPORT = {"width": 1280, "height": 900}
 # What each picture must be readable in: the window's width in px, with JupyterLab's sidebar open, and the theme.
 LOOKS = [(width, theme) for width in (900, 1400) for theme in ("Light", "Dark")]
-SEEN_BY_AXE = (LOOKS[0], LOOKS[-1])  # each width once and each theme once
+EACH_ONCE = (LOOKS[0], LOOKS[-1])  # each width once and each theme once
 
 # JupyterLab shows its own objects to a page that is configured so. This is done in the page: the server is as the
 # command starts it.
@@ -225,11 +226,47 @@ def jupyter(cloud, tmp_path_factory) -> Iterator[Jupyter]:
         yield jupyter
 
 
-@pytest.fixture(scope="module")
+class Open:
+    """What browser tests that follow each other share, whatever their modules are."""
+
+    def __init__(self):
+        self._stack, self._browser, self._lab = contextlib.ExitStack(), None, None
+
+    def browser(self):
+        if self._browser is None:
+            self._browser = self._stack.enter_context(chromium())
+        return self._browser
+
+    def lab(self, jupyter: Jupyter) -> RunningLab:
+        if self._lab is None:
+            self._lab = RunningLab(jupyter, self.browser())
+        return self._lab
+
+    def close(self) -> None:
+        self._browser = self._lab = None
+        self._stack.close()
+
+
+OPEN_NOW = Open()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Close the browser before a test that uses none: while it is open, no other test could run an event loop, and
+    Playwright could not be started again."""
+    if nextitem is None or "browser" not in getattr(nextitem, "fixturenames", ()):
+        OPEN_NOW.close()
+
+
+def pytest_sessionfinish() -> None:
+    """A run that stops early leaves it open."""
+    OPEN_NOW.close()
+
+
+@pytest.fixture
 def browser():
-    """One for all tests of a module. (Not of a run: while it is open, no other test could run an event loop.)"""
-    with chromium() as browser:
-        yield browser
+    """Chromium; browser tests that follow each other share it."""
+    return OPEN_NOW.browser()
 
 
 class RunningLab:
@@ -240,11 +277,17 @@ class RunningLab:
         self._watched: watched_page | None = None
         self._page = None
 
+    def fresh(self):
+        """A new page, in which nothing was loaded yet."""
+        self.close()
+        self._watched = watched_page(self._browser)
+        self._page = self._watched.__enter__()
+        return self._page
+
     def page(self):
         """The page, as large as at first; nothing is open."""
         if self._watched is None:
-            self._watched = watched_page(self._browser)
-            self._page = self._watched.__enter__()
+            self.fresh()
             self._page.goto(self._jupyter.url("", app="lab"))
             self._page.wait_for_function("() => window.jupyterapp?.shell")
             self._page.evaluate("() => window.jupyterapp.restored.then(() => null)")
@@ -254,9 +297,14 @@ class RunningLab:
 
     def leave(self) -> None:
         """Close what is open. Fails where a page had an error or asked another machine."""
-        self._page.evaluate(CLOSE_ALL)
-        self._jupyter.end_kernels()
-        self._watched.check()
+        if self._page.evaluate("() => window.jupyterapp.name") == "JupyterLab":
+            self._page.evaluate(CLOSE_ALL)
+            self._jupyter.end_kernels()
+            self._watched.check()
+        else:  # Notebook 7 is no page for other tests
+            watched = self._watched
+            self.close()
+            watched.check()
 
     def close(self) -> None:
         """The next test gets a page of its own."""
@@ -266,11 +314,9 @@ class RunningLab:
             self._jupyter.end_kernels()
 
 
-@pytest.fixture(scope="module")
-def running_lab(jupyter, browser) -> Iterator[RunningLab]:
-    lab = RunningLab(jupyter, browser)
-    yield lab
-    lab.close()
+@pytest.fixture
+def running_lab(jupyter, browser) -> RunningLab:
+    return OPEN_NOW.lab(jupyter)
 
 
 @pytest.fixture
@@ -284,28 +330,30 @@ def no_choice(jupyter) -> Iterator[None]:
 
 @pytest.fixture
 def page(request, running_lab, no_choice):
-    """The module's page, in which JupyterLab is open and nothing in it. A request to another machine or an error in the
-    page fails the test; after a test that failed, the next one gets a new page."""
-    failed = request.session.testsfailed
-    yield running_lab.page()
-    left = False
-    try:
-        if request.session.testsfailed == failed:
-            running_lab.leave()
-            left = True
-    finally:
-        if not left:
-            running_lab.close()
+    """The page in which JupyterLab is open and nothing in it. A request to another machine or an error in the page
+    fails the test; after a test that failed, the next one gets a new page."""
+    with left_clean(request, running_lab):
+        yield running_lab.page()
 
 
 @pytest.fixture
-def fresh_page(jupyter, browser, no_choice):
+def fresh_page(request, running_lab, no_choice):
     """A page of a browser that has never been used; it is watched as ``page`` is."""
+    with left_clean(request, running_lab):
+        yield running_lab.fresh()
+
+
+@contextlib.contextmanager
+def left_clean(request, lab: RunningLab) -> Iterator[None]:
+    failed, left = request.session.testsfailed, False
+    yield
     try:
-        with watched_page(browser) as page:
-            yield page
+        if request.session.testsfailed == failed:
+            lab.leave()
+            left = True
     finally:
-        jupyter.end_kernels()
+        if not left:
+            lab.close()
 
 
 class watched_page:

@@ -1,4 +1,4 @@
-"""The course in a real browser: what `gtlab lab` opens, and every notebook by Run All and by keyboard."""
+"""The course in a real browser: every notebook by Run All. The first is in test_browser_widgets.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from browser import (
     LOOKS,
     RUN_ALL,
     errors,
-    load_notebook,
     needs_chromium,
     open_notebook,
     picture,
@@ -19,7 +18,6 @@ from chart_pages import complaints
 from support import wait_until
 
 from gtlab import tour
-from gtlab.lab import chosen
 
 pytestmark = [pytest.mark.browser, pytest.mark.long(12), needs_chromium]
 
@@ -27,24 +25,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.long(12), needs_chromium]
 CALLED = """() => window.jupyterapp.shell.currentWidget.content.widgets
     .filter(cell => cell.model.type === 'code' && /\\bcharts\\.\\w+\\(/.test(cell.model.sharedModel.source)).length"""
 
-# Whether JupyterLab looks for extensions that must be built.
-BUILD_CHECK = "() => JSON.parse(document.getElementById('jupyter-config-data').textContent).buildCheck"
-
 # JupyterLab lays out only the cells that are seen; text in the others has no place that could be measured.
 ALL_DRAWN = ".jp-Cell { content-visibility: visible !important; }"
-
-
-def test_gtlab_lab_opens_the_first_notebook_without_a_prompt(jupyter, fresh_page):
-    own, page = jupyter.settings(), fresh_page
-    load_notebook(page, f"{jupyter.printed}&reset")
-    assert not page.evaluate(BUILD_CHECK)
-    assert page.evaluate("() => window.jupyterapp.shell.currentWidget.title.label") == "00_start_here.ipynb"
-    run_all(page)  # far longer than JupyterLab takes to show its prompt
-    assert page.locator(".Toastify__toast").all_text_contents() == []
-    assert jupyter.settings() == own
-    page.evaluate("index => window.jupyterapp.shell.currentWidget.content.scrollToItem(index, 'start')", 8)
-    page.locator(".gt-map").get_by_label("São Paulo, Brazil").click()
-    wait_until(lambda: chosen().replicas == ("us-east-1", "eu-west-1", "sa-east-1"), "the choice to be kept")
 
 
 def test_a_term_leads_to_its_entry_in_the_glossary(jupyter, page):
@@ -74,7 +56,7 @@ def test_the_errors_of_cells_and_of_widgets_outputs_are_found(jupyter, page):
     assert "ZeroDivisionError: division by zero" in found and "KeyError" in found
 
 
-@pytest.mark.parametrize("notebook", [path.stem for path in tour.find_notebooks()])
+@pytest.mark.parametrize("notebook", [path.stem for path in tour.find_notebooks()[1:]])
 def test_a_notebook_by_run_all(page, theme, notebook):
     open_notebook(page, f"{notebook}.ipynb")
     run_all(page)
