@@ -116,7 +116,7 @@ def test_a_process_that_is_killed_at_any_step_leaves_nothing_after_a_clean_up(st
         most = json.loads(run(0, "never", "calls").splitlines()[-1])
         assert left() == set() and most["changes"] >= 12
         found: Counter[int] = Counter()
-        for trial in range(50 if SOAK else 5):
+        for trial in range(50 if SOAK else 3):
             counts = drawn.choice(("changes", "changes", "calls"))
             at, when = drawn.randint(1, most[counts]), drawn.choice(("before", "after"))
             print(f"trial {trial}: killed {when} number {at} of {most[counts]} {counts}")

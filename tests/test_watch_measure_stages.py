@@ -90,9 +90,9 @@ def test_watching_an_item_arrive(lab, monkeypatch):
 
 
 def test_waiting_in_vain_says_for_what_and_what_was_seen(lab):
-    with pytest.raises(TimeoutError, match=r"for table Music to be absent; .*'us-east-1': 'ACTIVE'.*Run the cell"):
+    with pytest.raises(TimeoutError, match=r"for table Music to be absent.*us-east-1 ACTIVE.*Run the cell"):
         watch.tables(lab, "Music", "absent", timeout_s=0.1)
-    with pytest.raises(TimeoutError, match=r"for the item to arrive.*'not there'"):
+    with pytest.raises(TimeoutError, match=r"for the item to arrive.*not there"):
         watch.item(lab, "Music", song("never"), timeout_s=0.1)
 
 
