@@ -173,9 +173,9 @@ def running_hub(home: Path, learners: tuple[str, ...] = ()) -> Iterator[Hub]:
                                        stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         hub = Hub(home, process, ports["proxy"], token)
         try:
-            wait_until(lambda process=process, hub=hub: process.poll() is not None or _ready(hub), "the hub to start",
+            wait_until(lambda process=process, hub=hub: _has_failed(hub, process) or _ready(hub), "the hub to start",
                        240)
-            if process.poll() is not None:
+            if _has_failed(hub, process):
                 assert attempt < 2, hub.log
                 continue
             yield hub
@@ -191,6 +191,11 @@ def running_hub(home: Path, learners: tuple[str, ...] = ()) -> Iterator[Hub]:
             for lock in home.glob("users/*/.local/state/gtlab/server.lock"):
                 with FileLock(lock, timeout=120):  # until the learner's local cloud has ended
                     pass
+
+
+def _has_failed(hub: Hub, process: subprocess.Popen) -> bool:
+    """Whether a hub that is starting has ended, or its proxy got no port: then the proxy goes on and answers nobody."""
+    return process.poll() is not None or "EADDRINUSE" in hub.log
 
 
 def _ready(hub: Hub) -> bool:
