@@ -77,7 +77,8 @@ function render({ model, el }) {
     }
     for (const [code, mark] of stale) mark.node.setAttribute("transform", besides(code));
     label(true);
-    animate(); // what waits before its target has a new place
+    for (const flight of flights.values()) put(flight); // off the screen, no frame would bring it to its new place
+    animate();
   }
 
   function cross([x, y], r) {
@@ -120,23 +121,32 @@ function render({ model, el }) {
   // --- what moves ---
 
   function start(number, a, b, expected, many = 1) {
-    const arc = arcs.get(key(a, b));
-    if (STILL.matches || !arc || flights.size >= MOST_DRAWN) return;
+    if (STILL.matches || !arcs.has(key(a, b)) || flights.size >= MOST_DRAWN) return;
     if (document.hidden || (many > 1 && !onScreen)) return;
     if ([...flights.values()].filter(flight => flight.a === a && flight.b === b).length >= MOST_OF_A_LINK) return;
-    const [x, y] = arc.point(0);  // else it would be in the corner until the first frame
-    const dot = shape("g", { transform: `translate(${x} ${y})` }, shape("circle", {
+    const dot = shape("g", {}, shape("circle", {
       r: many > 1 ? Math.min(11, 4 + Math.log2(many)) : 4, fill: look(a).colour, class: "gt-flight" }));
     if (many > 1) dot.append(shape("text", { class: "gt-many", y: -9, "text-anchor": "middle" }, many.toLocaleString("en")));
     map.layers.moving.append(dot);
-    flights.set(number, { dot, a, b, gone: 0, at: performance.now(), takes: expected ?? 400,
-      landed: many > 1 ? "arrived" : null });
+    const flight = { dot, a, b, gone: 0, at: performance.now(), takes: expected ?? 400, landed: many > 1 ? "arrived" : null };
+    flights.set(number, flight);
+    put(flight); // else it would be in the corner until the first frame
     animate();
   }
 
   // Only while something moves, and where it is seen: each frame costs processor time.
   function animate() {
     if (onScreen && !frame) frame = requestAnimationFrame(move);
+  }
+
+  // It waits before its target until Python says that it is there.
+  const partOf = flight => Math.min(flight.landed ? 1 : 0.9, flight.gone / flight.takes);
+
+  function put(flight) {
+    const arc = arcs.get(key(flight.a, flight.b));
+    if (!arc) return;
+    const [x, y] = arc.point(partOf(flight));
+    flight.dot.setAttribute("transform", `translate(${x} ${y})`);
   }
 
   function pass(flight, now) {
@@ -151,18 +161,15 @@ function render({ model, el }) {
     let moving = false;
     for (const [number, flight] of flights) {
       pass(flight, now);
-      const arc = arcs.get(key(flight.a, flight.b));
-      // It waits before its target until Python says that it is there.
-      const part = flight.landed ? Math.min(1, flight.gone / flight.takes) : Math.min(0.9, flight.gone / flight.takes);
-      if (!arc || (part >= 1 && flight.landed)) {
+      const known = arcs.has(key(flight.a, flight.b));
+      if (!known || partOf(flight) >= 1) {
         flights.delete(number);
         flight.dot.remove();
-        if (arc) flash(flight.b, flight.landed);
+        if (known) flash(flight.b, flight.landed);
         continue;
       }
-      const [x, y] = arc.point(part);
-      flight.dot.setAttribute("transform", `translate(${x} ${y})`);
-      moving ||= flight.landed || part < 0.9;
+      put(flight);
+      moving ||= flight.landed || partOf(flight) < 0.9;
     }
     if (moving) animate();
   }
