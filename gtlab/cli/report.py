@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from gtlab import regions as catalogue
 from gtlab.charts.colours import GRID, INK, QUIET, SEA
 from gtlab.charts.looks import VERMILLION
+from gtlab.cli.aws import check_profile
 from gtlab.course import stages
 from gtlab.lab import Lab, checked_choice, connect
 from gtlab.lab.aws import footprint
@@ -120,8 +121,7 @@ def open_lab(asked: Request) -> Lab:
     if urls and backend != "local":
         raise ValueError(f"Give --endpoint or --backend {backend}, not both: endpoints are measured in place of a "
                          "backend.")
-    if profile and backend != "aws":
-        raise ValueError("--profile names an AWS profile. Give --profile with --backend aws only.")
+    check_profile(backend, profile)
     codes = catalogue.parse(targets, at_least=1)
     lacking = [code for code in [catalogue.get(source).code, *codes] if urls and code not in urls]
     if lacking:

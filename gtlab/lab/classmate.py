@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from gtlab.lab import json_files
+from gtlab.lab.display import kernel_shell
 from gtlab.localcloud import process
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def follow() -> None:
         number = notebook()
         if number is not None:
             check_open("notebooks", number)
-    shell = _kernel_shell()
+    shell = kernel_shell()
     if shell is not None and not _follower.shell:
         _follower.start(shell)
 
@@ -119,16 +120,6 @@ def ensure_process() -> None:
         started = subprocess.Popen([sys.executable, "-m", "gtlab.classroom.agent"], stdin=subprocess.DEVNULL,
                                    stdout=log, stderr=log, **_apart())
     started.returncode = 0  # it is meant to outlive this process: silence Popen's ResourceWarning
-
-
-def _kernel_shell() -> Any:
-    """IPython's shell if this process is a notebook's kernel, and None if not."""
-    if "IPython" not in sys.modules:
-        return None
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    return shell if hasattr(shell, "kernel") else None
 
 
 class _Follower:

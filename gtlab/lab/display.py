@@ -35,7 +35,7 @@ _CODE = re.compile(r"(?<![\w-])[a-z]{2}(?:-[a-z]+)+-\d(?![\w-])")
 def lab(said: str) -> dict[str, str]:
     """A lab that says this, as a MIME bundle. Every notebook shows its lab, so the stylesheet in it is in effect in the
     whole notebook."""
-    return {"text/plain": said, "text/html": f'{_STYLE}<pre class="gt-lab">{whole(html.escape(said))}</pre>'}
+    return {"text/plain": said, "text/html": _STYLE + preformatted(said)}
 
 
 def frame(table: Any) -> str | None:
@@ -63,32 +63,47 @@ def whole(made: str) -> str:
     return _CODE.sub(r'<span style="white-space:nowrap">\g<0></span>', made)
 
 
+def preformatted(text: str) -> str:
+    """HTML of text as it is printed, with codes kept whole."""
+    return f'<pre class="gt-lab">{whole(html.escape(text))}</pre>'
+
+
+class Output:
+    """One output of a cell, for notebooks only: what it shows is replaced in place."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def show(self, text: str, markup: str) -> None:
+        from IPython.display import display
+
+        data = {"text/plain": text, "text/html": markup}
+        if self._handle is None:
+            self._handle = display(data, raw=True, display_id=True)
+        else:
+            self._handle.update(data, raw=True)
+
+
 class Lines:
     """Lines of text that stay together: in a notebook one output, where the first one was, though other outputs, such
     as the progress of a wait, have come below it. Elsewhere they are printed."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
-        self._output: Any = None
+        self._output = Output()
 
     def say(self, text: str) -> None:
-        if _kernel_shell() is None:
+        if kernel_shell() is None:
             print(text)
             return
-        from IPython.display import display
-
         self._lines.append(text)
         said = "\n".join(self._lines)
-        data = {"text/plain": said, "text/html": f'<pre class="gt-lab">{whole(html.escape(said))}</pre>'}
-        if self._output is None:
-            self._output = display(data, raw=True, display_id=True)
-        else:
-            self._output.update(data, raw=True)
+        self._output.show(said, preformatted(said))
 
 
 def say(text: str, markup: str) -> None:
     """Show HTML in a notebook, and print the text elsewhere."""
-    if _kernel_shell() is None:
+    if kernel_shell() is None:
         print(text)
         return
     from IPython.display import display
@@ -98,7 +113,7 @@ def say(text: str, markup: str) -> None:
 
 def keep_codes_whole() -> None:
     """Let the notebook, if this is one, show data frames by :func:`frame`."""
-    if (shell := _kernel_shell()) is not None:
+    if (shell := kernel_shell()) is not None:
         formatter = shell.display_formatter.formatters["text/html"]
         for module in ("pandas", "pandas.core.frame"):  # where pandas 3 and pandas 2 have it
             formatter.for_type_by_name(module, "DataFrame", frame)
@@ -107,14 +122,15 @@ def keep_codes_whole() -> None:
 
 def hide_secrets() -> None:
     """Let the notebook, if this is one, show no credentials and account ids."""
-    if (shell := _kernel_shell()) is not None:
+    if (shell := kernel_shell()) is not None:
         from gtlab.lab import output
 
         output.watch(shell.kernel.session)
 
 
-def _kernel_shell() -> Any:
-    """IPython's shell if this process is a notebook's kernel, and None if not."""
+def kernel_shell() -> Any:
+    """IPython's shell if this process is a notebook's kernel, and None if not. IPython is imported only where it runs
+    already."""
     if "IPython" not in sys.modules:
         return None
     from IPython import get_ipython

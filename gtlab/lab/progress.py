@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gtlab.lab.display import whole
+from gtlab.lab.display import Output, kernel_shell, preformatted, whole
 
 _EVERY_S = 0.2   # between two updates, at least
 _SAY_EVERY_S = 0.5  # the same for a line that says what is happening
@@ -99,8 +99,8 @@ class Progress:
     one."""
 
     def __init__(self) -> None:
-        self._shell = _notebook()
-        self._output: Any = None
+        self._shell = kernel_shell()
+        self._output = Output()
         self._shown_at, self._last = 0.0, ""
         # The room of a chart that the same cell draws afterwards is kept free, so that the page does not jump.
         self._room = bool(self._shell) and _draws(self._shell)
@@ -125,8 +125,6 @@ class Progress:
             print(("\r" if sys.stderr.isatty() else "") + board.line(), file=sys.stderr)
 
     def _display(self, board: Board, script: str = "") -> None:
-        from IPython.display import display
-
         kind = room = ""
         if self._room:
             rows = len(board.rows)
@@ -136,11 +134,7 @@ class Progress:
             kind = f"gt-room-{height}"
             room = (f"<style>.jp-NotebookPanel .jp-OutputArea:has(> .jp-OutputArea-child .{kind})"
                     f":not(:has(.js-plotly-plot .main-svg)) {{ min-height: {height}px; }}</style>")
-        data = {"text/html": room + board.page(kind) + script, "text/plain": board.line()}
-        if self._output is None:
-            self._output = display(data, raw=True, display_id=True)
-        else:
-            self._output.update(data, raw=True)
+        self._output.show(board.line(), room + board.page(kind) + script)
 
 
 class Doing:
@@ -150,7 +144,7 @@ class Doing:
     """
 
     def __init__(self) -> None:
-        self._shell, self._output = _notebook(), None
+        self._shell, self._output = kernel_shell(), Output()
         self._began, self._shown_at, self._what = time.monotonic(), 0.0, ""
 
     def show(self, what: str) -> None:
@@ -161,13 +155,13 @@ class Doing:
         self._shown_at, self._what = now, what
         text = f"{what} … {now - self._began:.0f} s"
         if self._shell:
-            self._display(text)
+            self._output.show(text, preformatted(text))
         elif sys.stderr.isatty():
             _over(text)
 
     def end(self, result: str) -> None:
-        if self._output is not None:
-            self._display(result)
+        if self._shell and self._what:
+            self._output.show(result, preformatted(result))
             return
         if self._what and sys.stderr.isatty():
             _over("")
@@ -179,30 +173,11 @@ class Doing:
         if self._what:
             self.end(f"{self._what}: stopped after {time.monotonic() - self._began:.0f} s.")
 
-    def _display(self, text: str) -> None:
-        from IPython.display import display
-
-        data = {"text/plain": text, "text/html": f'<pre class="gt-lab">{whole(html.escape(text))}</pre>'}
-        if self._output is None:
-            self._output = display(data, raw=True, display_id=True)
-        else:
-            self._output.update(data, raw=True)
-
 
 def _over(text: str) -> None:
     """Write over the line of the terminal."""
     columns = shutil.get_terminal_size().columns - 1
     print(f"\r{text[:columns]:<{columns}}", end="", file=sys.stderr, flush=True)
-
-
-def _notebook() -> Any:
-    """IPython in a Jupyter kernel; None elsewhere. IPython is imported only where it runs already."""
-    if "IPython" not in sys.modules:
-        return None
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    return shell if hasattr(shell, "kernel") else None
 
 
 def _draws(shell: Any) -> bool:
