@@ -176,6 +176,11 @@ def question(page):
 
 def prediction_by_mouse_and_by_keyboard(page) -> None:
     quiz = question(page)
+    quiz.locator(".gt-hint", has_text="No answer was given before the result was shown.").wait_for()
+    assert quiz.get_by_role("radio", disabled=True).count() == quiz.get_by_role("radio").count()
+    picture(page, "quiz-ended")
+    run_cells(page, "check.predict(")
+    quiz.get_by_role("radio", disabled=False).first.wait_for()
     cells, press = page.evaluate(CELLS), page.keyboard.press
     quiz.get_by_text("About as long: cables are glass fibres").click()
     predicted("00-light", "same")

@@ -228,6 +228,26 @@ def test_a_prediction_is_kept_and_compared(capsys):
     assert "● all" in repr(check.predict("03-stale")), "another kernel shows it again"
 
 
+def test_a_question_takes_no_answer_after_its_result_and_asks_again_when_its_cell_runs_again():
+    from gtlab import check
+
+    nobody, own = check.predict("03-strong"), check.predict("03-stale")
+    own.choose("all")
+    check.reveal("03-stale", [])
+    assert not own.ended, "a value that shows no answer ends nothing"
+    check.reveal("03-stale", {HOME: "there", NEAR: "older"})
+    check.reveal("03-strong", {HOME: "there", NEAR: "not there"})
+    assert own.ended and own.message.startswith("You answered “All of them")
+    assert nobody.ended and nobody.message.startswith("No answer was given before the result was shown.")
+    assert html.escape(own.message) in own.still() and html.escape(nobody.message) in nobody.still()
+    nobody.choose("no")
+    own._handle_custom_msg({"choose": "home"}, [])
+    assert progress.recorded("predicted") == {"03-stale": "all"} and (nobody.chosen, own.chosen) == ("", "all")
+    again = check.predict("03-stale")
+    again.choose("home")
+    assert progress.recorded("predicted") == {"03-stale": "home"} and not again.ended
+
+
 def test_a_line_of_code_answers_and_so_does_the_environment(monkeypatch):
     from gtlab import check
 

@@ -19,6 +19,9 @@ from gtlab.lab.progress import Doing
 from gtlab.localcloud import process
 
 
+_asked: dict[str, Any] = {}  # the widgets of questions that this process asked, by ID, until their results are shown
+
+
 class NotYet(AssertionError):
     """A wrong answer in strict mode; the text has the hint."""
 
@@ -28,8 +31,8 @@ def predict(id: str, option: str = "") -> Any:
 
     Returns a widget to answer by click or keyboard; where there are no widgets, it reads as text. With an ``option``
     (its key or its text) the answer is that. A run without a reader takes its answers from GTLAB_PREDICTIONS, such as
-    ``"03-stale=home,03-strong=no"``. The answer is kept, and shown again next time. Raises ValueError for an unknown
-    question or option.
+    ``"03-stale=home,03-strong=no"``. The answer is kept, and shown again next time. After :func:`reveal`, the widget
+    takes no more answers; the next call asks again. Raises ValueError for an unknown question or option.
     """
     question = predictions.find(id)
     by_code = predictions.checked(question, option) if option else predictions.given(id)
@@ -37,10 +40,11 @@ def predict(id: str, option: str = "") -> Any:
         _record("predicted", id, by_code)
     from gtlab.widgets.quiz import quiz
 
-    return quiz(question.text, {key: each.text for key, each in question.options.items()},
-                lambda key: records.record("predicted", id, predictions.checked(question, key)),
-                chosen=by_code or _predicted(question) or "",
-                in_words=lambda chosen: predictions.asked(question, chosen or None))
+    _asked[id] = quiz(question.text, {key: each.text for key, each in question.options.items()},
+                      lambda key: records.record("predicted", id, predictions.checked(question, key)),
+                      chosen=by_code or _predicted(question) or "",
+                      in_words=lambda chosen: predictions.asked(question, chosen or None))
+    return _asked[id]
 
 
 def reveal(id: str, measured: Any) -> None:
@@ -55,6 +59,8 @@ def reveal(id: str, measured: Any) -> None:
     except predictions.NotMeasured as error:
         print(error)
         return
+    if asked := _asked.pop(id, None):
+        asked.end(predictions.over(found))
     display.say(predictions.told(found), predictions.shown(found))
     _record("revealed", id, {"predicted": found.chosen, "measured": found.truth.option, "right": found.right})
 

@@ -39,15 +39,16 @@ function render({ model, el }) {
       input.checked = key === chosen;
       input.parentElement.classList.toggle("gt-chosen", key === chosen);
     }
+    box.disabled = model.get("ended");
     message.textContent = model.get("message");
   }
 
   el.append(root);
   const free = guardKeys(root);
   update();
-  model.on("change:chosen change:message", update);
+  model.on("change:chosen change:message change:ended", update);
   return () => {
-    model.off("change:chosen change:message", update);
+    model.off("change:chosen change:message change:ended", update);
     clearTimeout(unconfirmed);
     free();
   };

@@ -14,7 +14,7 @@ from gtlab.widgets.drawn import Drawn, script, style
 
 class Quiz(Drawn):
     """What :func:`quiz` returns. ``chosen`` is the key of the chosen option, or empty; :meth:`choose` does what a click
-    does."""
+    does, and :meth:`end` takes no more answers."""
 
     _esm = script("map.js", "quiz.js")
     _css = style("map.css", "quiz.css")
@@ -23,6 +23,7 @@ class Quiz(Drawn):
     options: traitlets.List = traitlets.List().tag(sync=True)  # pairs of key and text
     chosen = traitlets.Unicode().tag(sync=True)
     message = traitlets.Unicode().tag(sync=True)
+    ended = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, question: str, options: Mapping[str, str], chosen: str, on_choice: Callable[[str], object],
                  in_words: Callable[[str], str]):
@@ -33,6 +34,8 @@ class Quiz(Drawn):
 
     def choose(self, key: str) -> None:
         """Choose an option. Why it cannot be saved is in ``message``."""
+        if self.ended:
+            return
         try:
             self._on_choice(key)
             self.chosen, self.message = key, "Your prediction is saved. The cell below shows what happens."
@@ -40,14 +43,20 @@ class Quiz(Drawn):
         except (ValueError, OSError, process.CloudError) as error:  # an error here would be seen by nobody
             self.message = f"Not saved: {error}"
 
+    def end(self, message: str) -> None:
+        """Take no more answers, and show this message."""
+        self.ended, self.message = True, message
+        self.keep()
+
     def _hear(self, _: object, content: dict, __: object) -> None:
         self.choose(content["choose"])
 
     def still(self) -> str:
         rows = "".join(f'<li style="list-style:none">{"●" if key == self.chosen else "○"} {html.escape(text)} '
                        f'<code>{html.escape(key)}</code></li>' for key, text in self.options)
+        ended = f"<p>{html.escape(self.message)}</p>" if self.ended else ""
         return (f'<div><strong>{html.escape(self.question)}</strong><ul style="margin:.4em 0;padding-left:.6em">{rows}'
-                "</ul></div>")
+                f"</ul>{ended}</div>")
 
     def _still_output(self) -> dict[str, str]:
         return super()._still_output() | {"text/plain": self._in_words(self.chosen)}

@@ -153,6 +153,14 @@ def asked(question: Question, chosen: str | None) -> str:
     return "\n".join(lines)
 
 
+def over(revealed: Revealed) -> str:
+    """What stands below a question after its result was shown: what was answered, and how to be asked again."""
+    if revealed.chosen is None:
+        return "No answer was given before the result was shown. To answer, run this cell again."
+    text = revealed.question.options[revealed.chosen].text
+    return f"You answered “{text}” before the result was shown. To change your answer, run this cell again."
+
+
 def told(revealed: Revealed) -> str:
     """What was revealed, as text: the measurement, the comparison, and why each wrong option is wrong."""
     lines = [f"Measured: {revealed.truth.measured}", *_verdict(revealed)]
