@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _ALIKE = 0.95  # medians from this part of the largest one on are not ranked
+_GAP = "\N{EN SPACE}"  # before a value: the line of an interval at the end of the bar would read as a dash
 _LISTED = 3  # more of them than this are only counted
 
 
@@ -29,9 +30,9 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
     percentiles are intervals whose upper bounds are median_ms and p90_ms. One row per operation and Region.
 
     Traces: "median" (solid bars) and "P90" (pale, striped bars), horizontal, grouped by operation, with one colour per
-    Region and the values at the bars; "interval", a line over a bar from its lower to its upper bound, if these differ.
-    x is in milliseconds; the axis is logarithmic, and its title says so, if one value is more than a hundred times
-    another.
+    Region and the values at the bars; "interval", a line with ends over a bar from its lower to its upper bound, if
+    these differ. x is in milliseconds; the axis is logarithmic, and its title says so, if one value is more than a
+    hundred times another.
     """
     need(frame, "latency_beside_lag", "operation", "region", "median_ms", "p90_ms")
     rows = [
@@ -69,12 +70,13 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
                 },
             },
             name=name,
-            text=[_span(row, column) for row in rows],
+            text=[_GAP + _span(row, column) for row in rows],
             textposition="outside",
             textfont={"size": 12, "color": INK},
             cliponaxis=False,
-            customdata=[f"{plain_text(row.operation)}, {place_name(row.region)}" for row in rows],
-            hovertemplate=f"%{{customdata}}: {name} %{{text}}<extra></extra>",
+            customdata=[f"{plain_text(row.operation)}, {place_name(row.region)}: {name} {_span(row, column)}"
+                        for row in rows],
+            hovertemplate="%{customdata}<extra></extra>",
         )
     _mark_intervals(fig, rows, places)
     for y, text in headings:
@@ -118,7 +120,15 @@ def _mark_intervals(fig: go.Figure, rows: list[Any], places: list[float]) -> Non
             if math.isfinite(high) and 0 < low < high:
                 x, y = [*x, low, high, None], [*y, place + shift, place + shift, None]
     if x:
-        fig.add_scatter(x=x, y=y, mode="lines", line={"color": INK, "width": 2}, name="interval", hoverinfo="skip")
+        fig.add_scatter(
+            x=x,
+            y=y,
+            mode="lines+markers",
+            line={"color": INK, "width": 2},
+            marker={"symbol": "line-ns", "size": 7, "line": {"color": INK, "width": 2}},
+            name="interval",
+            hoverinfo="skip",
+        )
 
 
 def _span(row: Any, column: str) -> str:
