@@ -561,7 +561,8 @@ def test_the_line_of_an_interval_is_no_dash_before_the_value_at_its_bar():
     fig = draw("latency_beside_lag", LATENCY.assign(median_min_ms=LATENCY["median_ms"] / 2))
     values, (line,) = traces(fig, "median")[0], traces(fig, "interval")
     assert line.mode == "lines+markers" and line.marker.symbol == "line-ns", "a line with ends"
-    assert values.text[0] == "\N{EN SPACE}6.0\N{EN DASH}12 ms" and values.customdata[0].endswith("median 6.0\N{EN DASH}12 ms")
+    assert values.text[0] == "\N{EN SPACE}6.0\N{EN DASH}12 ms"
+    assert values.customdata[0].endswith(": median 6.0\N{EN DASH}12 ms")
 
 
 def test_latency_has_one_colour_a_region():

@@ -18,7 +18,6 @@ from gtlab.lab import classmate, display
 from gtlab.lab.progress import Doing
 from gtlab.localcloud import process
 
-
 _asked: dict[str, Any] = {}  # the widgets of questions that this process asked, by ID, until their results are shown
 
 
