@@ -20,6 +20,7 @@ from gtlab.localcloud.engine.tree import (
     Operand,
     Path,
     Placeholder,
+    misused,
 )
 from gtlab.localcloud.engine.values import SETS, TYPES, Item, Value, equal, kind, ordered, size
 from gtlab.localcloud.model import Refusal, invalid
@@ -196,7 +197,7 @@ def _getter(context: _Context, operand: Operand) -> Getter:
     assert isinstance(operand, Function)  # the parser takes sums in updates only
     if operand.name != "size":
         raise context.refused("The function is not allowed to be used this way in an expression; function: "
-                              f"{operand.name}")
+                              f"{misused(operand)}")
     inner, = operand.arguments
     constant = context.constant(inner)
     if constant is not None and _length(constant) is None:

@@ -29,6 +29,7 @@ from gtlab.localcloud.engine.tree import (
     Operand,
     Path,
     Placeholder,
+    misused,
 )
 from gtlab.localcloud.model import Refusal, invalid
 
@@ -223,7 +224,8 @@ def _single(reader: _Reader) -> Condition:
                                  f"{len(options)}")
         return In(operand, tuple(options))
     if isinstance(operand, Function):
-        raise reader.refused("The function is not allowed to be used this way in an expression; function: size")
+        raise reader.refused("The function is not allowed to be used this way in an expression; function: "
+                             f"{misused(operand)}")
     raise reader.unexpected()
 
 

@@ -77,3 +77,14 @@ class Assignment(NamedTuple):
     section: str  # SET, REMOVE, ADD, DELETE
     path: Path
     value: Operand | None
+
+
+def misused(function: Function) -> str:
+    """The name that a refusal has of a function where none is allowed: the first one inside it that is not allowed
+    there either, or its own."""
+    inside = [each for each in function.arguments if isinstance(each, Function)]
+    for each in inside:
+        name = misused(each)
+        if name != each.name:
+            return name
+    return next((each.name for each in inside if each.name != "size"), function.name)
