@@ -11,6 +11,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from gtlab.course.tour import WIDGET_STATE, Result, TourError
 from gtlab.course.workingcopy import pages_beside
 
 if TYPE_CHECKING:
+    from nbconvert import HTMLExporter
     from nbformat import NotebookNode
 
 PLOTLY = "plotly.min.js"
@@ -137,17 +139,22 @@ def convert(notebook: NotebookNode, *, title: str, failure: str | None = None, p
     ``failure`` is shown at the top. Links to the files whose stems are in ``pages`` lead to their pages; links to
     other notebooks and files of Markdown become plain text. The notebook itself is not changed.
     """
-    from nbconvert import HTMLExporter
-
     shown = _still_notebook(notebook, set(pages))
     shown.metadata["title"] = title
-    exporter = HTMLExporter(raw_template=TEMPLATE, require_js_url="", mathjax_url="", jquery_url="",
-                            jupyter_widgets_base_url="", exclude_anchor_links=True)
-    page, _ = exporter.from_notebook_node(shown, {
+    page, _ = _exporter().from_notebook_node(shown, {
         "failure": failure, "page_style": STYLE, "page_script": SCRIPT,
         "charts": any('class="gt-chart"' in output.get("data", {}).get("text/html", "")
                       for cell in shown.cells for output in cell.get("outputs", ()))})
     return page
+
+
+@cache
+def _exporter() -> HTMLExporter:
+    """One for all pages: a new exporter compiles nbconvert's templates again, which takes longer than most pages."""
+    from nbconvert import HTMLExporter
+
+    return HTMLExporter(raw_template=TEMPLATE, require_js_url="", mathjax_url="", jquery_url="",
+                        jupyter_widgets_base_url="", exclude_anchor_links=True)
 
 
 def heading(notebook: NotebookNode) -> tuple[str, str]:
