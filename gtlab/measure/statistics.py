@@ -100,7 +100,6 @@ def fit(lags: pd.DataFrame, *, low: str = "lag_min_ms", high: str = "lag_max_ms"
     """
     import numpy as np
     import pandas as pd
-    from scipy import stats
 
     rows = []
     for pair, lows, highs, backend in _groups(lags, low, high):
@@ -109,6 +108,8 @@ def fit(lags: pd.DataFrame, *, low: str = "lag_min_ms", high: str = "lag_max_ms"
         if np.isfinite(highs).sum() < _FEWEST or lows.max() <= highs.min():
             rows += [(*pair, len(lows), name, *[math.nan] * 6, backend) for name in _FITTED]
             continue
+        from scipy import stats
+
         with np.errstate(divide="ignore", invalid="ignore"):  # the search also tries impossible values
             data = _censored(lows, highs)
             plain = stats.lognorm.fit(data, floc=0)
@@ -127,11 +128,12 @@ def plain_fit(lags: pd.DataFrame) -> tuple[float, float] | None:
     """Median (milliseconds) and sigma of the log-normal of :func:`fit`, for lags of one source and target; None if it
     cannot be estimated. Faster than :func:`fit`, which also judges the fit. Raises ValueError as :func:`fit` does."""
     import numpy as np
-    from scipy import stats
 
     ((_, lows, highs, _),) = _groups(lags, "lag_min_ms", "lag_max_ms")
     if len(lows) < _FEWEST or np.isfinite(highs).sum() < _FEWEST or lows.max() <= highs.min():
         return None
+    from scipy import stats
+
     with np.errstate(divide="ignore", invalid="ignore"):
         sigma, _, scale = stats.lognorm.fit(_censored(lows, highs), floc=0)
     return float(scale), float(sigma)
