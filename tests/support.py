@@ -197,7 +197,8 @@ def _client(region: str, service: str):
                         aws_secret_access_key="x", config=config)
     signed = (f"AWS4-HMAC-SHA256 Credential={'1' * 12}/20270101/{region}/{made.meta.service_model.signing_name}/"
               "aws4_request, SignedHeaders=host, Signature=0")
-    made.meta.events.register("request-created", lambda request, **_: request.headers.add_header("Authorization", signed))
+    made.meta.events.register("request-created",
+                              lambda request, **_: request.headers.add_header("Authorization", signed))
     return made
 
 
