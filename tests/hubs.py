@@ -8,6 +8,7 @@ import http.client
 import http.cookiejar
 import importlib.util
 import json
+import os
 import random
 import re
 import shutil
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from filelock import FileLock
 from support import wait_until
 
@@ -30,6 +32,9 @@ RECIPE = ROOT / "docs" / "hub"
 # Where make installs JupyterHub's proxy.
 PROXY = ROOT / "out/hub-proxy/node_modules/configurable-http-proxy/bin/configurable-http-proxy"
 PASSWORD, ADMIN_PASSWORD = "of-the-learners", "of-the-instructor-and-of-nobody-else"
+# For an answer of a hub that is starting: a program that has taken one of its ports may accept requests and never
+# answer, and the hub's log is read again only afterwards.
+_PROBE_S = 10
 _CONFIG = """
 load_subconfig({recipe!r})
 c = get_config()
@@ -87,12 +92,12 @@ class Hub:
     def log(self) -> str:
         return (self.home / "hub.log").read_text()
 
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
+    def ask(self, method: str, path: str, body: Any = None, timeout: float = 120) -> Any:
         """A request to the hub's API, or to a server's, with the rights of a service of the hub. Raises HTTPError."""
         request = urllib.request.Request(
             f"{self.url}/{path}", method=method, data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
             return json.loads(answer.read() or "null")
 
     def server(self, user: str) -> dict[str, Any] | None:
@@ -170,14 +175,16 @@ def running_hub(home: Path, learners: tuple[str, ...] = ()) -> Iterator[Hub]:
             command=["node", str(PROXY)], password=PASSWORD, admin_password=ADMIN_PASSWORD))
         with (home / "hub.log").open("wb") as log:
             process = subprocess.Popen([sys.executable, "-m", "jupyterhub", "--config", str(config)], cwd=home,
-                                       stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        hub = Hub(home, process, ports["proxy"], token)
+                                       stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                       env=os.environ | {"PWD": str(home)})
+        hub, started = Hub(home, process, ports["proxy"], token), False
         try:
             wait_until(lambda process=process, hub=hub: _has_failed(hub, process) or _ready(hub), "the hub to start",
                        240)
             if _has_failed(hub, process):
                 assert attempt < 2, hub.log
                 continue
+            started = True
             yield hub
             return
         finally:
@@ -188,9 +195,25 @@ def running_hub(home: Path, learners: tuple[str, ...] = ()) -> Iterator[Hub]:
                 finally:
                     process.kill()
                     process.wait()
+            if not started:
+                _end_all(home)
             for lock in home.glob("users/*/.local/state/gtlab/server.lock"):
                 with FileLock(lock, timeout=120):  # until the learner's local cloud has ended
                     pass
+
+
+def _end_all(home: Path) -> None:
+    """End the board and the proxy of a hub that had not started: until then a hub does not handle SIGTERM, and leaves
+    them behind. The board would keep its lock from the next hub's."""
+    left = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if any(str(home) in value for value in process.environ().values()) and process.pid != os.getpid():
+                process.terminate()
+                left.append(process)
+    for process in psutil.wait_procs(left, timeout=30)[1]:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
 
 
 def _has_failed(hub: Hub, process: subprocess.Popen) -> bool:
@@ -200,8 +223,8 @@ def _has_failed(hub: Hub, process: subprocess.Popen) -> bool:
 
 def _ready(hub: Hub) -> bool:
     try:
-        hub.ask("GET", "hub/api/")
-        with urllib.request.urlopen(f"{hub.url}/services/class/api/class", timeout=60):
+        hub.ask("GET", "hub/api/", timeout=_PROBE_S)
+        with urllib.request.urlopen(f"{hub.url}/services/class/api/class", timeout=_PROBE_S):
             return True
     except (OSError, ValueError, http.client.HTTPException):
         return False
