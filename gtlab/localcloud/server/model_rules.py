@@ -1,4 +1,4 @@
-"""Constraints that botocore's model of a service states: choices, and bounds on lengths and numbers.
+"""Constraints that AWS's model of a service states: choices, and bounds on lengths and numbers.
 
 DynamoDB's own operations check theirs in the engine, in the service's order. Here are the services whose model says all
 that is to be checked.
@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import functools
 
-from botocore.model import ServiceModel, Shape
-
 from gtlab.localcloud.engine import constraints
 from gtlab.localcloud.engine.constraints import Rule
+from gtlab.localcloud.server.models import ServiceModel, Shape
 
 SERVICES = ("application-autoscaling",)
 
@@ -23,20 +22,21 @@ def check(model: ServiceModel, operation: str, data: dict) -> None:
 
 @functools.cache
 def _of_operation(model: ServiceModel, operation: str) -> Rule:
-    return _rule(model.operation_model(operation).input_shape)
+    shape = model.operation_model(operation).input_shape
+    return _rule(shape) if shape else constraints.every()
 
 
 def _rule(shape: Shape) -> Rule:
     """The constraints on a value of this shape, which must not contain itself."""
-    kind, bounds = shape.type_name, shape.metadata
+    kind, least, most = shape.type_name, shape.least, shape.most
     rules = []
     if kind == "string" and shape.enum:
         rules.append(constraints.choice(*shape.enum))
     elif kind in ("string", "list", "map"):
-        rules.append(constraints.length(bounds.get("min", 0), bounds.get("max")))
+        rules.append(constraints.length(least or 0, most))
     elif kind in ("integer", "long", "float", "double"):
-        rules += [constraints.at_least(bounds["min"])] if "min" in bounds else []
-        rules += [constraints.at_most(bounds["max"])] if "max" in bounds else []
+        rules += [] if least is None else [constraints.at_least(least)]
+        rules += [] if most is None else [constraints.at_most(most)]
     if kind == "structure":
         rules.append(constraints.structure({name: _rule(member) for name, member in shape.members.items()}))
     elif kind == "list":
