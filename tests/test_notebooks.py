@@ -160,7 +160,7 @@ def test_notebooks_are_committed_clean_and_in_the_courses_form(path):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
     assert "widgets" not in notebook.metadata
-    assert notebook.cells[0].source.startswith("# ") and "**You will learn**" in notebook.cells[0].source
+    assert notebook.cells[0].source.startswith("# ") and "**You&nbsp;will&nbsp;learn**" in notebook.cells[0].source
     assert code[1].metadata.get("tags") == ["parameters"]
     parameters = papermill.inspect_notebook(path)
     assert {"home", "replicas"} <= parameters.keys()

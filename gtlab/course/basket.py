@@ -91,7 +91,8 @@ class Stack:
                 return new
             except self._dynamodb.exceptions.ConditionalCheckFailedException:
                 continue  # another request in this Region was faster: read its basket, and try again
-        raise RuntimeError(f"The basket of {user} changed in each of {_TRIES} attempts to write it. Send it again.")
+        raise RuntimeError(f"The basket of {user} changed in each of {_TRIES} attempts to write it. "
+                           "Send it again.")
 
     def changes(self) -> list[Change]:
         """The records that came into this Region's stream since the last call; the first call begins at the oldest."""

@@ -29,7 +29,7 @@ _NAME = re.compile(r"(?<=<th>)\w+(?=</th>)")
 _LONG, _PART = re.compile(r"[A-Za-z=]{20,}"), re.compile(r"(?<=[a-z=])(?=[A-Z])")
 _ARN = re.compile(r"\barn:[^\s<]+")
 _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
-_CODE = re.compile(r"(?<![\w-])[a-z]{2}(?:-[a-z]+)+-\d(?![\w-])")
+_CODE = re.compile(r"(?<![\w-])[a-z]{2}(?:-[a-z]+)+-\d(?![\w-])|\bN\. (?:Virginia|California)\b")
 
 
 def lab(said: str) -> dict[str, str]:
@@ -59,7 +59,7 @@ def _breakable(made: str) -> str:
 
 
 def whole(made: str) -> str:
-    """HTML whose Region codes are not broken at the end of a line."""
+    """HTML whose Region codes are not broken at the end of a line, nor is N. Virginia."""
     return _CODE.sub(r'<span style="white-space:nowrap">\g<0></span>', made)
 
 
