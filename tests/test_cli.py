@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
 from click.testing import CliRunner
 
@@ -19,6 +20,8 @@ from gtlab.localcloud import process
 pytestmark = pytest.mark.server
 
 ROOT = Path(__file__).parents[1]
+TABLE = {"BillingMode": "PAY_PER_REQUEST", "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+         "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}]}
 GTLAB = Path(sys.executable).with_name("gtlab")
 
 
@@ -50,6 +53,12 @@ def test_up_status_down(home):
     refused = gtlab("up", "--network", "realistic")
     assert refused.returncode == 1 and "with network fast, not realistic" in refused.stderr
 
+    for name, region in (("Music", "us-east-1"), ("AlbumsAndMore", "eu-west-1"), ("Music", "ap-southeast-1")):
+        boto3.client("dynamodb", region, endpoint_url=url, aws_access_key_id="gtlab",
+                     aws_secret_access_key="gtlab").create_table(TableName=name, **TABLE)
+    rows = [line.rpartition(" ")[0].rstrip() for line in gtlab("status").stdout.splitlines() if line.startswith("  ")]
+    assert rows == ["  AlbumsAndMore  eu-west-1", "  Music          ap-southeast-1", "  Music          us-east-1"]
+
     down = gtlab("down")
     assert down.returncode == 0 and "stopped" in down.stdout
     assert gtlab("down").returncode == 0
@@ -57,6 +66,15 @@ def test_up_status_down(home):
     assert shown.returncode == 1 and "gtlab up" in shown.stdout
     told = gtlab("status", "--json")
     assert told.returncode == 1 and json.loads(told.stdout) == {"running": False}
+
+
+def test_lab_names_a_command_that_stops_the_cloud_and_can_be_entered(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.executable", str(tmp_path / ".venv" / "bin" / "python"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert course._stop_command() == str(Path(".venv", "bin", "gtlab")) + " down"
+    (tmp_path / "gtlab").touch(0o755)
+    assert course._stop_command() == "gtlab down"
 
 
 def test_up_and_status_tell_what_is_kept_what_is_broken_and_what_was_set_aside(home):
@@ -200,7 +218,8 @@ def test_a_home_that_is_in_disorder_is_told_in_a_line(tmp_path):
 
 def test_help_and_version():
     commands = {"up", "down", "status", "env", "tour", "lab", "world", "events", "reset"}
-    assert commands <= set(gtlab("--help").stdout.split())
+    told = gtlab("--help").stdout
+    assert commands <= set(told.split()) and "..." not in told.partition("Commands:")[2], "no sentence is cut off"
     assert gtlab("--version").stdout.startswith("gtlab, version ")
 
 

@@ -907,6 +907,11 @@ def test_a_function_that_cannot_be_stopped_is_left_behind_and_the_world_put_righ
     assert verdict("03", returns_what_it_put).tag == "not-read", "a new cloud has taken the place of the old one"
 
 
+def test_an_exercise_is_found_by_the_number_of_its_notebook():
+    assert exercises.find("6") is exercises.find(6) is exercises.find("06") is exercises.find("06-lost-writes")
+    assert exercises.find("10").id == "10-five-briefs"
+
+
 def test_an_unknown_exercise_is_an_error():
     with pytest.raises(ValueError, match="There are: 00-farthest-replica"):
         exercises.find("77")

@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from gtlab.cli import extra
+from gtlab.cli.groups import Group
 from gtlab.contract import LOOPBACK
 
 
-@click.group("class")
+@click.group("class", cls=Group)
 def class_() -> None:
     """A class: start an instructor's board, or join one as a learner."""
 

@@ -164,8 +164,10 @@ def status(as_json: bool) -> None:
         click.echo(f"Deliveries on their way between Regions: {found['deliveries_waiting']}")
     for each in broken_in_words(cloud):
         click.echo(f"Broken: {each}")
-    for table in found["tables"] or []:
-        click.echo(f"  {table['region']:<15} {table['name']}  {table['status']}")
+    tables = sorted(found["tables"] or [], key=lambda table: (table["name"], table["region"]))
+    widest = max((len(table["name"]) for table in tables), default=0)
+    for table in tables:
+        click.echo(f"  {table['name']:<{widest}}  {table['region']:<15} {table['status']}")
     if not found["tables"]:
         click.echo("  no tables")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,6 +58,7 @@ def lab(folder: Path | None, notebook: str, fresh: bool, no_browser: bool, port:
         click.echo(f"Your working copy of the course: {folder.resolve()}\ngtlab never overwrites what you edit there.")
     for line in told(changes, made):
         click.echo(line)
+    stop = _stop_command()
     _commands_at_hand()
     _no_prompts()
     if hub:
@@ -65,7 +67,7 @@ def lab(folder: Path | None, notebook: str, fresh: bool, no_browser: bool, port:
         become(hubserver.command(folder, first.name))
     cloud, _ = process.up()
     click.echo(f"The local cloud is up: {cloud.url}, {cloud.network} network. Ctrl-C ends JupyterLab, but not the\n"
-               "local cloud. To stop that: gtlab down")
+               f"local cloud. To stop that: {stop}")
     become(jupyter(folder, first.name, no_browser, port))
 
 
@@ -186,6 +188,14 @@ def solution(exercise: str) -> None:
         click.echo(solutions.shown(found.id))
     except ValueError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _stop_command() -> str:
+    """The command that stops the local cloud, as it can be entered here: this environment may not be activated."""
+    own = Path(sys.executable).with_name("gtlab")
+    if shutil.which("gtlab") or not own.is_relative_to(Path.cwd()):
+        return "gtlab down"
+    return f"{own.relative_to(Path.cwd())} down"
 
 
 def _commands_at_hand() -> None:

@@ -8,10 +8,11 @@ import click
 
 from gtlab import __version__
 from gtlab.cli import classes, cloud, course, doctor, measure, policy, upkeep, world
+from gtlab.cli.groups import Group
 from gtlab.localcloud import process
 
 
-class _Group(click.Group):
+class _Group(Group):
     """Errors that are the user's, or the machine's, come as a line and exit code 1; never as a traceback."""
 
     def invoke(self, ctx: click.Context):

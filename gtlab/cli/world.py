@@ -12,13 +12,14 @@ from urllib.parse import quote
 import click
 
 from gtlab.cli.cloud import running
+from gtlab.cli.groups import Group
 from gtlab.contract import OUTAGES
 from gtlab.localcloud import process
 
 _AGAIN_S = 0.5  # between two checks whether the local cloud runs again
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def world(context: click.Context, as_json: bool) -> None:

@@ -89,9 +89,10 @@ class Exercise:
 
 
 def find(id: str) -> Exercise:
-    """An exercise by its ID, or by the beginning of it ("06"). Raises ValueError, which lists the IDs, if there is no
-    such exercise."""
+    """An exercise by its ID, or by the beginning of it ("06"), or the notebook's number ("6"). Raises ValueError, which
+    lists the IDs, if there is no such exercise."""
     text = str(id).strip().lower()
+    text = f"{text:0>2}" if text.isdecimal() else text
     found = [each for each in MODULES if each == text or (text and each.startswith(text))]
     if len(found) != 1:
         raise ValueError(f"There is no exercise {id!r}. There are: {', '.join(MODULES)}.")
