@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import shutil
 import sqlite3
 import time
 
@@ -11,6 +12,7 @@ from support import OHIO, ON_DEMAND
 
 from gtlab.localcloud.disk.keeper import Keeper, keep, new_cloud
 from gtlab.localcloud.model import Call
+from gtlab.localcloud.server import driver as driver_module
 from gtlab.localcloud.server.driver import LONG_S, MOST_AT_ONCE, Driver
 
 SLICES = 40
@@ -105,6 +107,29 @@ def test_long_work_waits_while_the_disk_cannot_keep_up(tmp_path, monkeypatch):
     again = opened(tmp_path / "cloud.sqlite3")
     assert again.note == ""
     again.close()
+
+
+def test_what_follows_an_answer_is_on_disk_although_nobody_calls_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(driver_module, "TIDY_S", 3600.0)  # it saves, too
+    keeper = opened(tmp_path / "cloud.sqlite3")
+
+    async def run() -> None:
+        driver = Driver(keeper, None)
+        driver.carry_out(call("CreateTable", **ON_DEMAND, StreamSpecification={
+            "StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}))
+        driver.carry_out(call("PutItem", TableName="Music", Item={"Artist": {"S": "a"}}))
+        assert keeper.cloud.changes.unsettled  # the client has its answer, and the stream has no record yet
+        async with asyncio.timeout(DEADLINE_S):
+            while keeper.cloud.changes.unsettled or keeper.cloud.streams.unsaved.records:
+                await asyncio.sleep(0.01)
+        for path in tmp_path.glob("cloud.*"):  # as the end of the process would leave them
+            shutil.copyfile(path, tmp_path / path.name.replace("cloud", "copy"))
+        driver.close()
+
+    asyncio.run(run())
+    copy = opened(tmp_path / "copy.sqlite3")
+    assert not copy.cloud.changes.unsettled and copy.cloud.streams.sequence == keeper.cloud.streams.sequence > 0
+    copy.close()
 
 
 def test_the_answer_to_a_long_call_waits_as_long_as_it_took_if_others_call():

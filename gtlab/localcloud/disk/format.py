@@ -406,7 +406,7 @@ def backup_row(backup: tuple[str, str, str], key: Key, item: dict) -> tuple:
 
 def version_row(group: str, region: str, key: Key, time_us: int, written: str, deleted: bool) -> tuple:
     """The parts of a :class:`Version` as a row. They come one by one, because every write has some."""
-    return (group, region, *key, time_us, written, deleted)
+    return (group, region, *key, time_us, written, int(deleted))
 
 
 def versions(rows: Iterable[tuple]) -> Iterator[Version]:

@@ -92,7 +92,7 @@ class Rows:
         last = 0
         if version == 1:  # it kept entries in a table, in the place of logs
             for body, in run("SELECT body FROM changes ORDER BY n").fetchall():
-                self.apply(msgspec.msgpack.decode(body, type=list[Change]))
+                self.apply(decoded(body))
             run("DROP TABLE changes")
         else:
             last, = run("SELECT n FROM folded").fetchone()
@@ -228,6 +228,14 @@ def _create(table: str) -> str:
     return f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)}, PRIMARY KEY ({', '.join(key)})){filed}"
 
 
+def decoded(entry: bytes) -> list[Change]:
+    """The changes of a log's entry. Older releases wrote True and False, which SQLite returns as 1 and 0, so that the
+    checksums would differ."""
+    changes = msgspec.msgpack.decode(entry, type=list[Change])
+    return [(kind, table, [tuple(int(value) if isinstance(value, bool) else value for value in row) for row in rows])
+            if table == "versions" else (kind, table, rows) for kind, table, rows in changes]
+
+
 def _checksum(row: Sequence[Any]) -> int:
-    """The checksum of a row's values. SQLite returns True and False as 1 and 0."""
-    return zlib.crc32(_pack([int(value) if isinstance(value, bool) else value for value in row]))
+    """The checksum of a row's values, none of which is True or False."""
+    return zlib.crc32(_pack(row))

@@ -24,7 +24,7 @@ import msgspec
 from gtlab.localcloud.disk.files import LOGS, SEAL, as_sqlites, copy_aside, disk_errors, is_the_disks
 from gtlab.localcloud.disk.format import VERSION
 from gtlab.localcloud.disk.log import Broken, Log
-from gtlab.localcloud.disk.rows import Change, Damaged, Rows
+from gtlab.localcloud.disk.rows import Change, Damaged, Rows, decoded
 from gtlab.localcloud.disk.seal import Seal
 from gtlab.localcloud.disk.version import Newer, check
 
@@ -98,7 +98,7 @@ class Store:
         changes, sealed = [], self._seal.number()
         while self._last + 1 in entries:
             self._last += 1
-            changes += msgspec.msgpack.decode(entries[self._last], type=list[Change])
+            changes += decoded(entries[self._last])
         newest = max([self._last, sealed or 0, *entries])
         if missing := newest - self._last:
             self.damage = (f"{missing:,} {'change is' if missing == 1 else 'changes are'} missing "
