@@ -5,15 +5,14 @@ and ``high`` name the columns with the bounds (milliseconds); the default is the
 :func:`gtlab.measure.replication_lag`. If ``high`` is missing, the probe was not seen: its lag is above ``low``. The
 functions treat the rows as independent samples of one distribution; the caller must judge whether they are.
 
-scipy does the mathematics. It is imported when a function is called. scipy.stats is not used: importing it takes longer
-than a fit, and its own fit of censored data several times as long as the one here.
+scipy does the mathematics. It is imported when a function is called; scipy.stats, which takes longest, only for fits.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gtlab import intervals
 
@@ -27,7 +26,6 @@ _GOODNESS_RUNS = 999
 _FITTED = ("log-normal", "shifted log-normal")
 _POINTS = 200  # of a curve, if no times are given
 _SEED = 1      # the same data give the same figures
-_LEAST_MS = 1e-6  # of a lag and of the width of an interval, in a fit
 
 
 def percentiles(lags: pd.DataFrame, at: Iterable[float] = (50, 90, 99), *, level: float = 0.95,
@@ -110,8 +108,12 @@ def fit(lags: pd.DataFrame, *, low: str = "lag_min_ms", high: str = "lag_max_ms"
         if np.isfinite(highs).sum() < _FEWEST or lows.max() <= highs.min():
             rows += [(*pair, len(lows), name, *[math.nan] * 6, backend) for name in _FITTED]
             continue
-        plain = _plain(lows, highs)
-        shifted = _shifted(lows, highs, plain)
+        from scipy import stats
+
+        with np.errstate(divide="ignore", invalid="ignore"):  # the search also tries impossible values
+            data = _censored(lows, highs)
+            plain = stats.lognorm.fit(data, floc=0)
+            shifted = _shifted(data, lows, highs, plain)
         for name, found in zip(_FITTED, (plain, shifted), strict=True):
             sigma, shift, scale = map(float, found)
             parameters = 2 if name == "log-normal" else 3
@@ -130,7 +132,10 @@ def plain_fit(lags: pd.DataFrame) -> tuple[float, float] | None:
     ((_, lows, highs, _),) = _groups(lags, "lag_min_ms", "lag_max_ms")
     if len(lows) < _FEWEST or np.isfinite(highs).sum() < _FEWEST or lows.max() <= highs.min():
         return None
-    sigma, _, scale = _plain(lows, highs)
+    from scipy import stats
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sigma, _, scale = stats.lognorm.fit(_censored(lows, highs), floc=0)
     return float(scale), float(sigma)
 
 
@@ -208,82 +213,51 @@ def _check_level(level: float) -> None:
         raise ValueError(f"level is {level}; it must be between 0 and 1, such as 0.95.")
 
 
-def _plain(lows: np.ndarray, highs: np.ndarray) -> tuple[float, float, float]:
-    """Sigma, shift (0) and scale of the log-normal with the greatest likelihood."""
+def _censored(lows: np.ndarray, highs: np.ndarray) -> Any:
     import numpy as np
+    from scipy import stats
 
-    middles = np.log(np.maximum((lows + highs)[np.isfinite(highs)] / 2, _LEAST_MS))
-    sigma, scale = _most_likely(lows, highs, (max(float(middles.std()), 0.01), float(np.exp(np.median(middles)))))
-    return sigma, 0.0, scale
+    seen = np.isfinite(highs)
+    # For a log-normal, values up to 0 and intervals of zero width have the probability 0.
+    floor = np.maximum(lows, 1e-6)
+    return stats.CensoredData(interval=np.column_stack([floor[seen], np.maximum(highs[seen], floor[seen] + 1e-6)]),
+                              right=floor[~seen])
 
 
-def _shifted(lows: np.ndarray, highs: np.ndarray, plain: Sequence[float]) -> Sequence[float]:
+def _shifted(data: Any, lows: np.ndarray, highs: np.ndarray, plain: Sequence[float]) -> tuple[float, ...]:
     """The best of several fits that start at different shifts, because the likelihood has several local maxima."""
-    best, least = plain, _unlikely(plain, lows, highs)
+    from scipy import stats
+
+    best, least = tuple(plain), _unlikely(plain, lows, highs)
     for part in (0.25, 0.5, 0.75, 0.9):
         shift = part * float(lows.min())
         rest = (lows - shift)[lows > shift]
         if not len(rest):
             continue
-        found = _most_likely(lows, highs, (float(plain[0]), shift, float(sorted(rest)[len(rest) // 2])))
+        found = stats.lognorm.fit(data, float(plain[0]), loc=shift, scale=float(sorted(rest)[len(rest) // 2]))
         value = _unlikely(found, lows, highs)
         if 0 <= found[1] < highs.min() and value < least:  # a lag is never negative
-            best, least = found, value
+            best, least = tuple(found), value
     return best
-
-
-def _most_likely(lows: np.ndarray, highs: np.ndarray, start: Sequence[float]) -> tuple[float, ...]:
-    """The parameters with the greatest likelihood near ``start``: sigma, the shift if it is free, and the scale."""
-    import numpy as np
-    from scipy import optimize
-
-    # For a log-normal, values up to 0 and intervals of zero width have the probability 0.
-    above = np.maximum(lows, _LEAST_MS)
-    below = np.maximum(highs, above + _LEAST_MS)
-
-    def unlikely(tried: np.ndarray, /) -> float:
-        sigma, scale = tried[0], tried[-1]
-        if sigma <= 0 or scale <= 0:
-            return math.inf
-        chances = _chances((sigma, tried[1] if len(tried) == 3 else 0.0, scale), above, below)
-        return float(-np.log(np.maximum(chances, np.finfo(float).tiny)).sum())
-    return tuple(map(float, optimize.fmin(unlikely, start, disp=False)))
-
-
-def _chances(found: Sequence[float], lows: np.ndarray, highs: np.ndarray) -> np.ndarray:
-    """The probability of each interval. Far above the median, 1 minus the distribution is more exact."""
-    import numpy as np
-    from scipy import special
-
-    low, high = _standard(found, lows), _standard(found, highs)
-    up = np.where(low > 0, -1.0, 1.0)
-    return np.asarray(np.abs(special.ndtr(up * high) - special.ndtr(up * low)))
-
-
-def _standard(found: Sequence[float], lags: np.ndarray) -> np.ndarray:
-    """Where these lags lie on the standard normal distribution; -inf up to the shift."""
-    import numpy as np
-
-    sigma, shift, scale = found
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(np.maximum(lags - shift, 0.0) / scale) / sigma)
 
 
 def _unlikely(found: Sequence[float], lows: np.ndarray, highs: np.ndarray) -> float:
     """The negative log-likelihood of the intervals."""
     import numpy as np
+    from scipy import stats
 
-    return float(-np.log(np.maximum(_chances(found, lows, highs), np.finfo(float).tiny)).sum())
+    chances = stats.lognorm.cdf(highs, *found) - stats.lognorm.cdf(lows, *found)
+    return float(-np.log(np.maximum(chances, np.finfo(float).tiny)).sum())
 
 
 def _distance(found: Sequence[float], lows: np.ndarray, highs: np.ndarray) -> float:
     """The largest distance of the curve from the band, at the ends of the intervals, where the band has its steps."""
     import numpy as np
-    from scipy import special
+    from scipy import stats
 
     lows, highs = np.sort(lows), np.sort(highs)
     ends = np.unique(np.concatenate([lows, highs[np.isfinite(highs)]]))
-    curve = special.ndtr(_standard(found, ends))
+    curve = stats.lognorm.cdf(ends, *found)
     # The curve is compared with both sides of a step.
     below = np.searchsorted(highs, ends, side="right") / len(lows) - curve
     above = curve - np.searchsorted(lows, ends, side="left") / len(lows)
@@ -291,26 +265,11 @@ def _distance(found: Sequence[float], lows: np.ndarray, highs: np.ndarray) -> fl
 
 
 def _p_value(lows: np.ndarray, highs: np.ndarray, shift: float) -> float:
-    """Of the test of Anderson and Darling: how often normal draws of this number are farther from a normal distribution
-    with their own mean and deviation than the logarithms of the middles are."""
     import numpy as np
+    from scipy import stats
 
     rest = (lows + highs) / 2 - shift
     if not np.isfinite(rest).all() or rest.min() <= 0:
         return math.nan
-    draws = np.random.default_rng(_SEED).standard_normal((_GOODNESS_RUNS, len(rest)))
-    farther = np.count_nonzero(_anderson_darling(draws) >= _anderson_darling(np.log(rest)[np.newaxis]))
-    return float((farther + 1) / (_GOODNESS_RUNS + 1))
-
-
-def _anderson_darling(samples: np.ndarray) -> np.ndarray:
-    """The statistic of each row."""
-    import numpy as np
-    from scipy import special
-
-    deviation = samples.std(axis=1, ddof=1, keepdims=True)
-    ordered = np.sort((samples - samples.mean(axis=1, keepdims=True)) / deviation, axis=1)
-    count = ordered.shape[1]
-    weights = (2 * np.arange(1, count + 1) - 1) / count
-    both = special.log_ndtr(ordered) + special.log_ndtr(-ordered[:, ::-1])
-    return np.asarray(-count - (weights * both).sum(axis=1))
+    return float(stats.goodness_of_fit(stats.norm, np.log(rest), statistic="ad", n_mc_samples=_GOODNESS_RUNS,
+                                       rng=np.random.default_rng(_SEED)).pvalue)
