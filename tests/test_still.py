@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime
 import pickle
 import re
-import subprocess
-import sys
 from copy import deepcopy
 from xml.etree import ElementTree
 
@@ -54,24 +52,6 @@ def test_a_chart_that_the_picture_cannot_draw_is_still_shown(monkeypatch):
     fig = draw("journal", CASES["journal"])
     fig.add_scatter(x=[datetime.date(2026, 11, 27)], y=[1])
     assert {"application/vnd.plotly.v1+json", "text/plain"} <= set(fig._repr_mimebundle_())
-
-
-def test_a_chart_is_shown_without_nbformat_which_plotly_imports_when_it_needs_it():
-    """In a process of its own, because pytest's has imported both."""
-    code = """if True:
-        import sys
-        from IPython.core.interactiveshell import InteractiveShell
-        from gtlab.charts.chart import Chart
-        InteractiveShell.instance()
-        chart = Chart()
-        chart._ipython_display_()
-        print("nbformat" in sys.modules)
-        chart.show("plotly_mimetype")
-        print("nbformat" in sys.modules)
-        import nbformat
-        print(nbformat.read.__module__)"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert [line for line in done.stdout.splitlines() if "Chart" not in line and line] == ["False", "True", "nbformat"]
 
 
 @every_chart

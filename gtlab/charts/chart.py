@@ -5,9 +5,6 @@ This module imports plotly; import it inside functions.
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from types import ModuleType
 from typing import Any
 
 import plotly.graph_objects as go
@@ -42,8 +39,6 @@ class Chart(go.Figure):  # type: ignore[misc]  # plotly has no annotations
 
     def _ipython_display_(self) -> None:
         from IPython.display import publish_display_data
-
-        _import_renderers()
         from plotly.io import renderers
 
         data = self._repr_mimebundle_() if renderers.render_on_display and renderers.default else {}
@@ -55,23 +50,3 @@ class Chart(go.Figure):  # type: ignore[misc]  # plotly has no annotations
             words = {"text/plain": self.layout.meta["finding"],
                      "text/html": below(self.layout.meta, plays=bool(self.frames))}
             publish_display_data(words)  # type: ignore[no-untyped-call]  # IPython
-
-
-class _Later(ModuleType):
-    """Stands for a module that is imported when something of it is asked for."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(importlib.import_module(self.__name__), name)
-
-
-def _import_renderers() -> None:
-    """Import plotly's renderers without nbformat, which delays a notebook's first chart. Only ``Figure.show()`` needs
-    it."""
-    name = "nbformat"
-    if name in sys.modules or importlib.util.find_spec(name) is None:
-        return
-    sys.modules[name] = _Later(name)
-    try:
-        import plotly.io._renderers  # noqa: F401
-    finally:
-        del sys.modules[name]
