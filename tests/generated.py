@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import copy
-import functools
 import json
 import time
 from collections import deque
@@ -17,22 +16,17 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, NamedTuple
 
-from botocore.loaders import Loader
-from botocore.model import ServiceModel, Shape
+from botocore.model import Shape
 from drawn_items import Drawn, Place, Schema
 from sample_requests import DRAWN, places
+
+from gtlab.localcloud.server.requests import model
 
 SERVICES = ("dynamodb", "dynamodbstreams", "fis", "cloudwatch", "application-autoscaling", "sts")
 REGIONS = ("us-east-1", "us-east-2", "us-west-2")  # strong consistency is available among them
 ACCOUNT = "300000000001"
 SPOILED = 1 / 6    # of the requests
 DEEPEST = 7        # levels of structures for which optional members are drawn
-
-
-@functools.cache
-def model(service: str) -> ServiceModel:
-    """botocore's own, which its serializers need."""
-    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
 
 
 MUSIC = Schema({"Artist": "S", "SongTitle": "S"}, {"by_genre": {"genre": "S"}, "by_year": {"Artist": "S", "year": "N"}})

@@ -12,7 +12,9 @@ from urllib.parse import quote
 from botocore.exceptions import ParamValidationError
 from botocore.model import OperationModel, Shape
 from botocore.serialize import create_serializer
-from generated import ACCOUNT, Request, model
+from generated import ACCOUNT, Request
+
+from gtlab.localcloud.server.requests import model
 
 _TARGETS = {"dynamodb": "DynamoDB_20120810", "dynamodbstreams": "DynamoDBStreams_20120810",
             "application-autoscaling": "AnyScaleFrontendService"}

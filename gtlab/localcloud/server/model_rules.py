@@ -1,4 +1,4 @@
-"""Constraints that AWS's model of a service states: choices, and bounds on lengths and numbers.
+"""Constraints that botocore's model of a service states: choices, and bounds on lengths and numbers.
 
 DynamoDB's own operations check theirs in the engine, in the service's order. Here are the services whose model says all
 that is to be checked.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 
+from botocore.model import ServiceModel, Shape
+
 from gtlab.localcloud.engine import constraints
 from gtlab.localcloud.engine.constraints import Rule
-from gtlab.localcloud.server.models import ServiceModel, Shape
 
 SERVICES = ("application-autoscaling",)
 
@@ -22,21 +23,20 @@ def check(model: ServiceModel, operation: str, data: dict) -> None:
 
 @functools.cache
 def _of_operation(model: ServiceModel, operation: str) -> Rule:
-    shape = model.operation_model(operation).input_shape
-    return _rule(shape) if shape else constraints.every()
+    return _rule(model.operation_model(operation).input_shape)
 
 
 def _rule(shape: Shape) -> Rule:
     """The constraints on a value of this shape, which must not contain itself."""
-    kind, least, most = shape.type_name, shape.least, shape.most
+    kind, bounds = shape.type_name, shape.metadata
     rules = []
     if kind == "string" and shape.enum:
         rules.append(constraints.choice(*shape.enum))
     elif kind in ("string", "list", "map"):
-        rules.append(constraints.length(least or 0, most))
+        rules.append(constraints.length(bounds.get("min", 0), bounds.get("max")))
     elif kind in ("integer", "long", "float", "double"):
-        rules += [] if least is None else [constraints.at_least(least)]
-        rules += [] if most is None else [constraints.at_most(most)]
+        rules += [constraints.at_least(bounds["min"])] if "min" in bounds else []
+        rules += [constraints.at_most(bounds["max"])] if "max" in bounds else []
     if kind == "structure":
         rules.append(constraints.structure({name: _rule(member) for name, member in shape.members.items()}))
     elif kind == "list":

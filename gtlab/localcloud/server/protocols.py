@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
+from botocore.model import OperationModel, Shape
+
 from gtlab.localcloud.model import Call, Refusal
 from gtlab.localcloud.server import cbor, requests
-from gtlab.localcloud.server.models import OperationModel, Shape, model
 
 QUERY, EC2, XML, S3, JSON, CBOR = "query", "ec2", "rest-xml", "s3", "json", "cbor"
 # Services whose calls are read in these protocols: their names in a credential scope, and botocore's.
@@ -96,7 +97,7 @@ def parse(form: Form, headers: dict[str, str], body: bytes, target: str) -> Call
         operation = pairs.pop("Action", "")
     if operation not in requests.operations(service):
         raise Refusal("InvalidAction", f"Could not find operation {operation[:100] or 'in the request'} for {service}")
-    shape = model(service).operation_model(operation).input_shape
+    shape = requests.model(service).operation_model(operation).input_shape
     if form.protocol == QUERY:
         data = _structure(pairs, shape) if shape else {}
     requests.check_input(service, operation, data)
@@ -113,7 +114,7 @@ def answer(form: Form, call: Call | None, status: int, body: bytes) -> tuple[byt
             extra = ((b"x-amzn-errortype", code.encode()),)
         return _error(form.protocol, data["__type"], code, data.get("message", ""), status), _CONTENT[
             form.protocol], extra
-    operation = model(call.service).operation_model(call.operation)
+    operation = requests.model(call.service).operation_model(call.operation)
     if form.protocol == CBOR:
         return cbor.encode(_timed(data, operation.output_shape)), _CONTENT[CBOR], extra
     return _result(operation, data), _CONTENT[QUERY], extra

@@ -1,6 +1,6 @@
 """Parse an HTTP request into a call: its account, Region, operation and input.
 
-Inputs are checked against AWS's model of the API, so that a value of the wrong type is refused here,
+Inputs are checked against botocore's model of the API, so that a value of the wrong type is refused here,
 with the service's error, and never reaches the engine.
 """
 
@@ -15,12 +15,13 @@ from typing import Annotated, Any, NamedTuple, NotRequired, Required, TypedDict
 from urllib.parse import parse_qs, unquote
 
 import msgspec
+from botocore.loaders import Loader
+from botocore.model import ServiceModel, Shape
 
 from gtlab import regions
 from gtlab.contract import ACCOUNT, CALLER_HEADER, DEFAULT_ACCOUNT
 from gtlab.localcloud.model import Call, Refusal, invalid
 from gtlab.localcloud.server import model_rules
-from gtlab.localcloud.server.models import Shape, model
 
 # Prefix of X-Amz-Target → botocore's name of the service.
 _TARGETS = {"DynamoDB_20120810": "dynamodb", "DynamoDBStreams_20120810": "dynamodbstreams",
@@ -35,6 +36,11 @@ _NUMBER = re.compile(r"(?!.{1001})[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+
 _ON_A_TABLE = ("CreateTable", "DescribeTable", "UpdateTable", "DeleteTable")  # they have a text for a missing TableName
 _TYPED_DEPTH = 7  # enough for the attributes of a batch's items; deeper documents are checked value by value
 _MOST_LEVELS = 32  # nested lists and maps in an attribute; the engine accepts one level less
+
+
+@functools.cache
+def model(service: str) -> ServiceModel:
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
 
 
 @functools.cache
@@ -139,8 +145,9 @@ def _rest(service: str, body: bytes, method: str, target: str) -> tuple[str, dic
         raise Refusal("UnknownOperationException", f"{method} {path} is not an operation of {service}.", 404)
     shape = model(service).operation_model(operation).input_shape
     asked, data = parse_qs(query, keep_blank_values=True), _json(body)
-    for name, member in (shape.members if shape else {}).items():
-        wire_name, place = member.location_name or name, member.location
+    for name, member in shape.members.items():
+        wire_name = member.serialization.get("name", name)
+        place = member.serialization.get("location")
         if place is not None:
             data.pop(name, None)  # members of the path and the query string are not read from the body
         if place == "uri":
@@ -195,7 +202,7 @@ _RANGES = {"integer": range(-(1 << 31), 1 << 31), "long": range(-(1 << 63), 1 <<
 
 @dataclass
 class _Plan:
-    """The checks for a shape of the model. Plans are cached by the shape's name, because the model creates a new object
+    """The checks for a shape of the model. Plans are cached by the shape's name, because botocore creates a new object
     for each occurrence of a shape. ``java`` names the shape in the service's refusals."""
 
     kind: str
