@@ -913,7 +913,7 @@ def test_time_grows_linearly_with_hostile_text(db, repeated, end):
     texts = [repeated * (size // len(repeated)) + end for size in (_SHORT, _LONG)]
     for (operation, short), (_, long) in zip(*map(_hostile_requests, texts), strict=True):
         least = max(_LEAST_S, min(seconds(operation, short) for _ in range(2)))
-        assert min(seconds(operation, long) for _ in range(2)) < _MOST * least, (operation, str(short)[:300])
+        assert any(seconds(operation, long) < _MOST * least for _ in range(2)), (operation, str(short)[:300])
 
 
 def test_a_number_of_a_whole_body_is_refused_by_its_length():
@@ -935,4 +935,5 @@ def test_time_grows_linearly_with_a_hostile_header(repeated):
             requests.parse({"authorization": "Credential=" + repeated * (size // len(repeated)),
                             "x-amz-target": "DynamoDB_20120810.ListTables"}, b"{}")
         return time.process_time() - began
-    assert min(seconds(_LONG), seconds(_LONG)) < _MOST * max(_LEAST_S, seconds(_SHORT))
+    least = max(_LEAST_S, seconds(_SHORT))
+    assert any(seconds(_LONG) < _MOST * least for _ in range(2))

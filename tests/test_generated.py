@@ -15,7 +15,7 @@ from support import SOAK, STRONG, Progress, seed, wait_until
 from gtlab.localcloud import process
 from gtlab.localcloud.server.requests import model
 
-ASKED = 30_000 if SOAK else 1_500
+ASKED = 30_000 if SOAK else 800
 PATIENCE_S = 120  # a request that is not answered by then hangs, also on a busy machine
 # The one answer above 499: strong consistency without a quorum, because replication is paused.
 NO_QUORUM = (b"cannot reach another member", b"fault injection has paused the replication")

@@ -312,7 +312,7 @@ def mutated(draw):
     return operation, body
 
 
-@settings(max_examples=200, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(request=mutated())
 def test_no_mutated_request_is_answered_by_a_5xx_or_changes_anything_when_refused(door, request):
     operation, body = request
@@ -332,7 +332,7 @@ def test_no_mutated_request_is_answered_by_a_5xx_or_changes_anything_when_refuse
         assert door.state() == before
 
 
-@settings(max_examples=700, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=350, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(request=mutated())
 def test_what_is_read_quickly_is_read_as_it_is_thoroughly(request):
     operation, body = request
