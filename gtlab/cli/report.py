@@ -106,7 +106,7 @@ def run(asked: Request, say: Callable[[str], None] = print,
         say(f"This machine was busy: one poll in a hundred was sent {late_ms:.0f} ms late or more, which makes "
             "intervals wide.")
     say(table_of(lags).to_string(index=False))
-    say(f"({lags['backend'].iloc[0]}; times in ms; each pair of columns holds the figure between them)")
+    say(f"({lags['backend'].iloc[0]}; times in ms; each figure lies between the two columns of a pair)")
     beside = _beside_published(lab, table or stages.TABLE, lags, say)
     if out and _kind(out) == ".html" and beside is not None:
         _keep(lags, out, beside)
@@ -206,7 +206,7 @@ def _beside_published(lab: Lab, table: str, lags: pd.DataFrame, say: Callable[[s
             "strongly consistent tables never.")
         return None
     beside = beside_published(lags, service)
-    say("Beside it what the service published meanwhile (CloudWatch's ReplicationLatency, of all the table's writes):")
+    say("For comparison, what the service published (CloudWatch's ReplicationLatency, for all of the table's writes):")
     say(beside.drop(columns=["place", "backend"]).to_string(index=False))
     return beside
 

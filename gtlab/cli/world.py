@@ -19,6 +19,9 @@ from gtlab.localcloud import process
 _AGAIN_S = 0.5  # between two checks whether the local cloud runs again
 
 
+_UNITS = {"lag": " s", "slow": " ms"}
+
+
 @click.group(cls=Group, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -41,12 +44,13 @@ def _show_world(as_json: bool = False) -> None:
         return
     rows = [("KNOB", "PLACE", "VALUE")]
     for each in found:
-        value = each["value"] if isinstance(each["value"], str) else json.dumps(each["value"])
+        value = each["value"] if isinstance(each["value"], str) else json.dumps(each["value"]) + _UNITS.get(
+            each["knob"], "")
         rows.append((each["knob"], " ".join(each["place"]) or "everywhere", "" if each["value"] is None else value))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    click.echo("To mend one: the same command with --off. To mend everything: gtlab world reset")
+    click.echo("To repair one: the same command with --off. To repair everything: gtlab world reset")
     if any(each["knob"] == "pause" for each in found):
         click.echo("A pause belongs to the experiment of AWS's fault injection service in VALUE; stop the experiment.")
 

@@ -284,9 +284,8 @@ class Looker:
         if run:
             return f"another run of gtlab made it (tag {RUN_TAG}: {run})"
         if len(each.members) > 1:
-            return (f"no table of its global table has the tag {RUN_TAG}: the course did not make it, and leaves it "
-                    "alone")
-        return (f"it has no tag {RUN_TAG}: the course did not make it, and leaves it alone. To delete it too: "
+            return f"no table of its global table has the tag {RUN_TAG}, so the course did not make it"
+        return (f"it has no tag {RUN_TAG}, so the course did not make it. To delete it too: "
                 f"{self.lab.clean_command} --also {each.place.table}")
 
 

@@ -72,8 +72,9 @@ def _choice(lab: Lab, name: str, members: Iterable[str]) -> str:
     others = [region for region in listed if region not in lab.regions]
     has = f"Its members are {_names(listed)}" if len(listed) > 1 else "It is not part of a global table"
     also = f"; {_names(others)} {'is' if len(others) == 1 else 'are'} not in your choice" if others else ""
-    return (f"{has}{also}. Choose the same Regions in 00_start_here, or run 11_clean_up, which deletes the table, and "
-            "start over.")
+    do = "Choose the same Regions in 00_start_here" if others else (
+        "Run this notebook again from its first cell, which creates what is missing")
+    return f"{has}{also}. {do}, or run 11_clean_up, which deletes the table, and start over."
 
 
 def _writer(lab: Lab, name: str, key: Mapping[str, Any]) -> str:
