@@ -18,7 +18,7 @@ from gtlab.localcloud.model import Call
 
 UNITS = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}
 INDEX = {"IndexName": "Later", "KeySchema": ON_DEMAND["KeySchema"], "Projection": {"ProjectionType": "ALL"}}
-MANY = 2100  # items, more than four slices
+MANY = 1100  # items, more than two slices
 
 
 @pytest.fixture
