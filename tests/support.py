@@ -13,6 +13,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import boto3
@@ -23,6 +24,7 @@ from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from click.testing import CliRunner
 
 from gtlab.lab.watch import own
 from gtlab.localcloud.cloud import Cloud
@@ -142,6 +144,15 @@ def refused(code: str, text: str = ""):
 
 def invalid(text: str):
     return refused("ValidationException", text)
+
+
+def refusal(home: Path, *arguments: str) -> str:
+    """What a gtlab command says that ends with 1, in this process: to start another takes longer than the command."""
+    from gtlab.cli import main
+
+    done = CliRunner().invoke(main, arguments, env={"GTLAB_HOME": str(home)})
+    assert done.exit_code == 1 and isinstance(done.exception, SystemExit), done.output
+    return done.stderr
 
 
 def gone():

@@ -13,7 +13,7 @@ import time
 
 import pytest
 from classes import Learner, gtlab, running_board
-from support import wait_until
+from support import refusal, wait_until
 
 from gtlab.classroom import room, wire
 from gtlab.course.doctor import OK, PROBLEM
@@ -72,8 +72,7 @@ def test_what_travels_is_said_before_joining(board, tmp_path):
 ])
 def test_a_mistake_in_joining_is_explained(board, tmp_path, arguments, says):
     words = {"URL": board.url, "CODE": board.code}
-    done = gtlab(tmp_path, "class", "join", *(words.get(each, each) for each in arguments), "--yes")
-    assert done.returncode == 1 and says in done.stderr
+    assert says in refusal(tmp_path, "class", "join", *(words.get(each, each) for each in arguments), "--yes")
     assert not (tmp_path / "class.json").exists()
 
 
@@ -265,24 +264,21 @@ def test_a_connection_that_sends_nothing_is_closed(board):
 
 @pytest.mark.long(20)
 def test_a_board_that_is_killed_loses_no_answer_and_learners_go_on(own_board, tmp_path):
-    learners = [Learner(tmp_path / name, name).join(own_board) for name in ("Ana", "Bo")]
-    ana, bo = learners
+    ana = Learner(tmp_path / "Ana", "Ana").join(own_board)
     other = own_board.join("Cy")
     try:
         ana.run("from gtlab import check; check.predict('03-stale', 'home')")
         wait_until(lambda: own_board.answered("03-stale") == {"home": 1}, "Ana's answer")
         assert own_board.report(other, ["predicted", "03-stale", "all", 5.0])["kept"] == 1
         own_board.kill()  # right after the acknowledgement
-        bo.run("from gtlab import check; check.predict('03-stale', 'some')")
         ana.run("from gtlab import check; check.predict('03-strong', 'no')")
         wait_until(lambda: ana.read("class-news.json").get("connected") is False, "Ana's process to notice")
         own_board.start()
-        wait_until(lambda: own_board.answered("03-stale") == {"home": 1, "all": 1, "some": 1}
+        wait_until(lambda: own_board.answered("03-stale") == {"home": 1, "all": 1}
                    and own_board.answered("03-strong") == {"no": 1}, "everything to be there again", 120)
-        assert [own_board.learner(name)["connected"] for name in ("Ana", "Bo")] == [True, True]
+        assert own_board.learner("Ana")["connected"]
     finally:
-        for each in learners:
-            each.leave()
+        ana.leave()
 
 
 @pytest.mark.long(20)
@@ -357,8 +353,7 @@ def test_a_machine_tries_whether_it_reaches_the_board_beforehand(board):
 
 
 def test_a_second_board_of_the_same_folder_is_refused(board):
-    done = gtlab(board.home, "class", "start", "--port", "8820")
-    assert done.returncode == 1 and "runs already" in done.stderr
+    assert "runs already" in refusal(board.home, "class", "start", "--port", "8820")
 
 
 @pytest.mark.parametrize(("options", "says"), [
@@ -366,14 +361,12 @@ def test_a_second_board_of_the_same_folder_is_refused(board):
     (("--certificate", __file__), "--certificate and --key"),
     (("--certificate", __file__, "--key", __file__), "cannot be used")])
 def test_options_that_cannot_work_are_refused(tmp_path, options, says):
-    done = gtlab(tmp_path, "class", "start", *options)
-    assert done.returncode == 1 and says in done.stderr
+    assert says in refusal(tmp_path, "class", "start", *options)
 
 
 def test_a_register_that_cannot_be_read_is_explained(tmp_path):
     (tmp_path / "board.sqlite3").write_bytes(b"no database" * 100)
-    done = gtlab(tmp_path, "class", "start")
-    assert done.returncode == 1 and "To start a new class, move the file away" in done.stderr
+    assert "To start a new class, move the file away" in refusal(tmp_path, "class", "start")
 
 
 def test_the_time_of_a_record_cannot_be_in_the_future(board):
