@@ -4,7 +4,7 @@ The benchmarks and docs/images/make.py use it too. The fixtures are found throug
 one JupyterLab server; browser tests that follow each other have one browser, and in it one page in which JupyterLab is
 open. Loading JupyterLab takes longer than running most notebooks, so they open their notebooks in this page (fixture
 ``page``). A test of what happens from the start of a page has one that was never used (fixture ``fresh_page``); the
-next tests go on in it.
+next tests go on in it. Notebook 7 has a page that is closed at the end (fixture ``page_beside``).
 Set GTLAB_SCREENSHOTS to a folder to keep pictures of the pages.
 """
 
@@ -29,6 +29,7 @@ import pytest
 from playwright.sync_api import TimeoutError
 from support import wait_until
 
+from gtlab.course import progress
 from gtlab.localcloud import process as local_cloud
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -68,6 +69,7 @@ OF_OTHERS = ("Cannot read properties of undefined (reading 'schema')",
 READY = "() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady"
 OPEN = "path => { window.jupyterapp.commands.execute('docmanager:open', {path}); }"
 OPENED = f"path => window.jupyterapp.shell.currentWidget?.context?.path === path && ({READY})()"
+SEEN = ".jp-NotebookPanel:not(.lm-mod-hidden)"  # the selector of the notebook in front of the others
 # As it is on disk: nothing is saved.
 CLOSE_ALL = "() => [...window.jupyterapp.shell.widgets('main')].forEach(widget => widget.dispose())"
 RUN_ALL = "() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
@@ -297,14 +299,9 @@ class RunningLab:
 
     def leave(self) -> None:
         """Close what is open. Fails where a page had an error or asked another machine."""
-        if self._page.evaluate("() => window.jupyterapp.name") == "JupyterLab":
-            self._page.evaluate(CLOSE_ALL)
-            self._jupyter.end_kernels()
-            self._watched.check()
-        else:  # Notebook 7 is no page for other tests
-            watched = self._watched
-            self.close()
-            watched.check()
+        self._page.evaluate(CLOSE_ALL)
+        self._jupyter.end_kernels()
+        self._watched.check()
 
     def close(self) -> None:
         """The next test gets a page of its own."""
@@ -320,16 +317,18 @@ def running_lab(jupyter, browser) -> RunningLab:
 
 
 @pytest.fixture
-def no_choice(jupyter) -> Iterator[None]:
-    """The learner has chosen no Regions yet."""
+def new_learner(jupyter) -> Iterator[None]:
+    """The learner has chosen no Regions yet, predicted nothing and solved nothing, whatever ran before in this
+    process."""
     choice = local_cloud.state_folder() / "choice.json"
     choice.unlink(missing_ok=True)
+    progress.reset()
     yield
     choice.unlink(missing_ok=True)
 
 
 @pytest.fixture
-def page(request, running_lab, no_choice):
+def page(request, running_lab, new_learner):
     """The page in which JupyterLab is open and nothing in it. A request to another machine or an error in the page
     fails the test; after a test that failed, the next one gets a new page."""
     with left_clean(request, running_lab):
@@ -337,10 +336,18 @@ def page(request, running_lab, no_choice):
 
 
 @pytest.fixture
-def fresh_page(request, running_lab, no_choice):
+def fresh_page(request, running_lab, new_learner):
     """A page of a browser that has never been used; it is watched as ``page`` is."""
     with left_clean(request, running_lab):
         yield running_lab.fresh()
+
+
+@pytest.fixture
+def page_beside(jupyter, browser, new_learner):
+    """A page that is closed at the end, for what is not JupyterLab: the page of the other tests stays open."""
+    with watched_page(browser) as page:
+        yield page
+    jupyter.end_kernels()
 
 
 @contextlib.contextmanager
@@ -396,7 +403,8 @@ class watched_page:
 @pytest.fixture
 def theme(jupyter):
     """``theme(page, "Dark")`` switches JupyterLab's theme. At the end it is light, and the user's settings are as
-    before."""
+    before. A test names this fixture before its page: then it ends after the page's, when no notebook is open any more
+    that would be drawn again."""
     before, pages = jupyter.settings(), set()
 
     def switch(page, name: str) -> None:
@@ -408,7 +416,8 @@ def theme(jupyter):
 
     yield switch
     for page in list(pages):
-        switch(page, "Light")
+        if not page.is_closed():
+            switch(page, "Light")
     for path in jupyter.settings():
         if path not in before:
             (jupyter.home / SETTINGS / path).unlink()
@@ -435,11 +444,11 @@ def wait_until_run(page, first: int | None = None) -> None:
     """Wait until all code cells have run, or only the first ones; fail with their state if they cannot all run."""
     ended = f"first => {{ const now = ({PROGRESS})(first); return now.ended && now; }}"
     try:
-        progress = page.wait_for_function(ended, arg=first, timeout=300_000).json_value()  # some break things for long
+        reached = page.wait_for_function(ended, arg=first, timeout=300_000).json_value()  # some break things for long
     except TimeoutError:
         pytest.fail(f"after five minutes: {page.evaluate(PROGRESS, first)}")
-    errors = [cell["error"] for cell in progress["cells"] if cell["error"]]
-    assert all(cell["count"] is not None for cell in progress["cells"]), errors
+    errors = [cell["error"] for cell in reached["cells"] if cell["error"]]
+    assert all(cell["count"] is not None for cell in reached["cells"]), errors
 
 
 def run_cells(page, holds: str, *, above: bool = False, below: bool = False) -> None:

@@ -137,7 +137,7 @@ def test_five_hundred_writes_per_second_are_drawn_as_few_points_with_numbers(bes
     picture(page, "live-500")
 
 
-def test_stale_reads_are_marked_at_the_region_that_answered(beside, theme):
+def test_stale_reads_are_marked_at_the_region_that_answered(theme, beside):
     page = beside(READ)
     mark = page.locator(".gt-live .gt-stale")
     mark.filter(has_text="stale ×").wait_for()

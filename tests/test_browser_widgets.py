@@ -38,7 +38,7 @@ def says(page, text: str) -> None:
 
 
 @pytest.mark.long(40)
-def test_gtlab_lab_opens_the_first_notebook_without_a_prompt_and_its_widgets_work(jupyter, fresh_page, theme):
+def test_gtlab_lab_opens_the_first_notebook_without_a_prompt_and_its_widgets_work(jupyter, theme, fresh_page):
     """One run of the first notebook: most of what such a test costs is its kernel and drawing the notebook."""
     own, page = jupyter.settings(), fresh_page
     load_notebook(page, f"{jupyter.printed}&reset")
@@ -269,7 +269,7 @@ def test_a_partition_pulled_in_the_panel_stops_arrivals_in_the_live_view_while_a
     wait_until(lambda: arrivals_in_ireland(page) >= 20, "arrivals to resume")
 
 
-def test_the_live_view_beside_the_notebook_and_the_panel_can_be_read(live_notebook, theme):
+def test_the_live_view_beside_the_notebook_and_the_panel_can_be_read(theme, live_notebook):
     page = live_notebook
     page.get_by_role("button", name="Outage of Ireland").click()
     page.locator(".gt-broken", has_text="Ireland (eu-west-1) is down (timeout)").wait_for()
@@ -295,8 +295,8 @@ def test_the_live_view_beside_the_notebook_and_the_panel_can_be_read(live_notebo
     page.get_by_role("button", name="Put everything right").click()
 
 
-def test_picker_live_view_and_chart_in_notebook_7(jupyter, fresh_page, theme):
-    page = fresh_page
+def test_picker_live_view_and_chart_in_notebook_7(jupyter, theme, page_beside):
+    page = page_beside
     name = jupyter.save("seven.ipynb", LAB, "from gtlab import charts, regions\n"
                         "charts.region_map(regions.frame(lab.home, lab.replicas))",
                         "from gtlab.lab import remember\nwidgets.choose_regions(lab.choice, on_choice=remember)",
