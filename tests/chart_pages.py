@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+from browser import SEEN
+from support import wait_until
 
 from gtlab.charts.below import below
 
@@ -85,6 +89,28 @@ DRAW = """async figures => {
     for (const [at, figure] of figures.entries()) await Plotly.newPlot(`chart-${at}`, figure);
     await document.fonts.ready;
 }"""
+
+# The charts of the open notebook: of cells whose source calls gtlab's charts, how many show one.
+CALLED = """() => window.jupyterapp.shell.currentWidget.content.widgets
+    .filter(cell => cell.model.type === 'code' && /\\bcharts\\.\\w+\\(/.test(cell.model.sharedModel.source)).length"""
+# JupyterLab lays out only the cells that are seen; text in the others has no place that could be measured.
+ALL_LAID_OUT = ".jp-Cell { content-visibility: visible !important; }"
+
+
+def charts_drawn(page) -> int:
+    """Wait until each cell of the open notebook that calls gtlab's charts shows one. Gives their number."""
+    called = page.evaluate(CALLED)
+    drawn = page.locator(f"{SEEN} .js-plotly-plot:has(.main-svg)")
+    wait_until(lambda: drawn.count() == called, f"{called} charts to be drawn")
+    return called
+
+
+@contextlib.contextmanager
+def all_laid_out(page) -> Iterator[None]:
+    """Lay out all cells of the open notebook, so that :func:`complaints` measures all of its charts."""
+    style = page.add_style_tag(content=ALL_LAID_OUT)
+    yield
+    style.evaluate("style => style.remove()")  # the page is used again
 
 
 def show(page, figures: Iterable, width: int, theme: str) -> None:

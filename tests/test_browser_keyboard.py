@@ -1,11 +1,12 @@
 """Notebooks 00 to 02 by keyboard alone, 00 to 04 in `make soak`: only keys are sent to the page, and scripts only look.
 The first three have each kind of cell and widget. The first solution is typed; the others arrive as text that is
-pasted."""
+pasted. What Run All shows of the other notebooks (test_browser.py) is looked at here too: errors, progress, charts."""
 
 from __future__ import annotations
 
 import pytest
-from browser import READY, errors, load_notebook, needs_chromium
+from browser import READY, SEEN, errors, load_notebook, needs_chromium, settled
+from chart_pages import all_laid_out, charts_drawn, complaints
 from support import SOAK
 
 from gtlab import tour
@@ -39,6 +40,12 @@ def test_the_first_notebooks_by_keyboard_alone(jupyter, fresh_page):
             open_by_name(page, path.name)
         exercises += work_through(page, typing=not exercises)
         assert errors(page) == [], path.stem
+        if charts_drawn(page):
+            with all_laid_out(page):
+                settled(page)
+                assert complaints(page) == [], path.stem
+        if path.stem.startswith("02"):
+            page.locator(f"{SEEN} .gt-wait", has_text="ACTIVE").first.wait_for(state="attached")
         page.keyboard.press("Control+s")
         page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
     assert chosen().replicas == ("us-east-1", "eu-west-1", "eu-central-1")
@@ -101,7 +108,7 @@ def work_through(page, typing: bool) -> list[str]:
 
 def of(index: int) -> str:
     """The selector of a cell of the notebook that is seen."""
-    return f".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell[data-windowed-list-index='{index}']"
+    return f"{SEEN} .jp-Cell[data-windowed-list-index='{index}']"
 
 
 def write(page, text: str, typing: bool) -> None:
