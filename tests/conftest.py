@@ -45,7 +45,8 @@ def _long_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
     ``--dist worksteal`` gives each worker an equal part of the list, in order. A worker that has finished its part
     takes tests from the end of another's, but never the last two: long tests there run one after the other while the
     other workers are idle. Long browser tests of one file stay with one worker, because they share a page in which
-    JupyterLab is open; and half of the workers have them all, because each of these starts a JupyterLab server.
+    JupyterLab is open; and a third of the workers have them all, because each of these starts a JupyterLab server and
+    a browser, and loads JupyterLab.
     """
     seconds = {item: mark.args[0] for item in items if (mark := item.get_closest_marker("long"))}
     together: dict[object, list[pytest.Item]] = {}
@@ -53,7 +54,7 @@ def _long_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
         together.setdefault(item.path if item.get_closest_marker("browser") else item, []).append(item)
     parts: list[list[pytest.Item]] = [[] for _ in range(workers)]
     for group in sorted(together.values(), key=lambda group: -sum(map(seconds.__getitem__, group))):
-        among = parts[:max(2, workers // 2)] if group[0].get_closest_marker("browser") else parts
+        among = parts[:max(2, workers // 3)] if group[0].get_closest_marker("browser") else parts
         min(among, key=lambda part: sum(map(seconds.__getitem__, part))).extend(group)
     rest = iter([item for item in items if item not in seconds])
     for number, part in enumerate(parts):  # fill up to the part that the worker will get
