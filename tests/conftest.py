@@ -3,7 +3,9 @@ in it."""
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import itertools
 import os
 import signal
@@ -27,6 +29,20 @@ pytest_plugins = ["browser"]  # for its fixtures, and so that its asserts tell w
 signal.signal(signal.SIGINT, signal.default_int_handler)
 OWN_PROCESS = ("server", "notebooks", "browser")  # markers of tests that start one
 _running: list[pytest.Item] = []  # the test that is being run or set up
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Where several processes collect all tests, let each begin with other modules. pytest rewrites the asserts of each
+    module and keeps the result on disk: in a new checkout, every process would otherwise do so for every module."""
+    tests, worker = Path(__file__).parent, os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not worker or [Path(name).resolve() for name in session.config.args] != [tests]:
+        return
+    names = sorted(path.stem for path in tests.glob("test_*.py"))
+    first = len(names) * int(worker.removeprefix("gw")) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    for name in names[first:] + names[:first]:
+        with contextlib.suppress(Exception, pytest.skip.Exception):  # it is reported when the module is collected
+            importlib.import_module(name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
