@@ -19,11 +19,9 @@ SOURCE = Path(gtlab.__file__).parent
 # The wall: what the learner's half may import from below, and what both halves share.
 GATE = ("gtlab.localcloud.process",)
 HELPER = ("gtlab.localcloud.liveness",)  # the gate's own helper; imports nothing
-SHARED = ("gtlab.contract", "gtlab.regions", "gtlab.judging", "gtlab.permissions", "gtlab.redaction",
-          "gtlab.locks")
+SHARED = ("gtlab.contract", "gtlab.regions", "gtlab.judging", "gtlab.permissions", "gtlab.redaction")
 # A room may import the rooms that stand before it, and its own modules. Rooms on one line do not import each other.
-ABOVE = [("contract", "regions", "intervals", "judging", "failover", "permissions", "prices", "redaction",
-          "locks"),
+ABOVE = [("contract", "regions", "intervals", "judging", "failover", "permissions", "prices", "redaction"),
          ("lab",), ("measure", "charts"), ("widgets",), ("course",), ("classroom",), ("cli",)]
 BELOW = [("model", "liveness", "lag_model"), ("world", "engine"), ("replication", "unsettled", "accounts"),
          ("observe",), ("tables",), ("globaltables",), ("faults",), ("after_writes", "reads", "control_plane"),

@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from gtlab.classroom import sources, wire
 from gtlab.classroom.happening import Happening
 from gtlab.classroom.link import BoardError, Link
@@ -24,7 +26,6 @@ from gtlab.classroom.membership import join_again, keep, leave
 from gtlab.contract import SERVER_VARIABLE
 from gtlab.lab import classmate, json_files
 from gtlab.localcloud import process
-from gtlab.locks import FileLock, Timeout
 
 _LOOK_S = 1.0               # between two looks for something to send
 _MOST_WAIT_S = 15.0         # between two tries to reach a board that does not answer

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from filelock import FileLock, Timeout
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gtlab.classroom.board import Board
@@ -21,7 +22,6 @@ from gtlab.classroom.hub import Hub
 from gtlab.classroom.register import Register, RegisterError
 from gtlab.contract import LOOPBACK
 from gtlab.localcloud import process
-from gtlab.locks import FileLock, Timeout
 
 REGISTER_FILE = "board.sqlite3"
 PORTS = range(8820, 8920)  # of which the first free one is taken at first; later the one before. They are below those

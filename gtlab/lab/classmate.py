@@ -17,10 +17,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+
 from gtlab.lab import json_files
 from gtlab.lab.display import kernel_shell
 from gtlab.localcloud import process
-from gtlab.locks import FileLock, Timeout
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from gtlab.localcloud import process
-from gtlab.locks import FileLock
 
 _LOCK_S = 10.0  # the longest time to wait for another kernel's write
 

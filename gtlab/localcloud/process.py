@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import platformdirs
+from filelock import FileLock, Timeout
 
 from gtlab import regions
 from gtlab.contract import (
@@ -46,7 +47,6 @@ from gtlab.contract import (
     Exit,
 )
 from gtlab.localcloud.liveness import LONGEST_WAIT_S, Liveness, processor_s
-from gtlab.locks import FileLock, Timeout
 
 _SAY_S = 3.0         # after which a wait is explained
 _SAY_AGAIN_S = 5.0   # after which it is said again how far a cloud is

@@ -22,6 +22,7 @@ from typing import Annotated, Any, cast
 
 import msgspec
 import uvicorn
+from filelock import FileLock, Timeout
 
 from gtlab.contract import (
     ACCOUNTS_FILE,
@@ -53,7 +54,6 @@ from gtlab.localcloud.server.log_file import LogFile
 from gtlab.localcloud.server.opening import Opening
 from gtlab.localcloud.server.shared import Accounts, Shared
 from gtlab.localcloud.world import World
-from gtlab.locks import FileLock, Timeout
 
 # A full disk, a full quota, a folder that is read-only or not this user's.
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
