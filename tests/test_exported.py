@@ -142,6 +142,10 @@ def test_the_world_draws_lags_by_the_model(exports):
 def test_too_few_probes_give_no_model():
     with pytest.raises(ValueError, match="at least three probes must have been seen"):
         lag_model.of(measured(probes=2), "x")
+
+
+@pytest.mark.slow
+def test_a_pair_with_too_few_probes_has_no_model_of_its_own():
     few = pd.concat([measured(), measured(pair=(IRELAND, VIRGINIA), probes=2)])
     few.attrs = {}
     assert [each["source"] for each in lag_model.of(few, "x")["pairs"]] == [VIRGINIA]  # the other has that of all

@@ -221,11 +221,13 @@ BY_KEYWORD = {"gtlab.lab.connection.connect", "gtlab.measure.lag.replication_lag
               "gtlab.measure.drill.run"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 HEAD = re.compile(r"\bdef \w+\((.*?)(?::(?: *#[^\n]*)?$|\Z)", re.M | re.S)  # of a function, or more than it
+INNER = re.compile(r"\[[^\[\]\"']*\]")  # in a type, such as dict[str, int]
 
 
 def may_have_too_many(text: str) -> bool:
     """Whether a head of a function has that many commas. Only such modules are parsed: there are hundreds of others."""
-    return any(head.count(",") >= MOST_PARAMETERS for head in HEAD.findall(text))
+    return any(head.count(",") >= MOST_PARAMETERS and INNER.sub("", INNER.sub("", head)).count(",") >= MOST_PARAMETERS
+               for head in HEAD.findall(text))
 
 
 def functions(tree: ast.AST, prefix: str) -> Iterator[tuple[str, Function, bool]]:
