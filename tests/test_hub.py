@@ -10,7 +10,6 @@ from urllib.error import HTTPError
 
 import boto3
 import hubs
-import jsonschema
 import pytest
 import yaml
 from botocore.config import Config
@@ -156,6 +155,8 @@ def test_a_user_of_the_hub_who_joins_again_is_the_same_learner(tmp_path):
 # --- what is not run here ---
 
 def test_the_values_are_settings_that_the_chart_has():
+    import jsonschema  # takes long to import, and each worker imports this file
+
     values = yaml.safe_load((hubs.RECIPE / "values.yaml").read_text())
     schema = json.loads(SCHEMA.read_text())
     jsonschema.validate(values, schema)
