@@ -251,8 +251,14 @@ def arrivals_in_ireland(page) -> int:
     return page.evaluate(ARRIVED, "Ireland") - before
 
 
-def test_a_partition_pulled_in_the_panel_stops_arrivals_in_the_live_view_while_a_cell_runs(live_notebook):
-    page = live_notebook
+@pytest.mark.long(20)
+def test_the_live_view_and_the_panel_while_a_cell_runs(theme, live_notebook):
+    """One notebook, because its kernel and the page take most of the time."""
+    a_partition_pulled_in_the_panel_stops_arrivals_in_the_live_view(live_notebook)
+    live_view_and_panel_can_be_read_also_beside_the_notebook(live_notebook, theme)
+
+
+def a_partition_pulled_in_the_panel_stops_arrivals_in_the_live_view(page) -> None:
     link = page.get_by_role("button", name="Partition between Singapore and Ireland")
     whole = page.locator(".gt-whole")
     whole.wait_for()
@@ -269,8 +275,7 @@ def test_a_partition_pulled_in_the_panel_stops_arrivals_in_the_live_view_while_a
     wait_until(lambda: arrivals_in_ireland(page) >= 20, "arrivals to resume")
 
 
-def test_the_live_view_beside_the_notebook_and_the_panel_can_be_read(theme, live_notebook):
-    page = live_notebook
+def live_view_and_panel_can_be_read_also_beside_the_notebook(page, theme) -> None:
     page.get_by_role("button", name="Outage of Ireland").click()
     page.locator(".gt-broken", has_text="Ireland (eu-west-1) is down (timeout)").wait_for()
     page.get_by_label("Knob", exact=True).select_option("throttle")
