@@ -21,6 +21,8 @@ _STYLE = (
     "font-variant-numeric:tabular-nums}"
     ".gt-below .gt-number{text-align:right}"
     ".gt-alt{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}"
+    # JupyterLab first shows a chart of a notebook that is opened again as it was drawn, perhaps in a wider window.
+    ".jp-RenderedPlotly .plot-img{max-width:100%;height:auto}"
     # In a legend of constant size, plotly draws a line of 5 px, which covers the mark on it.
     ".js-plotly-plot .layers:has(.legendpoints path) .legendlines path{stroke-width:1.5px!important}"
     # Over plotly's own buttons, which no keyboard can reach, while the keyboard is here.
