@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-from support import SOAK
 
 import gtlab
 from gtlab import tour
@@ -20,7 +19,6 @@ COURSE = tour.find_notebooks()
 # Only what takes time on purpose is shortened.
 QUICK = {"sleep_s": 0.3, "samples": 4, "timeout_s": 0.5, "outage_s": 2.5}
 OTHERS = {"home": "eu-central-1", "replicas": "sa-east-1"}  # two Regions, neither of which is in the article
-SHORT = ("00", "01", "02", "11")  # what `make test` runs in the course's order
 STARTED = ("02_create_the_global_table", "03_verify_replication", "04_time_it", "06_break_it", "07_lose_nothing",
            "08_react_once", "09_fail_over")
 MOST_KB = 600  # of an executed notebook, as docs/widgets.md says
@@ -49,12 +47,12 @@ def printed(notebook) -> str:
     return "".join(map(printed_by, notebook.cells))
 
 
-def said(cells) -> str:
-    return "".join(map(said_by, cells))
-
-
 def printed_by(cell) -> str:
     return "".join(output.get("text", "") for output in cell.get("outputs", ()))
+
+
+def shown(notebook) -> str:
+    return "".join(map(shown_by, notebook.cells))
 
 
 def shown_by(cell) -> str:
@@ -65,58 +63,37 @@ def said_by(cell) -> str:
     return printed_by(cell) + shown_by(cell)
 
 
-@pytest.mark.soak
-@pytest.mark.long(60)
+@pytest.mark.long(250)
 @pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("own_cloud")
 def test_the_course_from_a_clean_start_to_its_clean_up_and_again(tmp_path):
-    """With `make soak` all twelve notebooks. Otherwise those of SHORT: the next test runs and solves the others."""
-    course = [path for path in COURSE if SOAK or path.stem[:2] in SHORT]
-    ran = run(course, tmp_path, solve=True)
+    ran = run(COURSE, tmp_path, solve=True)
     assert printed(ran["11_clean_up"]).endswith("0 left.\n")
     for stem, notebook in ran.items():
-        check_solved(notebook.cells, stem)
+        said = "".join(map(said_by, notebook.cells))
+        assert "✔ Right" in said and "Checking your answer" not in said, stem
+        assert "✘ Not yet" not in said or "solution" in str(notebook.cells), stem
         assert (tmp_path / f"{stem}.ipynb").stat().st_size < 1000 * MOST_KB, stem
-    run(course[1:3 if SOAK else 2], tmp_path / "again")
+    record, = (shown_by(cell) for cell in ran["08_react_once"].cells if "in records[other]" in cell.source)
+    assert "'Customer': {'S': 'Ann " in record and "'S': 'order of Ann'" in record, "not that of the expired basket"
+    broken = ran["06_break_it"]
+    assert "the counter is 5." in shown(broken) and "discarded" in shown(broken)
+    assert "Ann has the ticket.\nBen has the ticket." in printed(broken) and "{'S': 'Ben'}" in shown(broken)
+    run(COURSE[1:3], tmp_path / "again")
 
 
-@pytest.mark.long(30)
+@pytest.mark.long(25)
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("own_cloud")
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
 def test_each_notebook_stands_alone_and_runs_twice_in_other_regions(path, tmp_path):
-    solve = path.stem[:2] not in SHORT  # the course's test solves the others
-    ran = run([twice(path, tmp_path, solve)], tmp_path / "ran", **OTHERS)[path.stem]
-    again = next(at for at, cell in enumerate(ran.cells) if "again" in cell.metadata)
-    first, second = ran.cells[:again], ran.cells[again:]
+    ran = run([twice(path, tmp_path)], tmp_path / "ran", **OTHERS)[path.stem]
+    cells = [cell for cell in ran.cells if cell.cell_type == "code"]
+    again = next(at for at, cell in enumerate(cells) if "again" in cell.metadata)
+    first, second = ("".join(map(said_by, some)) for some in (cells[:again], cells[again:]))
     if path.stem in STARTED:
-        assert "gtlab creates what is missing" in said(first) and "gtlab creates" not in said(second)
-    if solve:
-        check_solved(second, path.stem)
-    if path.stem in SHOWN:
-        SHOWN[path.stem](first)
-        SHOWN[path.stem](second)
-    assert (tmp_path / "ran" / path.name).stat().st_size < 2 * 1000 * MOST_KB
+        assert "gtlab creates what is missing" in first and "gtlab creates" not in second
     assert gtlab.connect().world.state().empty, "what a notebook breaks, it mends"
-
-
-def check_solved(cells, stem: str) -> None:
-    text = said(cells)
-    assert "✔ Right" in text and "Checking your answer" not in text, stem
-    assert "✘ Not yet" not in text or "solution" in str(cells), stem
-
-
-def check_the_record(cells) -> None:
-    record, = (shown_by(cell) for cell in cells if "in records[other]" in cell.source)
-    assert "'Customer': {'S': 'Ann " in record and "'S': 'order of Ann'" in record, "not that of the expired basket"
-
-
-def check_what_is_lost(cells) -> None:
-    assert "the counter is 5." in said(cells) and "discarded" in said(cells)
-    assert "Ann has the ticket.\nBen has the ticket." in said(cells) and "{'S': 'Ben'}" in said(cells)
-
-
-SHOWN = {"06_break_it": check_what_is_lost, "08_react_once": check_the_record}
 
 
 @pytest.mark.long(10)
@@ -134,16 +111,12 @@ def test_the_first_look_elsewhere_is_stale(tmp_path):
     assert re.search(r"Stale: .*\(us-east-1\).*\(eu-west-1\)", printed(ran))
 
 
-def twice(path: Path, folder: Path, solve: bool) -> Path:
-    """A copy of a notebook whose cells, all but the parameters, are there twice: Run All in a kernel that ran all.
-    ``solve``: the second time, the solution takes the place of the exercise's stub."""
+def twice(path: Path, folder: Path) -> Path:
+    """A copy of a notebook whose cells, all but the parameters, are there twice: Run All in a kernel that ran all."""
     import nbformat
 
     notebook = nbformat.read(path, 4)
-    again = copy.deepcopy(notebook)
-    if solve:
-        assert solutions.solved(again) == 1
-    for number, cell in enumerate(again.cells):
+    for number, cell in enumerate(copy.deepcopy(notebook.cells)):
         if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", []):
             cell.id, cell.metadata["again"] = f"again-{number}", True
             notebook.cells.append(cell)
