@@ -49,7 +49,7 @@ quick: setup ## Run the tests that need no process of their own (half a minute)
 	@$(PYTEST) --numprocesses $(QUICK_WORKERS) --dist loadfile \
 	  -m 'not slow and not server and not notebooks and not browser' $(ARGS)
 
-test: setup $(HUB_PROXY)/.stamp ## Run all tests (about 11 minutes)
+test: setup $(HUB_PROXY)/.stamp ## Run all tests (about 9 minutes)
 	@$(PYTEST) --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 soak: setup $(HUB_PROXY)/.stamp $(DYNALITE)/.stamp ## Run the tests that draw at random with random seeds, and for longer
