@@ -50,6 +50,7 @@ def test_gtlab_lab_opens_the_first_notebook_without_a_prompt_and_its_widgets_wor
     assert jupyter.settings() == own
     prediction_by_mouse_and_by_keyboard(page)
     page.locator(".gt-picker").scroll_into_view_if_needed()
+    picker_that_changes_while_it_is_not_on_the_page(page)
     picker_by_mouse(page)
     choose_again(page)
     picker_by_keyboard_and_no_key_of_its_own_reaches_jupyterlab(page)
@@ -65,6 +66,19 @@ def choose_again(page) -> None:
     run_cells(page, "lab = gtlab.connect(")
     run_cells(page, "choose_regions(")
     says(page, "Chosen: Singapore (home), N. Virginia, Ireland.")
+
+
+def picker_that_changes_while_it_is_not_on_the_page(page) -> None:
+    """As in an application that takes cells out of the page while they are not seen, where text has no width."""
+    sydney = page.locator(".gt-map").get_by_label("Sydney, Australia")
+    page.locator(".gt-picker").evaluate("picker => { picker.style.display = 'none'; }")
+    sydney.dispatch_event("click")
+    page.locator(".gt-message", has_text="Sydney").wait_for(state="attached")
+    page.locator(".gt-picker").evaluate("picker => { picker.style.display = ''; }")
+    settled(page)
+    assert page.evaluate(UNREADABLE, ".gt-picker") == []
+    sydney.click()
+    says(page, "Saved: Singapore (home), N. Virginia, Ireland.")
 
 
 def picker_by_mouse(page) -> None:

@@ -17,9 +17,7 @@ from gtlab.contract import OUTAGES
 from gtlab.localcloud import process
 
 _AGAIN_S = 0.5  # between two checks whether the local cloud runs again
-
-
-_UNITS = {"lag": " s", "slow": " ms"}
+_UNITS = {"lag": " s", "slow": " ms"}  # of the knobs whose values are numbers
 
 
 @click.group(cls=Group, invoke_without_command=True)

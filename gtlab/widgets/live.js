@@ -106,7 +106,7 @@ function render({ model, el }) {
     if (table.open) tabulate();
     const wanted = [[...names, ...lags], [...members().map(({ code }) => map.at(code)), ...crosses], marks];
     const text = JSON.stringify([map.width, wanted]);
-    if (text === written || !(always || seen())) return; // to place labels takes long
+    if ((text === written && !map.unmeasured) || !(always || seen())) return; // to place labels takes long
     written = text;
     map.labels(...wanted);
     map.svg.setAttribute("aria-label", "Map of the replicas. " + names.map(each => each.lines.join(": ")).join(". "));

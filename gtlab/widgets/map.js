@@ -81,8 +81,9 @@ class WorldMap {
     this.layers.labels.setAttribute("aria-hidden", "true");
     this.box = element("div", { class: "gt-map-box" }, this.svg);
     this.k = 0;
+    this.unmeasured = false; // whether the labels were placed while the map was not on the page, where text has no width
     this.resized = new ResizeObserver(() => {
-      if (this.fit()) redraw();
+      if (this.fit() || (this.unmeasured && this.box.clientWidth)) redraw();
     });
     this.resized.observe(this.box);
     this.show(atlas);
@@ -137,6 +138,7 @@ class WorldMap {
   // Labels that avoid each other, the points, the edge and other boxes (left, top, right, bottom). Each: lines, class,
   // and where it may be, best first; spare: it is left out where it would cover another one.
   labels(wanted, points, boxes = []) {
+    this.unmeasured = !this.box.clientWidth;
     const taken = [...points.map(([x, y]) => [x - 8, y - 8, x + 8, y + 8]), ...boxes];
     this.layers.labels.replaceChildren();
     for (const label of wanted) {
