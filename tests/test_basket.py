@@ -34,6 +34,7 @@ def lab(cloud) -> Lab:
 def shop(lab) -> Iterator[dict[str, Stack]]:
     """The stacks. A generous timeout: an outage of these tests refuses connections, and so needs none."""
     lab.world.reset()  # another test may have left something broken in this process's cloud
+    wait_until(lambda: not process.status(process.find())["deliveries_waiting"], "what it wrote to arrive, or to lose")
     made = stacks(lab, timeout_s=20)
     yield made
     lab.world.reset()
