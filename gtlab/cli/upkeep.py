@@ -4,7 +4,6 @@ made."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 
 import click
 
@@ -54,22 +53,11 @@ def stage(notebook: str, solve: bool) -> None:
     for part in brought:
         for says, pieces in (("Made", part.made), ("There already", part.there)):
             if pieces:
-                click.echo(f"{says}: {part.what}: {_by_table(pieces)}")
+                click.echo(f"{says}: {part.what}: {start.listed(pieces)}")
     if not brought:
         click.echo("It starts with nothing.")
     if more := start.beyond(lab, found, solve=solve):
-        click.echo(f"Also there, and left as it is: {_by_table(more)}\nTo start over: gtlab clean")
-
-
-def _by_table(pieces: Iterable[str]) -> str:
-    """Items, or tables in Regions; each table is named once."""
-    places: dict[str, list[str]] = {}
-    for piece in pieces:
-        name, _, place = piece.partition(" in ")
-        places.setdefault(name, []).extend([place] if place else [])
-    if not any(places.values()):
-        return ", ".join(places)
-    return "; ".join(f"{name} in {', '.join(where)}" for name, where in places.items())
+        click.echo(f"Also there, and left as it is: {start.listed(more)}\nTo start over: gtlab clean")
 
 
 @click.command()

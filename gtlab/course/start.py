@@ -5,23 +5,26 @@ The numbers are those of the twelve notebooks. ``workingcopy.RENAMED`` has the n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gtlab import regions as catalogue
 from gtlab.course import basket, cleanup, stages, workingcopy
+from gtlab.course.owned import Place
 from gtlab.lab import Lab, describe
+
+Piece = Place | str  # a table in a Region, or the name of an item
 
 
 @dataclass(frozen=True)
 class Part:
-    """Something that a notebook needs or leaves. ``there`` returns the names of its pieces, and whether each exists;
-    ``make`` creates what is missing."""
+    """Something that a notebook needs or leaves. ``there`` returns its pieces, and whether each exists; ``make``
+    creates what is missing."""
 
     what: str
-    there: Callable[[Lab], dict[str, bool]]
+    there: Callable[[Lab], Mapping[Piece, bool]]
     make: Callable[[Lab], object]
 
 
@@ -39,8 +42,8 @@ class Brought(NamedTuple):
     """What became of a part: the pieces that were made, and the pieces that were there already."""
 
     what: str
-    made: tuple[str, ...]
-    there: tuple[str, ...]
+    made: tuple[Piece, ...]
+    there: tuple[Piece, ...]
 
 
 def bring(lab: Lab, notebook: Notebook, *, solve: bool = False) -> list[Brought]:
@@ -60,13 +63,23 @@ def bring(lab: Lab, notebook: Notebook, *, solve: bool = False) -> list[Brought]
     return brought
 
 
-def beyond(lab: Lab, notebook: Notebook, *, solve: bool = False) -> list[str]:
-    """The course's tables that exist although the notebook starts without them, each with its Region."""
+def beyond(lab: Lab, notebook: Notebook, *, solve: bool = False) -> list[Place]:
+    """The course's tables that exist although the notebook starts without them."""
     parts = [*notebook.needs, *(part for before in NOTEBOOKS if before.number < notebook.number
                                 for part in before.leaves if solve)]
     wanted = {piece for part in parts for piece in part.there(lab)}
-    return [str(each.place) for group in cleanup.survey(lab).groups for each in group.tables
-            if str(each.place) not in wanted]
+    return [each.place for group in cleanup.survey(lab).groups for each in group.tables if each.place not in wanted]
+
+
+def listed(pieces: Collection[Piece]) -> str:
+    """Pieces in words; each table is named once, with its Regions."""
+    regions: dict[str, list[str]] = {}
+    for place in pieces:
+        if isinstance(place, Place):
+            regions.setdefault(place.table, []).append(catalogue.label(place.region))
+    items = ", ".join(piece for piece in pieces if isinstance(piece, str))
+    return "; ".join([*([items] if items else []),
+                      *(f"{table} in {', '.join(where)}" for table, where in regions.items())])
 
 
 def find(name: str) -> Notebook:
@@ -88,34 +101,30 @@ def find(name: str) -> Notebook:
 
 # --- the parts ---
 
-def _tables(table: str, regions: Callable[[Lab], Sequence[str]]) -> Callable[[Lab], dict[str, bool]]:
+def _tables(table: str, regions: Callable[[Lab], Sequence[str]]) -> Callable[[Lab], Mapping[Piece, bool]]:
     """A part that consists of a table in some Regions."""
-    def there(lab: Lab) -> dict[str, bool]:
+    def there(lab: Lab) -> Mapping[Piece, bool]:
         found = describe.statuses(lab, table, regions(lab))
-        return {_piece(table, region): status not in (describe.ABSENT, "DELETING") for region, status in found.items()}
+        return {Place(table, region): status not in (describe.ABSENT, "DELETING") for region, status in found.items()}
     return there
 
 
-def _members(table: str, regions: Callable[[Lab], Sequence[str]]) -> Callable[[Lab], dict[str, bool]]:
+def _members(table: str, regions: Callable[[Lab], Sequence[str]]) -> Callable[[Lab], Mapping[Piece, bool]]:
     """A part that consists of a global table: a Region counts once it is a member."""
-    def there(lab: Lab) -> dict[str, bool]:
+    def there(lab: Lab) -> Mapping[Piece, bool]:
         where, members = regions(lab), set()
         for region in where:
             if describe.status(lab, table, region) not in (describe.ABSENT, "DELETING"):
                 members.update(describe.members(lab, table, region))
-        return {_piece(table, region): region in members for region in where}
+        return {Place(table, region): region in members for region in where}
     return there
-
-
-def _piece(table: str, region: str) -> str:
-    return f"{table} in {catalogue.label(region)}"
 
 
 def _songs(table: str, songs: Iterable[dict[str, Any]]) -> Part:
     """Items that a notebook put, in the home Region."""
-    keys = {" / ".join(value["S"] for value in song.values()): song for song in songs}
+    keys: dict[Piece, dict[str, Any]] = {" / ".join(value["S"] for value in song.values()): song for song in songs}
 
-    def there(lab: Lab) -> dict[str, bool]:
+    def there(lab: Lab) -> dict[Piece, bool]:
         client = lab.client(lab.home)
         if describe.status(lab, table, lab.home) != "ACTIVE":
             return dict.fromkeys(keys, False)
