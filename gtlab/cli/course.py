@@ -58,7 +58,7 @@ def lab(folder: Path | None, notebook: str, fresh: bool, no_browser: bool, port:
         click.echo(f"Your working copy of the course: {folder.resolve()}\ngtlab never overwrites what you edit there.")
     for line in told(changes, made):
         click.echo(line)
-    stop = _stop_command()
+    stop = _stop_command()  # for the user's terminal, whose PATH has no additions
     _commands_at_hand()
     _no_prompts()
     if hub:

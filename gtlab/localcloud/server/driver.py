@@ -143,8 +143,7 @@ class Driver:
 
     def _save_now(self) -> None:
         self._saving = None
-        if not self._closed:
-            self.save()
+        self.save()
 
     def _tidy_soon(self) -> None:
         if self._tidying is None:
