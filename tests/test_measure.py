@@ -423,6 +423,14 @@ def test_the_command_measures_other_endpoints(lab):
     assert "other endpoints" in ran.output and "ReplicationLatency" not in ran.output
 
 
+def test_a_rate_that_cannot_be_measured_is_refused_before_anything_is_made(monkeypatch):
+    from gtlab.cli import report
+
+    monkeypatch.setattr(report, "open_lab", lambda asked: pytest.fail("a lab was opened"))
+    ran = run("--source", SINGAPORE, "--targets", VIRGINIA, "--rate", "0")
+    assert ran.exit_code == 1 and "rate is 0.0" in ran.output
+
+
 @pytest.mark.parametrize(("arguments", "text"), [
     (["--targets", "mars"], "'mars' is not a Region"),
     (["--targets", SINGAPORE], "is the source"),

@@ -22,6 +22,7 @@ from gtlab.lab.connection import open_aws
 from gtlab.measure import exported, planning, views
 from gtlab.measure.lag import replication_lag
 from gtlab.measure.published import MOST_MINUTES, beside_published, published
+from gtlab.measure.sampling import Sampling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +72,7 @@ def run(asked: Request, say: Callable[[str], None] = print,
 
     out, samples, table = asked.out, asked.samples, asked.table
     check_out(out)
+    Sampling(samples, asked.rate, asked.every_ms).check()  # before a table is made for it
     if asked.export is not None:
         _check_writable(asked.export)
     lab = open_lab(asked)
