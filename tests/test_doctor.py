@@ -88,6 +88,13 @@ def test_the_trial_leaves_the_learners_cloud_and_state_folder_as_they_are():
 
 
 @pytest.mark.server
+def test_without_the_courses_packages_the_trial_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    found = doctor.trial()
+    assert found.status == WARNING and "pandas" in found.found and "gtlab[course]" in found.advice
+
+
+@pytest.mark.server
 def test_a_trial_that_fails_says_at_which_step(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false" if os.path.exists("/bin/false") else "/usr/bin/false")
     found = doctor.trial()

@@ -155,8 +155,7 @@ def trial() -> Checked:
         from gtlab.lab import Choice, Lab, watch
         from gtlab.lab.clients import Access
     except ImportError as error:
-        return Checked("Trial", WARNING, f"not possible without the course's packages: {error}",
-                       'python -m pip install "gtlab[course]"')
+        return _without_course(error)
     from botocore.exceptions import BotoCoreError, ClientError
 
     step = "start a temporary local cloud"
@@ -172,6 +171,8 @@ def trial() -> Checked:
             seen = watch.item(lab, stages.TODAY, key, lab.regions[:2], timeout_s=60)
             step = "draw a chart"
             charts.replica_states(seen.assign(backend=lab.label)).to_html()
+    except ImportError as error:  # pandas and plotly are loaded when they are needed
+        return _without_course(error)
     except (process.CloudError, BotoCoreError, ClientError, OSError, ValueError, RuntimeError) as error:
         return Checked("Trial", PROBLEM, f"could not {step}: {error}",
                        "Try it by hand: gtlab up --in-memory. This message and the checks above say what to mend.")
@@ -181,6 +182,11 @@ def trial() -> Checked:
         return Checked("Trial", WARNING, what,
                        "This machine is slow or busy. Close other programs, and allow more time.", took_s)
     return Checked("Trial", OK, what, figure=took_s)
+
+
+def _without_course(error: ImportError) -> Checked:
+    return Checked("Trial", WARNING, f"not possible without the course's packages: {error}",
+                   'Install them: python -m pip install "gtlab[course]"')
 
 
 def _fault(name: str, wanted: str) -> str:
