@@ -16,6 +16,11 @@ FACES = (HISTORIC, REFUSED)  # how the calls of version 2017.11.29 answer: as th
 BUILT_IN = "built-in"  # the name of the lag model that the local cloud has by itself
 OUTAGES = ("timeout", "refused", "error")  # how the endpoint of a Region that is down fails
 
+# Knobs, which break the simulated world
+KNOB_NAMES = ("partition", "isolate", "outage", "slow", "lag", "throttle", "caller")
+PAIRS = ("partition", "slow")     # those whose place is two Regions, in either order
+UNITS = {"slow": "ms", "lag": "s"}  # of those whose values are numbers
+
 # Requests
 CALLER_HEADER = "x-gtlab-caller"  # the Region that a caller says it is in
 ACCOUNT_HEADER = "x-gtlab-account"  # the account of a request to a shared cloud's control API

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 import gtlab
+from gtlab import contract
 from gtlab.localcloud import process
 from gtlab.localcloud.disk import convert, format
 from gtlab.localcloud.disk.keeper import keep
@@ -260,6 +261,7 @@ def test_every_event_and_knob_has_a_name_in_the_format():
     assert {kind.__struct_config__.tag for kind in convert._EVENTS.values()} == {
         kind.__struct_config__.tag for kind in format.Event.__args__}
     assert set(format.Knob.__annotations__) == {"knob", "place", "value"}
+    assert tuple(ALL_KNOBS) == contract.KNOB_NAMES
     for knob in ALL_KNOBS:
         assert msgspec.convert({"knob": knob, "place": (), "value": None}, format.Knob).knob == knob
 

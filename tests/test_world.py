@@ -288,7 +288,10 @@ def test_the_command_line_turns_every_knob(lab):
 @pytest.mark.parametrize(("arguments", "code", "told"), [
     (("isolate", "us-east-9"), 1, "Did you mean"), (("slow", IRELAND, VIRGINIA), 2, "MS"),
     (("slow", IRELAND, VIRGINIA, "x"), 2, "float"), (("lag",), 2, "SECONDS"), (("lag", "x"), 2, "not a number"),
-    (("lag", "1", IRELAND), 2, "SOURCE TARGET"), (("outage", IRELAND, "--how", "x"), 2, "timeout"),
+    (("lag", "-3"), 1, "from 0 to 3600, not -3.0"), (("lag", "-.5", IRELAND, VIRGINIA), 1, "from 0 to 3600, not -0.5"),
+    (("slow", IRELAND, VIRGINIA, "-20"), 1, "from 0 to 60000, not -20.0"), (("lag", "-3x"), 2, "not a number"),
+    (("lag", "-3", "--of"), 2, "No such option"), (("lag", "1", IRELAND), 2, "SOURCE TARGET"),
+    (("outage", IRELAND, "--how", "x"), 2, "timeout"),
     (("slow", IRELAND, VIRGINIA, "99999999"), 1, "60000"), (("throttle", "a/b"), 1, "3 to 255"),
     (("throttle", "Music", "--account", "me"), 1, "12 digits"), (("isolate", ""), 1, "'' is not a Region"),
     (("isolate", f"{IRELAND}/{VIRGINIA}"), 1, f"'{IRELAND}/{VIRGINIA}' is not a Region")])

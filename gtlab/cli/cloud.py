@@ -13,7 +13,7 @@ import click
 
 from gtlab.cli import extra, policy
 from gtlab.cli.shells import SHELLS, settings
-from gtlab.contract import BUILT_IN, FACES, LOG_FILE, LOOPBACK, NETWORKS, STATE_FILE
+from gtlab.contract import BUILT_IN, FACES, HISTORIC, LOG_FILE, LOOPBACK, NETWORKS, STATE_FILE
 from gtlab.localcloud import process
 
 # What `gtlab env` sets. The credentials are placeholders: the local cloud verifies no signatures.
@@ -149,7 +149,7 @@ def status(as_json: bool) -> None:
     click.echo(f"Replication lags are drawn by the {found['lag_model']} lag model." if found["lag_model"] == BUILT_IN
                else f"Replication lags are drawn by the lag model {found['lag_model']}.")
     click.echo(f"Global tables of version 2017.11.29: {found['legacy_api']}"
-               + (", as they worked." if found["legacy_api"] == "historic" else ", refused as AWS refuses them today."))
+               + (", as they worked." if found["legacy_api"] == HISTORIC else ", refused as AWS refuses them today."))
     click.echo(f"State folder: {cloud.folder}, " + ("but the state is in memory only."
                                                     if found["in_memory"] else f"kept in {STATE_FILE}."))
     if found["disk_error"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,11 +14,10 @@ import click
 
 from gtlab.cli.cloud import running
 from gtlab.cli.groups import Group
-from gtlab.contract import OUTAGES
+from gtlab.contract import OUTAGES, UNITS
 from gtlab.localcloud import process
 
 _AGAIN_S = 0.5  # between two checks whether the local cloud runs again
-_UNITS = {"lag": " s", "slow": " ms"}  # of the knobs whose values are numbers
 
 
 @click.group(cls=Group, invoke_without_command=True)
@@ -40,17 +40,21 @@ def _show_world(as_json: bool = False) -> None:
     if not found:
         click.echo("Nothing is broken. To break something: gtlab world --help")
         return
-    rows = [("KNOB", "PLACE", "VALUE")]
-    for each in found:
-        value = each["value"] if isinstance(each["value"], str) else json.dumps(each["value"]) + _UNITS.get(
-            each["knob"], "")
-        rows.append((each["knob"], " ".join(each["place"]) or "everywhere", "" if each["value"] is None else value))
+    rows = [("KNOB", "PLACE", "VALUE"),
+            *((each["knob"], " ".join(each["place"]) or "everywhere", _value(each["knob"], each["value"]))
+              for each in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     click.echo("To repair one: the same command with --off. To repair everything: gtlab world reset")
     if any(each["knob"] == "pause" for each in found):
         click.echo("A pause belongs to the experiment of AWS's fault injection service in VALUE; stop the experiment.")
+
+
+def _value(knob: str, value: object) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{json.dumps(value)} {UNITS.get(knob, '')}".rstrip()
 
 
 _off = click.option("--off", is_flag=True, help="Repair it.")
@@ -63,6 +67,21 @@ def _turn(knob: str, place: tuple[str, ...], value: object, off: bool) -> None:
     else:
         process.control(running().port, what, "PUT", {} if value is None else {"value": value})
     _show_world()
+
+
+class _WithNumber(click.Command):
+    """A command with a number among its arguments, for which click takes -3 to be an option. The local cloud says which
+    numbers are allowed."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if any(map(_is_negative, args)):
+            flags = [each for each in args if each.startswith("-") and not _is_negative(each)]
+            args = [*flags, "--", *(each for each in args if each not in flags)]
+        return super().parse_args(ctx, args)
+
+
+def _is_negative(text: str) -> bool:
+    return bool(re.match(r"-[.\d]", text))
 
 
 def _needed(value: object, name: str, off: bool) -> object:
@@ -97,7 +116,7 @@ def outage(region: str, how: str, off: bool) -> None:
     _turn("outage", (region,), how, off)
 
 
-@world.command()
+@world.command(cls=_WithNumber)
 @click.argument("a", metavar="REGION")
 @click.argument("b", metavar="REGION")
 @click.argument("added_ms", metavar="MS", type=float, required=False)
@@ -107,7 +126,7 @@ def slow(a: str, b: str, added_ms: float | None, off: bool) -> None:
     _turn("slow", (a, b), _needed(added_ms, "MS", off), off)
 
 
-@world.command()
+@world.command(cls=_WithNumber)
 @click.argument("arguments", metavar="[SECONDS] [SOURCE TARGET]", nargs=-1)
 @_off
 def lag(arguments: tuple[str, ...], off: bool) -> None:

@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from gtlab import regions
-from gtlab.contract import ALIVE_S, DEFAULT_ACCOUNT
+from gtlab.contract import ALIVE_S, DEFAULT_ACCOUNT, UNITS
 from gtlab.localcloud import process
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def in_words(event: dict) -> str:
 
 # Of faults, in sentences: what they are called, and their values with units.
 _NAMES = {"isolate": "Isolation", "slow": "Slow connection", "lag": "Fixed lag", "throttle": "Throttling"}
-_VALUES = {"lag": "{:g} s", "slow": "{:g} ms more"}
+_VALUES = {"lag": f"{{:g}} {UNITS['lag']}", "slow": f"{{:g}} {UNITS['slow']} more"}
 
 
 def sentence(event: dict) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
 from gtlab import regions
-from gtlab.contract import DEFAULT_ACCOUNT, TABLE
+from gtlab.contract import DEFAULT_ACCOUNT, PAIRS, TABLE, UNITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ class Broken:
 
     def __init__(self, ask: Ask, knob: str, place: Sequence[str], value: Any):
         self._ask, self._what = ask, "/".join(["world", knob, *(quote(part, safe="") for part in place)])
-        self._knob, self._place = knob, sorted(place) if knob in _PAIRS else list(place)
+        self._knob, self._place = knob, sorted(place) if knob in PAIRS else list(place)
         self._before, self._mended = self._now(), False
         ask(self._what, "PUT", _body(value))
         self._as_set = {"knob": knob, "place": self._place, "value": value}
@@ -139,7 +139,6 @@ class Knobs:
         return Broken(self._ask, knob, [regions.get(place).code for place in places], value)
 
 
-_PAIRS = ("partition", "slow")
 _LIMITS = {"read_units": "{:g} read units per second", "write_units": "{:g} write units per second",
            "burst_s": "burst credit for {:g} s"}
 
@@ -173,8 +172,8 @@ def meaning(each: dict) -> str:
         "partition": lambda: f"{names[0]} ✕ {names[1]}",
         "isolate": lambda: f"{names[0]} ✕ all others",
         "outage": lambda: f"{names[0]} is down ({value})",
-        "slow": lambda: f"{names[0]} – {names[1]}, a round trip takes {value:g} ms more",
-        "lag": lambda: f"{' → '.join(names) or 'everywhere'}, {value:g} s",
+        "slow": lambda: f"{names[0]} – {names[1]}, a round trip takes {value:g} {UNITS['slow']} more",
+        "lag": lambda: f"{' → '.join(names) or 'everywhere'}, {value:g} {UNITS['lag']}",
         "caller": lambda: f"everybody calls from {regions.label(value)}",
     }[each["knob"]]()
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from gtlab import regions
-from gtlab.contract import NETWORKS, OUTAGES
+from gtlab.contract import NETWORKS, OUTAGES, PAIRS, UNITS
 from gtlab.localcloud.lag_model import DEFAULT, LagModel
 
 FACTORS = dict(zip(NETWORKS, (1.0, 0.1, 0.0), strict=True))  # every duration is multiplied by this
@@ -60,7 +60,6 @@ class Knob(NamedTuple):
 
     name: str
     places: tuple[int, ...]
-    pair: bool                      # two Regions, in either order
     check: Callable[[Any], Any]     # returns the value to keep; raises ValueError for an invalid one
     what: str                       # what it does
     value: str = ""                 # what the value is; empty where there is none
@@ -72,9 +71,11 @@ def _nothing(value: Any) -> None:
 
 
 def _number(most: float, unit: str) -> Callable[[Any], float]:
+    name = {"s": "seconds", "ms": "milliseconds"}[unit]
+
     def check(value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-            raise ValueError(f"the value must be a number of {unit} from 0 to {most}, not {value!r}")
+            raise ValueError(f"the value must be a number of {name} from 0 to {most}, not {value!r}")
         return value
     return check
 
@@ -104,17 +105,17 @@ def _throttle(value: Any) -> dict[str, Any]:
 
 
 KNOBS = {knob.name: knob for knob in (
-    Knob("partition", (2,), True, _nothing, "nothing passes between two Regions"),
-    Knob("isolate", (1,), False, _nothing, "nothing passes between a Region and any other; callers reach it"),
-    Knob("outage", (1,), False, _outage, "a Region is down: its endpoint fails, nothing passes to or from it",
+    Knob("partition", (2,), _nothing, "nothing passes between two Regions"),
+    Knob("isolate", (1,), _nothing, "nothing passes between a Region and any other; callers reach it"),
+    Knob("outage", (1,), _outage, "a Region is down: its endpoint fails, nothing passes to or from it",
          "timeout, refused or error"),
-    Knob("slow", (2,), True, _number(MOST_MS, "milliseconds"),
+    Knob("slow", (2,), _number(MOST_MS, UNITS["slow"]),
          "a round trip between two Regions takes longer, for callers and for replication", "ms added to a round trip"),
-    Knob("lag", (0, 2), False, _number(MOST_S, "seconds"),
+    Knob("lag", (0, 2), _number(MOST_S, UNITS["lag"]),
          "replication takes this long, from a Region to another or everywhere", "seconds"),
-    Knob("throttle", (3,), False, _throttle,
+    Knob("throttle", (3,), _throttle,
          "a table has no more than its capacity and its burst credit", "read_units, write_units, burst_s"),
-    Knob("caller", (0,), False, _place, "every caller is in this Region", "a Region"),
+    Knob("caller", (0,), _place, "every caller is in this Region", "a Region"),
 )}
 
 
@@ -246,7 +247,7 @@ def checked_place(knob: str, place: tuple[str, ...]) -> tuple[str, ...]:
     codes = tuple(regions.get(region).code for region in place)
     if len(set(codes)) < len(codes):
         raise ValueError(f"{knob}: the place must be two different Regions, not {codes[0]} twice.")
-    return _pair(*codes) if known.pair else codes
+    return _pair(*codes) if knob in PAIRS else codes
 
 
 def _pair(a: str, b: str) -> tuple[str, str]:

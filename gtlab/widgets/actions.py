@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from gtlab.contract import DEFAULT_ACCOUNT
+from gtlab.contract import DEFAULT_ACCOUNT, KNOB_NAMES, PAIRS, UNITS
 from gtlab.lab.knobs import meaning
-
-KNOBS = ("partition", "isolate", "outage", "slow", "lag", "throttle", "caller")
 
 
 @dataclass(frozen=True)
@@ -27,8 +25,8 @@ class Action:
     off: bool = False
 
     def __post_init__(self) -> None:
-        if self.knob not in (*KNOBS, "reset"):
-            raise ValueError(f"There is no knob {self.knob!r}; there are: {', '.join(KNOBS)}.")
+        if self.knob not in (*KNOB_NAMES, "reset"):
+            raise ValueError(f"There is no knob {self.knob!r}; there are: {', '.join(KNOB_NAMES)}.")
 
     def do(self, ask: Callable[..., dict]) -> dict:
         """Do it; the world as it is then, as ``GET world`` answers. Raises ValueError and CloudError as ``ask``."""
@@ -110,14 +108,14 @@ def notes(knobs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         elif each["knob"] == "caller":
             regions.setdefault(value, []).append("all callers are here")
         elif each["knob"] == "slow":
-            links.setdefault(" ".join(sorted(place)), []).append(f"+{value:g} ms")
+            links.setdefault(" ".join(sorted(place)), []).append(f"+{value:g} {UNITS['slow']}")
         elif each["knob"] == "lag" and place:
-            links.setdefault(" ".join(sorted(place)), []).append(f"lag {value:g} s to {place[1]}")
+            links.setdefault(" ".join(sorted(place)), []).append(f"lag {value:g} {UNITS['lag']} to {place[1]}")
     return {"regions": regions, "links": links}
 
 
 def _pair(knob: str, place: Iterable[str]) -> list[str]:
-    return sorted(place) if knob in ("partition", "slow") else list(place)
+    return sorted(place) if knob in PAIRS else list(place)
 
 
 def _text(value: str) -> str:
