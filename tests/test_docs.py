@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
+import sources
 
 from gtlab.cli import main as gtlab_command
 
@@ -26,6 +27,10 @@ FOLDERS = ("gtlab/", "tests/", "docs/", "notebooks/", "benchmarks/", ".github/",
 MADE = ("out/", "dist/", "gtlab-course/")
 
 pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="needs a checkout")
+
+
+def teardown_module():
+    sources.forget()
 
 
 def read(page: Path) -> str:
@@ -48,26 +53,18 @@ def blocks(text: str) -> list[str]:
 def defined(path: Path) -> frozenset[str]:
     """The functions, classes, methods and assigned names of a Python file."""
     names = set()
-    for node in ast.walk(ast.parse(read(path))):
+    for node, _ in sources.statements(sources.tree(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)}
     return frozenset(names)
 
 
 @cache
-def names_of(path: Path) -> frozenset[str]:
-    """The tests and helpers of a file of tests. It is not parsed, because there are many such files."""
-    text = read(path)
-    assigned = re.findall(r"^(Test\w+(?:, Test\w+)*) =", text, flags=re.M)
-    return frozenset([*re.findall(r"^ *(?:async )?(?:def|class) (\w+)", text, flags=re.M),
-                      *(name for names in assigned for name in names.split(", "))])
-
-
-@cache
 def names_of_tests() -> frozenset[str]:
-    return frozenset().union(*map(names_of, (ROOT / "tests").glob("test_*.py")))
+    return frozenset().union(*map(defined, (ROOT / "tests").glob("test_*.py")))
 
 
 @cache
@@ -81,17 +78,8 @@ def files_of(module: str) -> tuple[Path, ...]:
     return tuple(path for path in modules() if path.stem == module or module in path.parent.parts[-1:])
 
 
-@cache
-def plainly_defined(path: Path) -> frozenset[str]:
-    """Most of the names of :func:`defined`, without parsing the file, which takes long for all of them."""
-    text = read(path)
-    return frozenset([*re.findall(r"^ *(?:(?:async )?def|class) (\w+)", text, flags=re.M),
-                      *re.findall(r"^ *(\w+)(?:: [^=\n]+)? = ", text, flags=re.M)])
-
-
 def exists_in(module: str, name: str) -> bool:
-    files = files_of(module)
-    return any(name in plainly_defined(path) for path in files) or any(name in defined(path) for path in files)
+    return any(name in defined(path) for path in files_of(module))
 
 
 def tables(text: str) -> Iterator[list[list[str]]]:
@@ -133,7 +121,7 @@ def missing_tests(cell: str, default: str = "") -> list[str]:
             found = (ROOT / "tests" / name).is_file()
         elif file:
             path = ROOT / "tests" / f"{file.removesuffix('.py')}.py"
-            found = path.is_file() and test in names_of(path)
+            found = path.is_file() and test in defined(path)
         else:
             found = name in names_of_tests()
         missing += [] if found else [name]
