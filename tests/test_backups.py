@@ -281,8 +281,8 @@ def test_a_restored_table_is_creating_until_all_its_items_are_there():
 def test_the_items_of_a_backup_are_the_tables_own(pretend, music):
     back_up(music)
     backup, = pretend.cloud.database.records[BACKUPS].values()
-    there = {id(item.packed) for _, item in pretend.cloud.database.items(next(iter(pretend.cloud.database.tables)))}
-    assert {id(item) for item in backup.items} == there
+    there = {id(item.packed[0]) for _, item in pretend.cloud.database.items(next(iter(pretend.cloud.database.tables)))}
+    assert {id(json) for json, _ in backup.items} == there
 
 
 # Restored tables

@@ -24,8 +24,8 @@ def description(table: Table) -> dict[str, Any]:
              if name not in _HIDDEN and (value or name not in _SHOWN_IF_ANY)}
     for index in (*shown.get("GlobalSecondaryIndexes", ()), *shown.get("LocalSecondaryIndexes", ())):
         items = table.built(index["IndexName"])
-        index |= {"ItemCount": len(items.entries), "IndexSizeBytes": items.bytes}
-    return shown | {"ItemCount": table.items.count, "TableSizeBytes": table.items.bytes}
+        index |= {"ItemCount": items.rows.count, "IndexSizeBytes": items.bytes}
+    return shown | {"ItemCount": table.items.rows.count, "TableSizeBytes": table.items.rows.bytes}
 
 
 def delete(database: Database, table: TableId) -> Items:

@@ -10,17 +10,30 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Iterator, Mapping
-from itertools import chain, islice, repeat
-from typing import Any, NamedTuple, Protocol
+from itertools import islice
+from typing import NamedTuple, Protocol
 
-from sortedcontainers import SortedDict
+import msgspec
 
-from gtlab.localcloud.engine.values import Item, Packed, StoredItem, item_size, kind, number, sort_bytes, unpack
+from gtlab.localcloud.engine.ordered import Ordered, Stretch
+from gtlab.localcloud.engine.values import (
+    Item,
+    Packed,
+    StoredItem,
+    Value,
+    item_size,
+    kind,
+    number,
+    sort_bytes,
+    sort_bytes_of,
+    unpack,
+)
 from gtlab.localcloud.model import NO_SORT_KEY, Key
 
-SEGMENTS = 1 << 32   # hashes are smaller
-_MOST_NEW = 500      # partitions that wait to be sorted: a millisecond or two of work
-_MOST_SORTED = 5000  # items of a partition that are sorted to be read: a millisecond or two of work
+SEGMENTS = 1 << 32  # hashes are smaller
+_AT_ONCE = 500      # items of a slice of internal work: a millisecond or two
+_MOST_KNOWN = 4096  # filed keys that are remembered: of the writes of a second or two
+_END = b"\0\0"      # behind a part of a filed key; it sorts before everything that the part could go on with
 
 
 class Place(NamedTuple):
@@ -67,9 +80,22 @@ class KeySchema(NamedTuple):
         return True
 
 
+def _part(value: bytes) -> bytes:
+    """One part of a filed key: such parts, one behind the other, sort like tuples of their values."""
+    return value.replace(b"\0", b"\0\xff") + _END if b"\0" in value else value + _END
+
+
 def _filed(hash_: int, partition: bytes) -> bytes:
-    """Bytes that sort like a partition's hash, and then its key. A tuple of both would take three times the memory."""
-    return hash_.to_bytes(4, "big") + partition
+    """The beginning of the filed keys of a partition: they sort like its hash, and then its key."""
+    return hash_.to_bytes(4, "big") + _part(partition)
+
+
+@functools.lru_cache(_MOST_KNOWN)
+def _filed_as(key: Key, partition_type: str, sort_type: str | None) -> bytes:
+    """Where a table files an item. A write asks for it twice in each Region, and all of them keep the same bytes."""
+    partition = sort_bytes_of(partition_type)(key.partition)
+    filed = _filed(zlib.crc32(partition), partition)
+    return filed + _part(sort_bytes_of(sort_type)(key.sort)) if sort_type else filed
 
 
 def partition_bytes(values: Iterator[bytes] | list[bytes]) -> bytes:
@@ -82,54 +108,82 @@ def joined_sort_bytes(values: list[bytes]) -> bytes:
     """Several sort keys as bytes that sort like them, the first one first."""
     if len(values) == 1:
         return values[0]
-    return b"".join(value.replace(b"\x00", b"\x00\xff") + b"\x00\x00" for value in values)
+    return b"".join(map(_part, values))
 
 
-def key_string(value: dict) -> str:
+def key_string(value: Value) -> str:
     """The value of a key attribute as :class:`Key` has it: a number in its canonical form."""
     (type_, content), = value.items()
     return number(content) if type_ == "N" else content
 
 
 class Follower(Protocol):
-    """Learns of the changes of a table's items. ``old`` is None for a new item."""
+    """Learns of the changes of a table's items: where the item is filed, and what it was; None for a new item."""
 
-    def before(self, key: Key, old: Item | None) -> None: ...
+    def before(self, filed: bytes, old: Packed | None) -> None: ...
 
 
-class Items:
+class _InOrder:
+    """Items in the order of a table or of an index. ``rows`` has them by their filed keys, which are bytes that sort
+    like their places."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self) -> None:
+        self.rows = Ordered()
+
+    def filed(self, place: Place) -> bytes:
+        """A place as bytes in its order."""
+        raise NotImplementedError
+
+    def query(self, asked: Range, *, forward: bool = True, after: Place | None = None, most: int | None = None
+              ) -> Iterator[Stretch]:
+        """The items of a part of a partition, in their order or backwards, behind a place; at most so many."""
+        partition = _filed(zlib.crc32(asked.partition), asked.partition)
+        low = partition if asked.low is None else partition + _part(asked.low)
+        if asked.high is None:
+            high = _behind(partition)
+        else:
+            high = partition + _part(asked.high)
+            if not asked.high_open:
+                high = _behind(high)
+        if after is not None and forward:
+            low = max(low, self.filed(after) + b"\0")  # which is the next key that there can be
+        elif after is not None:
+            high = min(high, self.filed(after))
+        return self.rows.between(low, high, forward=forward, most=most) if low < high else iter(())
+
+    def scan(self, first: int, last: int, after: Place | None, most: int | None = None) -> Iterator[Stretch]:
+        """The items of the partitions with hashes from ``first`` up to but not including ``last``, behind a place; at
+        most so many."""
+        low = first.to_bytes(4, "big") if after is None else self.filed(after) + b"\0"
+        return self.rows.between(low, last.to_bytes(4, "big") if last < SEGMENTS else None, most=most)
+
+
+def _behind(filed: bytes) -> bytes:
+    """The end of what begins with the parts of a filed key."""
+    return filed[:-1] + b"\1"
+
+
+class Items(_InOrder):
     """The items of a table. They are stored packed, and those that callers get are unpacked for them."""
 
-    __slots__ = ("_has_sort", "_indexes", "_new", "_order", "_rows", "_sorted", "_unsorted", "bytes", "count", "schema",
-                 "snapshots")
+    __slots__ = ("_indexes", "_key_types", "schema", "snapshots")
 
     def __init__(self, schema: KeySchema):
+        super().__init__()
         self.schema = schema
-        self.count = self.bytes = 0
-        self._has_sort = bool(schema.sort)
-        # By the string of the partition key: the items by the string of their sort key. Where the table has no sort
-        # key, the one item: a dictionary for each would take more memory than most items.
-        self._rows: dict[str, Any] = {}
-        # Partitions in the order of a Scan: hash and partition key, in the bytes of _filed → its string. New ones wait
-        # in a list, because only a Scan needs the order, and a write should not wait for it.
-        self._order: SortedDict = SortedDict()
-        self._new: list[str] = []
-        # Partition → sort key's bytes → its string, of the partitions with several items: each takes two kilobytes.
-        self._sorted: dict[str, SortedDict] = {}
-        # Partitions with an item that was put behind a larger one, so that their items in _rows are not in the order of
-        # their sort keys. All others are read as they are in _rows, without a search for each item.
-        self._unsorted: set[str] = set()
+        self._key_types = schema.types[schema.partition[0]], schema.types[schema.sort[0]] if schema.sort else None
         self._indexes: dict[str, IndexedItems] = {}
-        self.snapshots: list[Follower] = []                 # they learn of each change before it is made
+        self.snapshots: list[Follower] = []  # they learn of each change before it is made
 
     def __bool__(self) -> bool:
-        return bool(self._rows)
+        return self.rows.count > 0
 
     # Items
 
     def packed(self, key: Key) -> Packed | None:
-        row = self._rows.get(key.partition)
-        return row if row is None or not self._has_sort else row.get(key.sort)
+        return self.rows.find(self.filed_as(key))
 
     def item(self, key: Key) -> StoredItem | None:
         found = self.packed(key)
@@ -137,12 +191,9 @@ class Items:
 
     def entries(self) -> Iterator[tuple[Key, StoredItem]]:
         """Every item with its key."""
-        for partition, row in self._rows.items():
-            if not self._has_sort:
-                yield Key(partition, NO_SORT_KEY), unpack(row)
-                continue
-            for sort, found in row.items():
-                yield Key(partition, sort), unpack(found)
+        for stretch in self.rows.between(b"", None):
+            for item in map(unpack, stretch.packed()):
+                yield self.key_of(item), item
 
     def key_of(self, item: Item) -> Key:
         """The key of an item whose key attributes have been checked."""
@@ -150,214 +201,84 @@ class Items:
         partition = key_string(item[schema.partition[0]])
         return Key(partition, key_string(item[schema.sort[0]]) if schema.sort else NO_SORT_KEY)
 
+    def keys_of(self, stretches: Iterator[Stretch]) -> Iterator[Key]:
+        """The keys of items."""
+        for stretch in stretches:
+            yield from map(self.key_of, map(msgspec.json.decode, stretch.jsons))
+
     def put(self, key: Key, item: Item, before: Item | None = None) -> None:
         """``before``: the item that is there, if the caller has unpacked it. Otherwise that is done here, for
         indexes."""
         stored = item if type(item) is StoredItem else StoredItem(item)
-        old = self._store(key, stored.packed)
+        filed = self.filed_as(key)
+        if self.snapshots:
+            self._tell_snapshots(filed)
+        old = self.rows.put(filed, stored.packed)
         if self._indexes:
             if before is None and old is not None:
                 before = unpack(old)
             for index in self._indexes.values():
-                index.change(key, before, stored)
+                index.change(filed, before, stored)
 
     def load(self, key: Key, found: Packed) -> None:
         """Add an item that was kept."""
-        self._store(key, found)
+        filed = self.filed_as(key)
+        self.rows.put(filed, found)
         if self._indexes:
             item = unpack(found)
             for index in self._indexes.values():
-                index.change(key, None, item)
-
-    def _store(self, key: Key, new: Packed) -> Packed | None:
-        """Put an item, but not into the indexes. Returns the one that it replaces."""
-        row, old = self._rows.get(key.partition), self.packed(key)
-        if self.snapshots:
-            self._tell_snapshots(key, old)
-        if row is not None and self._has_sort:
-            if old is None:
-                self._sort_into(key, row)
-            row[key.sort] = new
-        else:
-            self._rows[key.partition] = {key.sort: new} if self._has_sort else new
-        if row is None:
-            self._new.append(key.partition)
-            if len(self._new) >= _MOST_NEW:
-                self._sort_new()
-        self.count += old is None
-        self.bytes += new[1] - (old[1] if old else 0)
-        return old
+                index.change(filed, None, item)
 
     def delete(self, key: Key, before: Item | None = None) -> None:
         """``before``: as for :meth:`put`."""
-        old = self.packed(key)
-        if old is None:
-            return
+        filed = self.filed_as(key)
         if self.snapshots:
-            self._tell_snapshots(key, old)
-        self.count -= 1
-        self.bytes -= old[1]
-        row = self._rows[key.partition]
-        if not self._has_sort or len(row) == 1:
-            del self._rows[key.partition]
-            self._order.pop(self._filed_as(key.partition), None)
-            self._sorted.pop(key.partition, None)
-            self._unsorted.discard(key.partition)
-        else:
-            del row[key.sort]
-            del self._sorted[key.partition][self._sort_bytes(key.sort)]
-        if self._indexes:
+            self._tell_snapshots(filed)
+        old = self.rows.pop(filed)
+        if self._indexes and old is not None:
             if before is None:
                 before = unpack(old)
             for index in self._indexes.values():
-                index.change(key, before, None)
+                index.change(filed, before, None)
 
-    def _tell_snapshots(self, key: Key, old: Packed | None) -> None:
-        item = None if old is None else unpack(old)
+    def _tell_snapshots(self, filed: bytes) -> None:
+        old = self.rows.find(filed)
         for snapshot in self.snapshots:
-            snapshot.before(key, item)
-
-    def _sort_into(self, key: Key, row: dict[str, Packed]) -> None:
-        """Add a new item to the order of its partition, which has others."""
-        sorted_row = self._sorted.get(key.partition)
-        if sorted_row is None:
-            sorted_row = self._sorted[key.partition] = SortedDict({self._sort_bytes(sort): sort for sort in row})
-        new = self._sort_bytes(key.sort)
-        if new < self._sort_bytes(next(reversed(row))):
-            self._unsorted.add(key.partition)
-        sorted_row[new] = key.sort
-
-    def _sort_bytes(self, sort: str) -> bytes:
-        return sort_bytes({self.schema.types[self.schema.sort[0]]: sort})
+            snapshot.before(filed, old)
 
     def present(self) -> Iterator[Key]:
-        """The keys of the items that are there now. The table may change meanwhile: an item that goes may be left
-        out."""
-        for partition in list(self._rows):
-            for sort in list(self._rows.get(partition, ())) if self._has_sort else (NO_SORT_KEY,):
-                yield Key(partition, sort)
+        """The keys of the items that are there now. The table may change meanwhile: an item that goes may be left out,
+        and one that comes may be among them."""
+        low = b""
+        while True:
+            found = list(self.rows.between(low, None, most=_AT_ONCE))
+            if not found:
+                return
+            low = found[-1].keys[-1] + b"\0"
+            yield from list(self.keys_of(iter(found)))  # the stretches are those of the store, which may change
 
     def let_go(self, most: int) -> bool:
         """Free so many parts of a table that is gone; whether there are more. To free many at once takes long."""
-        for order in (*(index.entries for index in self._indexes.values()), self._order):
-            while order and most > 0:
-                order.popitem()
-                most -= 1
-        while self._rows and most > 0:
-            partition, row = self._rows.popitem()  # del leaves a gap, and each later look at the end passes all gaps
-            sorted_row = self._sorted.get(partition)
-            while self._has_sort and row and most > 0:
-                row.popitem()
-                if sorted_row:
-                    sorted_row.popitem()
-                most -= 1
-            if self._has_sort and row:
-                self._rows[partition] = row
-            else:
-                self._sorted.pop(partition, None)
-                self._unsorted.discard(partition)
-                most -= 1
-        return most <= 0
+        for rows in (*(index.rows for index in self._indexes.values()), self.rows):
+            if rows.count:
+                rows.free(most)
+                return True
+        return False
 
-    def _sort_new(self) -> None:
-        """Bring the new partitions into the order."""
-        self._order.update({self._filed_as(name): name for name in self._new if name in self._rows})
-        self._new.clear()
-
-    def _partition_bytes(self, partition: str) -> bytes:
-        return sort_bytes({self.schema.types[self.schema.partition[0]]: partition})
-
-    def _filed_as(self, partition: str) -> bytes:
-        found = self._partition_bytes(partition)
-        return _filed(zlib.crc32(found), found)
+    # Places
 
     def place(self, key: Key) -> Place:
         """Where the item with this key stands, or would stand."""
-        partition = self._partition_bytes(key.partition)
-        return Place(zlib.crc32(partition), partition, self._sort_bytes(key.sort) if self._has_sort else b"", key)
+        partition_type, sort_type = self._key_types
+        partition = sort_bytes_of(partition_type)(key.partition)
+        return Place(zlib.crc32(partition), partition, sort_bytes_of(sort_type)(key.sort) if sort_type else b"", key)
 
-    # In order
+    def filed(self, place: Place) -> bytes:
+        return self.filed_as(place.key)
 
-    def query(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Packed]:
-        """The items of a part of a partition, in their order or backwards, behind a place."""
-        name = self._named(asked.partition)
-        if name is None:
-            return iter(())
-        if not self._has_sort:
-            return iter((self._rows[name],) if after is None else ())
-        if after is None and asked.low is None and asked.high is None:
-            return self._whole_partition(name, forward)
-        return map(self._rows[name].__getitem__, self._sort_keys(name, asked, forward, after))
-
-    def query_keys(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Key]:
-        """The keys of the same items."""
-        name = self._named(asked.partition)
-        if name is None:
-            return iter(())
-        if not self._has_sort:
-            return iter((Key(name, NO_SORT_KEY),) if after is None else ())
-        return map(functools.partial(Key, name), self._sort_keys(name, asked, forward, after))
-
-    def _named(self, partition: bytes) -> str | None:
-        """The string of a partition key; None if there is no such partition."""
-        if self._new:
-            self._sort_new()
-        return self._order.get(_filed(zlib.crc32(partition), partition))
-
-    def _sort_keys(self, name: str, asked: Range, forward: bool, after: Place | None) -> Iterator[str]:
-        """The strings of the sort keys of a part of a partition."""
-        sorted_row = self._sorted.get(name)
-        if sorted_row is not None:
-            found = _between(sorted_row, asked.low, asked.high, (True, not asked.high_open), forward,
-                             after.sort if after else None)
-            return map(sorted_row.__getitem__, found)
-        only, = self._rows[name]
-        sort = self._sort_bytes(only)
-        if not asked.holds(sort):
-            return iter(())
-        if after is not None and not (sort > after.sort if forward else sort < after.sort):
-            return iter(())
-        return iter((only,))
-
-    def scan(self, first: int, last: int, after: Place | None) -> Iterator[Packed]:
-        """The items of the partitions with hashes from ``first`` up to but not including ``last``, behind a place."""
-        names = self._names(first, last, after)
-        if not self._has_sort:  # a generator, or a function for each partition, would take several times as long
-            return map(self._rows.__getitem__, names)
-        rest = self.query(Range(after.partition), after=after) if after else ()
-        return chain(rest, chain.from_iterable(map(self._whole_partition, names)))
-
-    def scan_keys(self, first: int, last: int, after: Place | None) -> Iterator[Key]:
-        """The keys of the same items."""
-        names = self._names(first, last, after)
-        if not self._has_sort:
-            return map(Key, names, repeat(NO_SORT_KEY))
-        rest = self.query_keys(Range(after.partition), after=after) if after else ()
-        return chain(rest, chain.from_iterable(map(Key, repeat(name), self._sort_keys_of(name)) for name in names))
-
-    def _names(self, first: int, last: int, after: Place | None) -> Iterator[str]:
-        """The strings of the partitions of a scan that begin behind a place."""
-        if self._new:
-            self._sort_new()
-        start = _filed(after.hash, after.partition) if after else _filed(first, b"")
-        end = _filed(last, b"") if last < SEGMENTS else None
-        return map(self._order.__getitem__, self._order.irange(start, end, inclusive=(after is None, False)))
-
-    def _whole_partition(self, name: str, forward: bool = True) -> Iterator[Packed]:
-        """The items of a partition, in their order or backwards."""
-        row = self._rows[name]
-        if name in self._unsorted:
-            sorted_row = self._sorted[name]
-            if len(row) > _MOST_SORTED:
-                names = sorted_row if forward else reversed(sorted_row)
-                return map(row.__getitem__, map(sorted_row.__getitem__, names))
-            row = self._rows[name] = {sort: row[sort] for sort in sorted_row.values()}
-            self._unsorted.discard(name)
-        return iter(row.values() if forward else reversed(row.values()))
-
-    def _sort_keys_of(self, name: str) -> Iterator[str]:
-        sorted_row = self._sorted.get(name)
-        return iter(self._rows[name]) if sorted_row is None else map(sorted_row.__getitem__, sorted_row)
+    def filed_as(self, key: Key) -> bytes:
+        """Where the item with this key is filed: the bytes of its place."""
+        return _filed_as(key, *self._key_types)
 
     # Indexes
 
@@ -365,7 +286,7 @@ class Items:
         """The index with this name, key schema and projection. If it is being built, it is completed."""
         index = self.add_index(name, schema, projected)
         while index.is_incomplete():
-            index.build(_MOST_NEW)
+            index.build(_AT_ONCE)
         return index
 
     def add_index(self, name: str, schema: KeySchema, projected: frozenset[str] | None = None) -> IndexedItems:
@@ -381,19 +302,18 @@ class Items:
             del self._indexes[name]
 
 
-class IndexedItems:
-    """The items of a table that have the attributes of an index's key, in the order of the index. ``bytes``: the size
-    of what the index has of them, which are the attributes ``projected`` (None: all)."""
+class IndexedItems(_InOrder):
+    """The items of a table that have the attributes of an index's key, in the order of the index; those with the same
+    key there are in the order of their own keys. ``bytes``: the size of what the index has of them, which are the
+    attributes ``projected`` (None: all)."""
 
-    __slots__ = ("_items", "_left", "_projected", "bytes", "entries", "schema")
+    __slots__ = ("_items", "_left", "_projected", "bytes", "schema")
 
     def __init__(self, schema: KeySchema, projected: frozenset[str] | None, items: Items):
+        super().__init__()
         self.schema, self._projected, self._items = schema, projected, items
         self.bytes = 0
-        # (hash, partition, sort key, and the own partition and sort key in the table) → Key. Items with the same sort
-        # key in an index are in the order of their own keys.
-        self.entries: SortedDict = SortedDict()
-        self._left: Iterator[Key] | None = items.present() if items.count else None  # items that may lack here
+        self._left: Iterator[Key] | None = items.present() if items else None  # items that may lack here
 
     # Building
 
@@ -407,93 +327,53 @@ class IndexedItems:
         key = None
         for key in islice(self._left, most):
             item = self._items.item(key)
-            if item is not None and self.schema.fits(item):
-                entry = self._entry(key, item)
-                if entry not in self.entries:  # it may have been put meanwhile
-                    self._add(entry, key, item)
+            if item is not None:
+                self.change(self._items.filed_as(key), item, item)
         if key is None:
             self._left = None
         return self._left is not None
 
-    def change(self, key: Key, old: Item | None, new: Item | None) -> None:
-        if old is not None and self.schema.fits(old):
-            if self._left is None and new is not None and self._is_same(old, new):
-                self.bytes += self._size(new) - self._size(old)
-                return
-            if self.entries.pop(self._entry(key, old), None) is not None:  # it may lack while the index is built
-                self.bytes -= self._size(old)
-        if new is not None and self.schema.fits(new):
-            self._add(self._entry(key, new), key, new)
+    def change(self, own: bytes, old: Item | None, new: StoredItem | None) -> None:
+        """An item that is filed as ``own`` in the table has changed. It may lack here while the index is built."""
+        entry = None if new is None else self._entry(new, own)
+        before = entry if self._has_same_key(old, new) else None if old is None else self._entry(old, own)
+        if before is not None and before != entry:
+            self.bytes -= self._size(self.rows.pop(before))
+        if new is not None and entry is not None:
+            self.bytes += self._size(new.packed) - self._size(self.rows.put(entry, new.packed))
 
-    def _is_same(self, old: Item, new: Item) -> bool:
-        """Whether two items have the same index key."""
+    def _has_same_key(self, old: Item | None, new: Item | None) -> bool:
+        """Whether two items have the same index key, or lack the same parts of it."""
+        if old is None or new is None:
+            return False
         for name in self.schema.names:
-            if old[name] != new.get(name):
+            if old.get(name) != new.get(name):
                 return False
         return True
 
-    def _add(self, entry: tuple, key: Key, item: Item) -> None:
-        self.entries[entry] = key
-        self.bytes += self._size(item)
-
-    def _size(self, item: Item) -> int:
-        if self._projected is None:
-            return item_size(item)
-        return item_size({name: item[name] for name in self._projected if name in item})
+    def _size(self, found: Packed | None) -> int:
+        """Bytes that the index has of an item."""
+        if found is None or self._projected is None:
+            return found[1] if found else 0
+        return item_size({name: value for name, value in unpack(found).items() if name in self._projected})
 
     # Places
 
     def place(self, key: Key, item: Item) -> Place:
         """Where an item that has the index's key stands in the index."""
+        return Place(*self._where(item), key)
+
+    def filed(self, place: Place) -> bytes:
+        return self._filed_behind(place.hash, place.partition, place.sort, self._items.filed_as(place.key))
+
+    def _where(self, item: Item) -> tuple[int, bytes, bytes]:
         partition = partition_bytes([sort_bytes(item[name]) for name in self.schema.partition])
         sort = joined_sort_bytes([sort_bytes(item[name]) for name in self.schema.sort]) if self.schema.sort else b""
-        return Place(zlib.crc32(partition), partition, sort, key)
+        return zlib.crc32(partition), partition, sort
 
-    def _entry(self, key: Key, item: Item) -> tuple[int, bytes, bytes, bytes, bytes]:
-        return self._at(self.place(key, item))
+    def _entry(self, item: Item, own: bytes) -> bytes | None:
+        """Where an item is filed here; None if it does not have the index's key."""
+        return self._filed_behind(*self._where(item), own) if self.schema.fits(item) else None
 
-    def _at(self, place: Place) -> tuple[int, bytes, bytes, bytes, bytes]:
-        own = self._items.place(place.key)
-        return place.hash, place.partition, place.sort, own.partition, own.sort
-
-    # In order
-
-    def query(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Packed]:
-        """As :meth:`Items.query`."""
-        return map(self._packed, self.query_keys(asked, forward=forward, after=after))
-
-    def query_keys(self, asked: Range, *, forward: bool = True, after: Place | None = None) -> Iterator[Key]:
-        where = (zlib.crc32(asked.partition), asked.partition)
-        low = where if asked.low is None else (*where, asked.low)
-        high: tuple = (where[0], asked.partition + b"\x00")  # above everything in this partition, and below the next
-        if asked.high is not None:  # above every entry with this sort key and below the next one, or below both
-            high = (*where, asked.high) if asked.high_open else (*where, asked.high + b"\x00")
-        return self._found(low, high, forward, after)
-
-    def scan(self, first: int, last: int, after: Place | None) -> Iterator[Packed]:
-        """As :meth:`Items.scan`."""
-        return map(self._packed, self.scan_keys(first, last, after))
-
-    def scan_keys(self, first: int, last: int, after: Place | None) -> Iterator[Key]:
-        return self._found((first,), (last,), True, after)
-
-    def _found(self, low: tuple, high: tuple, forward: bool, after: Place | None) -> Iterator[Key]:
-        behind = self._at(after) if after else None
-        return map(self.entries.__getitem__, _between(self.entries, low, high, (True, False), forward, behind))
-
-    def _packed(self, key: Key) -> Packed:
-        found = self._items.packed(key)
-        assert found is not None  # the index follows every change
-        return found
-
-
-def _between(row: SortedDict, low, high, inclusive: tuple[bool, bool], forward: bool, after) -> Iterator:
-    """The keys of a sorted dictionary between two bounds, behind one of them."""
-    if after is not None and forward:
-        if low is None or after >= low:
-            low, inclusive = after, (False, inclusive[1])
-    elif after is not None and (high is None or after <= high):
-        high, inclusive = after, (inclusive[0], False)
-    if low is not None and high is not None and low > high:
-        return iter(())
-    return row.irange(low, high, inclusive=inclusive, reverse=not forward)
+    def _filed_behind(self, hash_: int, partition: bytes, sort: bytes, own: bytes) -> bytes:
+        return _filed(hash_, partition) + _part(sort) + own[4:]  # without the hash

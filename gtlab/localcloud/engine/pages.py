@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from itertools import accumulate, islice
-from operator import itemgetter
+from itertools import accumulate, chain, islice
 from typing import Any, NamedTuple
 
 import msgspec
 
 from gtlab.localcloud.engine.charges import READ, Charge, read_units
 from gtlab.localcloud.engine.conditions import Test
+from gtlab.localcloud.engine.ordered import Stretch
 from gtlab.localcloud.engine.table import Index, Table
-from gtlab.localcloud.engine.values import Item, Packed, item_size, unpack
+from gtlab.localcloud.engine.values import Item, item_size, unpack
 from gtlab.localcloud.model import invalid_values
 
 PAGE_BYTES = 1 << 20
 _AT_ONCE = 500  # items
 _encode = msgspec.json.encode
+_decode = msgspec.json.decode
 _decode_several = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
 
@@ -72,21 +73,21 @@ def view_of(index: Index | None, asked: set[str] | None, filtered: set[str]) -> 
     return View(index.projected, fetches, cut=fetches and asked == set())
 
 
-def read_page(found: Iterator[Packed], look: Look) -> Page:
+def read_page(found: Iterator[Stretch], look: Look) -> Page:
     """One page: at most ``limit`` items and 1 MB, both before the filter. There may be more behind a page that ends at
     one of these limits, even if there is not: the service does not look ahead."""
     if look.view:
         return _page_in_view(found, look, look.view)
     taken, size, more = _taken(found, look.limit)
-    end = unpack(taken[-1]) if more and taken else None
+    end = _decode(taken[-1]) if more and taken else None
     return Page(_shown(taken, look.test, look.show), len(taken), size, end, [])
 
 
-def _page_in_view(found: Iterator[Packed], look: Look, view: View) -> Page:
+def _page_in_view(found: Iterator[Stretch], look: Look, view: View) -> Page:
     """A page of an index that does not have all attributes. What it has of an item must be cut out to be counted."""
     items, fetched, scanned, size = list[bytes](), list[int](), 0, 0
     last: Item | None = None
-    for whole in map(unpack, islice(found, look.limit)):
+    for whole in map(unpack, islice(chain.from_iterable(map(Stretch.packed, found)), look.limit)):
         entry = view.entry(whole)
         bytes_ = item_size(entry)
         if size + bytes_ > PAGE_BYTES and last is not None:
@@ -102,34 +103,34 @@ def _page_in_view(found: Iterator[Packed], look: Look, view: View) -> Page:
     return Page(items, scanned, size, last if look.limit is not None and scanned >= look.limit else None, fetched)
 
 
-def _taken(found: Iterator[Packed], limit: int | None) -> tuple[list[Packed], int, bool]:
-    """The items of a page, their size, and whether there may be more. None is unpacked, which would take most of the
-    time of a Scan."""
-    taken, size, is_full = list[Packed](), 0, False
-    while not is_full and (limit is None or len(taken) < limit):
-        several = list(islice(found, _AT_ONCE if limit is None else min(_AT_ONCE, limit - len(taken))))
-        if not several:
-            break
-        fit, before, size = len(several), size, size + sum(map(itemgetter(1), several))
-        if size > PAGE_BYTES:
-            sizes = list(accumulate(map(itemgetter(1), several), initial=before))
-            fit = bisect_right(sizes, PAGE_BYTES) - 1
-            is_full = fit < len(several)
-            if not taken:
-                fit = max(fit, 1)  # the first item always fits
-            size = sizes[fit]
-        taken += several[:fit]
-    return taken, size, is_full or (limit is not None and len(taken) == limit)
+def _taken(found: Iterator[Stretch], limit: int | None) -> tuple[list[bytes], int, bool]:
+    """The JSON of a page's items, their size, and whether there may be more. Nothing is looked at one by one but the
+    end of the page, which would take most of the time of a Scan."""
+    taken, size = list[bytes](), 0
+    for stretch in found:
+        room = len(stretch.jsons) if limit is None else limit - len(taken)
+        if size + stretch.bytes <= PAGE_BYTES and len(stretch.jsons) <= room:
+            taken += stretch.jsons
+            size += stretch.bytes
+            if len(taken) == limit:
+                return taken, size, True
+            continue
+        sizes = list(accumulate(stretch.sizes[:room], initial=size))
+        fit = bisect_right(sizes, PAGE_BYTES) - 1
+        if not taken:
+            fit = max(fit, 1)  # the first item always fits
+        return taken + stretch.jsons[:fit], sizes[fit], True
+    return taken, size, False
 
 
-def _shown(taken: list[Packed], test: Test | None, show: Callable[[Item], Item] | None) -> list[bytes]:
+def _shown(taken: list[bytes], test: Test | None, show: Callable[[Item], Item] | None) -> list[bytes]:
     """The JSON of the items that pass a test, and of what is shown of them. Many items are decoded at once, which takes
     a third of the time, but not all, so that they are freed before the garbage collector looks at them."""
     if test is None and show is None:
-        return [json for json, _ in taken]
+        return taken
     told = list[bytes]()
     for start in range(0, len(taken), _AT_ONCE):
-        several = [json for json, _ in taken[start:start + _AT_ONCE]]
+        several = taken[start:start + _AT_ONCE]
         items = _decode_several(b"[%b]" % b",".join(several))
         if show is None and test is not None:
             told += [json for json, item in zip(several, items, strict=True) if test(item)]

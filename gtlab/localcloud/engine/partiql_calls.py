@@ -16,13 +16,14 @@ from gtlab.localcloud.engine.charges import READ, Charge, consumed, read_units
 from gtlab.localcloud.engine.conditions import compile_condition, operand_paths
 from gtlab.localcloud.engine.items import SEGMENTS, KeySchema, Place, Range, partition_bytes
 from gtlab.localcloud.engine.key_conditions import KeyTest, bounds
+from gtlab.localcloud.engine.ordered import Stretch
 from gtlab.localcloud.engine.pages import Look, page_charges, read_page, view_of
 from gtlab.localcloud.engine.reads import Find, Read, cancelled, invalid_part
 from gtlab.localcloud.engine.table import Index, Table, check_attributes
 from gtlab.localcloud.engine.terms import find as find_value
 from gtlab.localcloud.engine.tree import Between, Both, Compare, Condition, Function, In, Operand, Path, Placeholder
 from gtlab.localcloud.engine.updates import Update
-from gtlab.localcloud.engine.values import Item, Packed, Value, item_size, kind, sort_bytes
+from gtlab.localcloud.engine.values import Item, Value, item_size, kind, sort_bytes
 from gtlab.localcloud.engine.writes import (
     TOO_LARGE,
     TRANSACTION_BYTES,
@@ -396,7 +397,7 @@ def _forward(select: partiql.Select, schema: KeySchema, ranges: list[Range] | No
     return not select.order[-1][1]
 
 
-def _found(source: _Source, after: Place | None) -> Iterator[Packed]:
+def _found(source: _Source, after: Place | None) -> Iterator[Stretch]:
     ordered = source.table.ordered(source.of_index)
     if source.ranges is None:
         yield from ordered.scan(0, SEGMENTS, after)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from typing import Any, NamedTuple
 
 from gtlab.localcloud.engine import arguments, legacy
@@ -14,11 +12,12 @@ from gtlab.localcloud.engine.conditions import Test, compile_condition, operand_
 from gtlab.localcloud.engine.expressions import FILTER, KEY_CONDITION, PROJECTION, parse_condition, parse_projection
 from gtlab.localcloud.engine.items import SEGMENTS, Place, Range
 from gtlab.localcloud.engine.key_conditions import KeyTests, range_of
+from gtlab.localcloud.engine.ordered import Stretch
 from gtlab.localcloud.engine.pages import Look, page_charges, read_page, view_of
 from gtlab.localcloud.engine.projections import Projection
 from gtlab.localcloud.engine.table import Index, Table, check_names
 from gtlab.localcloud.engine.terms import Terms, check_apart
-from gtlab.localcloud.engine.values import Item, Packed, shown, unpack
+from gtlab.localcloud.engine.values import Item, shown, unpack
 from gtlab.localcloud.model import Key, Refusal, invalid, invalid_values
 
 MOST_BATCH_KEYS, MOST_TRANSACT_ITEMS = 100, 100
@@ -207,15 +206,13 @@ def invalid_part(refusal: Refusal, place: int, count: int) -> Refusal:
 
 @dataclass(slots=True)
 class _Walk:
-    """What a Query or a Scan walks through: ``found`` begins with the first item, ``keys`` has the keys of the same
-    items."""
+    """What a Query or a Scan walks through: ``found`` begins with the first item and ends after so many."""
 
     table: Table
     index: Index | None
     filter: _Filter | None
     project: Callable[[Item], Item] | None
-    found: Callable[[], Iterator[Packed]]
-    keys: Callable[[], Iterator[Key]]
+    found: Callable[[int | None], Iterator[Stretch]]
 
 
 def query(find: Find, data: dict[str, Any]) -> Read:
@@ -228,7 +225,8 @@ def scan(find: Find, data: dict[str, Any]) -> Read:
 
 def keys_read(find: Find, operation: str, data: dict[str, Any], count: int) -> list[Key]:
     """The keys of the first items that a Query or a Scan reads, with those that its filter leaves out."""
-    return list(islice((_queried if operation == "Query" else _scanned)(find, data).keys(), count))
+    walk = (_queried if operation == "Query" else _scanned)(find, data)
+    return list(walk.table.items.keys_of(walk.found(count)))
 
 
 def _queried(find: Find, data: dict[str, Any]) -> _Walk:
@@ -261,8 +259,8 @@ def _queried(find: Find, data: dict[str, Any]) -> _Walk:
     if FILTER in terms.nested:
         table.check_scalars(terms.nested[FILTER])
     ordered, forward = table.ordered(index), data.get("ScanIndexForward", True)
-    return _Walk(table, index, filter_, project, partial(ordered.query, asked, forward=forward, after=after),
-                 partial(ordered.query_keys, asked, forward=forward, after=after))
+    return _Walk(table, index, filter_, project,
+                 lambda most: ordered.query(asked, forward=forward, after=after, most=most))
 
 
 def _check_start(after: Place, asked: Range, has_sort: bool) -> None:
@@ -296,8 +294,7 @@ def _scanned(find: Find, data: dict[str, Any]) -> _Walk:
                           "ExclusiveStartKey with correct Segment. TotalSegments: "
                           f"{data.get('TotalSegments', 1)} Segment: {data.get('Segment', 0)}")
     ordered = table.ordered(index)
-    return _Walk(table, index, filter_, project, partial(ordered.scan, first, last, after),
-                 partial(ordered.scan_keys, first, last, after))
+    return _Walk(table, index, filter_, project, lambda most: ordered.scan(first, last, after, most))
 
 
 def _segment(data: dict[str, Any]) -> tuple[int, int]:
@@ -372,7 +369,8 @@ def _paged(walk: _Walk, data: dict[str, Any]) -> Read:
     table, index, filter_, project = walk.table, walk.index, walk.filter, walk.project
     asked = None if data.get("Select") == "ALL_ATTRIBUTES" else _asked(data)
     view = view_of(index, asked, filter_.names if filter_ else set())
-    page = read_page(walk.found(), Look(data.get("Limit"), view, filter_.test if filter_ else None, project))
+    look = Look(data.get("Limit"), view, filter_.test if filter_ else None, project)
+    page = read_page(walk.found(look.limit), look)
     answer: dict[str, Any] = {"Count": len(page.items), "ScannedCount": page.scanned}
     if page.end is not None:
         answer["LastEvaluatedKey"] = table.last_key(page.end, index)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gtlab.localcloud.engine.items import SEGMENTS, Items, Place
+from gtlab.localcloud.engine.items import Items
 from gtlab.localcloud.engine.values import Item, Packed, item_size, unpack
-from gtlab.localcloud.model import Key
 
 MOST_ITEMS, MOST_BYTES = 100, 1 << 18  # of a slice: a millisecond or two of work, and of writing to disk
 
@@ -20,38 +19,37 @@ class Snapshot:
 
     def __init__(self, items: Items):
         self._items = items
-        self._after: Place | None = None                  # the place of the item that was taken last
-        self._replaced: dict[Key, Item | None] = {}  # what was there before a change, and is not taken yet
+        self._next = b""                               # where the next item that is to be taken is filed, or behind it
+        self._replaced: dict[bytes, Packed | None] = {}  # what was there before a change, and is not taken yet
         self._scanned = False
         items.snapshots.append(self)
 
-    def before(self, key: Key, old: Item | None) -> None:
+    def before(self, filed: bytes, old: Packed | None) -> None:
         """An item is about to be replaced or deleted, or is new (None)."""
-        if not self._scanned and (self._after is None or self._items.place(key)[:3] > self._after[:3]):
-            self._replaced.setdefault(key, old)
+        if not self._scanned and filed >= self._next:
+            self._replaced.setdefault(filed, old)
 
     def take(self, most: int = MOST_ITEMS) -> tuple[list[Item], bool]:
         """The next items, and whether there may be more."""
-        taken: list[Item] = []
-        left = MOST_BYTES
-        for packed in () if self._scanned else self._items.scan(0, SEGMENTS, self._after):
-            item = unpack(packed)
-            key = self._items.key_of(item)
-            found = self._replaced.pop(key, item) if self._replaced else item
-            if found is not None:
-                taken.append(found)
-                left -= item_size(found)
-            if len(taken) >= most or left <= 0:
-                self._after = self._items.place(key)
-                return taken, True
+        taken, left, looked_at = list[Item](), MOST_BYTES, 0
+        for stretch in () if self._scanned else self._items.rows.between(self._next, None, most=most):
+            for filed, there in zip(stretch.keys, stretch.packed(), strict=True):
+                looked_at += 1
+                self._next = filed + b"\0"
+                packed = self._replaced.pop(filed, there)
+                if packed is not None:
+                    taken.append(unpack(packed))
+                    left -= packed[1]
+                if looked_at == most or left <= 0:
+                    return taken, True
         self.close()
         while self._replaced:  # what was deleted meanwhile
             if len(taken) >= most or left <= 0:
                 return taken, True
             _, old = self._replaced.popitem()
             if old is not None:
-                taken.append(old)
-                left -= item_size(old)
+                taken.append(unpack(old))
+                left -= old[1]
         return taken, False
 
     def close(self) -> None:

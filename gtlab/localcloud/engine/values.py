@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -245,9 +246,12 @@ def ordered(value: Value) -> Any:
 def sort_bytes(value: Value) -> bytes:
     """Bytes that sort like the value of a key among values of its type."""
     (type_, content), = value.items()
-    if type_ == "S":
-        return content.encode()
-    return _number_bytes(content) if type_ == "N" else binary(content)
+    return sort_bytes_of(type_)(content)
+
+
+def sort_bytes_of(type_: str) -> Callable[[str], bytes]:
+    """The function that makes such bytes of the contents of a type."""
+    return str.encode if type_ == "S" else _number_bytes if type_ == "N" else binary
 
 
 def _number_bytes(text: str) -> bytes:

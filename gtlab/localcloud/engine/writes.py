@@ -148,12 +148,10 @@ def checked_update(plan: Plan, update: Update | legacy.Update) -> Plan:
     return plan._replace(new=new)
 
 
-def check_size(item: Item, text: str) -> int:
-    """The bytes of an item. Raises Refusal with a text if there are too many."""
-    size = item_size(item)
-    if size > ITEM_BYTES:
+def check_size(item: StoredItem, text: str) -> None:
+    """Refuse an item of too many bytes, with a text."""
+    if item.size > ITEM_BYTES:
         raise invalid(text)
-    return size
 
 
 def _single(data: dict[str, Any], plan: Plan, test: Test | None) -> Write:
