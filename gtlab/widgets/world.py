@@ -19,7 +19,7 @@ _STYLE = """<style>
 </style>"""
 
 
-class World(WithStill, ipywidgets.VBox):
+class FaultTable(WithStill, ipywidgets.VBox):
     """What :func:`world` returns."""
 
     def __init__(self, lab: Lab):
@@ -50,7 +50,7 @@ class World(WithStill, ipywidgets.VBox):
         self.keep()
 
 
-def world(lab: Lab) -> World:
+def world(lab: Lab) -> FaultTable:
     """A table of what is broken in the lab's simulated world, with a button that mends everything and a button that
     refreshes the table."""
-    return World(lab)
+    return FaultTable(lab)
