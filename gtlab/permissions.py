@@ -22,7 +22,6 @@ TARGET = "the table in each Region that is named"
 MEMBERS = "the table in every Region of the global table"
 GLOBAL = "the global table"
 STREAM = "the stream"
-ANYTHING = "*"
 TEMPLATE, FAULT, EXPERIMENT = "the experiment template", "each action of the template", "the experiment"
 PASSED = "the role that is passed"
 REPLICATION_ROLE = "the service-linked role of replication"
@@ -167,13 +166,3 @@ def _allow(sid: str, actions: Iterable[str], resources: list[str],
            condition: dict[str, Any] | None = None) -> dict[str, Any]:
     found = {"Sid": sid, "Effect": "Allow", "Action": sorted(actions), "Resource": resources}
     return found | ({"Condition": condition} if condition else {})
-
-
-def table_of_calls() -> str:
-    """The calls that need more, or other actions than that of their own name, as a table in Markdown."""
-    lines = ["| Call | When | Actions | On |", "|---|---|---|---|"]
-    for row in CALLS:
-        if row.actions != (default(row.service, row.call),) or row.on in (MEMBERS, GLOBAL, TARGET):
-            actions = ", ".join(f"`{each}`" for each in row.actions)
-            lines.append(f"| `{row.call}` | {row.case or 'always'} | {actions} | {row.on} |")
-    return "\n".join(lines)

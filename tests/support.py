@@ -26,6 +26,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
+from gtlab import regions
+from gtlab.lab import Lab, describe
 from gtlab.lab.watch import own
 from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.model import Refusal
@@ -48,6 +50,12 @@ _accounts = itertools.count(100_000_000_001)
 def new_account() -> str:
     """An account that nobody has used. A fixture of a module is set up again where tests of others came in between."""
     return str(next(_accounts))
+
+
+def regions_with_table(lab: Lab, table: str = "Music") -> set[str]:
+    """All Regions in which a table exists and is not being deleted."""
+    found = describe.statuses(lab, table, regions.REGIONS)
+    return {region for region, status in found.items() if status not in (describe.ABSENT, "DELETING")}
 
 
 def seed(fixed: int) -> int:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from support import IRELAND, SINGAPORE, VIRGINIA, wait_until
+from support import IRELAND, SINGAPORE, VIRGINIA, regions_with_table, wait_until
 
 from gtlab import connect
 from gtlab.course import stages
@@ -264,4 +264,4 @@ def test_the_table_is_created_in_the_background_until_a_call_waits():
             return {entry["RegionName"] for entry in described.get("Replicas", [])}
         wait_until(lambda: listed() == set(made.replicas), "both replicas to be begun")
         stages.ensure_baskets(made)
-        assert set(stages.regions_with_table(made, "Baskets")) == set(made.regions)
+        assert regions_with_table(made, "Baskets") == set(made.regions)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from support import IRELAND, SINGAPORE, VIRGINIA, wait_until
+from support import IRELAND, SINGAPORE, VIRGINIA, regions_with_table, wait_until
 
 import gtlab
 from gtlab import drill, stages
@@ -199,11 +199,11 @@ def test_todays_tables_are_created_in_the_background_and_a_call_can_wait_for_the
         return [entry["RegionName"] for entry in described.get("Replicas", [])]
 
     ensure(lab, wait=False)
-    assert SINGAPORE in stages.regions_with_table(lab, table)
+    assert SINGAPORE in regions_with_table(lab, table)
     wait_until(listed, "its replicas to be begun")
     ensure(lab)
     ensure(lab)
-    assert set(stages.regions_with_table(lab, table)) == {*TRIO[:2]} | ({IRELAND} if table == stages.STRONG else set())
+    assert regions_with_table(lab, table) == {*TRIO[:2]} | ({IRELAND} if table == stages.STRONG else set())
 
 
 def test_a_step_in_the_background_that_fails_is_tried_again():

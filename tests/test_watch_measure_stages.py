@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 from botocore.exceptions import ClientError
-from support import IRELAND, SINGAPORE, VIRGINIA, song, wait_until
+from support import IRELAND, SINGAPORE, VIRGINIA, regions_with_table, song, wait_until
 
 import gtlab
 from gtlab import measure, stages, watch
@@ -200,7 +200,7 @@ def test_a_stage_that_is_reached_is_left_alone(lab, capsys):
     stages.ensure_global_table(lab)
     assert capsys.readouterr().out == ""
     assert lab.client(SINGAPORE).describe_table(TableName="Music")["Table"]["CreationDateTime"] == before
-    assert set(stages.members_of(lab)) == set(stages.regions_with_table(lab)) == set(TRIO)
+    assert set(stages.members_of(lab)) == regions_with_table(lab) == set(TRIO)
 
 
 def test_a_stage_brings_only_what_is_missing_and_says_so(lab, capsys):
@@ -216,7 +216,7 @@ def test_a_stage_brings_only_what_is_missing_and_says_so(lab, capsys):
 
 def test_tables_that_cannot_be_joined_are_explained(lab, capsys):
     other = gtlab.connect(home="eu-west-3", replicas="eu-central-1")
-    assert stages.regions_with_table(other) and stages.members_of(other)  # the trio's is there already
+    assert regions_with_table(other) and stages.members_of(other)  # the trio's is there already
     stages.ensure_tables(other)
     assert "Paris (eu-west-3), Frankfurt (eu-central-1)" in capsys.readouterr().out
     other.client("eu-central-1").put_item(TableName="Music", Item=song())

@@ -71,15 +71,3 @@ def faded(colour: str, opacity: float) -> str:
 def red_green_blue(colour: str) -> list[int]:
     """Red, green and blue of a colour ("#RRGGBB"), from 0 to 255."""
     return [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
-
-
-def contrast(one: str, other: str) -> float:
-    """The contrast ratio of two colours ("#RRGGBB"), from 1 to 21 (WCAG 2.1)."""
-    dim, bright = sorted(map(_luminance, (one, other)))
-    return (bright + 0.05) / (dim + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    parts = [part / 255 for part in red_green_blue(colour)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -13,11 +13,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gtlab import regions as catalogue
 from gtlab.contract import RUN_TAG, STRONG_REGIONS
 from gtlab.course import basket
 from gtlab.lab import DEFAULT_HOME, DEFAULT_REPLICAS, Lab, describe, display, watch
 from gtlab.localcloud.process import CloudError
+from gtlab.regions import label
 
 TABLE = "Music"
 TODAY, STRONG, WITNESS = "MusicToday", "MusicStrong", "MusicWitness"  # tables of today's version (2019.11.21)
@@ -306,18 +306,9 @@ def members_of(lab: Lab, table: str = TABLE, region: str = "") -> list[str]:
     return describe.legacy_members(lab, table, region or lab.home)
 
 
-def regions_with_table(lab: Lab, table: str = TABLE) -> list[str]:
-    """The Regions in which a table exists (default: the article's). On the local cloud all Regions are searched,
-    elsewhere the lab's, those of the article's global table, and the article's."""
-    near = [*lab.regions, *members_of(lab), DEFAULT_HOME, *DEFAULT_REPLICAS]
-    candidates = list(catalogue.REGIONS) if lab.simulated else list(dict.fromkeys(near))
-    statuses = describe.statuses(lab, table, candidates)
-    return [region for region, status in statuses.items() if status not in _GOING]
-
-
 def _announce(what: str, how: str) -> None:
     display.Lines().say(f"gtlab creates what is missing, {how}: {what}.")
 
 
 def _names(codes: Iterable[str]) -> str:
-    return ", ".join(catalogue.label(code) for code in codes)
+    return ", ".join(label(code) for code in codes)

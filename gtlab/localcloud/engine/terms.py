@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from gtlab.localcloud.engine.tree import Operand, Path, Placeholder
+from gtlab.localcloud.engine.tree import Path, Placeholder
 from gtlab.localcloud.engine.values import Item, Value, check
 from gtlab.localcloud.model import Refusal, invalid
 
@@ -141,8 +141,3 @@ def _any_end(node: dict, ends: dict[int, Parts]) -> Parts:
 def _apart(kind: str, how: str, one: Parts, two: Parts) -> Refusal:
     return invalid(f"Invalid {kind}: Two document paths {how} with each other; must remove or rewrite one of these "
                    f"paths; path one: {shown(one)}, path two: {shown(two)}")
-
-
-def operand_key(operand: Operand, terms: Terms, kind: str) -> object:
-    """Equal for two operands that are the same path."""
-    return terms.path(kind, operand) if isinstance(operand, Path) else operand
