@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gtlab import regions as catalogue
+from gtlab import regions
 from gtlab.charts.colours import GRID, INK, QUIET, SEA
 from gtlab.charts.looks import VERMILLION
 from gtlab.cli.aws import check_profile
@@ -124,8 +124,8 @@ def open_lab(asked: Request) -> Lab:
         raise ValueError(f"Give --endpoint or --backend {backend}, not both: endpoints are measured in place of a "
                          "backend.")
     check_profile(backend, profile)
-    codes = catalogue.parse(targets, at_least=1)
-    lacking = [code for code in [catalogue.get(source).code, *codes] if urls and code not in urls]
+    codes = regions.parse(targets, at_least=1)
+    lacking = [code for code in [regions.get(source).code, *codes] if urls and code not in urls]
     if lacking:
         raise ValueError(f"No endpoint was given for {lacking[0]}: --endpoint {lacking[0]}=URL")
     if source in codes:
@@ -245,9 +245,9 @@ def page(lags: pd.DataFrame, beside: pd.DataFrame | None = None) -> str:
                charts.lag_distribution(lags)]
     drawn = [figure.to_html(full_html=False, include_plotlyjs=number == 0, config={"displayModeBar": False})
              for number, figure in enumerate(figures)]
-    targets = ", ".join(map(catalogue.label, dict.fromkeys(lags["target"])))
+    targets = ", ".join(map(regions.label, dict.fromkeys(lags["target"])))
     parts = [
-        f"<h1>Replication lag from {catalogue.label(source)}</h1>",
+        f"<h1>Replication lag from {regions.label(source)}</h1>",
         f"<p>To {html.escape(targets)}. {lags['probe'].nunique()} probes. "
         f'<span class="from">{html.escape(backend)}</span></p>',
         "<h2>Percentiles</h2><p>Milliseconds from the commit at the source until the item can be read at the target. "
@@ -281,5 +281,5 @@ def _endpoint(text: str) -> tuple[str, str]:
     region, equals, url = text.partition("=")
     if not equals or not url.startswith(("http://", "https://")):
         raise ValueError(f"{text!r} is not an endpoint. Write REGION=URL, such as eu-west-1=http://127.0.0.1:8000")
-    return catalogue.get(region).code, url
+    return regions.get(region).code, url
 

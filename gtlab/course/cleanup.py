@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gtlab import regions as catalogue
 from gtlab.contract import RUN_TAG
 from gtlab.course import items
 from gtlab.course.owned import (
@@ -34,6 +33,7 @@ from gtlab.course.owned import (
 from gtlab.lab import Lab, ownership, watch
 from gtlab.lab.aws import errors
 from gtlab.lab.display import Lines
+from gtlab.regions import label
 
 __all__ = ["Left", "Options", "Survey", "clean", "other_runs", "survey"]
 
@@ -66,7 +66,7 @@ def clean(lab: Lab, options: Options = DEFAULTS, *, timeout_s: float = 1800.0) -
     if ours:
         lines.say("The course's tables:")
         for table in sorted({place.table for place in ours}):
-            where = sorted(catalogue.label(place.region) for place in ours if place.table == table)
+            where = sorted(label(place.region) for place in ours if place.table == table)
             lines.say(f"  {table} in {', '.join(where)}")
         left += _Deletion(looker, ours, lines.say).run(timeout_s)
     _experiments(looker, {place.region for place in ours}, lines.say)
@@ -114,7 +114,7 @@ def _experiments(looker: Looker, regions: Collection[str], say: Callable[[str], 
                         if running["state"]["status"] in ("pending", "initiating", "running"):
                             fis.stop_experiment(id=running["id"])
                     fis.delete_experiment_template(id=each["id"])
-                    said.append(f"Delete the FIS experiment template {each['id']} in {catalogue.label(region)}.")
+                    said.append(f"Delete the FIS experiment template {each['id']} in {label(region)}.")
         except (BotoCoreError, ClientError):
             pass  # a Region without FIS, or an identity that may not use it and so has made no template
         return said
@@ -269,7 +269,7 @@ def _take_apart(client: Any, source: Found) -> None:
 
 
 def _witness(source: Found) -> str:
-    return f", and its witness in {catalogue.label(source.witness)}" if source.witness else ""
+    return f", and its witness in {label(source.witness)}" if source.witness else ""
 
 
 def _explained(error: Exception, group: Group) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gtlab import regions as catalogue
+from gtlab import regions
 from gtlab.contract import RUN_TAG
 from gtlab.course.stages import TABLES
 from gtlab.lab import Lab, ownership
@@ -38,7 +38,7 @@ class Place(NamedTuple):
     region: str
 
     def __str__(self) -> str:
-        return f"{self.table} in {catalogue.label(self.region)}"
+        return f"{self.table} in {regions.label(self.region)}"
 
 
 class Left(NamedTuple):
@@ -53,7 +53,7 @@ class Left(NamedTuple):
     run: str = ""
 
     def __str__(self) -> str:
-        return f"{Place(self.table, self.region) if self.table else catalogue.label(self.region)}: {self.why}"
+        return f"{Place(self.table, self.region) if self.table else regions.label(self.region)}: {self.why}"
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Looker:
     def __init__(self, lab: Lab, options: Options = DEFAULTS):
         self.lab, self.options, self._run = lab, options, ownership.run_id()
         self.clients: dict[str, Any] = {}
-        for code in catalogue.REGIONS:
+        for code in regions.REGIONS:
             try:
                 self.clients[code] = lab.bare_client(code, **PATIENCE)
             except ValueError:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gtlab import regions as catalogue
 from gtlab.course import basket, cleanup, stages, workingcopy
 from gtlab.course.owned import Place
 from gtlab.lab import Lab, describe
+from gtlab.regions import label
 
 Piece = Place | str  # a table in a Region, or the name of an item
 
@@ -76,7 +76,7 @@ def listed(pieces: Collection[Piece]) -> str:
     regions: dict[str, list[str]] = {}
     for place in pieces:
         if isinstance(place, Place):
-            regions.setdefault(place.table, []).append(catalogue.label(place.region))
+            regions.setdefault(place.table, []).append(label(place.region))
     items = ", ".join(piece for piece in pieces if isinstance(piece, str))
     return "; ".join([*([items] if items else []),
                       *(f"{table} in {', '.join(where)}" for table, where in regions.items())])

@@ -8,12 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gtlab import regions as catalogue
 from gtlab.lab import Lab, hopeless
 from gtlab.lab.describe import ABSENT, in_each
 from gtlab.lab.describe import status as table_status
 from gtlab.lab.describe import statuses as table_statuses
 from gtlab.lab.progress import Board, Progress, Row
+from gtlab.regions import REGIONS, label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -189,7 +189,7 @@ def _watch(look: Callable[[], dict[str, str]], wanted: str, wait: Wait) -> pd.Da
 
 
 def _board(wait: Wait, seen: Mapping[str, str], wanted: str, seconds: float, *, failed: bool = False) -> Board:
-    rows = [Row(catalogue.label(name) if name in catalogue.REGIONS else name, status, status == wanted)
+    rows = [Row(label(name) if name in REGIONS else name, status, status == wanted)
             for name, status in seen.items()]
     return Board(f"Waiting for {wait.what}", sum(row.done for row in rows), len(rows), seconds, rows, failed)
 

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from gtlab import regions as catalogue
+from gtlab import regions
 from gtlab.lab import Lab
 
 Key = dict[str, dict[str, str | bytes]]  # as boto3 has it: {"Artist": {"S": "…"}}
@@ -20,8 +20,8 @@ _DELETING_S = 30.0  # how long a throttled batch is retried
 def checked(lab: Lab, source: str, targets: str | Iterable[str]) -> tuple[str, tuple[str, ...]]:
     """The source and the targets; by default the lab's home Region and its other Regions. Raises ValueError for unknown
     Regions, for a source among the targets, and if there is no target."""
-    source = catalogue.get(source or lab.home).code
-    found = tuple(catalogue.parse(targets)) or tuple(region for region in lab.regions if region != source)
+    source = regions.get(source or lab.home).code
+    found = tuple(regions.parse(targets)) or tuple(region for region in lab.regions if region != source)
     if source in found:
         raise ValueError(f"{source} is the source; a target must be another Region.")
     if not found:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from gtlab import regions as catalogue
+from gtlab import regions
 from gtlab.lab import Lab
 from gtlab.lab.progress import Board, Progress
 from gtlab.measure.poller import Poller, Polling
@@ -132,7 +132,7 @@ class Probing:
             print(message)
 
     def _board(self, began: float) -> Board:
-        return Board(f"Probes from {catalogue.label(self.setting.source)} that arrived everywhere",
+        return Board(f"Probes from {regions.label(self.setting.source)} that arrived everywhere",
                      self._awaited.arrived, self.setting.sampling.samples, time.perf_counter() - began)
 
     def _wait_while(self, condition: Callable[[], bool], show: Callable[[], None] | None = None) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from gtlab import regions as catalogue
+from gtlab import regions
 from gtlab.lab import Lab
 from gtlab.measure.probes import at_least, checked
 
@@ -75,7 +75,7 @@ def beside_published(lags: pd.DataFrame, service: pd.DataFrame) -> pd.DataFrame:
         theirs = service[(service["source"] == source) & (service["target"] == target) & (service["minute"] >= began)]
         writes = theirs["writes"].sum()
         average = (theirs["average_ms"] * theirs["writes"]).sum() / writes if writes else float("nan")
-        rows.append((target, catalogue.get(str(target)).place, len(seen), seen["lag_min_ms"].mean(),
+        rows.append((target, regions.get(str(target)).place, len(seen), seen["lag_min_ms"].mean(),
                      seen["lag_max_ms"].mean(), int(writes), average, theirs["min_ms"].min(), theirs["max_ms"].max(),
                      found["backend"].iloc[0]))
     return pd.DataFrame(rows, columns=["target", "place", "probes", "mean_min_ms", "mean_max_ms", "writes",

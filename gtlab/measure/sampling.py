@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gtlab import regions as catalogue
+from gtlab import regions
 from gtlab.lab import Lab, describe
 from gtlab.measure.probes import at_least, checked, whole
 
@@ -96,7 +96,7 @@ class Setting:
         return max(self.read_units * self.awaited(target) / self.every_s for target in self.targets)
 
     def _trip_s(self, target: str) -> float:
-        return catalogue.rtt_ms(self.source, target) / 1000
+        return regions.rtt_ms(self.source, target) / 1000
 
 
 def prepare(lab: Lab, table: str, source: str, targets: str | Iterable[str], sampling: Sampling) -> Setting:

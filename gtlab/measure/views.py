@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gtlab import regions as catalogue
+from gtlab import regions
 from gtlab.intervals import median, percentile
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def summary(lags: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for target, found in lags.groupby("target", sort=False):
         half, p90, slowest = (percentile(found["lag_min_ms"], found["lag_max_ms"], share) for share in (0.5, 0.9, 1))
-        rows.append((target, catalogue.get(str(target)).place, len(found), int(found["lag_max_ms"].isna().sum()),
+        rows.append((target, regions.get(str(target)).place, len(found), int(found["lag_max_ms"].isna().sum()),
                      half.low, half.high, p90.high, slowest.high))
     return pd.DataFrame(rows, columns=["target", "place", "probes", "not_seen", "median_min_ms", "median_max_ms",
                                        "p90_max_ms", "slowest_max_ms"]).round(0)
@@ -42,7 +42,7 @@ def widths(lags: pd.DataFrame) -> pd.DataFrame:
 
     rows = []
     for target, found in lags.groupby("target", sort=False):
-        rows.append((target, catalogue.get(str(target)).place, median(found["rtt_ms"]),
+        rows.append((target, regions.get(str(target)).place, median(found["rtt_ms"]),
                      median(found["seen_ms"] - found["missed_ms"]),
                      median(found["visible_max_ms"] - found["visible_min_ms"]), found["symmetric"].mean()))
     return pd.DataFrame(rows, columns=["target", "place", "rtt_ms", "hard_width_ms", "refined_width_ms",
