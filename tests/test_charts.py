@@ -180,6 +180,15 @@ def test_medians_that_overlap_are_not_ranked():
     assert "too close to be ranked" in found and found.endswith("The smallest: get in Singapore, 9.5 ms.")
 
 
+def test_two_charts_rank_the_same_medians():
+    lags = pd.DataFrame({"probe": [1, 1], "source": "ap-southeast-1", "target": ["us-east-1", "eu-west-1"],
+                         "lag_min_ms": [541.0, 497.0], "lag_max_ms": [573.0, 524.0], "backend": SIMULATED})
+    assert charts.finding(draw("lag_by_target", lags)).startswith("The median lag is smallest to Ireland")
+    calls = pd.DataFrame({"operation": "get", "region": ["ap-southeast-1"], "ms": [9.5], "backend": SIMULATED})
+    found = charts.finding(draw("latency_beside_lag", measure.beside_lag(calls, lags)))
+    assert found.startswith("The largest median is that of replication lag to N. Virginia, 541–573 ms.")
+
+
 def test_arrivals_that_overlap_are_not_ranked():
     arrivals = CASES["arrivals"]
     later = arrivals["seen_min_ms"].max()  # the first arrival ends after the second one may have begun
@@ -397,6 +406,23 @@ def test_states_are_bars_with_their_status_from_start_to_end():
 def test_states_that_end_alike_are_said_with_the_first_and_the_last():
     assert charts.finding(draw("replica_states", STATES.iloc[[0, 1, 2, 3]])) == (
         "Ireland is ACTIVE from the beginning, and N. Virginia, the last one, after 21.0 s.")
+
+
+@pytest.mark.parametrize(("ends", "said"), [
+    ({"ap-southeast-1": ("there", 0.0), "eu-west-1": ("there", 1.04)},
+     "The item is there in Singapore from the beginning, and after 1.0 s in Ireland, the last one."),
+    ({"us-east-1": ("there", 0.5), "eu-west-1": ("there", 1.0)},
+     "The item is there after 1.0 s in Ireland, the last one."),
+    ({"us-east-1": ("there", 0.0), "eu-west-1": ("there", 0.0)},
+     "The item is there in N. Virginia and Ireland from the beginning."),
+    ({"eu-west-1": ("there", 0.5)}, "The item is there after 0.5 s in Ireland."),
+    ({"us-east-1": ("there", 0.5), "eu-west-1": ("older", 0.0)},
+     "At the end, the item is there in N. Virginia and the item is older in Ireland."),
+])
+def test_an_item_is_there_in_a_region_and_the_region_is_not(ends, said):
+    frame = pd.DataFrame([(region, status, start_s, 2.0) for region, (status, start_s) in ends.items()],
+                         columns=["region", "status", "start_s", "end_s"])
+    assert charts.finding(draw("replica_states", frame)) == said
 
 
 def test_a_status_reached_as_the_watching_ends_is_named():

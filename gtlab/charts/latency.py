@@ -154,8 +154,12 @@ def _finding(rows: list[Any]) -> str:
         way = "to" if row.operation == "replication lag" else "in"
         return f"{row.operation} {way} {city(row.region) or row.region}"
 
-    # Medians of a few calls that differ by a few percent are as good as equal.
-    top = [row for row in known if row.median_ms >= _ALIKE * _low(most)]
+    # Medians of a few calls that differ by a few percent are as good as equal. Intervals show themselves how far apart
+    # they are: those that do not overlap are ranked, as in the chart of the lags.
+    def margin(row: Any) -> float:
+        return 1.0 if all(_low(each) < each.median_ms for each in (row, most)) else _ALIKE
+
+    top = [row for row in known if row.median_ms >= margin(row) * _low(most)]
     said = f"The largest median is that of {name(most)}, {_span(most, 'median_ms')}"
     if len(top) > 1:
         bounds = listed([f"{name(row)}, {_span(row, 'median_ms')}" for row in top])

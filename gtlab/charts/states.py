@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gtlab.charts.colours import BACK, CLEAR, INK, OTHER_STATUS, QUIET, STATUS_COLOURS
 from gtlab.charts.columns import each_row, need, unique
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
+_OF_ITEMS = frozenset({"there", "older", "not there"})  # of `watch.item`
 _MOST_TEXTS = 200  # plotly tries the size of each text: with thousands, that takes minutes
 
 
@@ -66,10 +67,11 @@ def replica_states(frame: pd.DataFrame) -> go.Figure:
 def _finding(frame: pd.DataFrame, codes: list[str]) -> str:
     """When each replica reached its last status."""
     ends = {code: frame[frame["region"] == code].sort_values("end_s", kind="stable").iloc[-1] for code in codes}
+    if _OF_ITEMS.issuperset(end["status"] for end in ends.values()):
+        return _finding_of_item(ends)
     names = {code: city(code) or ("the global table" if code == "global table" else code) for code in codes}
     if len({end["status"] for end in ends.values()}) > 1:
-        said = [f"{names[code]} is {end['status']}" for code, end in ends.items()]
-        return f"At the end, {listed(said if len(said) <= 4 else [*said[:3], f'{len(said) - 3} more differ'])}."
+        return _differing([f"{names[code]} is {end['status']}" for code, end in ends.items()])
     last = max(codes, key=lambda code: ends[code]["start_s"])
     status, when = ends[last]["status"], f"{ends[last]['start_s']:,.1f} s"
     if len(codes) == 1:
@@ -77,11 +79,32 @@ def _finding(frame: pd.DataFrame, codes: list[str]) -> str:
     first = min(ends[code]["start_s"] for code in codes)
     if first == 0:
         early = [names[code] for code in codes if ends[code]["start_s"] == 0]
-        who = listed(early if len(early) <= 4 else [*early[:3], f"{len(early) - 3} more"])
-        begin = f"{who} {'is' if len(early) == 1 else 'are'} {status} from the beginning"
+        begin = f"{_some(early)} {'is' if len(early) == 1 else 'are'} {status} from the beginning"
         late = "" if len(early) == len(codes) else f", and {names[last]}, the last one, after {when}"
         return f"{begin[0].upper()}{begin[1:]}{late}."
     return f"The first is {status} after {first:,.1f} s, and {names[last]}, the last one, after {when}."
+
+
+def _finding_of_item(ends: dict[str, Any]) -> str:
+    """The same of an item, which is there or not there: not the Region is there, but the item in it."""
+    names = {code: city(code) or code for code in ends}
+    if len({end["status"] for end in ends.values()}) > 1:
+        return _differing([f"the item is {end['status']} in {names[code]}" for code, end in ends.items()])
+    last = max(ends, key=lambda code: ends[code]["start_s"])
+    status, when = ends[last]["status"], f"{ends[last]['start_s']:,.1f} s"
+    early = [names[code] for code, end in ends.items() if end["start_s"] == 0]
+    if len(early) == len(ends):
+        return f"The item is {status} in {_some(early)} from the beginning."
+    late = f"after {when} in {names[last]}" + (", the last one" if len(ends) > 1 else "")
+    return f"The item is {status} " + (f"in {_some(early)} from the beginning, and {late}." if early else f"{late}.")
+
+
+def _differing(said: list[str]) -> str:
+    return f"At the end, {listed(said if len(said) <= 4 else [*said[:3], f'{len(said) - 3} more differ'])}."
+
+
+def _some(names: list[str]) -> str:
+    return listed(names if len(names) <= 4 else [*names[:3], f"{len(names) - 3} more"])
 
 
 def _note_ends(fig: go.Figure, frame: pd.DataFrame, codes: list[str], last: float) -> None:
