@@ -38,6 +38,15 @@ def test_a_notebook_gets_the_picture_and_the_finding_beside_plotlys_own(name, mo
     assert data["image/svg+xml"] == fig.still() and data["text/plain"] == still.words(fig.to_plotly_json())[0]
 
 
+def test_no_button_of_a_chart_leads_to_another_server(monkeypatch):
+    from plotly.io import renderers
+
+    monkeypatch.setattr(renderers, "default", "plotly_mimetype")
+    config = draw("journal")._repr_mimebundle_()["application/vnd.plotly.v1+json"]["config"]
+    assert config["showSendToCloud"] is False  # "Share chart..." uploads it
+    assert config["displaylogo"] is False
+
+
 def test_a_renderer_that_the_user_chose_is_left_alone(monkeypatch):
     from plotly.io import renderers
 

@@ -13,6 +13,8 @@ from gtlab.charts import still
 from gtlab.charts.below import below
 
 _PLOTLY = "application/vnd.plotly.v1+json"
+# No button that uploads the chart to Plotly's servers, and no link to them: gtlab contacts nobody unasked.
+CONFIG = {"showSendToCloud": False, "displaylogo": False}
 
 
 class Chart(go.Figure):  # type: ignore[misc]  # plotly has no annotations
@@ -31,6 +33,7 @@ class Chart(go.Figure):  # type: ignore[misc]  # plotly has no annotations
         data: dict[str, Any] = super()._repr_mimebundle_(*args, **kwargs)
         if _PLOTLY not in data:
             return data
+        data[_PLOTLY]["config"] = data[_PLOTLY].get("config", {}) | CONFIG
         try:
             picture = {"image/svg+xml": self.still()}
         except Exception:  # a user may have added anything that plotly can draw: that must still be shown
