@@ -30,6 +30,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.long(12), needs_chromium]
 CELLS = """() => window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.type)"""
 # Whether JupyterLab looks for extensions that must be built.
 BUILD_CHECK = "() => JSON.parse(document.getElementById('jupyter-config-data').textContent).buildCheck"
+COUNT = """holds => window.jupyterapp.shell.currentWidget.content.widgets.find(
+    ({model}) => model.sharedModel.source.includes(holds)).model.executionCount"""
 FOCUSED = """() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.tagName"""
 
 
@@ -87,6 +89,9 @@ def picker_by_mouse(page) -> None:
     says(page, "Saved: Singapore (home), N. Virginia, Ireland, Paris.")
     assert chosen() == Choice("ap-southeast-1", ("us-east-1", "eu-west-1", "eu-west-3"))
     assert page.locator(".gt-label", has_text="Paris").count() == 1
+    shift_enter_runs_the_cell_and_goes_on(page, "choose_regions(")
+    says(page, "Chosen: Singapore (home), N. Virginia, Ireland, Paris.")
+    assert chosen() == Choice("ap-southeast-1", ("us-east-1", "eu-west-1", "eu-west-3"))
     on_map.get_by_label("Paris, France").click()
     says(page, "Saved: Singapore (home), N. Virginia, Ireland.")
     on_map.get_by_label("São Paulo, Brazil").click(modifiers=["Shift"])
@@ -188,6 +193,16 @@ def question(page):
     return quiz
 
 
+def shift_enter_runs_the_cell_and_goes_on(page, holds: str) -> None:
+    """As anywhere in the notebook, although the keyboard is in a widget since a click there."""
+    assert page.evaluate("() => document.activeElement.closest('.gt-root') !== null")
+    before = page.evaluate(COUNT, holds)
+    page.keyboard.press("Shift+Enter")
+    page.wait_for_function(f"([holds, before]) => ({COUNT})(holds) > before", arg=[holds, before])
+    assert holds not in page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.source")
+
+
 def prediction_by_mouse_and_by_keyboard(page) -> None:
     quiz = question(page)
     quiz.locator(".gt-hint", has_text="No answer was given before the result was shown.").wait_for()
@@ -199,6 +214,9 @@ def prediction_by_mouse_and_by_keyboard(page) -> None:
     quiz.get_by_text("About as long: cables are glass fibres").click()
     predicted("00-light", "same")
     quiz.locator(".gt-hint", has_text="Your prediction is saved.").wait_for()
+    shift_enter_runs_the_cell_and_goes_on(page, "check.predict(")
+    assert question(page).get_by_role("radio", checked=True).get_attribute("value") == "same"
+    quiz.get_by_role("radio", checked=True).focus()
     press("ArrowDown")
     predicted("00-light", "slower")
     for key in ("m", "x", "y", "a", "b", "d", "d", "z"):

@@ -44,7 +44,7 @@ _SCRIPT = """<script>
   const mouse = (kind, more) => new MouseEvent(kind, { bubbles: true, cancelable: true, view: window, ...more });
   window.addEventListener('keydown', event => {
     const below = event.target.closest?.('.gt-below');
-    if (!below || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!below || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey && event.key === 'Enter') return;
     event.stopPropagation();
     if (event.key === 'Escape') (below.closest('[tabindex]') ?? document.body).focus();
   }, true);

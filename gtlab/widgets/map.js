@@ -23,22 +23,26 @@ function fill(node, attributes, children) {
 
 // Notebook 7 looks at each key before any listener below the document does, and asks only for this attribute: first of
 // the element that has the keyboard, whose ancestors count only as far as it does not match a shortcut itself. With
-// the attribute no shortcut works, so it is absent while Ctrl, Cmd or Alt is held: Ctrl+S must save the notebook.
+// the attribute no shortcut works, so it is absent for keys that are the notebook's: with Ctrl, Cmd or Alt (Ctrl+S saves
+// the notebook), and Shift+Enter, which runs the cell and goes on. Who has just clicked in a widget expects that.
 function guardKeys(root) {
   const mark = event => {
     if (!root.contains(event.target)) return;
-    const modified = event.ctrlKey || event.metaKey || event.altKey;
     for (const node of [root, event.target]) {
-      fill(node, { "data-lm-suppress-shortcuts": modified ? null : "true" }, []);
+      fill(node, { "data-lm-suppress-shortcuts": ofTheNotebook(event) ? null : "true" }, []);
     }
   };
   const stop = event => {
-    if (!(event.ctrlKey || event.metaKey || event.altKey)) event.stopPropagation();
+    if (!ofTheNotebook(event)) event.stopPropagation();
   };
   root.setAttribute("data-lm-suppress-shortcuts", "true");
   window.addEventListener("keydown", mark, true);
   for (const kind of ["keydown", "keyup", "keypress"]) root.addEventListener(kind, stop);
   return () => window.removeEventListener("keydown", mark, true);
+}
+
+function ofTheNotebook(event) {
+  return event.ctrlKey || event.metaKey || event.altKey || event.shiftKey && event.key === "Enter";
 }
 
 // The element outside a widget that had the keyboard before it: a notebook's cell.

@@ -35,6 +35,7 @@ function render({ model, el }) {
       ...attributes, role: "button", tabindex: at ? -1 : 0,
       onclick: act,
       onkeydown: event => {
+        if (ofTheNotebook(event)) return;
         const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
         if (event.key === "Enter" || event.key === " ") { event.preventDefault(); act(); }
         if (!step) return;

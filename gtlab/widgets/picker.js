@@ -23,6 +23,7 @@ function render({ model, el }) {
       onclick: event => { roam(points, code); press(code, event.shiftKey); },
       onkeydown: event => {
         const to = near[code][event.key];
+        if (ofTheNotebook(event)) return;
         if (to) go(points, to, event);
         else if (event.key === "Enter" || event.key === " ") { event.preventDefault(); press(code, event.shiftKey); }
       },
@@ -104,9 +105,10 @@ function render({ model, el }) {
     type: "search", placeholder: "Filter by place or code", "aria-label": "Filter the Regions by place, country or code",
     oninput: () => sift(),
     onkeydown: event => {
+      if (ofTheNotebook(event)) return;
       const first = shown()[0];
       if (event.key === "ArrowDown" && first) go(rows, first, event);
-      if (event.key === "Enter" && shown().length === 1) press(first, event.shiftKey);
+      if (event.key === "Enter" && shown().length === 1) press(first);
     },
   });
   const list = element("div", { class: "gt-list", role: "group", "aria-label": "Regions" });
@@ -171,7 +173,7 @@ function render({ model, el }) {
   const message = element("div", { class: "gt-message", role: "status", "aria-live": "polite" });
   const hint = element("div", { class: "gt-hint" },
     "Click a Region to add it as a replica, click it again to remove it. The Home button in the list, or Shift+click, makes a "
-    + "Region the home. Arrow keys move between Regions, Enter or Space chooses, Shift+Enter makes home. "
+    + "Region the home. Arrow keys move between Regions, Enter or Space chooses, Shift+Space makes home. "
     + "Times: measured median round trips from home (cloudping.co, 2024-25).");
   root.append(
     element("div", { class: "gt-both" }, map.box, element("div", { class: "gt-side" }, filter, list, none)), message, hint);

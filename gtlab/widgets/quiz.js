@@ -15,6 +15,7 @@ function render({ model, el }) {
   }
   const root = element("div", { class: "gt-root gt-quiz" }, box, message);
   root.addEventListener("keydown", event => {
+    if (ofTheNotebook(event)) return;
     if (event.key === "Escape") leave(root);
     else if (event.key === "Enter" && event.target.type === "radio") event.target.click();
   });
