@@ -228,6 +228,15 @@ def test_a_prediction_is_kept_and_compared(capsys):
     assert "● all" in repr(check.predict("03-stale")), "another kernel shows it again"
 
 
+def test_quotation_marks_within_others_are_single():
+    question = predictions.find("07-modes")
+    (chosen,) = (key for key, option in question.options.items() if option.text.startswith("“Any Region” and"))
+    measured, _ = TRUTHS[question.id][0]
+    found = predictions.compare(question, measured, chosen)
+    for text in (predictions.told(found), predictions.over(found)):
+        assert "“‘Any Region’ and ‘your Region’, because several Regions write in both”" in text
+
+
 def test_a_question_takes_no_answer_after_its_result_and_asks_again_when_its_cell_runs_again():
     from gtlab import check
 

@@ -158,7 +158,7 @@ def over(revealed: Revealed) -> str:
     if revealed.chosen is None:
         return "No answer was given before the result was shown. To answer, run this cell again."
     text = revealed.question.options[revealed.chosen].text
-    return f"You answered “{text}” before the result was shown. To change your answer, run this cell again."
+    return f"You answered {_quoted(text)} before the result was shown. To change your answer, run this cell again."
 
 
 def told(revealed: Revealed) -> str:
@@ -220,4 +220,9 @@ def _explained(revealed: Revealed) -> list[str]:
 def _why_not(revealed: Revealed) -> Iterator[tuple[str, str]]:
     """Each wrong option as a question, and the answer to it. The reader's own option comes first."""
     for key in sorted(revealed.wrong, key=lambda each: each != revealed.chosen):
-        yield f"Why not “{revealed.question.options[key].text}”?", revealed.wrong[key]
+        yield f"Why not {_quoted(revealed.question.options[key].text)}?", revealed.wrong[key]
+
+
+def _quoted(text: str) -> str:
+    """In quotation marks; those within it are single ones."""
+    return "“" + text.replace("“", "‘").replace("”", "’") + "”"

@@ -67,8 +67,8 @@ def _queue(lags_ms: Any) -> Truth:
     # They need not arrive in the order of the puts. Without a limit, the lags differ by about a second at most.
     first, last = min(lags), max(lags)
     return Truth("grows" if last - first > _QUEUED_MS else "same",
-                 f"of the {len(lags)} items, the first one to arrive took {first:.0f} ms, and the last one "
-                 f"{last:.0f} ms.")
+                 f"of the {len(lags)} items, the first one to arrive took {first:,.0f} ms, and the last one "
+                 f"{last:,.0f} ms.")
 
 
 def _paused(seen: Any) -> Truth:

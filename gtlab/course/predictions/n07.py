@@ -46,7 +46,7 @@ def _words(products: Mapping[str, int]) -> str:
 
 QUESTIONS = (
     Question(
-        "07-retry", "Your program calls update_item once (“one piece more”), with boto3's usual retries, and gets a "
+        "07-retry", "Your program calls update_item once (“one more piece”), with boto3's usual retries, and gets a "
                     "timeout. How many pieces were added?",
         {"none": Option("None: the call failed",
                         "The answer did not arrive in time. The request did, and it was carried out."),
