@@ -352,11 +352,23 @@ def test_what_a_restore_replaces(pretend, music):
             ({"BackupArn": arn.replace("us-east-2", "us-east-1")},
              "Invalid Request: sseSpecificationOverride must be provided for cross-region restores"),
             ({"BackupArn": arn.replace("us-east-2", "us-east-1"), "SSESpecificationOverride": {"Enabled": False}},
-             "restores a backup in its own Region only"),
+             "restores a backup or a table in its own Region only"),
             ({"GlobalSecondaryIndexOverride": [INDEX]},
              "Invalid Request: Index Later does not match a secondary index that existed in the source table and "
              "cannot be created"),
             ({"BillingModeOverride": "BOGUS"}, "Member must satisfy enum value set"),
+            ({"BackupArn": "arn"}, "Value 'arn' at 'backupArn' .* greater than or equal to 37"),
+            ({"BillingModeOverride": "BOGUS", "TargetTableName": "not so",
+              "ProvisionedThroughputOverride": {"ReadCapacityUnits": 0, "WriteCapacityUnits": 1},
+              "LocalSecondaryIndexOverride": [INDEX | {"IndexName": "x", "Projection": {"ProjectionType": "SOME"}}],
+              "GlobalSecondaryIndexOverride": [INDEX | {"KeySchema": []}],
+              "SSESpecificationOverride": {"SSEType": "DES", "KMSMasterKeyId": ""}},
+             r"8 validation errors detected: Value 'not so' at 'targetTableName' .*; Value 'BOGUS' at "
+             r"'billingModeOverride' .*; Value '0' at 'provisionedThroughputOverride.readCapacityUnits' .*; Value 'x' "
+             r"at 'localSecondaryIndexOverride.1.member.indexName' .*; Value 'SOME' at "
+             r"'localSecondaryIndexOverride.1.member.projection.projectionType' .*; Value '\[\]' at "
+             r"'globalSecondaryIndexOverride.1.member.keySchema' .*; Value 'DES' at 'sSESpecificationOverride.sSEType' "
+             r".*; Value '' at 'sSESpecificationOverride.kMSMasterKeyId' "),
             ({"VectorIndexOverride": []}, "no vector indexes")):
         with invalid(text):
             music.restore_table_from_backup(**{"TargetTableName": "More", "BackupArn": arn} | asked)
@@ -370,6 +382,28 @@ def test_the_indexes_of_a_backup_can_be_left_out(pretend):
     client.restore_table_from_backup(TargetTableName="Again", BackupArn=back_up(client),
                                      GlobalSecondaryIndexOverride=[])
     assert "GlobalSecondaryIndexes" not in client.describe_table(TableName="Again")["Table"]
+
+
+def test_the_settings_of_an_index_that_a_restore_replaces_are_applied_or_refused(pretend):
+    client = pretend.client(OHIO)
+    client.create_table(**ON_DEMAND, GlobalSecondaryIndexes=[INDEX])
+    pretend.wait(60)
+    arn = back_up(client)
+    for asked, more, text in (
+            ({"ProvisionedThroughput": UNITS}, {}, "ProvisionedThroughput should not be specified for index: Later when"),
+            ({"ProvisionedThroughput": UNITS, "OnDemandThroughput": {"MaxReadRequestUnits": 5}},
+             {"BillingModeOverride": "PROVISIONED", "ProvisionedThroughputOverride": UNITS},
+             "MaxReadRequestUnits for OnDemandThroughput for index: Later cannot be specified when"),
+            ({"WarmThroughput": {"ReadUnitsPerSecond": 1}}, {}, "ReadUnitsPerSecond for WarmThroughput for index Later")):
+        with invalid(text):
+            client.restore_table_from_backup(TargetTableName="Again", BackupArn=arn, **more,
+                                             GlobalSecondaryIndexOverride=[INDEX | asked])
+    warm = {"ReadUnitsPerSecond": 20_000, "WriteUnitsPerSecond": 5_000}
+    client.restore_table_from_backup(TargetTableName="Again", BackupArn=arn, GlobalSecondaryIndexOverride=[
+        INDEX | {"IndexName": "Named", "WarmThroughput": warm}])
+    pretend.wait(60)
+    index, = client.describe_table(TableName="Again")["Table"]["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == "Named" and index["WarmThroughput"].items() >= warm.items()
 
 
 def test_a_restored_table_is_no_replica_and_its_items_are_not_sent(pretend, music):
@@ -447,7 +481,21 @@ def test_exports_that_are_refused_in_the_services_words(music, asked, code, text
      "RestoreDateTime '2023-11-14T22:13:20Z' must be within EarliestRestorableDateTime '2027"),
     ({"SourceTableName": "Nothing", "UseLatestRestorableTime": True}, "TableNotFoundException",
      "Table not found: Nothing"),
+    ({"SourceTableName": "Nothing"}, "ValidationException", "Either one of RestoreDateTime or UseLatestRestorableTime"),
+    ({"SourceTableName": "x", "TargetTableName": "not so"}, "ValidationException",
+     "2 validation errors detected: Value 'not so' at 'targetTableName' .*; Value 'x' at 'sourceTableName' "),
     ({"SourceTableArn": "arn", "UseLatestRestorableTime": True}, "ValidationException", "Must provide exactly one of"),
+    ({"SourceTableName": None, "UseLatestRestorableTime": True}, "ValidationException",
+     "The parameter 'TableName' is required but was not present in the request"),
+    ({"SourceTableName": None, "SourceTableArn": "Music", "UseLatestRestorableTime": True}, "ValidationException",
+     "values were invalid: sourceTableArn is not a valid ARN"),
+    ({"SourceTableName": None, "SourceTableArn": "arn:aws:dynamodb:us-east-2:222222222222:table/Music",
+      "UseLatestRestorableTime": True}, "ValidationException",
+     "This action is only supported by accounts that match the resource owner’s account"),
+    ({"SourceTableName": None, "SourceTableArn": "arn:aws:dynamodb:us-east-1:111111111111:table/Music",
+      "UseLatestRestorableTime": True}, "ValidationException", "must be provided for cross-region restores"),
+    ({"SourceTableName": None, "SourceTableArn": "arn:aws:dynamodb:us-east-2:111111111111:table/Nothing",
+      "UseLatestRestorableTime": True}, "TableNotFoundException", "Table not found: arn:aws:.*/Nothing"),
     ({"TargetTableName": "Music", "UseLatestRestorableTime": True}, "TableAlreadyExistsException",
      "Table already exists: Music"),
 ])

@@ -23,8 +23,7 @@ _NAME = every(pattern("[a-zA-Z0-9_.-]+"), length(3, 255))
 _CREATE = structure({"BackupName": _NAME})
 _LIST = structure({"Limit": every(at_least(1), at_most(_MOST_LISTED)), "ExclusiveStartBackupArn": length(37, 1024),
                    "BackupType": choice("USER", "SYSTEM", "AWS_BACKUP", "ALL")})
-_RESTORE = structure({"TargetTableName": _NAME, "BillingModeOverride": choice("PROVISIONED", "PAY_PER_REQUEST"),
-                      "SSESpecificationOverride": structure({"KMSMasterKeyId": length(1, 2048)})})
+_ARN = structure({"BackupArn": length(37, 1024)})
 _ASKED = "_asked"  # on disk, beside the members of BackupDescription
 _INDEX_INFO = ("IndexName", "KeySchema", "Projection", "ProvisionedThroughput", "OnDemandThroughput")
 _UNITS = ("ReadCapacityUnits", "WriteCapacityUnits")
@@ -120,6 +119,7 @@ def check_new(data: dict[str, Any]) -> None:
 def find(database: Database, call: Call) -> Backup:
     """The backup that a request names. Raises Refusal where there is none."""
     arn = call.input["BackupArn"]
+    check(call.input, _ARN)
     found = database.records[BACKUPS].get(RecordId(call.account, call.region, arn))
     if found is None:
         _check_arn(arn, call.account)
@@ -195,13 +195,6 @@ def delete(database: Database, call: Call) -> dict[str, Any]:
 
 # Restoring
 
-def check_restore(data: dict[str, Any]) -> None:
-    """Raise Refusal for an input of either restore that the service refuses, whichever tables and backups there are."""
-    if not 3 <= len(data["TargetTableName"]) <= 255:
-        raise invalid("TableName must be at least 3 characters long and at most 255 characters long")
-    check(data, _RESTORE)
-
-
 def restored_like(asked: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     """CreateTable's input for a restored table: what a backup keeps of the table that was backed up, with the settings
     that the request replaces. Table class and warm throughput are not kept. Raises Refusal for settings that do not fit
@@ -226,8 +219,9 @@ def restored_like(asked: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]
         found.pop("OnDemandThroughput", None)
     dropped = {"WarmThroughput"} | ({"ProvisionedThroughput"} if on_demand else {"OnDemandThroughput"})
     for member in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
-        indexes = [{name: value for name, value in index.items() if name not in dropped}
-                   for index in found.pop(member, ())]
+        indexes = found.pop(member, ())
+        if indexes is asked.get(member):  # a backup's indexes fit into another billing mode; those of a request may not
+            indexes = [{name: value for name, value in index.items() if name not in dropped} for index in indexes]
         if indexes:
             found[member] = indexes
     with_keys = (found, *found.get("GlobalSecondaryIndexes", ()), *found.get("LocalSecondaryIndexes", ()))

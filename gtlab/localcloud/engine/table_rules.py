@@ -46,21 +46,28 @@ _GLOBAL_INDEX = structure({"IndexName": _NAME, "KeySchema": every(length(1, None
 _LOCAL_INDEX = structure({"IndexName": _NAME, "KeySchema": _TWO_KEYS, "Projection": _PROJECTION})
 _DEFINITIONS = members_of(structure({"AttributeName": length(1, 255), "AttributeType": choice("B", "N", "S")}))
 _STREAM = structure({"StreamViewType": choice(*VIEW_TYPES)})
+_BILLING_MODE = choice("PROVISIONED", ON_DEMAND)
 _ENCRYPTION = structure({"SSEType": choice("AES256", "KMS"), "KMSMasterKeyId": length(1, 2048)})
 
 _TABLE_NAME = structure({"TableName": _NAME})
 _CREATE = structure({
-    "BillingMode": choice("PROVISIONED", ON_DEMAND), "ProvisionedThroughput": _UNITS, "KeySchema": _TWO_KEYS,
+    "BillingMode": _BILLING_MODE, "ProvisionedThroughput": _UNITS, "KeySchema": _TWO_KEYS,
     "AttributeDefinitions": _DEFINITIONS, "LocalSecondaryIndexes": members_of(_LOCAL_INDEX),
     "GlobalSecondaryIndexes": members_of(_GLOBAL_INDEX), "StreamSpecification": _STREAM,
     "SSESpecification": _ENCRYPTION}, required=("KeySchema", "AttributeDefinitions"))
 _UPDATE = structure({
-    "BillingMode": choice("PROVISIONED", ON_DEMAND), "ProvisionedThroughput": _UNITS,
+    "BillingMode": _BILLING_MODE, "ProvisionedThroughput": _UNITS,
     "AttributeDefinitions": _DEFINITIONS,
     "GlobalSecondaryIndexUpdates": members_of(structure({
         "Update": structure({"IndexName": _NAME, "ProvisionedThroughput": _UNITS}), "Create": _GLOBAL_INDEX,
         "Delete": structure({"IndexName": _NAME})})),
     "StreamSpecification": _STREAM, "SSESpecification": _ENCRYPTION})
+# Which comes first of several that fail in a restore is not known: this is the order of CreateTable.
+_RESTORE = structure({
+    "TargetTableName": _NAME, "SourceTableName": _NAME, "SourceTableArn": length(1, 1024),
+    "BackupArn": length(37, 1024), "BillingModeOverride": _BILLING_MODE, "ProvisionedThroughputOverride": _UNITS,
+    "LocalSecondaryIndexOverride": members_of(_LOCAL_INDEX), "GlobalSecondaryIndexOverride": members_of(_GLOBAL_INDEX),
+    "SSESpecificationOverride": _ENCRYPTION})
 
 
 def check_name(asked: dict[str, Any]) -> None:
@@ -78,6 +85,13 @@ def check_update_shapes(asked: dict[str, Any]) -> None:
     check_name(asked)
     constraints.check(asked, _UPDATE)
     check_class(asked.get("TableClass", CLASSES[0]))
+
+
+def check_restore_shapes(asked: dict[str, Any]) -> None:
+    """Both restores. The length of the new table's name is reported alone, in words of its own."""
+    if not 3 <= len(asked["TargetTableName"]) <= 255:
+        raise invalid("TableName must be at least 3 characters long and at most 255 characters long")
+    constraints.check(asked, _RESTORE)
 
 
 def check_class(name: str) -> None:

@@ -15,8 +15,9 @@ from gtlab.localcloud.engine.backups import Backup
 from gtlab.localcloud.engine.database import BACKUPS, Database, RecordId
 from gtlab.localcloud.engine.elsewhere import not_recoverable
 from gtlab.localcloud.engine.snapshots import MOST_ITEMS, Snapshot, slices
+from gtlab.localcloud.engine.table_rules import check_restore_shapes
 from gtlab.localcloud.engine.values import Item, StoredItem, packed, unpack
-from gtlab.localcloud.model import Call, Key, Refusal, TableId, invalid
+from gtlab.localcloud.model import Call, Key, Refusal, TableId, invalid, invalid_values
 from gtlab.localcloud.tables import replica_tables
 from gtlab.localcloud.tables.copies import Copy
 from gtlab.localcloud.tables.tables import UNFINISHED, Tables
@@ -114,7 +115,7 @@ class Backups:
     # Restored tables
 
     def _restore(self, call: Call, data: dict, now: float) -> dict:
-        backups.check_restore(data)
+        check_restore_shapes(data)
         _check_region(call, data["BackupArn"])
         backup = backups.find(self._database, call)
         source = backup.described["SourceTableDetails"]
@@ -137,8 +138,10 @@ class Backups:
         return {"TableDescription": self._tables.describe(table, now)}
 
     def _restore_to_point(self, call: Call, data: dict, now: float) -> dict:
-        backups.check_restore(data)
-        source = self._source(call, data)
+        check_restore_shapes(data)
+        if ("SourceTableName" in data) == ("SourceTableArn" in data):
+            raise invalid("Must provide exactly one of: sourceTableArn, sourceTableName" if "SourceTableName" in data
+                          else "The parameter 'TableName' is required but was not present in the request")
         latest, at = data.get("UseLatestRestorableTime"), data.get("RestoreDateTime")
         if latest and at is not None:
             raise invalid("Invalid Request: Both RestoreDateTime and UseLatestRestorableTime cannot be set for "
@@ -146,6 +149,7 @@ class Backups:
         if not latest and at is None:
             raise invalid("Invalid Request: Either one of RestoreDateTime or UseLatestRestorableTime must be "
                           "specified, but not both")
+        source = self._source(call, data)
         kept = self._database.schema(source).get("PointInTimeRecovery")
         if not kept:
             raise not_recoverable(source)
@@ -165,13 +169,20 @@ class Backups:
 
     def _source(self, call: Call, data: dict) -> TableId:
         """The table that a restore to a point in time begins with."""
-        if ("SourceTableName" in data) == ("SourceTableArn" in data):
-            raise invalid("Must provide exactly one of: sourceTableArn, sourceTableName" if "SourceTableName" in data
-                          else "The parameter 'TableName' is required but was not present in the request")
-        name = data.get("SourceTableName") or data["SourceTableArn"].rpartition("/")[2]
-        source = TableId(call.account, call.region, name)
-        if data.get("SourceTableArn", source.arn) != source.arn or not self._database.exists(source):
-            raise _no_table(data.get("SourceTableName") or data["SourceTableArn"])
+        arn = data.get("SourceTableArn")
+        if arn is None:
+            source = TableId(call.account, call.region, data["SourceTableName"])
+        else:
+            parts = arn.split(":", 5)
+            if len(parts) < 6 or parts[0] != "arn":
+                raise invalid_values("sourceTableArn is not a valid ARN")
+            if parts[4] != call.account:
+                raise invalid("This action is only supported by accounts that match the resource owner’s account.")
+            source = TableId(call.account, call.region, parts[5].removeprefix("table/"))
+            if parts[3] != call.region and source._replace(region=parts[3]).arn == arn:
+                raise _elsewhere(data)
+        if (arn or source.arn) != source.arn or not self._database.exists(source):
+            raise _no_table(arn or source.name)
         return source
 
     def _check_target(self, call: Call, data: dict, now: float) -> None:
@@ -297,9 +308,14 @@ def _check_region(call: Call, arn: str) -> None:
     region = (arn.split(":") + [""] * 4)[3]
     if region in ("", call.region) or arn.split(":")[4:5] != [call.account]:
         return
-    if "SSESpecificationOverride" not in call.input:
-        raise invalid("Invalid Request: sseSpecificationOverride must be provided for cross-region restores")
-    raise invalid("gtlab's local cloud restores a backup in its own Region only. Nothing was restored.")
+    raise _elsewhere(call.input)
+
+
+def _elsewhere(data: dict) -> Refusal:
+    """The refusal to restore in another Region."""
+    if "SSESpecificationOverride" not in data:
+        return invalid("Invalid Request: sseSpecificationOverride must be provided for cross-region restores")
+    return invalid("gtlab's local cloud restores a backup or a table in its own Region only. Nothing was restored.")
 
 
 def _earliest(kept: dict[str, Any], now: float) -> float:
