@@ -11,10 +11,10 @@ import pytest
 from support import KEY, OHIO, ON_DEMAND, VIRGINIA, Pretend, invalid, refused, table
 
 from gtlab.localcloud.disk.keeper import keep
-from gtlab.localcloud.engine.database import BACKUPS
+from gtlab.localcloud.engine.database import BACKUPS, EXPORTS, RecordId
 from gtlab.localcloud.engine.items import Items, KeySchema
 from gtlab.localcloud.engine.snapshots import Snapshot
-from gtlab.localcloud.model import Call
+from gtlab.localcloud.model import Call, Refusal
 
 UNITS = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}
 INDEX = {"IndexName": "Later", "KeySchema": ON_DEMAND["KeySchema"], "Projection": {"ProjectionType": "ALL"}}
@@ -390,11 +390,11 @@ def test_the_settings_of_an_index_that_a_restore_replaces_are_applied_or_refused
     pretend.wait(60)
     arn = back_up(client)
     for asked, more, text in (
-            ({"ProvisionedThroughput": UNITS}, {}, "ProvisionedThroughput should not be specified for index: Later when"),
+            ({"ProvisionedThroughput": UNITS}, {}, "ProvisionedThroughput should not be specified for index: Later"),
             ({"ProvisionedThroughput": UNITS, "OnDemandThroughput": {"MaxReadRequestUnits": 5}},
              {"BillingModeOverride": "PROVISIONED", "ProvisionedThroughputOverride": UNITS},
              "MaxReadRequestUnits for OnDemandThroughput for index: Later cannot be specified when"),
-            ({"WarmThroughput": {"ReadUnitsPerSecond": 1}}, {}, "ReadUnitsPerSecond for WarmThroughput for index Later")):
+            ({"WarmThroughput": {"ReadUnitsPerSecond": 1}}, {}, "ReadUnitsPerSecond for WarmThroughput for index")):
         with invalid(text):
             client.restore_table_from_backup(TargetTableName="Again", BackupArn=arn, **more,
                                              GlobalSecondaryIndexOverride=[INDEX | asked])
@@ -467,10 +467,68 @@ def test_what_would_need_s3_or_the_past_is_refused(pretend, music):
     ({"TableArn": "arn:aws:dynamodb:eu-west-1:111111111111:table/Music"}, "TableNotFoundException",
      "Table not found: arn:aws:dynamodb:eu-west-1:111111111111:table/Music$"),
     ({}, "PointInTimeRecoveryUnavailableException", "Point in time recovery is not enabled for table 'Music'$"),
+    ({"TableArn": "arn:aws:dynamodb:us-east-2:222222222222:table/Music"}, "AccessDeniedException", "Access is denied$"),
+    ({"S3BucketOwner": "me", "ExportFormat": "CSV", "ExportType": "PARTIAL_EXPORT", "S3SseAlgorithm": "aws:kms",
+      "IncrementalExportSpecification": {"ExportViewType": "NEW_IMAGES"}}, "ValidationException",
+     "5 validation errors detected: Value 'me' at 's3BucketOwner' .*; Value 'aws:kms' at 's3SseAlgorithm' .*; Value "
+     "'CSV' at 'exportFormat' .*; Value 'PARTIAL_EXPORT' at 'exportType' .*; Value 'NEW_IMAGES' at "
+     "'incrementalExportSpecification.exportViewType' failed to satisfy constraint: Member must satisfy enum value"),
+    ({"S3SseKmsKeyId": "key"}, "ValidationException", "Invalid Request: KMS Key Id is not supported for this"),
+    ({"S3SseKmsKeyId": "key", "S3SseAlgorithm": "AES256"}, "ValidationException", "KMS Key Id is not supported for"),
+    ({"FilterSpecification": {}}, "ValidationException", "Invalid FilterSpecification: The specification can not be"),
 ])
 def test_exports_that_are_refused_in_the_services_words(music, asked, code, text):
     with refused(code, text):
         music.export_table_to_point_in_time(**{"TableArn": table(music)["TableArn"], "S3Bucket": "a.b-C_1"} | asked)
+
+
+PERIOD = "Incremental export period "
+
+
+@pytest.mark.parametrize(("type_", "period", "code", "text"), [  # seconds after the table's creation
+    (None, (0, None), "ValidationException", "Invalid Request: Export Type expected to be Incremental Export when "
+     "incremental export specification is provided$"),
+    ("FULL_EXPORT", (0, None), "ValidationException",
+     "Invalid Request: When Export Type is Full Export , Incremental Export Specification should not be provided$"),
+    ("INCREMENTAL_EXPORT", (None, None), "ValidationException",
+     "Invalid Request: ExportFromTime must be provided in IncrementalExportSpecification$"),
+    ("INCREMENTAL_EXPORT", (None, 1000), "ValidationException", "ExportFromTime must be provided"),
+    ("INCREMENTAL_EXPORT", (-1, -2), "InvalidExportTimeException",
+     PERIOD + "from time cannot be less than the table creation time : 2027-01-15T07:59:59Z$"),
+    ("INCREMENTAL_EXPORT", (9e9, 1e10), "InvalidExportTimeException",
+     PERIOD + "to time cannot be greater than the current time : 2343-12-06T01:46:40Z$"),
+    ("INCREMENTAL_EXPORT", (60, 60), "InvalidExportTimeException",
+     PERIOD + "from time should not be greater or equal to incremental export period to time$"),
+    ("INCREMENTAL_EXPORT", (0, 899), "InvalidExportTimeException",
+     "Difference between export period from time and export period to time is less than 15 minutes$"),
+    ("INCREMENTAL_EXPORT", (0, None), "InvalidExportTimeException",
+     "Difference between export period from time and export period to time is more than 24 hours$"),
+    ("INCREMENTAL_EXPORT", (0, 900), "PointInTimeRecoveryUnavailableException", "is not enabled for table 'Music'$"),
+])
+def test_incremental_exports_are_refused_in_the_services_order(pretend, music, type_, period, code, text):
+    created = int(table(music)["CreationDateTime"].timestamp())
+    pretend.wait(2 * 86400)
+    asked = {name: created + at for name, at in zip(("ExportFromTime", "ExportToTime"), period, strict=True)
+             if at is not None}
+    with refused(code, text):
+        music.export_table_to_point_in_time(TableArn=table(music)["TableArn"], S3Bucket="bucket", ExportType=type_,
+                                            IncrementalExportSpecification=asked)
+
+
+def test_the_time_of_an_export_lies_in_the_past_that_is_kept(pretend, music):
+    begun = int(recover(music)["EarliestRestorableDateTime"].timestamp())
+    arn = table(music)["TableArn"]
+    pretend.wait(600)
+    for at in (begun - 3600, begun + 3600):
+        with refused("InvalidExportTimeException", "Export Time is invalid$"):
+            music.export_table_to_point_in_time(TableArn=arn, S3Bucket="bucket", ExportTime=at)
+        with refused("InvalidRestoreTimeException", "must be within EarliestRestorableDateTime"):
+            music.restore_table_to_point_in_time(SourceTableName="Music", TargetTableName="Again", RestoreDateTime=at)
+    for asked in ({"ExportTime": begun + 60}, {"ExportType": "FULL_EXPORT"}):
+        with invalid("gtlab's local cloud has no S3"):
+            music.export_table_to_point_in_time(TableArn=arn, S3Bucket="bucket", **asked)
+    with invalid("Incremental Export Specification expected when export type is set as Incremental Export"):
+        music.export_table_to_point_in_time(TableArn=arn, S3Bucket="bucket", ExportType="INCREMENTAL_EXPORT")
 
 
 @pytest.mark.parametrize(("asked", "code", "text"), [
@@ -859,11 +917,48 @@ def test_streaming_to_kinesis_is_refused(music):
     assert music.describe_kinesis_streaming_destination(TableName="Music")["KinesisDataStreamDestinations"] == []
 
 
+@pytest.mark.parametrize(("at", "shown"), [(1e300, "9999-12-31"), (-1e300, "0001-01-01"), (10**40, "9999-12-31")])
+def test_a_time_that_no_calendar_has_is_refused(pretend, music, at, shown):
+    recover(music)
+    restore = {"SourceTableName": "Music", "TargetTableName": "Again", "RestoreDateTime": at}
+    export = {"TableArn": table(music)["TableArn"], "S3Bucket": "bucket", "ExportType": "INCREMENTAL_EXPORT",
+              "IncrementalExportSpecification": {"ExportFromTime": min(at, pretend.now), "ExportToTime": at}}
+    for operation, data, code in (("RestoreTableToPointInTime", restore, "InvalidRestoreTimeException"),
+                                  ("ExportTableToPointInTime", export, "InvalidExportTimeException")):
+        with pytest.raises(Refusal, match=shown) as refusal:
+            pretend.cloud.call(Call("1" * 12, OHIO, "dynamodb", operation, data), pretend.now)
+        assert refusal.value.code == code
+
+
 def test_exports_and_imports_that_are_not_there(music):
     arn = table(music)["TableArn"]
-    with refused("ExportNotFoundException", "Export not found: "):
-        music.describe_export(ExportArn=arn + "/export/01")
-    with refused("ImportNotFoundException", "Import not found: "):
-        music.describe_import(ImportArn=arn + "/import/01")
+    for what, call, member in (("Export", music.describe_export, "ExportArn"),
+                               ("Import", music.describe_import, "ImportArn")):
+        there = f"{arn}/{what.lower()}/01"
+        for named, code, text in (
+                (there, f"{what}NotFoundException", f"{what} not found: {what} not found: {there}$"),
+                (there.replace(OHIO, VIRGINIA), f"{what}NotFoundException",
+                 f"{what} not found: Invalid {what.lower()} arn$"),
+                (there.replace("1" * 12, "2" * 12), "AccessDeniedException", "Access is denied$"),
+                (arn, "ValidationException", f"Invalid {what} ARN$"),
+                ("x" * 40, "ValidationException", f"Invalid {what} ARN$"),
+                (arn + "/other/01", "ValidationException", f"Invalid {what} ARN$"),
+                ("foo", "ValidationException", "Member must have length greater than or equal to 37$")):
+            with refused(code, text):
+                call(**{member: named})
     with invalid("Value '26' at 'pageSize' failed to satisfy constraint"):
         music.list_imports(PageSize=26)
+
+
+def test_the_newest_export_that_an_older_gtlab_recorded_is_listed_first(pretend, music):
+    arns = [f"{table(music)['TableArn']}/export/{number:014d}-00000000" for number in (1, 3, 2)]
+    for arn in arns:
+        pretend.cloud.database.records[EXPORTS][RecordId("1" * 12, OHIO, arn)] = {"ExportArn": arn}
+    found, more = [], {}
+    while True:
+        page = music.list_exports(MaxResults=2, **more)
+        found += [each["ExportArn"] for each in page["ExportSummaries"]]
+        if "NextToken" not in page:
+            break
+        more = {"NextToken": page["NextToken"]}
+    assert found == sorted(arns, reverse=True)

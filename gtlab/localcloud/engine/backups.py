@@ -5,6 +5,7 @@ A backup shares its items with the table, because items are immutable. It is fil
 
 from __future__ import annotations
 
+import datetime
 import re
 import zlib
 from collections.abc import Callable
@@ -27,6 +28,8 @@ _ARN = structure({"BackupArn": length(37, 1024)})
 _ASKED = "_asked"  # on disk, beside the members of BackupDescription
 _INDEX_INFO = ("IndexName", "KeySchema", "Projection", "ProvisionedThroughput", "OnDemandThroughput")
 _UNITS = ("ReadCapacityUnits", "WriteCapacityUnits")
+_FIRST_S, _LAST_S = (datetime.datetime(year, month, day, tzinfo=datetime.UTC).timestamp()
+                     for year, month, day in ((1, 1, 1), (9999, 12, 31)))
 
 
 @dataclass(slots=True)
@@ -218,9 +221,10 @@ def restored_like(asked: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]
     else:
         found.pop("OnDemandThroughput", None)
     dropped = {"WarmThroughput"} | ({"ProvisionedThroughput"} if on_demand else {"OnDemandThroughput"})
-    for member in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
+    for member, override in (("GlobalSecondaryIndexes", "GlobalSecondaryIndexOverride"),
+                             ("LocalSecondaryIndexes", "LocalSecondaryIndexOverride")):
         indexes = found.pop(member, ())
-        if indexes is asked.get(member):  # a backup's indexes fit into another billing mode; those of a request may not
+        if override not in data:  # a backup's indexes are made to fit into another billing mode; a request's must fit
             indexes = [{name: value for name, value in index.items() if name not in dropped} for index in indexes]
         if indexes:
             found[member] = indexes
@@ -274,6 +278,20 @@ def _made_of(index: dict[str, Any]) -> tuple[Any, ...]:
 
 def _refused(why: str) -> Refusal:
     return invalid(f"Invalid Request: {why}")
+
+
+# Point-in-time recovery
+
+def earliest_restorable(kept: dict[str, Any], now: float) -> float:
+    """The earliest time that the recovery of a table reaches; ``kept`` is what its schema has of it."""
+    return max(kept["since"], now - kept["days"] * 86400)
+
+
+def shown_time(at: float) -> str:
+    """A time as the service's refusals show it. A calendar ends: what lies outside is shown as its first or last
+    moment."""
+    at = min(max(at, _FIRST_S), _LAST_S)
+    return datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 # What is kept on disk

@@ -5,13 +5,12 @@ A backup and a restored table are filled in slices (:mod:`copies`). A table is C
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.engine import backups
-from gtlab.localcloud.engine.backups import Backup
+from gtlab.localcloud.engine.backups import Backup, earliest_restorable, shown_time
 from gtlab.localcloud.engine.database import BACKUPS, Database, RecordId
 from gtlab.localcloud.engine.elsewhere import not_recoverable
 from gtlab.localcloud.engine.snapshots import MOST_ITEMS, Snapshot, slices
@@ -154,11 +153,11 @@ class Backups:
         if not kept:
             raise not_recoverable(source)
         if at is not None:
-            earliest = _earliest(kept, now)
+            earliest = earliest_restorable(kept, now)
             if not earliest <= at <= now:
-                raise Refusal("InvalidRestoreTimeException", f"RestoreDateTime '{_shown(at)}' must be within "
-                              f"EarliestRestorableDateTime '{_shown(earliest)}' and LatestRestorableDateTime "
-                              f"'{_shown(now)}'")
+                raise Refusal("InvalidRestoreTimeException", f"RestoreDateTime '{shown_time(at)}' must be within "
+                              f"EarliestRestorableDateTime '{shown_time(earliest)}' and LatestRestorableDateTime "
+                              f"'{shown_time(now)}'")
             raise invalid("gtlab's local cloud does not keep the past of a table: it can be restored to the latest "
                           "time only (UseLatestRestorableTime). Nothing was restored.")
         self._check_target(call, data, now)
@@ -287,7 +286,7 @@ class Backups:
         kept = self._database.schema(table).get("PointInTimeRecovery")
         shown = {"PointInTimeRecoveryStatus": "DISABLED"} if not kept else {
             "PointInTimeRecoveryStatus": "ENABLED", "RecoveryPeriodInDays": kept["days"],
-            "EarliestRestorableDateTime": _earliest(kept, now), "LatestRestorableDateTime": now}
+            "EarliestRestorableDateTime": earliest_restorable(kept, now), "LatestRestorableDateTime": now}
         return {"ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": shown}
 
     def _table(self, call: Call, data: dict) -> TableId:
@@ -316,15 +315,6 @@ def _elsewhere(data: dict) -> Refusal:
     if "SSESpecificationOverride" not in data:
         return invalid("Invalid Request: sseSpecificationOverride must be provided for cross-region restores")
     return invalid("gtlab's local cloud restores a backup or a table in its own Region only. Nothing was restored.")
-
-
-def _earliest(kept: dict[str, Any], now: float) -> float:
-    """The earliest time that point-in-time recovery reaches."""
-    return max(kept["since"], now - kept["days"] * 86400)
-
-
-def _shown(at: float) -> str:
-    return datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _no_table(name: str) -> Refusal:
