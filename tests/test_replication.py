@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from itertools import islice
 
+import pytest
 from support import accept
 
 from gtlab.localcloud.replication import Replication
@@ -158,7 +159,7 @@ def test_a_new_copy_gets_what_was_on_its_way_to_its_source_and_to_nobody_else():
     core.commit("g", THERE, "new", {"v": 2}, now=51.0)
     core.commit("g", THERE, "gone", None, now=51.0)
     core.join("g", BEYOND)
-    while core.backfill("g", HERE, BEYOND).step(1000, lambda region, key: items.get((region, key)), now=52.0):
+    while core.backfill("g", HERE, BEYOND, lambda region, key: items.get((region, key))).step(1000, now=52.0):
         pass
     arrived = {}
     for delivery in core.links.due(200.0):
@@ -167,17 +168,80 @@ def test_a_new_copy_gets_what_was_on_its_way_to_its_source_and_to_nobody_else():
     assert arrived == {"old": {"v": 1}, "new": {"v": 2}, "gone": None}
 
 
-def test_a_step_of_a_backfill_also_counts_items_that_are_not_sent():
+def filled(core, pause: int, meanwhile) -> dict:
+    """What BEYOND has when it has been filled from HERE, and ``meanwhile`` was called after so many steps of one
+    look."""
+    core.join("g", BEYOND)
+    backfill = core.backfill("g", HERE, BEYOND, lambda region, key: {"v": core.version("g", region, key).time_us})
+    arrived = {}
+
+    def arrive(until: float) -> None:
+        for delivery in core.links.due(until):
+            if accept(core, delivery) and delivery.target == BEYOND:
+                arrived[delivery.key] = delivery.version.time_us
+
+    steps, more = 0, True
+    while more or steps <= pause:
+        if steps == pause:
+            meanwhile(arrive)
+        more = backfill.step(1, now=200.0)
+        steps += 1
+    arrive(1000.0)
+    return arrived
+
+
+@pytest.mark.parametrize("pause", range(8))
+def test_a_new_copy_misses_nothing_that_arrives_at_its_source_while_it_is_filled(pause):
+    core = joined(HERE, THERE, lag=lambda source, target: 50.0)
+    for key in ("k", "other"):
+        core.commit("g", HERE, key, {"v": 1}, now=0.0)
+    for delivery in core.links.due(60.0):
+        accept(core, delivery)
+    core.commit("g", THERE, "k", {"v": 2}, now=170.0)
+    assert filled(core, pause, lambda arrive: arrive(220.0)) == {"k": 170_000_000, "other": 0}
+
+
+@pytest.mark.parametrize("pause", range(8))
+@pytest.mark.parametrize("gone", [HERE, THERE])
+def test_a_new_copy_misses_nothing_when_another_leaves_while_it_is_filled(gone, pause):
+    core = joined(HERE, THERE, lag=lambda source, target: 50.0)
+    for key, region in (("k", HERE), ("other", THERE)):
+        core.commit("g", region, key, {"v": 1}, now=0.0)
+    for delivery in core.links.due(60.0):
+        accept(core, delivery)
+    core.commit("g", gone, "k", {"v": 2}, now=170.0)
+    assert filled(core, pause, lambda arrive: core.leave("g", gone)) == {"k": 170_000_000, "other": 0}
+
+
+def test_what_is_written_while_a_copy_is_filled_is_sent_to_it_once():
+    core = joined(HERE, THERE, lag=lambda source, target: 1.0 if target == THERE else 1e6)
+    core.commit("g", HERE, "k", {"v": 1}, now=0.0)
+
+    def write(arrive) -> None:
+        core.commit("g", HERE, "k", {"v": 2}, now=200.0)
+        arrive(201.0)  # in THERE, which is looked at, too
+
+    assert filled(core, 0, write) == {}
+    assert [(each.target, each.version.time_us) for each in core.links.on_their_way()] == [(BEYOND, 200_000_000)]
+
+
+def test_a_backfill_begins_without_a_look_and_each_step_has_few():
     core = joined(HERE, THERE)
     for number in range(30):
         core.commit("g", HERE, f"k{number}", {"v": 1}, now=0.0)
     for delivery in core.links.due(50.0):
         accept(core, delivery)
+    core.commit("g", HERE, "k0", {"v": 2}, now=51.0)
     core.join("g", BEYOND)
-    backfill, steps = core.backfill("g", HERE, BEYOND), 1
-    while backfill.step(10, lambda region, key: {"v": 1}, now=52.0):
+    looks, version = [], core.version
+    core.version = lambda *where: looks.append(where) or version(*where)
+    backfill, steps = core.backfill("g", HERE, BEYOND, lambda region, key: {"v": 1}), 1
+    assert not looks
+    while backfill.step(10, now=52.0):
+        assert len(looks) <= 10 * 3  # the version of the copy, of the source and of the target
+        looks.clear()
         steps += 1
-    assert steps == 7 and core.links.waiting() == 30  # 30 of each copy, and the end
+    assert steps == 7 and core.links.waiting() == 1 + 30  # a delivery, another look at it, 30 of each copy, and the end
 
 
 def test_tombstones_are_kept_while_a_delivery_of_their_item_is_on_its_way():

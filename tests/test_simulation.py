@@ -29,6 +29,7 @@ from gtlab.localcloud.proof.simulated import ACCOUNT, TABLE, UNSAVED, UNSETTLED,
 from gtlab.localcloud.proof.simulation import Simulation
 from gtlab.localcloud.proof.strong import StrongTable
 from gtlab.localcloud.replication import Replication, Version
+from gtlab.localcloud.replication.backfill import Backfill
 from gtlab.localcloud.replication.links import Links
 from gtlab.localcloud.tables.streams import Streams
 
@@ -375,6 +376,7 @@ class CoreLife(RuleBasedStateMachine):
         self.lag, self.judge, self.written = 1.0, Judge(), 0
         self.cut: set[frozenset[str]] = set()
         self.copies: dict[str, dict] = {}
+        self.fills: dict[str, Backfill] = {}  # that are not over, by the Region of the new copy
         self.core = self.new()
         for region in REGIONS[:2]:
             self.join(region)
@@ -405,12 +407,20 @@ class CoreLife(RuleBasedStateMachine):
             self.judge.begun("g", region)
             self.judge.joined("g", region, self.now, backfilled=True)
             if source:
-                self.core.backfill("g", source, region).step(1000, lambda at, key: self.copies[at].get(key), self.now)
+                self.fill(region, source)
+
+    def fill(self, region, source):
+        self.fills[region] = self.core.backfill("g", source, region, lambda at, key: self.copies[at].get(key))
+
+    @rule(most=st.sampled_from((1, 2, 1000)))
+    def go_on_filling(self, most):
+        self.fills = {region: fill for region, fill in self.fills.items() if fill.step(most, self.now)}
 
     @rule(region=regions)
     def leave(self, region):
-        if region in self.copies and len(self.copies) > 1:
+        if region in self.copies and self.copies.keys() - self.fills.keys() - {region}:
             del self.copies[region]
+            self.fills.pop(region, None)
             self.core.leave("g", region)
             self.judge.left("g", region)
 
@@ -448,6 +458,8 @@ class CoreLife(RuleBasedStateMachine):
         kept, self.core = self.core, self.new()
         self.core.restore(kept.copies(), [(*copy, key, *kept.entry(*copy, key)) for copy in kept.copies()
                                           for key in kept.keys_of(*copy)], list(kept.links.on_their_way()))
+        for region in self.fills:
+            self.fill(region, next(each for each in self.copies if each != region))
 
     def put(self, region, key, item):
         if item is None:
@@ -462,6 +474,8 @@ class CoreLife(RuleBasedStateMachine):
 
     def teardown(self):
         self.heal()
+        while self.fills:
+            self.go_on_filling(1000)
         for _ in range(100):
             if self.core.links.waiting():
                 self.wait(100.0)

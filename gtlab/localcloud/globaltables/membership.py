@@ -121,17 +121,17 @@ class Groups:
 
     def backfill(self, group: Group, source: str, target: str) -> Job:
         """The work of sending the existing items to a new member."""
-        backfill, links = self._replication.backfill(group.id, source, target), self._replication.links
-
         def item_of(region: str, key: Key) -> dict | None:
             return self._database.item(group.table(region), key)
+
+        backfill, links = self._replication.backfill(group.id, source, target, item_of), self._replication.links
 
         def send(now: float) -> bool:
             if self.by_id(group.id) is not group or target not in group.members:
                 return False
             if links.is_late(now):  # more would only wait, and take memory
                 return True
-            return backfill.step(SLICE // 2, item_of, now)  # each is sent and arrives, which takes longer than a look
+            return backfill.step(SLICE // 2, now)  # each is sent and arrives, which takes longer than a look
         return send
 
     def waiting(self, group: Group, region: str) -> int:

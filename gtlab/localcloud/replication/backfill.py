@@ -21,55 +21,78 @@ class Backfill:
     reach the new copy. Deliveries still on their way from Regions that have left are sent, too, if no copy has their
     changes.
 
-    An item that is written before its turn comes is left out: that write is sent to the new copy itself. So is what
-    the target has, or gets, from a backfill that was cut short.
+    Each item is looked at when its turn comes, as it is then; ``item_of`` answers it. What is written after this was
+    made is sent to the new copy by itself, as :meth:`is_sent` is told, and not a second time. Neither is what the
+    target has, or gets, from a backfill that was cut short.
     """
 
-    def __init__(self, replication: Replication, group: str, source: str, target: str):
-        self._replication, self._group, self._target = replication, group, target
-        copies = {region: dict(replication.versions(group, region)) for region in replication.regions(group)
-                  if region != target}
-        on_their_way = [each for each in replication.links.on_their_way() if each.group == group]
-        self._arriving = {(each.key, each.version) for each in on_their_way if each.target == target}
-        self._left = _chosen(copies, source)
-        self._orphans = _orphans([each for each in on_their_way if each.target != target], list(copies.values()))
+    def __init__(self, replication: Replication, group: str, source: str, target: str, item_of: ItemOf):
+        self._replication, self._group, self._source, self._target = replication, group, source, target
+        self._item_of = item_of
+        self._arriving = set[tuple[Key, Version]]()  # on their way to the target, and not from here
+        self.begin()
 
-    def step(self, most: int, item_of: ItemOf, now: float) -> bool:
-        """Look at so many items, and send those that are to be sent; whether there may be more."""
-        looked = 0
-        for chosen in islice(self._left, most):
-            looked += 1
-            if chosen is None:
-                continue
-            region, key, version = chosen
-            if self._replication.version(self._group, region, key) == version:
-                self._send(Write(self._group, region, key, item_of(region, key), version), now)
-        if looked == most:
-            return True
-        for each in self._orphans:
-            self._send(Write(self._group, each.source, each.key, each.item, each.version), now)
-        return False
+    def begin(self) -> None:
+        """Begin, or begin again: a copy has left, with what others were to get from it. What the target has, or gets,
+        is not sent again."""
+        self._left = self._writes(self._replication.links.listed())
 
-    def _send(self, write: Write, now: float) -> None:
-        has = self._replication.version(self._group, self._target, write.key) or NEVER
-        if has < write.version and (write.key, write.version) not in self._arriving:
-            self._replication.links.send(write, self._target, now)
+    def is_sent(self, key: Key, version: Version) -> None:
+        """A change is sent to the new copy by itself."""
+        self._arriving.add((key, version))
 
+    def step(self, most: int, now: float) -> bool:
+        """Look at so many deliveries or items, and send what is to be sent; whether there may be more."""
+        more = False
+        try:
+            looked = 0
+            for write in islice(self._left, most):
+                looked += 1
+                if write is not None:
+                    self._replication.links.send(write, self._target, now)
+            more = looked == most
+        finally:
+            if not more:  # also if it failed: it would fail again
+                self._replication.backfilled(self._group, self._target, self)
+        return more
 
-def _chosen(copies: dict[str, dict[Key, Version]], source: str) -> Iterator[tuple[str, Key, Version] | None]:
-    """Region, key and version of each item that is to be sent, and None for each that is not: a search for the next one
-    may pass a million."""
-    known = copies.get(source, {})
-    for region, versions in copies.items():
-        for key, version in versions.items():
-            is_sent = region == source or key not in known or known[key] < version
-            yield (region, key, version) if is_sent else None
+    def _writes(self, on_their_way: Iterator[Delivery]) -> Iterator[Write | None]:
+        """What is to be sent, and None for each look that finds nothing: a search for the next one may pass a million.
 
+        The source comes last, or another copy if it has left: what a copy has is left out if the last one has it, or
+        something newer, at that moment, and the last one still has as new a version when its turn comes."""
+        yield from self._orphans(on_their_way)
+        copies = sorted(self._copies(), key=lambda region: region == self._source)
+        for region in copies:
+            for key in self._replication.keys_of(self._group, region):
+                version = self._version(region, key)
+                is_newer = region == copies[-1] or version > self._version(copies[-1], key)
+                yield (Write(self._group, region, key, self._item_of(region, key), version)
+                       if is_newer and self._is_missing(key, version) else None)
 
-def _orphans(on_their_way: list[Delivery], copies: list[dict[Key, Version]]) -> list[Delivery]:
-    """The newest delivery of each item, if it is newer than what any copy has."""
-    newest: dict[Key, Delivery] = {}
-    for each in on_their_way:
-        if all(each.version > versions.get(each.key, NEVER) for versions in copies):
-            newest[each.key] = max(each, newest.get(each.key, each), key=lambda one: one.version)
-    return list(newest.values())
+    def _orphans(self, on_their_way: Iterator[Delivery]) -> Iterator[Write | None]:
+        """The newest delivery of each item, if it is newer than what any copy has: a copy that has it is looked at
+        later."""
+        newest: dict[Key, Delivery] = {}
+        for each in on_their_way:
+            if each.group == self._group and each.target == self._target:
+                self.is_sent(each.key, each.version)
+            elif each.group == self._group:
+                newest[each.key] = max(each, newest.get(each.key, each), key=lambda one: one.version)
+            yield None
+        for key, each in newest.items():
+            if (all(each.version > self._version(region, key) for region in self._copies())
+                    and self._is_missing(key, each.version)):
+                self.is_sent(key, each.version)  # it may arrive in a copy before that copy is looked at
+                yield Write(self._group, each.source, key, each.item, each.version)
+            else:
+                yield None
+
+    def _copies(self) -> list[str]:
+        return [region for region in self._replication.regions(self._group) if region != self._target]
+
+    def _version(self, region: str, key: Key) -> Version:
+        return self._replication.version(self._group, region, key) or NEVER
+
+    def _is_missing(self, key: Key, version: Version) -> bool:
+        return version > self._version(self._target, key) and (key, version) not in self._arriving

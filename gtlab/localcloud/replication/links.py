@@ -195,6 +195,11 @@ class Links:
         for held in self._held.values():
             yield from held
 
+    def listed(self) -> Iterator[Delivery]:
+        """The deliveries that are on their way at this moment. They may be taken later."""
+        queue, held = self._queue.copy(), [waiting.copy() for waiting in self._held.values()]
+        return itertools.chain((entry[2] for entry in queue), *held)
+
     def is_idle(self) -> bool:
         """Whether nothing is on its way."""
         return not (self._queue or self._held)

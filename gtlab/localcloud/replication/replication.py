@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import Any
 
 from gtlab.localcloud.model import Key
-from gtlab.localcloud.replication.backfill import Backfill
+from gtlab.localcloud.replication.backfill import Backfill, ItemOf
 from gtlab.localcloud.replication.deliveries import NEVER, Delivery, Unsaved, Version, Write
 from gtlab.localcloud.replication.links import Lag, Links, Passes, Size
 
@@ -41,6 +41,7 @@ class Replication:
 
     def __init__(self, lag: Lag, passes: Passes = lambda delivery, now: True, size: Size = lambda item: 0):
         self._copies: dict[str, dict[str, _Copy]] = {}  # by group and Region
+        self._backfills: dict[tuple[str, str], Backfill] = {}  # by group and target, as long as the target is a member
         self.unsaved = Unsaved()
         self.links = Links(lag, passes, size, self.unsaved)
 
@@ -69,10 +70,14 @@ class Replication:
         are more: to free many at once takes long."""
         copies = self._copies.get(group, {})
         gone = copies.pop(region, None) or _Copy()
+        self._backfills.pop((group, region), None)
         if not copies:
             self._copies.pop(group, None)
         self.unsaved.copies.add((group, region))
         self.links.drop(group, region, everything=not copies)
+        for (of, _), backfill in self._backfills.items():
+            if of == group:
+                backfill.begin()
 
         def let_go(most: int) -> bool:
             for _ in range(min(most, len(gone.versions))):
@@ -97,11 +102,21 @@ class Replication:
         for target in copies:
             if target != region:
                 self.links.send(write, target, now)
+        if self._backfills:
+            for target in copies:
+                if target != region and (group, target) in self._backfills:
+                    self._backfills[group, target].is_sent(key, version)
         return version
 
-    def backfill(self, group: str, source: str, target: str) -> Backfill:
+    def backfill(self, group: str, source: str, target: str, item_of: ItemOf) -> Backfill:
         """What a copy that has just joined is to be sent."""
-        return Backfill(self, group, source, target)
+        made = self._backfills[group, target] = Backfill(self, group, source, target, item_of)
+        return made
+
+    def backfilled(self, group: str, target: str, backfill: Backfill) -> None:
+        """The backfill of a copy is over."""
+        if self._backfills.get((group, target)) is backfill:
+            del self._backfills[group, target]
 
     def is_newer(self, delivery: Delivery) -> bool:
         """Whether a delivery is to be applied: it is newer than what its target has."""
