@@ -42,7 +42,7 @@ setup: $(STAMP) ## Create .venv with everything in it (the other commands do thi
 lab: setup ## Open JupyterLab on your working copy of the course, gtlab-course/, and start the local cloud
 	@exec $(BIN)/gtlab lab $(ARGS)
 
-tour: setup ## Run every notebook headless, with the exercises solved; executed copies go to out/
+tour: setup ## Run every notebook without a browser, with the exercises solved; executed copies go to out/
 	@exec $(BIN)/gtlab tour --solve $(ARGS)
 
 quick: setup ## Run the tests that need no process of their own (half a minute)

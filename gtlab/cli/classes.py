@@ -25,12 +25,12 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
               help="Accept learners on this address of this machine (0.0.0.0: all interfaces).")
 @click.option("--name", help="The name of the class. Default: as the last time.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Default: as the last time, at first 8820.")
-@click.option("--url", help="The address that learners are told, if a proxy stands before the board.")
+@click.option("--url", help="The address to give to learners, if a proxy is in front of the board.")
 @click.option("--certificate", type=_file, help="A certificate (PEM): the board then speaks HTTPS.")
 @click.option("--key", type=_file, help="The certificate's private key (PEM).")
 def start(listen: str, name: str | None, port: int | None, url: str | None, certificate: Path | None,
           key: Path | None) -> None:
-    """Serve the board of your class until Ctrl-C. The next start goes on with the same class."""
+    """Serve the board of your class until Ctrl-C. The next start continues the same class."""
     from gtlab.classroom import server
 
     server.serve(server.Settings(listen, port, name, url, certificate, key), lambda served: _started(served, listen))
@@ -70,7 +70,7 @@ def hub(name: str | None) -> None:
 @click.option("--certificate", type=_file, help="A certificate (PEM) to trust, if your instructor gives you one.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def join(url: str, code: str, name: str, certificate: Path | None, yes: bool) -> None:
-    """Join the class of the board at URL. It says first what your machine sends.
+    """Join the class of the board at URL. It first shows what your machine will send.
 
     On a JupyterHub, URL is the word hub; then neither CODE nor --as is needed.
     """
@@ -87,7 +87,7 @@ def join(url: str, code: str, name: str, certificate: Path | None, yes: bool) ->
 
 @class_.command()
 def leave() -> None:
-    """Leave the class: nothing is sent from now on."""
+    """Leave the class. Nothing more is sent."""
     from gtlab.classroom import membership
 
     click.echo("You have left the class. To be deleted from the board, ask your instructor." if membership.leave()
@@ -115,7 +115,7 @@ def events(take_part: str) -> None:
 @click.argument("what", type=click.Choice(["progress", "answers", "lags", "events"]))
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A file. Default: print the table.")
 def export(what: str, out: Path | None) -> None:
-    """Print a table of your class as CSV. The board must not run; while it runs, its page exports the same."""
+    """Print a table of your class as CSV. Stop the board first; while it is running, export from its page."""
     from gtlab.classroom import export as exports
     from gtlab.classroom import server
 

@@ -71,7 +71,7 @@ def broken_in_words(cloud: process.Running) -> list[str]:
 def up(port: int | None, network: str | None, seed: int | None, legacy_api: str | None,
        in_memory: bool | None, listen: str | None, token: str | None, shared: bool | None, lag_files: tuple[str, ...],
        policy_file: str | None) -> None:
-    """Start the local cloud in the background, unless it runs. Its tables are as you left them."""
+    """Start the local cloud in the background, unless it is running already. Its tables are as you left them."""
     document = policy.read(policy_file) if policy_file else None
     model = _lag_model(lag_files) if lag_files else None
     cloud, started = process.up(port=port, network=network, seed=seed, legacy_api=legacy_api, in_memory=in_memory,
@@ -124,7 +124,7 @@ def down() -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
-    """Show whether the local cloud runs and which tables it has. Exits with 1 if it does not run."""
+    """Show whether the local cloud is running and which tables it has. Exits with 1 if it is not running."""
     loading = process.loading()
     if loading:
         click.echo(json.dumps({"running": True, "loading": loading}) if as_json else

@@ -31,8 +31,8 @@ JUPYTER_CONFIG = Path(__file__).parents[1] / "data" / "jupyter"
 @click.option("--fresh", is_flag=True, help="Start over: set aside the notebooks that were edited or run.")
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @click.option("--port", type=click.IntRange(1, 65535), help="JupyterLab's port. Default: 8888, or the next free one.")
-@click.option("--hub", is_flag=True, help="For JupyterHub, which starts this command: be a learner's server there. The "
-                                          "local cloud ends with it.")
+@click.option("--hub", is_flag=True, help="Run as a learner's server. JupyterHub starts this command; the local cloud "
+                                          "ends with the server.")
 def lab(folder: Path | None, notebook: str, fresh: bool, no_browser: bool, port: int | None, hub: bool) -> None:
     """Open JupyterLab on a working copy of the course, and start the local cloud.
 
@@ -124,25 +124,24 @@ def become(command: list[str]) -> NoReturn:
 @click.command()
 @click.argument("notebooks", nargs=-1)
 @click.option("-p", "--parameter", "parameters", nargs=2, multiple=True, metavar="NAME VALUE",
-              help="Give notebooks a parameter; may be repeated.")
+              help="Give notebooks a parameter. Can be given several times.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out"), show_default=True,
               help="Where the executed notebooks go.")
 @click.option("--html", type=click.Path(path_type=Path), metavar="DIR",
               help="Also write an HTML page for each executed notebook and an index.html. The pages work offline.")
 @click.option("--network", type=click.Choice(NETWORKS), default="realistic", show_default=True)
-@click.option("--solve", is_flag=True, help="Run the solutions of the exercises in the place of the stubs, and fail "
-              "where one is not right.")
+@click.option("--solve", is_flag=True, help="Run the exercises with their solutions, and fail if a solution is wrong.")
 @click.option("--predict", "predicted", multiple=True, metavar="ID=OPTION",
-              help="Answer a prediction; may be repeated. Default: predictions are left open.")
+              help="Answer a prediction. Can be given several times. Default: predictions stay open.")
 @aws.options
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation, with --backend aws.")
 @click.option("--rehearse", is_flag=True, help="With --backend aws: a temporary local cloud takes AWS's place.")
 def tour(notebooks: tuple[str, ...], parameters: tuple[tuple[str, str], ...], out: Path, html: Path | None,
          network: str, solve: bool, predicted: tuple[str, ...], **backend: Any) -> None:
-    """Run the course headless: every notebook, or those named. Exits with 1 if any fails.
+    """Run the notebooks without a browser: all of them, or those that you name. Exits with 1 if one fails.
 
-    It runs in a local cloud of its own, which is gone afterwards: your tables are left alone. With --backend aws it
-    runs on AWS, at your cost, after showing what it will make and asking.
+    It uses a temporary local cloud, so your tables are not touched. With --backend aws it runs on AWS, at your cost,
+    after it has shown what it will create and has asked.
     """
     extra.need(extra.COURSE, "tour")
     from gtlab.course import pages, predictions

@@ -35,8 +35,7 @@ def doctor(as_json: bool, report: str | None, name: str | None, board: str | Non
     --room, a machine without a report is a problem, and so is one with another version of gtlab.
 
     For a room: run `gtlab doctor --report FOLDER` on each machine, and then `gtlab doctor --room FILE` on yours. FILE
-    has one name of a machine in each line; the reports are in the folder with the same name without the ending
-    (room.txt, room).
+    has one machine name per line. The reports are in the folder of the same name without the ending: room for room.txt.
     """
     if room is not None:
         if report is not None or name is not None or certificate is not None:

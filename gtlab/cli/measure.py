@@ -23,7 +23,7 @@ from gtlab.cli import extra
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write every probe (.csv or .parquet), or a report with charts (.html).")
 @click.option("--export", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-              help="Write the measurement to a file that can be given away: no account, table, keys or endpoints.")
+              help="Write the measurement to a file that you can share: without account, table, keys and endpoints.")
 @click.option("--backend", type=click.Choice(["local", "aws"]), default="local", show_default=True,
               help="aws: AWS itself, at your cost, after asking.")
 @click.option("--endpoint", "endpoints", multiple=True, metavar="REGION=URL",
@@ -48,11 +48,11 @@ def measure(**options: Any) -> None:
 @click.option("--endpoint", "endpoints", multiple=True, required=True, metavar="REGION=URL",
               help="An endpoint of the engine; once per Region, at least two. The first is the home Region.")
 @click.option("--wait-s", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True,
-              help="How long an item is awaited in another Region.")
+              help="How many seconds to wait for an item in another Region.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def features(endpoints: tuple[str, ...], wait_s: float, as_json: bool) -> None:
-    """Ask a DynamoDB-compatible engine what it supports, and whether its Regions replicate. Creates a table and deletes
-    it again."""
+    """Find out what a DynamoDB-compatible engine supports, and whether its Regions replicate. It creates a table and
+    deletes it again."""
     extra.need(extra.MEASURING, "features")
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -16,7 +16,7 @@ NONE = "none"  # as the file of --policy: remove the policy
 
 
 @click.command()
-@click.option("--account", default="*", show_default=True, help="Your AWS account, 12 digits; *: whichever has it.")
+@click.option("--account", default="*", show_default=True, help="Your AWS account, 12 digits; *: any account.")
 @click.option("--regions", "only", metavar="REGION,REGION", default="", help="Only in these Regions. Default: in all.")
 @click.option("--fis-role", default="gtlab-fis", show_default=True,
               help="The name of the role that notebook 06 passes to FIS.")

@@ -35,7 +35,7 @@ def progress(reset: bool, yes: bool) -> None:
 @click.argument("notebook")
 @click.option("--solve", is_flag=True, help="Also create what the notebooks before it leave behind.")
 def stage(notebook: str, solve: bool) -> None:
-    """Bring the local cloud to where a notebook starts, such as 06, in the Regions that you chose.
+    """Create what a notebook, such as 06, starts with, in the Regions that you chose.
 
     It creates what is missing, changes nothing that exists, and can be repeated.
     """
@@ -65,7 +65,7 @@ def stage(notebook: str, solve: bool) -> None:
               "Starts nothing: the local cloud must be running.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--also", multiple=True, metavar="NAME",
-              help="Also delete the tables of this name that the course did not make; may be repeated.")
+              help="Also delete the tables of this name that the course did not make; can be given several times.")
 @click.option("--unprotect", is_flag=True, help="Switch off deletion protection where it is on.")
 @aws.options
 @click.option("--all-runs", is_flag=True, help="On AWS: also delete what gtlab made elsewhere, from other machines or "
@@ -75,9 +75,8 @@ def clean(dry_run: bool, yes: bool, also: tuple[str, ...], unprotect: bool, back
           all_runs: bool, items: bool) -> None:
     """Delete every table of the course, in whichever Regions they are: from the local cloud, or from AWS.
 
-    Tables that the course did not make are left alone, and so is everything else: gtlab reset empties the local cloud.
-    A local cloud that is not running is started. Exits with 1 if a table of the course is left, and if a dry run finds
-    no local cloud.
+    It leaves all other tables and everything else alone. To empty the local cloud, use gtlab reset. If the local cloud
+    is not running, it is started. Exits with 1 if a table of the course is left, or if a dry run finds no local cloud.
     """
     extra.need(_NEEDS, "clean")
     from gtlab.course import cleanup

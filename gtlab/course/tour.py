@@ -1,4 +1,4 @@
-"""The tour: run notebooks headless, one after another, and report which ones failed.
+"""The tour: run notebooks without a browser, one after another, and report which ones failed.
 
 papermill runs the cells; it is imported inside functions only, because it takes over a second. :mod:`kernels` has the
 kernels that it uses, :mod:`parameters` what notebooks can be given.
