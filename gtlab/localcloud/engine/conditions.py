@@ -7,6 +7,8 @@ as the service does, so that a refusal does not depend on the items.
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import ge, gt, le, lt
+from typing import Any
 
 from gtlab.localcloud.engine.terms import Parts, Terms, find, shown
 from gtlab.localcloud.engine.tree import (
@@ -122,40 +124,47 @@ def _comparison(context: _Context, tree: Compare) -> Test:
         return lambda item: _equals(left(item), right(item))
     if operator == "<>":
         return lambda item: not _equals(left(item), right(item))
-    for operand in (tree.left, tree.right):
-        constant = context.constant(operand)
+    constants = [context.constant(operand) for operand in (tree.left, tree.right)]
+    for constant in constants:
         if constant is not None and kind(constant) not in _ORDERED:
             raise context.wrong_type(operator, kind(constant))
-    holds = _HOLDS[operator]
+    holds, one_of, other_of = _HOLDS[operator], _rank(left, constants[0]), _rank(right, constants[1])
 
     def test(item: Item) -> bool:
-        one, other = left(item), right(item)
-        if one is None or other is None or kind(one) != kind(other) or kind(one) not in _ORDERED:
-            return False
-        return holds(ordered(one), ordered(other))
+        one, other = one_of(item), other_of(item)
+        return one is not None and other is not None and one[0] == other[0] and holds(one[1], other[1])
 
     return test
 
 
-_HOLDS: dict[str, Callable] = {
-    "<": lambda one, other: one < other,
-    "<=": lambda one, other: one <= other,
-    ">": lambda one, other: one > other,
-    ">=": lambda one, other: one >= other,
-}
+_HOLDS: dict[str, Callable[[Any, Any], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
+
+
+def _rank(value: Getter, constant: Value | None) -> Callable[[Item], tuple[str, Any] | None]:
+    """The type of an operand and what sorts like it among values of its type; None for what has no order. Of a constant
+    it is computed once, and not for each item of a page."""
+    if constant is not None:
+        known = _ranked(constant)
+        return lambda item: known
+    return lambda item: _ranked(value(item))
+
+
+def _ranked(value: Value | None) -> tuple[str, Any] | None:
+    return None if value is None or kind(value) not in _ORDERED else (kind(value), ordered(value))
 
 
 def _between(context: _Context, tree: Between) -> Test:
-    operand, low, high = (_getter(context, each) for each in (tree.operand, tree.low, tree.high))
+    getters = [_getter(context, each) for each in (tree.operand, tree.low, tree.high)]
     context.check_distinct("BETWEEN", tree.operand, (tree.low, tree.high))
-    check_bounds(context.name, context.constant(tree.low), context.constant(tree.high))
+    constants = [context.constant(each) for each in (tree.operand, tree.low, tree.high)]
+    check_bounds(context.name, constants[1], constants[2])
+    rank, low, high = map(_rank, getters, constants)
 
     def test(item: Item) -> bool:
-        value, lowest, highest = operand(item), low(item), high(item)
-        if value is None or lowest is None or highest is None or kind(value) not in _ORDERED or not (
-                kind(value) == kind(lowest) == kind(highest)):
+        value, lowest, highest = rank(item), low(item), high(item)
+        if value is None or lowest is None or highest is None or not value[0] == lowest[0] == highest[0]:
             return False
-        return ordered(lowest) <= ordered(value) <= ordered(highest)
+        return lowest[1] <= value[1] <= highest[1]
 
     return test
 
