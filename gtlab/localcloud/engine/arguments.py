@@ -109,7 +109,7 @@ def check_operator(data: dict[str, Any], conditions: str) -> None:
 def terms(data: dict[str, Any], expressions: Iterable[str]) -> Terms:
     """The names and values of a request. Raises Refusal if they are there, and none of these expressions is."""
     names, values = data.get("ExpressionAttributeNames"), data.get("ExpressionAttributeValues")
-    uses = any(name in data for name in expressions)
+    uses = not data.keys().isdisjoint(expressions)
     if names is None and values is None and not uses:  # most requests
         return NO_TERMS
     if not uses and names is not None:
