@@ -85,7 +85,6 @@ def test_long_work_waits_while_the_disk_cannot_keep_up(tmp_path, monkeypatch):
         other = sqlite3.connect(tmp_path / "cloud.sqlite3", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")  # SQLite waits for it
         keeper.tidy(wait=False)
-        await asyncio.sleep(0.05)
         for number in range(50):
             driver.carry_out(call("PutItem", TableName="Music", Item={
                 "Artist": {"S": str(number)}, "v": {"S": "x" * 390_000}}))

@@ -274,12 +274,12 @@ def test_the_real_server_and_boto3s_own_retries(cloud, client, account):
     wait_active(virginia)
     add(virginia, IRELAND)
     wait_until(lambda: table(virginia)["TableStatus"] == "ACTIVE" and table(virginia)["Replicas"], "two replicas")
-    _world(cloud, account, "PUT", {"write_units": 20, "burst_s": 1})
+    _world(cloud, account, "PUT", {"write_units": 1, "burst_s": 20})  # one per second is slower than any machine puts
     taken = takes(lambda: put(virginia), 200)
     assert 20 <= taken < 200
     patient = boto3.client("dynamodb", region_name=VIRGINIA, endpoint_url=cloud.url, aws_access_key_id=account,
                            aws_secret_access_key="x", config=Config(retries={"mode": "standard", "max_attempts": 8}))
-    _world(cloud, account, "PUT", {"write_units": 1, "burst_s": 1})  # slower than any machine puts
+    _world(cloud, account, "PUT", {"write_units": 1, "burst_s": 1})
     retried = [patient.put_item(TableName="Music", Item=thing())["ResponseMetadata"]["RetryAttempts"]
                for _ in range(4)]
     assert any(retried)
