@@ -619,9 +619,32 @@ def test_a_repeated_transaction_consumes_what_reading_its_items_takes(db):
     first, again = (db("TransactWriteItems", **asked)["ConsumedCapacity"] for _ in range(2))
     assert first == [{"TableName": "Tab", "CapacityUnits": 12, "WriteCapacityUnits": 12}]
     assert again == [{"TableName": "Tab", "CapacityUnits": 6, "ReadCapacityUnits": 6}]
+    gone = {"TransactItems": [{"Delete": {"TableName": "Tab", "Key": {"p": {"S": "a"}}}}], "ClientRequestToken": "gone",
+            "ReturnConsumedCapacity": "TOTAL"}
+    assert [db("TransactWriteItems", **gone)["ConsumedCapacity"][0]["CapacityUnits"] for _ in range(2)] == [10, 4]
     for token in ("", "x" * 37):
         assert "'clientRequestToken' failed to satisfy" in db.refusal(
             "TransactWriteItems", **asked | {"ClientRequestToken": token}).message
+
+
+def test_a_transaction_costs_twice_as_much_in_the_table_and_not_in_its_indexes(db):
+    db.table("Tab", "p", definitions=[{"AttributeName": "g", "AttributeType": "S"}],
+             GlobalSecondaryIndexes=[index("Global", "g")])
+
+    def units(operation: str, **asked) -> list[float]:
+        answer = db(operation, **asked, ReturnConsumedCapacity="INDEXES")["ConsumedCapacity"]
+        answer, = answer if isinstance(answer, list) else [answer]
+        return [answer["CapacityUnits"], answer["Table"]["CapacityUnits"],
+                answer["GlobalSecondaryIndexes"]["Global"]["CapacityUnits"]]
+
+    put = {"TableName": "Tab", "Item": {"p": {"S": "a"}, "g": {"S": "x"}, "v": {"S": "v" * 1500}}}
+    moved = {"TableName": "Tab", "Key": {"p": {"S": "a"}}, "UpdateExpression": "SET g = :y",
+             "ExpressionAttributeValues": {":y": {"S": "y"}}}
+    assert units("TransactWriteItems", TransactItems=[{"Put": put}]) == [6, 4, 2]
+    assert units("TransactWriteItems", TransactItems=[{"Update": moved}]) == [8, 4, 4]
+    assert units("PutItem", **put) == [6, 2, 4]
+    assert units("ExecuteTransaction", TransactStatements=[
+        {"Statement": """UPDATE "Tab" SET g = 'y' WHERE p = 'a'"""}]) == [8, 4, 4]
 
 
 # Arguments from before expressions

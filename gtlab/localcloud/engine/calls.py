@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,17 +19,15 @@ from gtlab.localcloud.engine import (
     policies,
     reads,
     tags,
-    targets,
     update_table,
     writes,
 )
 from gtlab.localcloud.engine.arguments import failed, refuse_all
-from gtlab.localcloud.engine.charges import READ, Charge, consumed, read_units
+from gtlab.localcloud.engine.charges import READ, Charge, consumed
 from gtlab.localcloud.engine.database import Database, Remembered, TokenId
 from gtlab.localcloud.engine.descriptions import LIMITS, delete, description
 from gtlab.localcloud.engine.reads import Read
 from gtlab.localcloud.engine.table_rules import WARM_UNITS
-from gtlab.localcloud.engine.values import item_size
 from gtlab.localcloud.engine.writes import Write
 from gtlab.localcloud.model import Call, Change, Key, Refusal, TableId, invalid
 
@@ -82,10 +81,10 @@ def write(database: Database, call: Call, now: float) -> tuple[bytes, list[Chang
             if known.request != request:
                 raise Refusal("IdempotentParameterMismatchException", "Request token already in use for another "
                               "request with a different payload")
-            return _repeated(database, call, known.answer)
+            return _repeated(call, known)
     done = _WRITES[call.operation](_find(database, call), call.input)
     if token is not None:
-        database.remember(token, Remembered(request, done.answer, now))
+        database.remember(token, Remembered(request, done.answer, now, _read_again(done.charges)))
     return pages.encoded(done.answer, done.items), done.changes, done.charges
 
 
@@ -95,13 +94,19 @@ def _check_token(token: str) -> None:
         refuse_all([failed(token[:300], "clientRequestToken", f"Member must have length {bound}")])
 
 
-def _repeated(database: Database, call: Call, answer: dict[str, Any]) -> tuple[bytes, list[Change], list[Charge]]:
-    """The answer to a transaction that was carried out before with the same token: it reads the items that it names,
-    and consumes what these reads take."""
-    charges = [Charge(table, None, False, READ, 2 * read_units(item_size(database.item(table, key) or {}),
-                                                               consistent=True))
-               for table, key in targets.named(database, call)]
+def _read_again(charges: list[Charge]) -> list[tuple[str, float]]:
+    """What it takes to read the items of a transaction in another one: 4 KB for each two units, where a write has 1 KB
+    for each two. Indexes are not read."""
+    return [(charge.table.name, charge.units if charge.kind == READ else 2.0 * math.ceil(charge.units / 8))
+            for charge in charges if charge.index_name is None]
+
+
+def _repeated(call: Call, known: Remembered) -> tuple[bytes, list[Change], list[Charge]]:
+    """The answer to a transaction that was carried out before with the same token: it consumes what reading its items
+    takes, as large as they were then."""
+    charges = [Charge(TableId(call.account, call.region, name), None, False, READ, units) for name, units in known.read]
     capacity = consumed(charges, call.input.get("ReturnConsumedCapacity", "NONE"), by_kind=True)
+    answer = {name: value for name, value in known.answer.items() if name != "ConsumedCapacity"}
     return _encode(answer | ({"ConsumedCapacity": capacity} if capacity else {})), [], charges
 
 

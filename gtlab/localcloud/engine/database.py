@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import operator
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -44,11 +44,13 @@ class TokenId(NamedTuple):
 
 class Remembered(NamedTuple):
     """A transaction with a token, what was answered, and when (epoch seconds; None where an older release kept it
-    without the time)."""
+    without the time). ``read``: the read units of its items, with the name of each one's table; none where an older
+    release kept it."""
 
     request: dict[str, Any]
     answer: dict[str, Any]
     at: float | None
+    read: Sequence[tuple[str, float]] = ()
 
     def has_expired(self, now: float) -> bool:
         return self.at is not None and now >= self.at + TOKEN_S
@@ -262,7 +264,7 @@ def restore(database: Database, kept_tables: Iterable[tuple[tuple[str, str, str]
     _restore_items(database, kept_items)
     for account, region, token, record in tokens:
         database.remember(TokenId(account, region, token),
-                          Remembered(record["request"], record["answer"], record.get("at")))
+                          Remembered(record["request"], record["answer"], record.get("at"), record.get("read", ())))
 
 
 def _restore_items(database: Database, kept: Iterable[tuple[TableId, Key, bytes]]) -> None:

@@ -200,7 +200,8 @@ def _metrics(plan: Plan) -> dict[str, Any]:
 
 
 def charges_of(plan: Plan, factor: int = 1) -> list[Charge]:
-    """What a write consumes in its table and in the indexes that it changes."""
+    """What a write consumes in its table and in the indexes that it changes. ``factor`` is that of a transaction, which
+    applies to the table only (captured from the service by others in August 2026)."""
     charges = [Charge(plan.table.id, None, False, WRITE, factor * write_units(plan.old, plan.new))]
     if not plan.table.has_indexes():
         return charges
@@ -211,7 +212,7 @@ def charges_of(plan: Plan, factor: int = 1) -> list[Charge]:
         moved = before is not None and after is not None and any(
             before[name] != after[name] for name in index.schema.names)
         units = (write_units(before, None) + write_units(None, after)) if moved else write_units(before, after)
-        charges.append(Charge(plan.table.id, index.name, index.is_global, WRITE, factor * units))
+        charges.append(Charge(plan.table.id, index.name, index.is_global, WRITE, units))
     return charges
 
 
