@@ -9,6 +9,7 @@ import sys
 import tomllib
 import venv
 import zipfile
+from itertools import chain
 from pathlib import Path
 
 import nbformat
@@ -100,6 +101,49 @@ def test_lock_is_inside_the_ranges(group):
 def test_every_dependency_has_a_floor_and_a_ceiling():
     for name, allowed in ranges(PROJECT["project"]["dependencies"]).items():
         assert sorted(each.operator for each in allowed) == ["<", ">="], name
+
+
+# --- continuous integration ---
+
+def jobs() -> dict[str, list[str]]:
+    """The commands of each job of CI."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    return {name: [line.strip() for step in job["steps"] for line in step.get("run", "").splitlines()]
+            for name, job in workflow["jobs"].items()}
+
+
+def test_ci_runs_targets_that_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    asked = re.findall(r"\bmake ([a-z]+)", "\n".join(chain(*jobs().values(), [(ROOT / ".ci/run").read_text()])))
+    assert {"setup", "quick", "lint", "test", "tour"} <= set(asked)
+    assert [name for name in asked if not re.search(rf"^{name}:", makefile, re.MULTILINE)] == []
+
+
+def test_ci_runs_each_python_that_the_package_names():
+    named = [line.rpartition(" ")[2] for line in PROJECT["project"]["classifiers"] if re.search(r":: 3\.\d+$", line)]
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    run = [each["python"] for each in workflow["jobs"]["quick"]["strategy"]["matrix"]["include"]
+           if each["os"].startswith("ubuntu")]
+    assert run == named and len(named) > 1
+    assert PROJECT["project"]["requires-python"] == f">={named[0]}"
+
+
+def test_ci_runs_the_commands_for_windows_of_the_readme_and_the_quick_tests():
+    (block,) = re.findall(r"```powershell\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    readme = [line.replace("py -m venv", "python -m venv") for line in block.splitlines()]  # CI chooses its Python
+    assert readme[-1] == r".venv\Scripts\gtlab lab"  # which would wait for a browser
+    windows = jobs()["windows"]
+    assert windows[:len(readme) - 1] == readme[:-1]
+    quick = re.search(r"-m '(not slow [^']*)'", (ROOT / "Makefile").read_text())[1]
+    assert rf'.venv\Scripts\python -m pytest -m "{quick}"' in windows
+
+
+def test_the_hooks_before_a_commit_call_what_the_environment_has():
+    hooks = [hook for repo in yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+             for hook in repo["hooks"]]
+    called = [hook["entry"].split()[:3] for hook in hooks]
+    assert [(python, m) for python, m, _ in called] == [(".venv/bin/python", "-m")] * len(hooks)
+    assert {name for _, _, name in called} == {"ruff", "nbconvert", "mypy"} <= set(locked())
 
 
 # --- the wheel ---
