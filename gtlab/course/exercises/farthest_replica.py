@@ -35,7 +35,7 @@ def _no_text(answer: Any, trips: dict[str, float]) -> Wrong:
     if isinstance(answer, numbers.Real):
         near = [code for code, trip in trips.items() if abs(trip - float(answer)) < 1]
         if near:
-            return Wrong("milliseconds", "That is a round trip in milliseconds. The question is *which* Region: give "
+            return Wrong("milliseconds", "That is a round trip in milliseconds. The question is which Region: give "
                                          "its code.", f"{near[0]}: {trips[near[0]]:.1f} ms")
         return Wrong("number", f"That is a number, and the answer is a Region. Distance is measured in milliseconds "
                                f"here, not in kilometres. Wanted: {_WANTS}.")

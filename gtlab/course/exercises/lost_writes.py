@@ -121,12 +121,12 @@ def _compare(value: Any, lost: set[str], written: _Written, records: list[dict])
     names = set(found)
     keys = {record["dynamodb"]["Keys"]["id"]["S"] for record in records}
     if names & keys:
-        raise Wrong("keys", "Your function returned keys. A key says where something was lost; wanted is *what* was "
+        raise Wrong("keys", "Your function returned keys. A key says where something was lost; wanted is what was "
                             "lost: the Value of the old image.", f"{min(names & keys)} is a key")
     for tag, among, text in (
             ("winners", written.winners, "This value won: it is in the table now. What was lost is the value that it "
                                          "replaced, in the old image."),
-            ("own", written.own, "This value was replaced by a newer write of the *same* Region, which had seen it. "
+            ("own", written.own, "This value was replaced by a newer write of the same Region, which had seen it. "
                                  "That is an update, not a loss."),
             ("seen", written.seen_by_other, "This value was replaced by a write of the other Region that had seen "
                                             "it: its Seen counts it. Not every replicated overwrite is a loss."),

@@ -197,7 +197,7 @@ def _too_many(sent: list[_Sent], shown: str) -> Wrong:
                                      "mark, both wrote one, and both sent a receipt. Set the mark with a condition: "
                                      "only if there is none yet.", shown)
     if len({each.region for each in usual}) > 1:
-        return Wrong("each-region", "An order is in the stream of *every* Region, so every consumer sent a receipt. "
+        return Wrong("each-region", "An order is in the stream of every Region, so every consumer sent a receipt. "
                                     "One Region has to be responsible for it.", shown)
     if len(usual) > 1:
         return Wrong("again", "The same Region sent two receipts for one order. A change of the item, such as a mark "

@@ -118,7 +118,7 @@ def _judge_patience(write: Any, made: Trial, where: tuple[str, ...], table: str,
 
 
 def _strong_read(at_home: list[Called], lag_s: float) -> Wrong:
-    return Wrong("strong-read", "A strongly consistent read at home sees every write that *home* has received. It does "
+    return Wrong("strong-read", "A strongly consistent read at home sees every write that home has received. It does "
                                 "not wait for a write that is still on its way from another Region.",
                  _reads(at_home, lag_s))
 

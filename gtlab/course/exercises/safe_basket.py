@@ -50,7 +50,7 @@ def _judge(answer: Any, setting: Setting) -> str:
         at_once = _at_the_same_moment(made, add, basket, table, where)
     twice = sum(len(each.at) > 1 for each in asked)
     return (f"{len(asked)} requests, {sum(each.cut for each in asked)} of them through a cut and {twice} sent twice: "
-            f"both Regions show each of them once. So do they with {at_once} that arrived in pairs at the same moment.")
+            f"both Regions show each of them once, as they do for {at_once} that arrived in pairs at the same moment.")
 
 
 def _look(made: Trial, basket: Any, table: str, region: str, asked: list[_Request]) -> None:
@@ -179,8 +179,8 @@ def _explain(made: Trial, table: str, region: str, asked: list[_Request], found:
         return Wrong("twice-elsewhere", f"Request {again[0].name} ({product}) was sent again in the other Region, as a "
                                         "client does after a timeout. It was counted in both: each Region remembered "
                                         "only its own requests.", shown)
-    return Wrong("twice", f"{product} is there too often. A request that was sent twice was counted twice. The "
-                          "request's name is the idempotency key: the same name is the same request.", shown)
+    return Wrong("twice", f"There is too much {product} in the basket. A request that was sent twice was counted "
+                          "twice. The request's name is the idempotency key: the same name is the same request.", shown)
 
 
 EXERCISE = Exercise(

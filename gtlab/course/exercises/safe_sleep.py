@@ -104,8 +104,8 @@ def _too_short(value: float, curve: pd.DataFrame, share: float, evidence: str) -
         return Wrong("median", "That is about the median: half of the writes need longer. And medians whose intervals "
                                "overlap do not even say which target is slower.", evidence)
     if near(max(possible.values())):
-        return Wrong("possible", "By then the writes have *possibly* arrived. The lag is an interval; a promise "
-                                 "needs the share that has *certainly* arrived.", evidence)
+        return Wrong("possible", "By then the writes have possibly arrived. The lag is an interval; a promise "
+                                 "needs the share that has certainly arrived.", evidence)
     if near(min(needed.values())):
         return Wrong("one-target", "That is enough for one target, but not for the other one. A sleep has to be long "
                                    "enough for the slowest target.", evidence)
@@ -117,7 +117,7 @@ def _too_short(value: float, curve: pd.DataFrame, share: float, evidence: str) -
 EXERCISE = Exercise(
     "04-safe-sleep", "How long must a sleep be?", _WANTS,
     hints=(
-        "Which column of the curve says what share of the writes a read is *sure* to see after t_ms? And how many "
+        "Which column of the curve says what share of the writes a read is sure to see after t_ms? And how many "
         "targets does a sleep have to be long enough for?",
         "For each target, look for the first t_ms at which the column certain reaches the share. That is one time for "
         "each target; a sleep has to be long enough for all of them.",

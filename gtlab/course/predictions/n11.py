@@ -51,7 +51,7 @@ QUESTIONS = (
         _first,
         {"replica": "This is the 24-hour rule. The source of a replica can be deleted after the replica is gone, or 24 "
                     "hours after it was created. So delete the replicas first, then their source.",
-         "either": "The 24-hour rule protects the source of a *new* replica only. Replicas first works at any time."},
+         "either": "The 24-hour rule protects the source of a new replica only. Replicas first works at any time."},
         usual=("replica",)),
     Question(
         "11-items", "One of the two tables is deleted, with all its items. How many of the other one's items are left?",
