@@ -30,7 +30,7 @@ def db() -> Database:
     ("1.0", "1"), ("1e0", "1"), ("01", "1"), ("-0", "0"), ("0.00", "0"), (".5", "0.5"), ("5.", "5"), ("1E+2", "100"),
     ("-0.0012300", "-0.00123"),
     ("12345678901234567890123456789012345678e2", "1234567890123456789012345678901234567800"),
-    ("1e125", "1" + "0" * 125), ("1e-130", "0." + "0" * 129 + "1"),
+    ("1e125", "1" + "0" * 125), ("0e125", "0"), ("1e-130", "0." + "0" * 129 + "1"),
 ])
 def test_a_number_has_one_form(db, written, plain):
     db.table("Tab", "p")
@@ -41,7 +41,9 @@ def test_a_number_has_one_form(db, written, plain):
 @pytest.mark.parametrize(("written", "told"), [
     ("1e126", "Number overflow"), ("-1e126", "Number overflow"), ("1e-131", "Number underflow"),
     ("1" * 39, "more than 38 significant digits"), ("x", "cannot be converted"), ("", "cannot be converted"),
-    ("NaN", "cannot be converted"), ("1" * 12_000 + "x", "cannot be converted"), ("1e9999999", "cannot be converted"),
+    ("NaN", "cannot be converted"), ("1" * 12_000 + "x", "cannot be converted"),
+    ("1e99999999999", "Number overflow"), ("1e-99999999999", "Number underflow"), ("1e2147483648", "Number overflow"),
+    ("1e9223372036854775808", "cannot be converted"), ("0e126", "Number overflow"), ("0e-131", "Number underflow"),
 ])
 def test_a_number_that_cannot_be_stored_is_refused(db, written, told):
     db.table("Tab", "p")

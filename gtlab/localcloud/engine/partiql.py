@@ -30,11 +30,12 @@ from gtlab.localcloud.engine.tree import (
     Path,
     Placeholder,
 )
-from gtlab.localcloud.engine.values import Value, check, kind
+from gtlab.localcloud.engine.values import Value, check, kind, number
 from gtlab.localcloud.model import Refusal, invalid
 
 LONGEST_STATEMENT = 8192
 _DEEPEST = 64
+_PARAMETER = functools.partial(number, as_parameter=True)
 _TOKEN = re.compile(r"""\s*(?:
     (?P<string>'(?:[^']|'')*') | (?P<quoted>"(?:[^"]|"")*") | (?P<name>[A-Za-z_][A-Za-z0-9_-]*)
   | (?P<number>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?) | (?P<sign><<|>>|<>|!=|<=|>=|[=<>()\[\]{},.:+*?-])
@@ -154,7 +155,7 @@ class _Reader(TokenReader):
         if self._used >= len(self._parameters):
             raise self.refused("there are fewer parameters than question marks")
         self._used += 1
-        return check(self._parameters[self._used - 1])
+        return check(self._parameters[self._used - 1], number=_PARAMETER)
 
     def check_parameters(self) -> None:
         if self._used < len(self._parameters):

@@ -26,48 +26,61 @@ MOST_DIGITS = 38
 _LARGEST_EXPONENT, _SMALLEST_EXPONENT = 125, -130   # of the first significant digit
 _MOST_LEVELS = 32                                   # of nested lists and maps
 _LONGEST_NUMBER = 1000  # characters; the longest canonical number has about 170, and more are refused before parsing
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
+_NUMBER = re.compile(r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:[eE]([+-]?[0-9]+))?")
 _PLAIN = re.compile(r"0|-?[1-9][0-9]{0,37}")        # an integer that is canonical if it does not end in zeros
 TYPES = ("S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M")
 SETS = ("SS", "NS", "BS")
 
 
-def number(text: str) -> str:
+def number(text: str, *, as_parameter: bool = False) -> str:
     """The canonical form of a number: no exponent, no sign on zero, no zeros that mean nothing.
 
     Raises Refusal for text that is not a number, for more than 38 significant digits, and for a magnitude outside of
-    1E-130 to 9.99…E+125.
+    1E-130 to 9.99…E+125; that of zero is its exponent as it is written. An exponent has at most 64 bits.
+    ``as_parameter``: a constant of PartiQL, whose exponent and scale have at most 32, and whose magnitude is computed
+    in 32, so that it wraps. (Source: captures of the service by others, October 2026.)
     """
     if _PLAIN.fullmatch(text):
         return text
-    if len(text) > _LONGEST_NUMBER or not _NUMBER.fullmatch(text):
-        shown = text if len(text) <= 100 else text[:100] + "…"
-        raise invalid("The parameter cannot be converted to a numeric value" + (f": {shown}" if text else ""))
-    sign, digits, exponent = Decimal(text).as_tuple()
-    assert isinstance(exponent, int)  # the pattern excludes NaN and infinity
-    trimmed = "".join(map(str, digits)).strip("0")
-    if not trimmed:
-        return "0"
-    leading = "".join(map(str, digits)).lstrip("0")
-    exponent += len(leading) - len(trimmed)  # of the last digit that is left
-    first = exponent + len(trimmed) - 1
+    found = _NUMBER.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
+    exponent = int(found[5] or 0) if found else 0
+    end = 1 << (31 if as_parameter else 63)
+    if found is None or not -end <= exponent < end:
+        raise not_a_number(text)
+    sign, whole, fraction = found[1], found[2] or "", found[3] or found[4] or ""
+    exponent -= len(fraction)  # of the last digit
+    if as_parameter and -exponent >= end:
+        raise not_a_number(text)
+    leading = (whole + fraction).lstrip("0")
+    trimmed = leading.rstrip("0")
     if len(trimmed) > MOST_DIGITS:
         raise invalid("Attempting to store more than 38 significant digits in a Number")
-    if first > _LARGEST_EXPONENT:
+    first = exponent + max(len(leading), 1) - 1
+    magnitude = (first + 1 + end) % (2 * end) - end - 1 if as_parameter else first
+    if magnitude > _LARGEST_EXPONENT:
         raise invalid("Number overflow. Attempting to store a number with magnitude larger than supported range")
-    if first < _SMALLEST_EXPONENT:
+    if magnitude < _SMALLEST_EXPONENT:
         raise invalid("Number underflow. Attempting to store a number with magnitude smaller than supported range")
+    if not trimmed:
+        return "0"
+    exponent += len(leading) - len(trimmed)
     if exponent >= 0:
         plain = trimmed + "0" * exponent
     elif first >= 0:
         plain = f"{trimmed[:first + 1]}.{trimmed[first + 1:]}"
     else:
         plain = "0." + "0" * (-first - 1) + trimmed
-    return "-" + plain if sign else plain
+    return "-" + plain if sign == "-" else plain
 
 
-def check(value: Any, level: int = 0) -> Value:
-    """A value with its numbers in canonical form. Returns the same object if nothing had to be changed.
+def not_a_number(text: str) -> Refusal:
+    shown = text if len(text) <= 100 else text[:100] + "…"
+    return invalid("The parameter cannot be converted to a numeric value" + (f": {shown}" if text else ""))
+
+
+def check(value: Any, level: int = 0, number: Callable[[str], str] = number) -> Value:
+    """A value with its numbers in canonical form. Returns the same object if nothing had to be changed. ``number``
+    makes that form.
 
     Raises Refusal if it is not a valid value.
     """
@@ -82,9 +95,9 @@ def check(value: Any, level: int = 0) -> Value:
         plain = number(content)
         return value if plain == content else {"N": plain}
     if kind in ("L", "M"):
-        return _checked_document(value, kind, content, level)
+        return _checked_document(value, kind, content, level, number)
     if kind in SETS:
-        return _checked_set(value, kind, content)
+        return _checked_set(value, kind, content, number)
     if kind == "NULL":
         if content is not True:
             raise invalid_values("Null attribute value types must have the value of true")
@@ -95,21 +108,26 @@ def check(value: Any, level: int = 0) -> Value:
     return value
 
 
-def _checked_document(value: Value, kind: str, content: Any, level: int) -> Value:
+def _checked_document(value: Value, kind: str, content: Any, level: int, number: Callable[[str], str]) -> Value:
     if level >= _MOST_LEVELS - 1 and content:
-        raise invalid("Nesting Levels have exceeded supported limits")
+        raise too_deep()
     if kind == "L":
-        members = [check(member, level + 1) for member in content]
+        members = [check(member, level + 1, number) for member in content]
         return value if all(map(_same, members, content)) else {"L": members}
-    changed = {name: check(member, level + 1) for name, member in content.items()}
+    changed = {name: check(member, level + 1, number) for name, member in content.items()}
     return value if all(map(_same, changed.values(), content.values())) else {"M": changed}
+
+
+def too_deep() -> Refusal:
+    return invalid("Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond "
+                   "supported limit")
 
 
 def _same(one: Any, other: Any) -> bool:
     return one is other
 
 
-def _checked_set(value: Value, kind: str, content: list[str]) -> Value:
+def _checked_set(value: Value, kind: str, content: list[str], number: Callable[[str], str]) -> Value:
     if not content:
         raise invalid_values({"SS": "An string set  may not be empty", "NS": "An number set  may not be empty",
                               "BS": "Binary sets should not be empty"}[kind])

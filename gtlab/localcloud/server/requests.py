@@ -20,6 +20,7 @@ from botocore.model import ServiceModel, Shape
 
 from gtlab import regions
 from gtlab.contract import ACCOUNT, CALLER_HEADER, DEFAULT_ACCOUNT
+from gtlab.localcloud.engine.values import not_a_number, too_deep
 from gtlab.localcloud.model import Call, Refusal, invalid
 from gtlab.localcloud.server import model_rules
 
@@ -32,7 +33,7 @@ _REST = ("fis",)
 # Both are linear in the length of the text: parts have bounds, and no part can match what another one does.
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]{1,128})/(\d{8})/([^/,\s]{1,64})/([^/,\s]{1,64})/aws4_request")
 # The engine checks the range, and refuses what is longer: a body may have millions of digits, which would take seconds.
-_NUMBER = re.compile(r"(?!.{1001})[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
+_NUMBER = re.compile(r"(?!.{1001})[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _ON_A_TABLE = ("CreateTable", "DescribeTable", "UpdateTable", "DeleteTable")  # they have a text for a missing TableName
 _TYPED_DEPTH = 7  # enough for the attributes of a batch's items; deeper documents are checked value by value
 _MOST_LEVELS = 32  # nested lists and maps in an attribute; the engine accepts one level less
@@ -303,8 +304,7 @@ def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
         raise Refusal("SerializationException", _misfit(value, plan, path))
     if plan.is_number:
         if not _NUMBER.fullmatch(value) and not _in_an_expressions_values(path):  # the engine has another text for them
-            shown = value if len(value) <= 100 else value[:100] + "…"
-            raise invalid("The parameter cannot be converted to a numeric value" + (f": {shown}" if shown else ""))
+            raise not_a_number(value)
     elif kind == "structure":
         _check_members(value, plan, path, depth)
         return
@@ -312,7 +312,7 @@ def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
     if inner is None:
         return
     if inner.is_value and depth > _MOST_LEVELS:
-        raise invalid("Nesting Levels have exceeded supported limits")
+        raise too_deep()
     if kind == "list":
         for at, item in enumerate(value, start=1):
             _check(item, inner, (path, f"{at}.member"), depth)
