@@ -133,7 +133,9 @@ class _Server(uvicorn.Server):
 
 
 class _Patient(HttpToolsProtocol):
-    """A connection that is closed if a request's headers do not arrive in time. (uvicorn's waits for ever.)"""
+    """A connection that is closed if a request's headers do not arrive in time. (uvicorn's waits for ever.)
+
+    What it uses of uvicorn's internals is on the list in :mod:`gtlab.localcloud.server.connections`."""
 
     _timer: asyncio.TimerHandle | None = None
 

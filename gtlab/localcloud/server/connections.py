@@ -4,15 +4,18 @@ uvicorn's own connection has no limits: a client could fill the memory with a he
 by sending a byte per minute. The limits are in :mod:`limits`, the time of each stage is kept by :mod:`stopwatch`, and
 :mod:`chunks` follows a body that comes in chunks.
 
-This is the one place that relies on uvicorn's internals (with ``_Server`` in :mod:`main`, which overrides
-``shutdown``); pyproject.toml pins the minor release. Of ``HttpToolsProtocol``: the constructor's ``config`` (of which
-:mod:`main` replaces ``loaded_app``), ``server_state`` and ``app_state``; ``connections``, ``tasks``, ``loop``,
-``flow``, ``parser``, ``transport``, ``pipeline``, ``scope``, ``cycle``, ``headers``, ``url`` and
-``expect_100_continue``; that ``connection_made``, ``connection_lost``, ``shutdown`` and the parser's ``on_…``
-callbacks can be extended, that ``on_response_complete`` is replaced whole, and that ``_start_asgi_task(cycle, app)``
-starts each request. Of its request cycle: ``run_asgi``, ``on_response``, ``scope``, ``body``, ``more_body``,
-``disconnected``, ``keep_alive``, ``message_event``, ``response_started`` and ``response_complete``. Of the server's
-state: ``connections``, ``default_headers`` and ``total_requests``. Beside it: ``STATUS_LINE``.
+This list is all that gtlab relies on of uvicorn's internals; pyproject.toml pins the minor release. ``_Server`` in
+:mod:`main` and in :mod:`gtlab.classroom.server` overrides ``shutdown``. The board's connection there uses a small part
+of what follows: ``loop``, ``transport`` and four of the callbacks.
+
+Of ``HttpToolsProtocol``: the constructor's ``config`` (of which :mod:`main` replaces ``loaded_app``), ``server_state``
+and ``app_state``; ``connections``, ``tasks``, ``loop``, ``flow``, ``parser``, ``transport``, ``pipeline``, ``scope``,
+``cycle``, ``headers``, ``url`` and ``expect_100_continue``; that ``connection_made``, ``connection_lost``,
+``shutdown`` and the parser's ``on_…`` callbacks can be extended, that ``on_response_complete`` is replaced whole, and
+that ``_start_asgi_task(cycle, app)`` starts each request. Of its request cycle: ``run_asgi``, ``on_response``,
+``scope``, ``body``, ``more_body``, ``disconnected``, ``keep_alive``, ``message_event``, ``response_started`` and
+``response_complete``. Of the server's state: ``connections``, ``default_headers`` and ``total_requests``. Beside it:
+``STATUS_LINE``.
 """
 
 from __future__ import annotations
