@@ -53,7 +53,7 @@ def test_a_backfill_that_is_cut_short_goes_on_after_a_restart(tmp_path):
         now += 0.1
         keeper.cloud.tick(now)
         keeper.save()
-    assert keeper.cloud.database.tables[there].items.count < 1500
+    assert keeper.cloud.database.tables[there].items.rows.count < 1500
     for path in tmp_path.glob("cloud.*"):  # as they are at this moment
         shutil.copyfile(path, tmp_path / path.name.replace("cloud", "copy"))
     keeper.close()
