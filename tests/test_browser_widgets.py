@@ -337,13 +337,14 @@ def test_picker_live_view_and_chart_in_notebook_7(jupyter, theme, page_beside):
     name = jupyter.save("seven.ipynb", LAB, "from gtlab import charts, regions\n"
                         "charts.region_map(regions.frame(lab.home, lab.replicas))",
                         "from gtlab.lab import remember\nwidgets.choose_regions(lab.choice, on_choice=remember)",
-                        "widgets.live(lab)", f"for number in range(200):\n{WRITE_ONE}")
+                        "view = widgets.live(lab)\nview", f"for number in range(200):\n{WRITE_ONE}")
     load_notebook(page, jupyter.url(name, app="notebooks"))
     run_all(page)
     assert errors(page) == []
     page.locator(".js-plotly-plot .main-svg").first.wait_for(state="attached")
     page.locator(".gt-live summary").click()
     page.wait_for_function(f"({ARRIVED})('Ireland') > 0 && ({ARRIVED})('N. Virginia') > 0")
+    nothing_stays_on_its_way(page)
     page.locator(".gt-picker .gt-map").get_by_label("Paris, France").click()
     says(page, "Saved: Singapore (home), N. Virginia, Ireland, Paris.")
     cells = page.evaluate(CELLS)
@@ -361,3 +362,24 @@ def test_picker_live_view_and_chart_in_notebook_7(jupyter, theme, page_beside):
             settled(page)
             assert page.evaluate(UNREADABLE, widget) == [], name
             picture(page, f"notebook-7-{widget[4:]}-{name.lower()}")
+
+
+TELL = """async told => {
+    const nothing = '{"flights": [], "landed": [], "streams": [], "missed": [], "words": []}';
+    const code = `view.send(view.state | ${nothing} | ${told})`;
+    await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code}).done;
+}"""
+
+
+def nothing_stays_on_its_way(page) -> None:
+    """Neither a single write of many that were drawn as one point per link, nor what a restart of the local cloud has
+    made unknown."""
+    flights = page.locator(".gt-live .gt-flight")
+    page.locator(".gt-live .gt-map").scroll_into_view_if_needed()
+    for told, ends in (('{"streams": [["us-east-1", "eu-west-1", 1, 3000.0]]}', "{}"),
+                       ('{"flights": [[-1, "us-east-1", "eu-west-1", 300.0]]}', '{"restarted": True}')):
+        wait_until(lambda: flights.count() == 0, "every write to arrive")
+        page.evaluate(TELL, told)
+        flights.first.wait_for(state="attached")
+        page.evaluate(TELL, ends)
+    wait_until(lambda: flights.count() == 0, "every write to arrive")

@@ -186,7 +186,11 @@ def test_a_member_beyond_the_choice_is_shown_and_a_reset_forgets_everything(jour
     traffic.see(journal.event("join", "eu-west-3"))
     assert traffic.members == (*MEMBERS, "eu-west-3")
     traffic.see(journal.event("reset", None) | {"account": None, "table": None, "key": None})
-    assert traffic.members == MEMBERS and traffic.batch()["items"][SINGAPORE] == 0
+    told = traffic.batch()
+    assert traffic.members == MEMBERS and told["items"][SINGAPORE] == 0
+    assert told["restarted"], "the browser has to forget what was on its way"
+    traffic.see(journal.write(SINGAPORE))
+    assert not traffic.batch()["restarted"]
 
 
 def test_what_is_broken_is_drawn_where_it_is():

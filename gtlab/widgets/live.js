@@ -120,15 +120,16 @@ function render({ model, el }) {
 
   // --- what moves ---
 
-  function start(number, a, b, expected, many = 1) {
+  // One write, which stays until Python says that it has landed, or (many) those of a link, of which Python says no more.
+  function start(number, a, b, expected, many = 0) {
     if (STILL.matches || !arcs.has(key(a, b)) || flights.size >= MOST_DRAWN) return;
-    if (document.hidden || (many > 1 && !onScreen)) return;
+    if (document.hidden || (many && !onScreen)) return;
     if ([...flights.values()].filter(flight => flight.a === a && flight.b === b).length >= MOST_OF_A_LINK) return;
     const dot = shape("g", {}, shape("circle", {
       r: many > 1 ? Math.min(11, 4 + Math.log2(many)) : 4, fill: look(a).colour, class: "gt-flight" }));
     if (many > 1) dot.append(shape("text", { class: "gt-many", y: -9, "text-anchor": "middle" }, many.toLocaleString("en")));
     map.layers.moving.append(dot);
-    const flight = { dot, a, b, gone: 0, at: performance.now(), takes: expected ?? 400, landed: many > 1 ? "arrived" : null };
+    const flight = { dot, a, b, gone: 0, at: performance.now(), takes: expected ?? 400, landed: many ? "arrived" : null };
     flights.set(number, flight);
     put(flight); // else it would be in the corner until the first frame
     animate();
@@ -257,6 +258,7 @@ function render({ model, el }) {
   function hear(told) {
     if (!told.flights) return;
     state = told;
+    if (told.restarted) clearFlights();
     for (const [number, a, b, expected] of told.flights) start(number, a, b, expected);
     for (const [a, b, many, expected] of told.streams) start(`stream ${Math.random()}`, a, b, expected, many);
     for (const [number, lag, outcome] of told.landed) land(number, lag, outcome);
@@ -272,9 +274,13 @@ function render({ model, el }) {
     else late = setTimeout(() => label(), wait);
   }
 
-  function regroup() {
+  function clearFlights() {
     for (const flight of flights.values()) flight.dot.remove();
     flights.clear();
+  }
+
+  function regroup() {
+    clearFlights();
     for (const code of [...stale.keys()]) unmark(code);
     state = model.get("state");
     map.show(model.get("atlas"));

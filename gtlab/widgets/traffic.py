@@ -47,7 +47,7 @@ class Traffic:
         self._landed: dict[int, tuple[float, str]] = {}
         self._missed: list[tuple[float, str]] = []  # stale reads: when and where
         self._words: deque[dict[str, Any]] = deque(maxlen=WORDS)
-        self._changed = False
+        self._changed = self._restarted = False
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ class Traffic:
         kind, n = event["kind"], event["n"]
         if kind == "reset":
             self._clear()
-            self._last, self._changed = n, True
+            self._last, self._changed, self._restarted = n, True, True
             return
         if n <= self._last:
             return
@@ -152,7 +152,7 @@ class Traffic:
         The state, and ``flights``: number, source, target, expected ms (None: unknown), each on its way or landed
         since; ``landed``: of those, number, lag in ms, and ``arrived``, ``conflict`` or ``older`` (what was there is
         newer); ``streams``: source, target, how many, expected ms, where too many started to be drawn each;
-        ``missed``: Region and number of stale reads since; ``words``.
+        ``missed``: Region and number of stale reads since; ``words``; ``restarted``: nothing from before will land.
         """
         if not self._changed:
             return None
@@ -169,7 +169,7 @@ class Traffic:
             "streams": [[a, b, count, self.lag_ms((a, b))] for (a, b), count in streams.items()],
             "missed": [[region, count] for region, count in
                        Counter(region for at, region in self._missed if at >= after).items()],
-            "words": list(self._words)}
+            "words": list(self._words), "restarted": self._restarted}
         self._begin_batch()
         return told
 
