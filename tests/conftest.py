@@ -25,7 +25,7 @@ from gtlab.localcloud import process
 gc.disable()  # until all tests are collected: what is loaded stays, so collections find no garbage
 pytest_plugins = ["browser"]  # for its fixtures, and so that its asserts tell what was compared
 # A shell that runs the tests in the background has SIGINT ignored, and so have all processes that they start: tests of
-# Ctrl-C would wait for ever.
+# Ctrl-C would wait forever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 OWN_PROCESS = ("server", "notebooks", "browser")  # markers of tests that start one
 _running: list[pytest.Item] = []  # the test that is being run or set up

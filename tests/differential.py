@@ -245,7 +245,7 @@ class Calls(Drawn):
             {"ExpressionAttributeValues": at.values} if at.values else {})
 
     def _extreme(self, data: dict) -> dict:
-        """A value at the edge of what can be stored, or beyond, in the place of another."""
+        """A value at the edge of what can be stored, or beyond, in place of another."""
         deep: dict = {"S": "x"}
         for _ in range(self.random.choice((29, 30, 31, 32, 33))):
             deep = {"L": [deep]}

@@ -60,7 +60,7 @@ def lives(pid: int) -> bool:
     except ProcessLookupError:
         return False
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # it is this process's child: reap it, or it is there for ever
+        os.waitpid(pid, os.WNOHANG)  # it is this process's child: reap it, or it is there forever
     return True
 
 

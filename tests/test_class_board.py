@@ -54,7 +54,7 @@ def test_a_learner_joins_and_what_they_do_is_on_the_board(board, tmp_path):
     finally:
         ana.leave()
     wait_until(lambda: not board.learner("Ana")["connected"], "Ana's process to end")
-    assert "in no class" in gtlab(ana.home, "class", "status").stdout
+    assert "not in a class" in gtlab(ana.home, "class", "status").stdout
 
 
 def test_what_travels_is_said_before_joining(board, tmp_path):
@@ -307,7 +307,7 @@ def test_the_class_can_be_exported_afterwards(own_board):
     n = str(own_board.view()["event"]["n"])
     own_board.report(own_board.join("Bo"), ["event", n, "mended", 8.0], ["arrivals", n, [[1.5, 5000.0], [2, 6]], 8.0])
     own_board.report(own_board.join("Cy"), ["event", n, "opted out", 8.0])
-    assert "runs already" in gtlab(own_board.home, "class", "export", "answers").stderr
+    assert "is already running" in gtlab(own_board.home, "class", "export", "answers").stderr
     own_board.stop()
     printed = gtlab(own_board.home, "class", "export", "answers").stdout
     assert "Ana,03,03-stale,home,Only home," in printed
@@ -353,7 +353,7 @@ def test_a_machine_tries_whether_it_reaches_the_board_beforehand(board):
 
 
 def test_a_second_board_of_the_same_folder_is_refused(board):
-    assert "runs already" in refusal(board.home, "class", "start", "--port", "8820")
+    assert "is already running" in refusal(board.home, "class", "start", "--port", "8820")
 
 
 @pytest.mark.parametrize(("options", "says"), [

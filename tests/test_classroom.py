@@ -140,7 +140,7 @@ def test_an_event_is_one_at_a_time_and_ends_when_it_is_mended(register):
     acts.act(register, {"do": "event", **CUT})
     told = acts.for_learners(register)["event"]
     assert told["ends"] - told["starts"] == 60 and told["words"].startswith("cut the cable")
-    with pytest.raises(Refused, match="still going on"):
+    with pytest.raises(Refused, match="still running"):
         acts.act(register, {"do": "event", **CUT})
     acts.act(register, {"do": "mend"})
     told = acts.for_learners(register)["event"]

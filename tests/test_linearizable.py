@@ -127,7 +127,7 @@ def by_trying(history: list[Operation]) -> bool:
 
 
 def test_a_long_history_is_judged():
-    """Trying every order would take for ever: three operations at a time overlap, three hundred times over."""
+    """Trying every order would take forever: three operations at a time overlap, three hundred times over."""
     chance, now, state, history = random.Random(1), 0.0, 0, []
     for number in range(300):
         now += chance.random()

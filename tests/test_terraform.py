@@ -2,7 +2,7 @@
 
 They follow `internal/service/dynamodb` (table.go, table_replica.go, global_table.go, wait.go) of the provider: which
 call creates or changes what, which errors are tried again, and what a wait looks at. Terraform would plan a setting
-that does not come back as it was set again for ever, so each test applies a configuration and then reads it.
+that does not come back as it was set again forever, so each test applies a configuration and then reads it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Provider:
                 if error.response["Error"]["Code"] not in AGAIN:
                     raise
             self.pretend.wait(5)
-        raise AssertionError(f"{operation} is refused for ever: {arguments}")
+        raise AssertionError(f"{operation} is refused forever: {arguments}")
 
     def until(self, look, what: str, pending: tuple = ()):
         """Wait as the provider does: a value that is neither the target nor pending is an error."""

@@ -1,4 +1,4 @@
-"""The same hub with a container for each learner, instead of a system user. It is loaded in the place of
+"""The same hub with a container for each learner, instead of a system user. It is loaded in place of
 jupyterhub_config.py, which it reads first. gtlab's tests load this file, but start no container.
 
 The learners' image is made from the Dockerfile beside this file. Needs: pip install dockerspawner

@@ -47,7 +47,7 @@ def _event(register: Register, asked: Mapping[str, Any]) -> None:
     wanted, now = wire.event(dict(asked)), time.time()
     before = register.last("event")
     if before is not None and now < before.body["ends"]:
-        raise Refused("An event is still going on. Mend it first.", 409)
+        raise Refused("An event is still running. Mend it first.", 409)
     starts = now + wanted["countdown_s"]
     register.ask("event", wanted | {"starts": starts, "ends": starts + wanted["seconds"]})
 

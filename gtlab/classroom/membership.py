@@ -14,7 +14,7 @@ from gtlab.contract import CLASS_VARIABLE
 from gtlab.lab import classmate, json_files
 from gtlab.localcloud import process
 
-HUB = "hub"  # in the place of an address
+HUB = "hub"  # in place of an address
 
 
 class Refused(ValueError):
@@ -112,10 +112,10 @@ def leave() -> bool:
 
 def events(take_part: bool) -> None:
     """Take part in the class's events, or not: whether the instructor may break your local cloud for a while. It takes
-    effect at once, also during an event. Raises ValueError if you are in no class."""
+    effect at once, also during an event. Raises ValueError if you are not in a class."""
     found = classmate.member()
     if found is None:
-        raise ValueError("You are in no class. To join one: gtlab class join URL CODE --as NAME")
+        raise ValueError("You are not in a class. To join one: gtlab class join URL CODE --as NAME")
     keep({**found, "events": bool(take_part)})
     print("You take part in the class's events." if take_part else
           "You stay out of the class's events: nothing in your local cloud is changed.")
@@ -125,7 +125,7 @@ def status() -> str:
     """Your class in a sentence or two."""
     found = classmate.member()
     if found is None:
-        return "You are in no class. To join one: gtlab class join URL CODE --as NAME"
+        return "You are not in a class. To join one: gtlab class join URL CODE --as NAME"
     connected = classmate.news().get("connected", False)
     return (f"You are in the class “{found['class']}” as {found['name']}, at {found['url']}. The board is "
             + ("connected." if connected else "not connected; what you do is sent when it is there again.")

@@ -82,8 +82,8 @@ def opened() -> Iterator[Register]:
             finally:
                 register.close()
     except Timeout:
-        raise RegisterError("The board of this state folder runs already, in another terminal. Use that one, or end it "
-                            "with Ctrl-C.") from None
+        raise RegisterError("The board of this state folder is already running, in another terminal. Use that one, or "
+                            "end it with Ctrl-C.") from None
 
 
 def serve(settings: Settings, started: Callable[[Served], None]) -> None:
@@ -133,7 +133,7 @@ class _Server(uvicorn.Server):
 
 
 class _Patient(HttpToolsProtocol):
-    """A connection that is closed if a request's headers do not arrive in time. (uvicorn's waits for ever.)
+    """A connection that is closed if a request's headers do not arrive in time. (uvicorn's waits forever.)
 
     What it uses of uvicorn's internals is on the list in :mod:`gtlab.localcloud.server.connections`."""
 

@@ -91,7 +91,7 @@ def leave() -> None:
     from gtlab.classroom import membership
 
     click.echo("You have left the class. To be deleted from the board, ask your instructor." if membership.leave()
-               else "You were in no class.")
+               else "You were not in a class.")
 
 
 @class_.command()

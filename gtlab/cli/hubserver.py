@@ -42,8 +42,8 @@ def end_with_this_process() -> None:
             break
         except OSError:
             if time.monotonic() > deadline:
-                raise click.ClickException("Another server of this user runs already, or its local cloud does not end. "
-                                           "Stop it on the hub's page first.") from None
+                raise click.ClickException("Another server of this user is already running, or its local cloud does "
+                                           "not stop. Stop it on the hub's page first.") from None
             time.sleep(0.1)
     os.environ[GUARD_VARIABLE] = "1"
     os.environ[SERVER_VARIABLE] = str(os.getpid())

@@ -11,7 +11,7 @@ from gtlab.lab.knobs import Knobs
 
 _PAUSE = ("AWS's way: FIS can pause the replication of a replica (06_break_it, part C). Two sides that were separated "
           "would each accept their own write, and afterwards the newer one would replace the other.")
-# What AWS has in the place of a knob, and what would be seen.
+# What AWS has in place of a knob, and what would be seen.
 ON_AWS = {
     "partition": _PAUSE,
     "isolate": _PAUSE,

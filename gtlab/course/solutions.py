@@ -1,5 +1,5 @@
 """The solutions of the exercises: one file each in the folder ``solutions`` beside the course's notebooks. They are not
-copied into a learner's working copy. ``gtlab tour --solve`` runs them in the place of the stubs."""
+copied into a learner's working copy. ``gtlab tour --solve`` runs them in place of the stubs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def shown(id: str) -> str:
 
 
 def solved(notebook: dict) -> int:
-    """Put the solutions in the place of the stubs of a notebook (as JSON, or nbformat's), and return how many there
+    """Put the solutions in place of the stubs of a notebook (as JSON, or nbformat's), and return how many there
     were. Raises ValueError for a stub that names no exercise, or one without a solution."""
     stubs = [cell for cell in notebook["cells"] if TAG in cell["metadata"].get("tags", ())]
     for cell in stubs:

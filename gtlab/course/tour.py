@@ -107,7 +107,7 @@ def run(
     stderr shows a bar, or a line for each notebook when stderr is no terminal. A failure does not stop
     the tour. Ctrl-C does: the notebook at hand counts as failed ("interrupted") and the results so far
     are returned.
-    With `solve`, the solutions of the exercises run in the place of the stubs, and one that is not right fails.
+    With `solve`, the solutions of the exercises run in place of the stubs, and one that is not right fails.
     Raises TourError, before anything runs, for parameters and folders that cannot be used, and for a stub without a
     solution.
     """
@@ -135,7 +135,7 @@ def run(
 
 
 def _solved(notebooks: Sequence[Path], folder: Path) -> list[Path]:
-    """Copies of the notebooks, with the solutions in the place of the stubs."""
+    """Copies of the notebooks, with the solutions in place of the stubs."""
     copies = []
     for path in notebooks:
         try:

@@ -42,7 +42,7 @@ class NotOpen(ValueError):
 
 
 def member() -> dict[str, Any] | None:
-    """The membership: ``url``, ``name``, ``token`` and more. None if this learner is in no class."""
+    """The membership: ``url``, ``name``, ``token`` and more. None if this learner is not in a class."""
     return json_files.read(MEMBER_FILE) or None
 
 

@@ -204,7 +204,7 @@ def join(elsewhere: Elsewhere) -> Running:
     CloudError if none answers at the URL."""
     answer = control(elsewhere, "status", timeout_s=_ANSWER_S)
     if "instance" not in answer:
-        raise CloudError(f"What answers at {elsewhere.url} is no local cloud of gtlab.")
+        raise CloudError(f"What answers at {elsewhere.url} is not a local cloud of gtlab.")
     return Running(Path(), 0, answer["pid"], answer["instance"], answer["network"], answer["legacy_api"],
                    token=elsewhere.token, endpoints=dict.fromkeys(regions.REGIONS, elsewhere.url),
                    in_memory=answer["in_memory"], lag_model=answer["lag_model"], elsewhere=elsewhere)
@@ -289,7 +289,7 @@ def down() -> bool:
         if _alive():
             _end_process()
         if not _wait(lambda: not _alive(), 30.0):
-            raise CloudError(f"The local cloud (process {(_state() or {}).get('pid')}) does not end, although it was "
+            raise CloudError(f"The local cloud (process {(_state() or {}).get('pid')}) is still there, although it was "
                              "killed. Restart the machine if it stays.")
         return True
 
@@ -392,18 +392,18 @@ def _check_same(running: Running, asked: Settings) -> None:
                               ("address", asked.get("listen"), running.address),
                               ("lag model", (asked.get("lag_model") or {}).get("name"), running.lag_model)):
         if wanted and wanted != has:
-            raise CloudError(f"A local cloud runs already, with {what} {has}, not {wanted}. "
+            raise CloudError(f"A local cloud is already running, with {what} {has}, not {wanted}. "
                              "Stop it first (it keeps its tables): gtlab down")
     in_memory, token = asked.get("in_memory"), asked.get("token")
     if asked.get("shared") and not running.code:
-        raise CloudError("A local cloud runs already, and is not shared. Stop it first (it keeps its tables): "
+        raise CloudError("A local cloud is already running, and is not shared. Stop it first (it keeps its tables): "
                          "gtlab down")
     if in_memory is not None and in_memory != running.in_memory:
-        raise CloudError("A local cloud runs already, and keeps its state "
+        raise CloudError("A local cloud is already running, and keeps its state "
                          + ("in memory only. Stop it first (its tables are lost): gtlab down" if running.in_memory else
                             "on disk. Stop it first (it keeps its tables): gtlab down"))
     if token and token != running.token:
-        raise CloudError("A local cloud runs already, with another token. Stop it first (it keeps its tables): "
+        raise CloudError("A local cloud is already running, with another token. Stop it first (it keeps its tables): "
                          "gtlab down")
 
 

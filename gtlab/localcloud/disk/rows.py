@@ -90,7 +90,7 @@ class Rows:
             rows = run(f"SELECT {', '.join(_columns(table))} FROM {table}").fetchall()
             self._write_rows({table: {row: row for row in rows}})
         last = 0
-        if version == 1:  # it kept entries in a table, in the place of logs
+        if version == 1:  # it kept entries in a table, in place of logs
             for body, in run("SELECT body FROM changes ORDER BY n").fetchall():
                 self.apply(decoded(body))
             run("DROP TABLE changes")

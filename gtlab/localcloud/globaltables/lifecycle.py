@@ -116,7 +116,7 @@ class Lifecycle:
 
     def deleted(self, table: TableId, group: Group, now: float, gone: float) -> None:
         """A member's table was deleted by DeleteTable: it leaves the group too. ``gone`` is when the table is gone."""
-        self._replicas.of_group(group).replicas[table.region].deleting = 0.0  # for ever, even if the clock is set back
+        self._replicas.of_group(group).replicas[table.region].deleting = 0.0  # forever, even if the clock is set back
         self._groups.leave(group, table.region, now)
         self._schedule.add(Event(gone, REMOVE_ENTRY, group.id, table.region))
 
@@ -187,7 +187,7 @@ class Lifecycle:
             return
         if region in group.members:
             self._groups.leave(group, region, now)
-        self._replicas.of_group(group).replicas[region].deleting = 0.0  # for ever, even if the clock is set back
+        self._replicas.of_group(group).replicas[region].deleting = 0.0  # forever, even if the clock is set back
         until = event.entry_removed + self._world.control_plane_s("replica table gone", region)
         replica_tables.drop(self._tables, group.table(region), now, until)
 

@@ -143,7 +143,7 @@ class ReplicaScaling:
                                   f"‘{index['IndexName']}’ does not exist in region: ‘{update['RegionName']}’.")
 
     def _apply(self, table: TableId, change: _Change, now: float) -> None:
-        """Give a capacity one policy in the place of those that it has, or none."""
+        """Give a capacity one policy in place of those that it has, or none."""
         what, settings, where = scalable(table, change.index, change.kind), change.settings, table[:2]
         if self._scaling.describe_targets(*where, what, now)["ScalableTargets"]:
             self._scaling.deregister(*where, what, now)

@@ -64,7 +64,7 @@ class Replication:
 
     def leave(self, group: str, region: str) -> Callable[[int], bool]:
         """A Region's copy is removed, and deliveries to it are dropped. Deliveries from it still arrive: some members
-        may have them already, and copies must not differ for ever. With the last copy, all deliveries are dropped.
+        may have them already, and copies must not differ forever. With the last copy, all deliveries are dropped.
 
         Returns a function that frees so many of the copy's versions and of these deliveries, and returns whether there
         are more: to free many at once takes long."""

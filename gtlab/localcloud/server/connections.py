@@ -1,6 +1,6 @@
 """One client connection: how its data becomes requests, within limits of size and time, and how it is dropped.
 
-uvicorn's own connection has no limits: a client could fill the memory with a header, or keep a connection for ever
+uvicorn's own connection has no limits: a client could fill the memory with a header, or keep a connection forever
 by sending a byte per minute. The limits are in :mod:`limits`, the time of each stage is kept by :mod:`stopwatch`, and
 :mod:`chunks` follows a body that comes in chunks.
 
