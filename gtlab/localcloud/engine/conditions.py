@@ -66,6 +66,11 @@ def operand_paths(tree: Condition, terms: Terms, name: str) -> set[Parts]:
     return found
 
 
+def _refused(name: str, why: str) -> Refusal:
+    """The refusal of an expression; PartiQL's WHERE has no ``name`` in it."""
+    return invalid(f"Invalid {name}: {why}" if name else why)
+
+
 class _Context:
     __slots__ = ("name", "terms")
 
@@ -73,7 +78,7 @@ class _Context:
         self.name, self.terms = name, terms
 
     def refused(self, why: str) -> Refusal:
-        return invalid(f"Invalid {self.name}: {why}")
+        return _refused(self.name, why)
 
     def constant(self, operand: Operand) -> Value | None:
         """The operand's value if it is a placeholder."""
@@ -173,17 +178,16 @@ def check_bounds(name: str, low: Value | None, high: Value | None) -> None:
     """Refuse constant bounds of BETWEEN that no value fits."""
     for bound in (low, high):
         if bound is not None and kind(bound) not in _ORDERED:
-            raise invalid(f"Invalid {name}: Incorrect operand type for operator or function; operator or function: "
-                          f"BETWEEN, operand type: {kind(bound)}")
+            raise _refused(name, "Incorrect operand type for operator or function; operator or function: BETWEEN, "
+                                 f"operand type: {kind(bound)}")
     if low is None or high is None:
         return
     bounds = f"lower bound operand: {_java(low)}, upper bound operand: {_java(high)}"
     if kind(low) != kind(high):
-        raise invalid(f"Invalid {name}: The BETWEEN operator requires same data type for lower and upper bounds; "
-                      f"{bounds}")
+        raise _refused(name, f"The BETWEEN operator requires same data type for lower and upper bounds; {bounds}")
     if ordered(low) > ordered(high):
-        raise invalid(f"Invalid {name}: The BETWEEN operator requires upper bound to be greater than or equal to lower "
-                      f"bound; {bounds}")
+        raise _refused(name, "The BETWEEN operator requires upper bound to be greater than or equal to lower bound; "
+                             f"{bounds}")
 
 
 def _java(value: Value) -> str:

@@ -3,7 +3,8 @@
 Source of the grammar: Amazon DynamoDB Developer Guide, "PartiQL for DynamoDB" (statements, functions, operators, data
 types). Recursive descent, linear in the length of the statement, which is at most 8,192 characters.
 
-The texts of refusals are in the service's style; most of them are ours.
+The texts of refusals are the service's where others have captured them (October 2026), and in its style elsewhere. A
+position in them is line, column and length.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import msgspec
 
 from gtlab.localcloud.engine.expressions import MOST_IN
 from gtlab.localcloud.engine.terms import Parts, Terms
-from gtlab.localcloud.engine.tokens import TokenReader, joined
+from gtlab.localcloud.engine.tokens import Token, TokenReader, joined
 from gtlab.localcloud.engine.tree import (
     Arithmetic,
     Assignment,
@@ -30,18 +31,20 @@ from gtlab.localcloud.engine.tree import (
     Path,
     Placeholder,
 )
-from gtlab.localcloud.engine.values import Value, check, kind, number
+from gtlab.localcloud.engine.values import SETS, Value, check, kind, not_a_number, number
 from gtlab.localcloud.model import Refusal, invalid
 
 LONGEST_STATEMENT = 8192
 _DEEPEST = 64
 _PARAMETER = functools.partial(number, as_parameter=True)
-_TOKEN = re.compile(r"""\s*(?:
+_TOKEN = re.compile(r"""(?:\s++|--[^\n]*+|/\*(?s:.*?)\*/)*+(?:
     (?P<string>'(?:[^']|'')*') | (?P<quoted>"(?:[^"]|"")*") | (?P<name>[A-Za-z_][A-Za-z0-9_-]*)
-  | (?P<number>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?) | (?P<sign><<|>>|<>|!=|<=|>=|[=<>()\[\]{},.:+*?-])
+  | (?P<number>(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?) | (?P<sign><<|>>|<>|!=|<=|>=|[=<>()\[\]{},.:+*?-])
   | (?P<end>;?\s*\Z) )""", re.VERBOSE)
 _COMPARATORS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _CONDITIONS = {"begins_with": 2, "contains": 2, "attribute_type": 2, "attribute_exists": 1, "attribute_not_exists": 1}
+_CLAUSES = frozenset("SELECT FROM WHERE ORDER SET REMOVE RETURNING VALUE GROUP HAVING LIMIT OFFSET JOIN INNER".split())
+_TYPES = {"BOOL": "BOOL", "BOOLEAN": "BOOL", "STRING": "S", "NULL": "NULL"}  # after IS
 _KEYWORDS = frozenset("""SELECT FROM WHERE AND OR NOT IN IS MISSING NULL BETWEEN ORDER BY ASC DESC INSERT INTO VALUE
 UPDATE SET REMOVE RETURNING DELETE EXISTS TRUE FALSE""".split())
 _RETURNS = {("ALL", "OLD"): "ALL_OLD", ("ALL", "NEW"): "ALL_NEW", ("MODIFIED", "OLD"): "UPDATED_OLD",
@@ -126,7 +129,7 @@ def _parse(text: str, parameters: bytes) -> Statement:
     reader = _Reader(text, msgspec.msgpack.decode(parameters))
     statement = _statement(reader)
     if reader.next.kind != "end":
-        raise reader.unexpected()
+        raise reader.left_over()
     reader.check_parameters()
     return statement
 
@@ -139,7 +142,28 @@ class _Reader(TokenReader):
         super().__init__(text)
 
     def unreadable(self, at: int) -> Refusal:
-        return self.refused(f"unexpected character at position {at + 1}")
+        return self.refused("")
+
+    def left_over(self) -> Refusal:
+        return self.refused("Unexpected token after expression")
+
+    def position(self, token: Token) -> str:
+        """Where a token is, as a refusal says it."""
+        line_begins = self.text.rfind("\n", 0, token.at) + 1
+        return f"{self.text.count(chr(10), 0, token.at) + 1}:{token.at - line_begins + 1}:{len(token.text)}"
+
+    def is_call(self) -> bool:
+        """Whether a function comes next."""
+        return self.next.kind == "name" and self.following.text == "("
+
+    def number(self, text: str, place: str) -> Value:
+        """A number that the statement has, in a value's ``place``."""
+        try:
+            return {"N": number(text, as_parameter=True)}
+        except Refusal as refusal:
+            if refusal.message == not_a_number(text).message:
+                raise self.refused("") from None
+            raise invalid(f"{refusal.message} under {place}") from None
 
     def unexpected(self) -> Refusal:
         shown = self.next.text.strip()[:50] or "the end"
@@ -170,13 +194,19 @@ def _statement(reader: _Reader) -> Statement:
     if reader.took("INSERT"):
         reader.skip("INTO")
         table = _name(reader)
-        reader.skip("VALUE")
+        if not reader.took("VALUE"):
+            raise reader.left_over()
         return Insert(table, _inserted(reader))
     if reader.took("UPDATE"):
-        return _update(reader)
+        table = _table(reader)
+        actions = _actions(reader)
+        return Update(table, actions, _where(reader), _returning(reader, tuple(_RETURNS.values())), reader.terms)
+    if reader.took("FROM"):
+        table, where = _table(reader), _where(reader)
+        return Update(table, _actions(reader), where, _returning(reader, tuple(_RETURNS.values())), reader.terms)
     if reader.took("DELETE"):
         reader.skip("FROM")
-        table = _name(reader)
+        table = _table(reader)
         return Delete(table, _where(reader), _returning(reader, ("ALL_OLD",)), reader.terms)
     if reader.took("EXISTS"):
         reader.skip("(")
@@ -189,11 +219,24 @@ def _statement(reader: _Reader) -> Statement:
 def _inserted(reader: _Reader) -> dict[str, Value]:
     """The item of an INSERT: a tuple, or a parameter that is a map."""
     if reader.took("{"):
-        return _members(reader)
+        return _members(reader, None)
     value = _constant(reader)
     if value is None or kind(value) != "M":
         raise reader.refused("VALUE needs a tuple, such as {'name': 'value'}")
     return value["M"]
+
+
+def _table(reader: _Reader) -> str:
+    """The name of a table. Raises Refusal if the statement has an alias for it."""
+    name = _name(reader)
+    if reader.next.text != ".":
+        _check_no_alias(reader)
+    return name
+
+
+def _check_no_alias(reader: _Reader) -> None:
+    if reader.next.kind in ("name", "quoted") and reader.next.text.upper() not in _CLAUSES:
+        raise invalid("Aliasing is not supported")
 
 
 def _select(reader: _Reader) -> Select:
@@ -204,8 +247,10 @@ def _select(reader: _Reader) -> Select:
         while reader.took(","):
             paths.append(_shown(reader))
     reader.skip("FROM")
-    table = _name(reader)
-    index = _name(reader) if reader.took(".") else None
+    table, index = _table(reader), None
+    if reader.took("."):
+        index = _name(reader)
+        _check_no_alias(reader)
     where = None
     if reader.took("WHERE"):
         where = _either(reader)
@@ -227,6 +272,8 @@ def _check_not_by_table(reader: _Reader, table: str, paths: list[tuple[str, Path
 
 
 def _shown(reader: _Reader) -> tuple[str, Path]:
+    if reader.is_call():
+        raise invalid(f"Unexpected path component at {reader.position(reader.next)}")
     path = _path(reader)
     names = [part for part in path.parts if isinstance(part, str)]
     return names[-1], path
@@ -240,8 +287,8 @@ def _ordered(reader: _Reader) -> tuple[str, bool]:
     return name, False
 
 
-def _update(reader: _Reader) -> Update:
-    table, actions = _name(reader), list[Assignment]()
+def _actions(reader: _Reader) -> tuple[Assignment, ...]:
+    actions = list[Assignment]()
     while reader.is_next("SET", "REMOVE"):
         section = reader.take().text.upper()
         actions.append(_action(reader, section))
@@ -249,7 +296,7 @@ def _update(reader: _Reader) -> Update:
             actions.append(_action(reader, section))
     if not actions:
         raise reader.unexpected()
-    return Update(table, tuple(actions), _where(reader), _returning(reader, tuple(_RETURNS.values())), reader.terms)
+    return tuple(actions)
 
 
 def _action(reader: _Reader, section: str) -> Assignment:
@@ -263,16 +310,28 @@ def _action(reader: _Reader, section: str) -> Assignment:
 
 
 def _set_action(reader: _Reader, path: Path) -> Assignment:
-    section = "ADD" if reader.take().text.lower() == "set_add" else "DELETE"
+    name = reader.take()
+    shown = name.text.upper()
     reader.skip("(")
-    if _path(reader) != path:
-        raise reader.refused("set_add and set_delete change the attribute that they are assigned to")
-    reader.skip(",")
-    value = _constant(reader)
-    if value is None:
-        raise reader.unexpected()
-    reader.skip(")")
-    return Assignment(section, path, reader.terms.add(value))
+    first, arguments = reader.next, _arguments(reader)
+    if len(arguments) != 2:
+        raise invalid(f"{shown} must have exactly two arguments at {reader.position(name)}")
+    if arguments[0] != path:
+        raise invalid(f"The first argument to {shown} must equal the assignment value at {reader.position(name)}")
+    value = arguments[1]
+    if not isinstance(value, Placeholder) or kind(reader.terms.constants[value.name]) not in SETS:
+        raise invalid(f"The second argument to {shown} must be a value with type SET at {reader.position(first)}")
+    return Assignment("ADD" if shown == "SET_ADD" else "DELETE", path, value)
+
+
+def _arguments(reader: _Reader) -> list[Operand]:
+    """The arguments of a function, up to the parenthesis that closes it."""
+    arguments = list[Operand]()
+    while not reader.took(")"):
+        if arguments:
+            reader.skip(",")
+        arguments.append(_operand(reader))
+    return arguments
 
 
 def _where(reader: _Reader) -> Condition:
@@ -314,8 +373,8 @@ def _single(reader: _Reader) -> Condition:
     if reader.is_next("("):
         return reader.in_parentheses(_either)
     name = reader.next.text.lower()
-    if reader.next.kind == "name" and name in _CONDITIONS and reader.following.text == "(":
-        return _function(reader, name, _CONDITIONS[name])
+    if reader.is_call() and name in _CONDITIONS:
+        return _is_true(reader, _function(reader, name, _CONDITIONS[name]))
     operand = _operand(reader)
     if reader.next.kind == "sign" and reader.next.text in _COMPARATORS:
         operator = _COMPARATORS[reader.take().text]
@@ -334,15 +393,29 @@ def _single(reader: _Reader) -> Condition:
     return Not(found) if negated else found
 
 
+def _is_true(reader: _Reader, test: Condition) -> Condition:
+    """A function, which may be compared with true or false."""
+    if not reader.is_next("=", "<>", "!="):
+        return test
+    is_equal = reader.take().text == "="
+    value = _constant(reader)
+    if value is None or "BOOL" not in value:
+        raise reader.refused("a function is compared with true or false")
+    return test if value["BOOL"] is is_equal else Not(test)
+
+
 def _is(reader: _Reader, operand: Operand) -> Condition:
     negated = reader.took("NOT")
     if not isinstance(operand, Path):
         raise reader.refused("IS needs an attribute before it")
     if reader.took("MISSING"):
         return Function("attribute_exists" if negated else "attribute_not_exists", (operand,))
-    reader.skip("NULL")
-    is_null = Function("attribute_type", (operand, reader.terms.add({"S": "NULL"})))
-    return Not(is_null) if negated else is_null
+    type_ = _TYPES.get(reader.next.text.upper()) if reader.next.kind == "name" else None
+    if type_ is None:
+        raise reader.unexpected()
+    reader.take()
+    test = Function("attribute_type", (operand, reader.terms.add({"S": type_})))
+    return Not(test) if negated else test
 
 
 def _options(reader: _Reader) -> tuple[Operand, ...]:
@@ -360,26 +433,24 @@ def _options(reader: _Reader) -> tuple[Operand, ...]:
 
 def _function(reader: _Reader, name: str, count: int) -> Function:
     reader.skip(reader.next.text.upper(), "(")
-    arguments = [_operand(reader)]
-    while reader.took(","):
-        arguments.append(_operand(reader))
-    reader.skip(")")
+    arguments = _arguments(reader)
     if len(arguments) != count:
-        raise reader.refused(f"{name} takes {count} arguments")
+        raise invalid("Incorrect number of operands for operator or function; operator or function: "
+                      f"{name}, number of operands: {len(arguments)}")
     if name in ("attribute_exists", "attribute_not_exists") and not isinstance(arguments[0], Path):
-        raise reader.refused(f"{name} takes an attribute")
+        raise invalid(f"Operator or function requires a document path; operator or function: {name}")
     return Function(name, tuple(arguments))
 
 
 # Operands and constants
 
 def _operand(reader: _Reader) -> Operand:
-    if reader.next.kind == "name" and reader.next.text.lower() == "size" and reader.following.text == "(":
-        reader.take()
-        reader.skip("(")
-        inner = _operand(reader)
-        reader.skip(")")
-        return Function("size", (inner,))
+    if reader.next.kind == "end":
+        raise reader.refused("Unexpected term")
+    if reader.is_call() and reader.next.text.lower() == "size":
+        return _function(reader, "size", 1)
+    if reader.is_call() and reader.next.text.upper() not in ("IN", "NOT", "AND", "OR"):
+        raise invalid(f"Unrecognized function: {reader.next.text.lower()} at {reader.position(reader.next)}")
     value = _constant(reader)
     return _path(reader) if value is None else reader.terms.add(value)
 
@@ -410,15 +481,15 @@ def _term(reader: _Reader) -> Operand:
     return _path(reader) if value is None else reader.terms.add(value)
 
 
-def _constant(reader: _Reader) -> Value | None:
-    """A literal or a parameter; None if there is neither."""
+def _constant(reader: _Reader, place: str = "root") -> Value | None:
+    """A literal or a parameter; None if there is neither. ``place``: where it is in the value of an attribute."""
     token = reader.next
     if token.kind == "string":
         reader.take()
         return {"S": token.text[1:-1].replace("''", "'")}
     if token.kind == "number":
         reader.take()
-        return check({"N": token.text})
+        return reader.number(token.text, place)
     if token.kind == "name" and token.text.upper() in ("TRUE", "FALSE", "NULL"):
         word = reader.take().text.upper()
         return {"NULL": True} if word == "NULL" else {"BOOL": word == "TRUE"}
@@ -426,26 +497,28 @@ def _constant(reader: _Reader) -> Value | None:
         return reader.parameter()
     if reader.is_next("-", "+") and reader.following.kind == "number":
         sign = reader.take().text
-        return check({"N": sign + reader.take().text})
+        return reader.number(sign + reader.take().text, place)
     if reader.is_next("[", "{", "<<"):
         reader.nest(+1)
-        found = _document(reader)
+        found = _document(reader, place)
         reader.nest(-1)
         return found
     return None
 
 
-def _document(reader: _Reader) -> Value:
+def _document(reader: _Reader, place: str) -> Value:
     opened = reader.take().text
     if opened == "{":
-        return check({"M": _members(reader)})
+        return check({"M": _members(reader, place)})
     end, members_of_list = ("]" if opened == "[" else ">>"), list[Value]()
     while not reader.took(end):
         if members_of_list:
             reader.skip(",")
-        members_of_list.append(_member(reader))
+        members_of_list.append(_member(reader, f"{place}[{len(members_of_list)}]"))
     if opened == "[":
         return check({"L": members_of_list})
+    if not members_of_list:
+        raise invalid("Empty bags are not supported")
     kinds = {kind(member) for member in members_of_list}
     if len(kinds) != 1 or not kinds <= {"S", "N", "B"}:
         raise reader.refused("a set has at least one member, and all of them are strings, numbers or binary values")
@@ -453,8 +526,8 @@ def _document(reader: _Reader) -> Value:
     return check({type_ + "S": [member[type_] for member in members_of_list]})
 
 
-def _members(reader: _Reader) -> dict[str, Value]:
-    """The members of a tuple up to its end."""
+def _members(reader: _Reader, place: str | None) -> dict[str, Value]:
+    """The members of a tuple up to its end; of an item if there is no ``place``."""
     members: dict[str, Value] = {}
     while not reader.took("}"):
         if members:
@@ -466,12 +539,15 @@ def _members(reader: _Reader) -> dict[str, Value]:
         reader.skip(":")
         if name in members:
             raise reader.refused(f"{name[:100]} occurs twice")
-        members[name] = _member(reader)
+        members[name] = _member(reader, "root" if place is None else f"{place}.{name}")
     return members
 
 
-def _member(reader: _Reader) -> Value:
-    value = _constant(reader)
+def _member(reader: _Reader, place: str) -> Value:
+    if reader.is_call():
+        raise invalid(f"Unsupported data type: {reader.next.text.lower()} under key {place} at "
+                      f"{reader.position(reader.next)}")
+    value = _constant(reader, place)
     if value is None:
         raise reader.unexpected()
     return value

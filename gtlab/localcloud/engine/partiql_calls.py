@@ -38,8 +38,9 @@ from gtlab.localcloud.engine.writes import (
 from gtlab.localcloud.model import Key, Refusal, invalid, invalid_values
 
 MOST_BATCH, MOST_TRANSACTION, MOST_KEYS_IN = 25, 100, 50
-_WHERE = "WHERE clause"
+_WHERE = ""  # refusals of its conditions name no expression
 _MISSES_KEY = "Where clause does not contain a mandatory equality on all key attributes"
+_NEEDS_KEY = "Select statements within {} must specify the primary key in the where clause."
 # The codes of a batch's errors, which are not quite the names of the exceptions.
 _BATCH_CODES = {"ConditionalCheckFailedException": "ConditionalCheckFailed", "DuplicateItemException": "DuplicateItem",
                 "ResourceNotFoundException": "ResourceNotFound", "ValidationException": "ValidationError"}
@@ -81,7 +82,8 @@ def batch(find: Find, data: dict[str, Any]) -> Write:
     for part, statement in zip(parts, parsed, strict=True):
         try:
             if isinstance(statement, partiql.Select):
-                item, charge = _select_one(find, statement, bool(part.get("ConsistentRead")))
+                item, charge = _select_one(find, statement, "BatchExecuteStatement",
+                                           consistent=bool(part.get("ConsistentRead")))
                 charges.append(charge)
                 responses.append({"TableName": charge.table.name} | ({"Item": item} if item else {}))
                 continue
@@ -134,6 +136,9 @@ def _check_transaction(find: Find, parsed: list[partiql.Statement]) -> None:
         if isinstance(statement, partiql.Update | partiql.Delete) and statement.returns != "NONE":
             raise invalid("RETURNING cannot be used in a transaction")
         table = find(statement.select.table if isinstance(statement, partiql.Exists) else statement.table)
+        if isinstance(statement, partiql.Exists) and len(list(_terms_of(statement.select.where))) <= len(
+                table.key_names):
+            raise _failed(invalid("EXISTS() must contain a single item read with additional condition"), place)
         try:
             named.append((table.id, key_named(table, statement)))
         except Refusal as refusal:
@@ -148,9 +153,12 @@ def _check_transaction(find: Find, parsed: list[partiql.Statement]) -> None:
 
 def _read_transaction(find: Find, parsed: list[partiql.Statement], how: str) -> Write:
     responses, charges = list[dict](), list[Charge]()
-    for statement in parsed:
+    for place, statement in enumerate(parsed):
         assert isinstance(statement, partiql.Select)
-        item, charge = _select_one(find, statement, True)
+        try:
+            item, charge = _select_one(find, statement, "ExecuteTransaction", consistent=True)
+        except Refusal as refusal:
+            raise _failed(refusal, place) from None
         charges.append(charge._replace(units=2 * charge.units))
         responses.append({"Item": item} if item else {})
     capacity = consumed(charges, how, by_kind=True)
@@ -281,17 +289,27 @@ def _exists(find: Find, statement: partiql.Exists) -> Plan:
 
 # Reads
 
-def _select_one(find: Find, select: partiql.Select, consistent: bool) -> tuple[Item | None, Charge]:
+def _select_one(find: Find, select: partiql.Select, operation: str, *, consistent: bool) -> tuple[Item | None, Charge]:
+    """The item that a SELECT of a batch or a transaction names by its key, and by nothing else."""
     table = find(select.table)
-    if select.where is None or select.index_name is not None:
-        raise invalid("Select statements within BatchExecuteStatement and ExecuteTransaction must specify the primary "
-                      "key in the where clause.")
+    if select.index_name is not None:
+        _index(table, select.index_name)
+    tests = _tests(select.where, table.key, select.terms)
+    if (select.index_name is not None or tests.keys() != set(table.key_names)
+            or any(test.operator != "=" for test in tests.values()) or len(list(_terms_of(select.where))) > len(tests)):
+        raise invalid(_NEEDS_KEY.format(operation))
+    assert select.where is not None
     item = table.items.item(_whole_key(table, select.where, select.terms))
     size = item_size(item) if item else 0
     charge = Charge(table.id, None, False, READ, read_units(size, consistent=consistent))
-    if item is None or not compile_condition(_WHERE, select.where, select.terms)(item):
-        return None, charge
-    return _shown(item, select), charge
+    return (None if item is None else _shown(item, select)), charge
+
+
+def _failed(refusal: Refusal, place: int) -> Refusal:
+    """The refusal of a transaction for one of its statements, before it is carried out."""
+    if refusal.code != "ValidationException":
+        return refusal
+    return invalid(f"Validation failed in TransactStatements[{place}]: {refusal.message}")
 
 
 def _shown(item: Item, select: partiql.Select) -> Item:
@@ -313,9 +331,9 @@ class _Source(NamedTuple):
 
 def _select(find: Find, select: partiql.Select, data: dict[str, Any]) -> Read:
     table = find(select.table)
-    index = table.index(select.index_name) if select.index_name is not None else None
+    index = _index(table, select.index_name) if select.index_name is not None else None
     if index and index.is_global and data.get("ConsistentRead"):
-        raise invalid("Consistent reads are not supported on global secondary indexes")
+        raise invalid("Strongly consistent read is not supported on Global Secondary Indexes")
     source = _source(table, index, select)
     test = compile_condition(_WHERE, select.where, select.terms) if select.where is not None else None
     signed = msgspec.json.encode([data["Statement"], data.get("Parameters"), *table.id])
@@ -333,6 +351,17 @@ def _select(find: Find, select: partiql.Select, data: dict[str, Any]) -> Read:
         answer["NextToken"] = base64.b64encode(msgspec.json.encode([signature, last])).decode()
     charges = page_charges(table, index, page, consistent=bool(data.get("ConsistentRead")))
     return Read(answer, charges, page.items)
+
+
+def _index(table: Table, name: str) -> Index:
+    """The index that a SELECT reads. Raises Refusal."""
+    if all(index.name != name for index in table.indexes()):
+        raise invalid("The table does not have the specified index")
+    index = table.index(name)
+    if len(index.schema.partition) > 1 or len(index.schema.sort) > 1:
+        raise invalid("PartiQL statements cannot be executed on tables with multi-attribute HASH keys or "
+                      "multi-attribute RANGE keys.")
+    return index
 
 
 def _source(table: Table, index: Index | None, select: partiql.Select) -> _Source:
