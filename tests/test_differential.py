@@ -231,7 +231,7 @@ REFUSED = {
     "Member must|validation errors? detected|Item size|exceeded the|attribute name":
         "developer guide: quotas and limits",
     "ComparisonOperator|AttributeValueList|ConditionalOperator|Exists|DELETE action|ADD action|both expression|"
-    "Condition parameter|Attempted conditional constraint|[Kk]ey [Cc]ondition|QueryFilter":
+    "Condition parameter|Attempted conditional constraint|[Kk]ey [Cc]ondition|Query condition|QueryFilter":
         "API reference: legacy conditional parameters",
     "Return values|well formed|Statement|key element does not match|Missing the key|list of item keys|Transaction|"
     "only contain one of|IndexName|specified index|Requested resource": "API reference, of the operation",
