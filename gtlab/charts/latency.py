@@ -56,6 +56,31 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
     )
     values = [value for row in rows for value in (_drawn(row, "median_ms"), _drawn(row, "p90_ms")) if value > 0]
     log = bool(values) and max(values) > 100 * min(values)
+    _draw_bars(fig, rows, places)
+    _mark_intervals(fig, rows, places)
+    _write_headings(fig, headings)
+    region_axis(fig, [row.region for row in rows], at=places)
+    top, low = max(values, default=1.0), min(values, default=1.0)
+    # The value that is printed beyond the widest bar needs 40 % of a narrow plot if it is an interval or a bound.
+    room = 0.6 if any(len(_span(row, column)) > 9 for row in rows for column in ("median_ms", "p90_ms")) else 0.4
+    begin = math.log10(low) - 0.4
+    scale = [begin, begin + (math.log10(top) - begin) * (1 + room)] if log else [0, top * (1 + room)]
+    fig.update_xaxes(
+        title_text="milliseconds (logarithmic scale)" if log else "milliseconds",
+        type="log" if log else "linear",
+        dtick=1 if log else None,
+        range=scale,
+    )
+    fig.update_yaxes(range=[at - 0.4, -0.35])
+    fig.update_layout(barmode="overlay", showlegend=False)
+    bounds = [name for name in ("median_min_ms", "median_ms", "p90_min_ms", "p90_ms") if name in frame.columns]
+    describe(fig, said, f"Bars of the median and the P90 of {listed(unique(frame['operation']))}, by Region, in "
+             f"milliseconds. {said}", frame[["operation", "region", *bounds]])
+    return fig
+
+
+def _draw_bars(fig: go.Figure, rows: list[Any], places: list[float]) -> None:
+    """Two bars for each row, with their values."""
     for column, shift, name, opacity in (("median_ms", -0.2, "median", 1.0), ("p90_ms", 0.2, "P90", 0.8)):
         fig.add_bar(
             orientation="h",
@@ -78,7 +103,10 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
                         for row in rows],
             hovertemplate="%{customdata}<extra></extra>",
         )
-    _mark_intervals(fig, rows, places)
+
+
+def _write_headings(fig: go.Figure, headings: list[tuple[float, str]]) -> None:
+    """``headings``: the place and the text of each."""
     for y, text in headings:
         fig.add_annotation(
             xref="paper",
@@ -90,24 +118,6 @@ def latency_beside_lag(frame: pd.DataFrame) -> go.Figure:
             yanchor="middle",
             font={"size": 13, "color": INK},
         )
-    region_axis(fig, [row.region for row in rows], at=places)
-    top, low = max(values, default=1.0), min(values, default=1.0)
-    # The value that is printed beyond the widest bar needs 40 % of a narrow plot if it is an interval or a bound.
-    room = 0.6 if any(len(_span(row, column)) > 9 for row in rows for column in ("median_ms", "p90_ms")) else 0.4
-    begin = math.log10(low) - 0.4
-    scale = [begin, begin + (math.log10(top) - begin) * (1 + room)] if log else [0, top * (1 + room)]
-    fig.update_xaxes(
-        title_text="milliseconds (logarithmic scale)" if log else "milliseconds",
-        type="log" if log else "linear",
-        dtick=1 if log else None,
-        range=scale,
-    )
-    fig.update_yaxes(range=[at - 0.4, -0.35])
-    fig.update_layout(barmode="overlay", showlegend=False)
-    bounds = [name for name in ("median_min_ms", "median_ms", "p90_min_ms", "p90_ms") if name in frame.columns]
-    describe(fig, said, f"Bars of the median and the P90 of {listed(unique(frame['operation']))}, by Region, in "
-             f"milliseconds. {said}", frame[["operation", "region", *bounds]])
-    return fig
 
 
 def _mark_intervals(fig: go.Figure, rows: list[Any], places: list[float]) -> None:

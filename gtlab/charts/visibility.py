@@ -68,9 +68,7 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
     )
     for number, pair in enumerate(pairs):
         rows, name, colour, when = curves[pair], names[pair], colours[pair], reached[pair]
-        times = list(rows["t_ms"])
-        given_up = rows["given_up"] > 0 if "given_up" in rows.columns else [False] * len(rows)
-        symbols = _symbols(len(times), number / len(pairs) if crowded else 0.0)
+        symbols = _symbols(len(rows), number / len(pairs) if crowded else 0.0)
         fig.add_scatter(
             **(_bars(rows, symbols, colour) if crowded else _band(rows, colour)),
             name=f"{name}, band",
@@ -79,31 +77,18 @@ def t_visibility(frame: pd.DataFrame) -> go.Figure:
             hoverinfo="skip",
         )
         fig.add_scatter(
-            x=times,
-            y=[None if unknown else round(50 * (sure + maybe), 2) for sure, maybe, unknown in zip(
-                rows["certain"], rows["possible"], given_up, strict=True)],
-            mode="lines+markers",
+            **_curve(rows, symbols, pair[1]),
             line={"color": colour, "width": 2.5, "dash": dashes[pair]},
             name=legend[pair],
             legendgroup=name,
-            marker={"symbol": look(pair[1]).symbol, "size": [9 if at in symbols else 0 for at in range(len(times))],
-                    "color": colour, "line": EDGE, "opacity": 1},
             hovertemplate=f"%{{x:,.0f}} ms after the acknowledgement: %{{y:.0f}} %<extra>{name}</extra>",
         )
         if not isnan(when):
-            fig.add_scatter(
-                x=[when], y=[99], mode="markers", marker={"color": colour, "symbol": look(pair[1]).symbol, "size": 11,
-                                                              "line": {"color": INK, "width": 1.5}},
-                name="99 %", showlegend=False, hovertemplate=f"{share} by {ms(when)}<extra>{name}</extra>",
-            )
+            text = f"{share} by {ms(when)}"
+            fig.add_scatter(**_dot(when, pair[1]), hovertemplate=f"{text}<extra>{name}</extra>")
             if not crowded:
                 early = when < 0.45 * max(frame["t_ms"])  # to the left of it there may be no room
-                fig.add_annotation(
-                    x=when, y=99, text=f"{glyph(pair[1])}{share} by {ms(when)}", showarrow=False,
-                    xanchor="left" if early else "right", yanchor="top", xshift=8 if early else -8,
-                    yshift=-6 - 18 * number, font={"size": 12, "color": INK},
-                    bgcolor=LABEL_BACKGROUND, borderpad=1,
-                )
+                fig.add_annotation(**_label(when, glyph(pair[1]) + text, early, below=number))
     fig.update_xaxes(title_text="t: ms from the acknowledgement until the read is served",
                      range=[0, 1.02 * max(frame["t_ms"])])
     fig.update_yaxes(title_text="chance to see the write", ticksuffix=" %", range=[0, 104], dtick=25)
@@ -135,6 +120,31 @@ def _symbols(points: int, later: float) -> set[int]:
     """The points of a curve that show its symbol: a few, evenly spread. ``later``: how far they are moved, as a share
     of the distance between two of them, so that those of many curves do not cover each other."""
     return {round((points - 1) * (part + 0.2 * later)) for part in (0.2, 0.4, 0.6, 0.8)}
+
+
+def _curve(rows: pd.DataFrame, symbols: set[int], target: str) -> dict[str, Any]:
+    """The line, which ends where its further course is not known, with a symbol at some of its points."""
+    given_up = rows["given_up"] > 0 if "given_up" in rows.columns else [False] * len(rows)
+    return {"x": list(rows["t_ms"]),
+            "y": [None if unknown else round(50 * (sure + maybe), 2) for sure, maybe, unknown in zip(
+                rows["certain"], rows["possible"], given_up, strict=True)],
+            "mode": "lines+markers",
+            "marker": {"symbol": look(target).symbol, "size": [9 if at in symbols else 0 for at in range(len(rows))],
+                       "color": look(target).colour, "line": EDGE, "opacity": 1}}
+
+
+def _dot(when: float, target: str) -> dict[str, Any]:
+    """The mark at the time at which 99 % are certainly visible."""
+    return {"x": [when], "y": [99], "mode": "markers", "name": "99 %", "showlegend": False,
+            "marker": {"color": look(target).colour, "symbol": look(target).symbol, "size": 11,
+                       "line": {"color": INK, "width": 1.5}}}
+
+
+def _label(when: float, text: str, early: bool, below: int) -> dict[str, Any]:
+    """Its label, to the right of an ``early`` mark; ``below`` so many others."""
+    return {"x": when, "y": 99, "text": text, "showarrow": False, "xanchor": "left" if early else "right",
+            "yanchor": "top", "xshift": 8 if early else -8, "yshift": -6 - 18 * below,
+            "font": {"size": 12, "color": INK}, "bgcolor": LABEL_BACKGROUND, "borderpad": 1}
 
 
 def _band(rows: pd.DataFrame, colour: str) -> dict[str, Any]:
