@@ -232,13 +232,14 @@ def test_a_foreign_host_is_refused(unchanged, host):
 
 
 def test_a_kept_open_connection_is_answered_at_once(door):
-    """Without TCP_NODELAY each answer takes 40 ms more (Nagle's algorithm against delayed acknowledgements)."""
-    took = []
-    for _ in range(50):
+    """In two pieces and without TCP_NODELAY, each answer would take 40 ms more (Nagle's algorithm against delayed
+    acknowledgements)."""
+    def took_s() -> float:
         began = time.perf_counter()
         door.ok("GetItem", {"TableName": "Music", "Key": KEY})
-        took.append(time.perf_counter() - began)
-    assert min(took) < 0.04  # whatever else the machine is doing, one of fifty was not held up
+        return time.perf_counter() - began
+
+    wait_until(lambda: took_s() < 0.03, "an answer that is not held up")  # a busy machine holds up many, but not all
 
 
 def test_health_is_told_to_a_plain_get(door):
