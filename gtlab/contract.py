@@ -34,7 +34,7 @@ SHOW_ACCOUNT_VARIABLE = "GTLAB_SHOW_ACCOUNT"  # 1: notebooks, pages and logs may
 TOKEN_VARIABLE = "GTLAB_TOKEN"    # a token for the server: command lines can be read by everybody on the machine
 REHEARSAL_VARIABLE = "GTLAB_REHEARSAL"  # a local cloud's URL, which takes the place of AWS where AWS is asked for
 CONSENT_VARIABLE = "GTLAB_CONSENT"      # what `gtlab tour --backend aws` was allowed, for its notebooks
-# A local cloud elsewhere, for programs that are told none: its URL, the name of one's account there, and the token.
+# A local cloud elsewhere, for programs that name none: its URL, the name of the account there, and the token.
 CLOUD_VARIABLE, ACCOUNT_VARIABLE, CODE_VARIABLE = "GTLAB_CLOUD", "GTLAB_ACCOUNT", "GTLAB_CODE"
 # On a JupyterHub: 1 if the local cloud requires its token of requests from this machine too, which has other users; the
 # ID of the server's process, with which what belongs to a learner ends; the address of the hub's class.

@@ -1,4 +1,4 @@
-"""What the instructor asks of the class, and what of it learners are told."""
+"""What the instructor asks of the class, and the part of it that is sent to learners."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def act(register: Register, asked: Any) -> dict[str, Any]:
 
 
 def for_learners(register: Register) -> dict[str, Any]:
-    """The state of the class as every learner is told it."""
+    """The state of the class as it is sent to every learner."""
     notes = [{"n": each.n, "text": each.body["text"], "at": each.at} for each in register.asked if each.kind == "note"]
     event, stage = register.last("event"), register.last("stage")
     current = event is not None and time.time() < event.body["ends"] + _REMEMBER_S

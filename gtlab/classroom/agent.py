@@ -233,7 +233,7 @@ class Agent:
             self._stopped.wait(_LOOK_S)
 
     def _send(self) -> None:
-        """Send what is new, in parts that the board accepts. Raises BoardError; nothing is then taken for sent."""
+        """Send what is new, in parts that the board accepts. Raises BoardError; then nothing counts as sent."""
         found = {(own.kind, own.id): own for own in [*sources.gather(), *list(self._own.values()), self._part()]}
         waiting = {key: own for key, own in found.items() if self._sent.get(key) != _same(own)}
         while waiting:
@@ -258,7 +258,7 @@ class Agent:
 
 
 def _same(own: sources.Own) -> str:
-    """By which two records are taken for the same one: this process repeats its own with new times."""
+    """The key by which two records count as the same: this process repeats its own with new times."""
     at = own.at if own.kind not in ("takes_part", "clock") else 0
     return json.dumps([own.value, at], sort_keys=True)
 

@@ -67,7 +67,7 @@ class Board:
         self._connected: dict[int, int] = {}  # learner → the number of their newest stream
         self._streams = 0
         self._views = Counter[str]()
-        self._shown, self._told = _Changes(), _Changes()  # what the pages show; what learners are told
+        self._shown, self._told = _Changes(), _Changes()  # what the pages show; what learners get
         self._drawn: dict[bool, tuple[int, float, str]] = {}
         answers: dict[str, tuple[str, Callable[[Request], Awaitable[Response]]]] = {
             "/api/class": ("GET", self._class), "/api/map": ("GET", self._map), "/api/join": ("POST", self._join),

@@ -15,7 +15,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # with which a spreadsheet be
 
 
 def csv_of(register: Register, what: str) -> str:
-    """A table of the class, ``what`` of :data:`TABLES`. Times are UTC. A text that a spreadsheet would take for a
+    """A table of the class, ``what`` of :data:`TABLES`. Times are UTC. A text that a spreadsheet would treat as a
     formula begins with an apostrophe."""
     head, rows = TABLES[what]
     out = io.StringIO()

@@ -81,7 +81,7 @@ class Hub:
         return answer
 
     async def logged_in(self, request: Request) -> User:
-        """Who has come back from the hub's login. Raises Refused."""
+        """The user who has come back from the hub's login. Raises Refused."""
         from tornado.web import HTTPError
 
         state, code = request.query_params.get("state", ""), request.query_params.get("code", "")

@@ -32,9 +32,9 @@ _CONNECTIONS = 2000  # learners need two each
 
 @dataclass(frozen=True)
 class Settings:
-    """How to serve a board. ``port`` None: as the last time. ``url`` is what learners are told, if it is another one
-    than the address, as behind a proxy. ``certificate`` and ``key`` are PEM files; with them the board speaks HTTPS.
-    ``hub``: the JupyterHub that the board is a service of, and where it wants the board to listen."""
+    """How to serve a board. ``port`` None: as the last time. ``url`` is the address to give to learners, if it differs
+    from the board's own, as behind a proxy. ``certificate`` and ``key`` are PEM files; with them the board speaks
+    HTTPS. ``hub``: the JupyterHub that the board is a service of, and where it wants the board to listen."""
 
     listen: str = LOOPBACK
     port: int | None = None

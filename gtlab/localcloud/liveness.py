@@ -1,4 +1,4 @@
-"""Whether another process makes progress: whether it uses processor time. So a busy process is told from a hung one."""
+"""Whether another process makes progress, that is, uses processor time. So a busy process differs from a hung one."""
 
 from __future__ import annotations
 

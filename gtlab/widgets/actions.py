@@ -95,8 +95,8 @@ def listed(knobs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def notes(knobs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What is to be written on a map: ``regions``, texts by Region; ``links``, texts by pair (codes in the alphabet's
-    order, with a blank between)."""
+    """What is to be written on a map: ``regions``, texts by Region; ``links``, texts by pair (codes in alphabetical
+    order, separated by a space)."""
     regions: dict[str, list[str]] = {}
     links: dict[str, list[str]] = {}
     for each in knobs:

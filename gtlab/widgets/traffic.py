@@ -176,7 +176,7 @@ class Traffic:
 
 def broken_places(knobs: Iterable[Mapping[str, Any]], members: Iterable[str]) -> dict[str, Any]:
     """What of the world's ``knobs`` is to be seen on a map of these members: ``down``, Regions with how they fail;
-    ``alone``, isolated Regions; ``cut``, pairs between which nothing passes (in the alphabet's order)."""
+    ``alone``, isolated Regions; ``cut``, pairs between which nothing passes (in alphabetical order)."""
     codes, knobs = sorted(members), list(knobs)
     down = {each["place"][0]: each["value"] for each in knobs if each["knob"] == "outage" and each["place"][0] in codes}
     alone = [each["place"][0] for each in knobs if each["knob"] == "isolate" and each["place"][0] in codes]

@@ -38,7 +38,7 @@ class Refused(NotReady):
 
 
 class Identity(NamedTuple):
-    """Who is asking. ``name`` is the ARN's part after the account; ``account`` is never shown as a whole."""
+    """The caller. ``name`` is the ARN's part after the account; ``account`` is never shown as a whole."""
 
     account: str
     name: str

@@ -228,7 +228,7 @@ def new_cloud(settings: Settings, journal: Journal | None = None, most_at_once: 
 
 class How(TypedDict, total=False):
     """How :func:`keep` works. ``make`` creates the empty cloud: :func:`new_cloud`, or a ``functools.partial`` of it.
-    ``clock`` returns epoch seconds. ``loading`` is told how far the state is read, and can stop that."""
+    ``clock`` returns epoch seconds. ``loading`` learns how far the state is read, and can stop it."""
 
     make: Callable[..., Cloud]
     clock: Callable[[], float]

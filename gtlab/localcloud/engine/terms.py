@@ -115,7 +115,7 @@ def shown(parts: Iterable[str | int]) -> str:
 
 
 def check_apart(kind: str, paths: Iterable[Parts]) -> None:
-    """Refuse two paths of which one contains the other, or of which one takes for a list what the other takes for a
+    """Refuse two paths of which one contains the other, or of which one treats as a list what the other treats as a
     map."""
     tree: dict = {}
     ends: dict[int, Parts] = {}  # by the id of a node: the path that ends there

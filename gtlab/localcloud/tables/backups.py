@@ -52,7 +52,7 @@ class Unsaved:
 
 
 class Backups:
-    """``operations``: by name, from (call, input, now) to the output. ``note`` is told of each restored item."""
+    """``operations``: by name, from (call, input, now) to the output. ``note`` is called with each restored item."""
 
     def __init__(self, database: Database, tables: Tables, note: Callable[[TableId, Key], object]):
         self._database, self._tables, self._note = database, tables, note
