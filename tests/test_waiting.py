@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from browser import needs_chromium, watched_page
 from support import IRELAND, SINGAPORE, VIRGINIA, song
 
 from gtlab import connect, stages, watch
@@ -136,6 +137,20 @@ def test_a_board_is_as_high_at_the_end_as_at_the_beginning():
     assert first.page().count("<li>") == last.page().count("<li>") == 2
     assert "<it>" not in last.page() and "<b></span>" not in last.page() and "stopped" in last.page()
     assert last.line() == "Waiting for <it>: 2 of 2 in 61 s (Singapore (ap-southeast-1) not known yet, <b> ACTIVE)"
+
+
+@pytest.mark.browser
+@needs_chromium
+def test_no_name_on_a_board_is_cut_off(browser):
+    short, long = "Singapore (ap-southeast-1)", "MusicWitness in Singapore (ap-southeast-1)"
+    cut = "all => all.filter(each => each.scrollWidth > each.clientWidth).map(each => each.textContent)"
+    with watched_page(browser) as page:
+        for width, name, columns in ((1000, short, 2), (1000, long, 1), (380, short, 1), (380, long, 1)):
+            page.set_viewport_size({"width": width, "height": 600})
+            page.set_content(Board("Waiting", 6, 6, 1, 6 * [Row(name, "absent", done=True)]).page())
+            left = page.locator("li").evaluate_all("all => all.map(each => each.getBoundingClientRect().left)")
+            assert len(set(left)) == columns, (width, name)
+            assert page.locator("li span, li b").evaluate_all(cut) == [], (width, name)
 
 
 def test_a_wait_that_is_over_says_what_it_saw_last():

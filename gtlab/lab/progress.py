@@ -25,10 +25,10 @@ _STYLE = """<style>
 .gt-wait p { margin: 0; display: flex; gap: 0 12px; }
 .gt-wait p b { flex: 1; min-width: 0; }
 .gt-wait p span { flex: none; min-width: 120px; text-align: right; font-variant-numeric: tabular-nums; }
-.gt-wait ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 0 24px;
-  list-style: none; margin: 4px 0 0 !important; padding: 0 !important; }
+.gt-wait ul { display: grid; gap: 0 24px; list-style: none; margin: 4px 0 0 !important; padding: 0 !important;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, max(330px, var(--gt-name) + 136px)), 1fr)); }
 .gt-wait li { display: flex; gap: 8px; margin: 0 !important; white-space: nowrap; line-height: 22px; }
-.gt-wait li span { flex: 1; overflow: hidden; text-overflow: ellipsis; }
+.gt-wait li span { flex: 1; white-space: normal; overflow-wrap: anywhere; }
 .gt-wait li b { flex: 0 0 96px; }
 </style>"""
 # JupyterLab empties a cell's output when the cell is run again, and the new output comes a little later. Meanwhile the
@@ -87,11 +87,12 @@ class Board:
         count = f"{self.done} of {self.total} · {self.seconds:.0f} s" + (" · stopped" if self.failed else "")
         rows = "".join(f"<li>{'✔' if row.done else '…'} <span>{html.escape(row.name)}</span> "
                        f"<b>{html.escape(row.status)}</b></li>" for row in self.rows)
+        longest = max((len(row.name) for row in self.rows), default=0)  # two columns only where all names fit
         named = f"gt-wait {kind}".strip()
         return (f'{_STYLE}<div class="{named}" role="group" aria-label="{html.escape(self.line())}">'
                 f"<p><b>{whole(html.escape(self.title))}</b><span>{count}</span></p>"
                 f'<progress max="{self.total or 1}" value="{self.done}" aria-label="Progress"></progress>'
-                + (f"<ul>{rows}</ul>" if rows else "") + "</div>")
+                + (f'<ul style="--gt-name: {longest}ch">{rows}</ul>' if rows else "") + "</div>")
 
 
 class Progress:
