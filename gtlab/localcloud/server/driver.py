@@ -175,6 +175,24 @@ class Driver:
 
     def _look(self) -> None:
         self._waking = False
+        self._turn()
+
+    def _wake(self) -> None:
+        """Set a timer for when something is due. A timer that is there stays if it is for an earlier time, because to
+        replace it for each call takes time."""
+        loop, due = asyncio.get_running_loop(), self._keeper.cloud.next_due()
+        at = loop.time() + max(DISK_S if self._keeper.is_behind else 0.0, due - time.time())
+        if self._timer is None or at < self._timer.when():
+            if self._timer:
+                self._timer.cancel()
+            self._timer = loop.call_at(at, self._woken)
+
+    def _woken(self) -> None:
+        self._timer = None
+        self._turn()
+
+    def _turn(self) -> None:
+        """Carry out what is due, if anything is."""
         if self._closed:
             return
         cloud = self._keeper.cloud
@@ -184,19 +202,7 @@ class Driver:
             self._wake()
             self._sweep()
 
-    def _wake(self) -> None:
-        """Set a timer that ticks the cloud when something is due."""
-        loop, due = asyncio.get_running_loop(), self._keeper.cloud.next_due()
-        at = loop.time() + max(DISK_S if self._keeper.is_behind else 0.0, due - time.time())
-        if self._timer is None or self._timer.cancelled() or at < self._timer.when():
-            if self._timer:
-                self._timer.cancel()
-            self._timer = loop.call_at(at, self._tick)
-
     def _tick(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
         try:
             self._work()
         except Exception as error:
