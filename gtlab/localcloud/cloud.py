@@ -104,8 +104,8 @@ class Cloud:
         if not self.current.replicas.any_strong() or (call.operation not in _WRITES and call.operation not in _READS):
             return Hold(0.0)
         self.settle()
-        data = _by_name(call)
-        return self.strong.begin(call, data, _tables(call, data))
+        call = _by_name(call)
+        return self.strong.begin(call, _tables(call))
 
     def end(self, hold: Hold) -> None:
         self.strong.end(hold)
@@ -140,48 +140,49 @@ class Cloud:
             return _json(_operation(_CLOUDWATCH, call)(self.metrics, call.account, call.region, call.input, now))
         if call.service == "dynamodbstreams":
             return _json(_STREAM_OPERATIONS[call.operation](self.streams)(call.account, call.region, call.input, now))
-        data = _by_name(call)
+        call = _by_name(call)
         self._may_change_settings(call)
         if call.operation in self._control_plane:
-            return _json(self._control_plane[call.operation](call, data, now))
+            return _json(self._control_plane[call.operation](call, call.input, now))
         if call.operation in _WRITES or call.operation in _READS:
-            return self._data_plane(call, data, now)
-        return _json(engine.control(self.database, call._replace(input=data), now))
+            return self._data_plane(call, now)
+        return _json(engine.control(self.database, call, now))
 
-    def _data_plane(self, call: Call, data: dict, now: float) -> bytes:
-        tables, unprocessed = _tables(call, data), dict[str, Any]()
+    def _data_plane(self, call: Call, now: float) -> bytes:
+        tables, unprocessed = _tables(call), dict[str, Any]()
         self._check_ready(tables, now)
         strong = self.current.replicas.any_strong()
         if strong:
             self.strong.check(call, tables)
         metered = self.capacity.metered(tables)
         if metered:
-            data, unprocessed = self.capacity.admit(call, data, metered, now)
-        for delivery in self.strong.behind(call, data, tables) if strong else ():
+            admitted, unprocessed = self.capacity.admit(call, metered, now)
+            call = call._replace(input=admitted)
+        for delivery in self.strong.behind(call, tables) if strong else ():
             self.changes.apply_delivery(delivery, now, now)
         if call.operation in _READS:
-            body, charges = engine.read(self.database, call._replace(input=data))
+            body, charges = engine.read(self.database, call)
             if metered:
                 self._consumed(charges, now)
             if self.reads.worth_a_look(tables):
-                self.errors.attempt(_about_read, self.reads.note, call, data, body, now)
+                self.errors.attempt(_about_read, self.reads.note, call, body, now)
         else:
-            if call.operation not in engine.PARTIQL or engine.partiql_writes(data):
+            if call.operation not in engine.PARTIQL or engine.partiql_writes(call.input):
                 self.changes.check_room()
-            body = self._write(call, data, bool(metered), now)
+            body = self._write(call, bool(metered), now)
         return with_unprocessed(call, body, unprocessed) if unprocessed else body
 
-    def _write(self, call: Call, data: dict, metered: bool, now: float) -> bytes:
+    def _write(self, call: Call, metered: bool, now: float) -> bytes:
         try:
-            body, changes, charges = engine.write(self.database, call._replace(input=data), now)
+            body, changes, charges = engine.write(self.database, call, now)
         except Refusal as refusal:
             if metered and refusal.code in _JUDGED:
-                self._consumed(consumed_in_vain(self.database, call._replace(input=data)), now)
+                self._consumed(consumed_in_vain(self.database, call), now)
             raise
         for change in changes:
             self.changes.add(change, now)
-        if "ClientRequestToken" in data:
-            self.unsaved.tokens.add(engine.TokenId(call.account, call.region, data["ClientRequestToken"]))
+        if "ClientRequestToken" in call.input:
+            self.unsaved.tokens.add(engine.TokenId(call.account, call.region, call.input["ClientRequestToken"]))
         if metered:  # the write has taken effect: if an error here failed the call, the client would send it again
             self.errors.attempt(_about_charge, self._consumed, charges, now)
         return body
@@ -346,13 +347,13 @@ def _operation(known: dict[str, Callable], call: Call) -> Callable:
     return known[call.operation]
 
 
-def _tables(call: Call, data: dict) -> list[TableId]:
+def _tables(call: Call) -> list[TableId]:
     """The tables that a request of the data plane names."""
     if call.operation in engine.PARTIQL:
-        return engine.partiql_tables(call._replace(input=data))
-    if "TableName" in data:
-        return [TableId(call.account, call.region, data["TableName"])]
-    found = (engine.table_id(call.account, call.region, name) for name in _names(call.operation, data))
+        return engine.partiql_tables(call)
+    if "TableName" in call.input:
+        return [TableId(call.account, call.region, call.input["TableName"])]
+    found = (engine.table_id(call.account, call.region, name) for name in _names(call.operation, call.input))
     return list(dict.fromkeys(found))
 
 
@@ -363,20 +364,21 @@ def _names(operation: str, data: dict) -> Iterator[str]:
         yield from (part["TableName"] for part in action.values() if "TableName" in part)
 
 
-def _by_name(call: Call) -> dict:
-    """The input with a table's ARN replaced by its name."""
+def _by_name(call: Call) -> Call:
+    """The call with a table's ARN replaced by its name."""
     name = call.input.get("TableName", "")
     if not name.startswith("arn:"):
-        return call.input
+        return call
     place = "tableName" if call.operation in _WRITES or call.operation in _READS else None
-    return call.input | {"TableName": engine.table_id(call.account, call.region, name, place).name}
+    table = engine.table_id(call.account, call.region, name, place)
+    return call._replace(input=call.input | {"TableName": table.name})
 
 
 def _about_charge(charges: list[Charge], now: float) -> str:
     return "The capacity that a write consumes"
 
 
-def _about_read(call: Call, data: dict, body: bytes, now: float) -> str:
+def _about_read(call: Call, body: bytes, now: float) -> str:
     return f"What the journal says of a {call.operation} in {call.region}"
 
 

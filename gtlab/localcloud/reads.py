@@ -52,12 +52,12 @@ class Reads:
                 return True
         return False
 
-    def note(self, call: Call, data: dict, body: bytes, now: float) -> None:
+    def note(self, call: Call, body: bytes, now: float) -> None:
         """Note a read that was carried out; ``body`` is its answer. It is one event per item, or one for a page."""
         if call.operation in PAGES:
-            self._page(call, data, body, now)
+            self._page(call, body, now)
             return
-        for part, consistent in _gets(call.operation, data):
+        for part, consistent in _gets(call.operation, call.input):
             for table, key in engine.named(self._database, call._replace(operation="GetItem", input=part)):
                 group = self._groups.of(table)
                 if group is None:
@@ -69,13 +69,14 @@ class Reads:
                     self._journal.read(table, self._database.key_attributes(table, key), ReadDetail(
                         call.operation, consistent, version, missed), now)
 
-    def _page(self, call: Call, data: dict, body: bytes, now: float) -> None:
+    def _page(self, call: Call, body: bytes, now: float) -> None:
+        data = call.input
         table = TableId(call.account, call.region, data["TableName"])
         group = self._groups.of(table)
         if group is None:
             return
         # With those that a filter left out: their newer versions may pass it.
-        keys = set(engine.keys_read(self._database, call._replace(input=data), _scanned(body).ScannedCount))
+        keys = set(engine.keys_read(self._database, call, _scanned(body).ScannedCount))
         found = self._replication.all_missed(
             group.id, table.region, [*keys, *self._not_there(group, table, keys, data, body)])
         if found or self._journal.all_reads:

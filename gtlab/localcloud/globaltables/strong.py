@@ -45,7 +45,7 @@ class Strong:
         if call.operation in _TRANSACTIONS and any(self._members(table) for table in tables):
             raise invalid("Transactions are not supported for global tables with MultiRegionConsistency set to STRONG.")
 
-    def begin(self, call: Call, data: dict, tables: list[TableId]) -> Hold:
+    def begin(self, call: Call, tables: list[TableId]) -> Hold:
         """Begin an operation's round trip to another member, if it needs one; a write locks its items until the end.
 
         Raises ReplicatedWriteConflictException if another Region has locked one of the items, and InternalServerError
@@ -53,7 +53,7 @@ class Strong:
         consistent reads. The caller must release every hold with :meth:`end`.
         """
         others = [member for table in tables for member in self._members(table) or ()]
-        if not others or not (_is_write(call) or _is_strong_read(data)):
+        if not others or not (_is_write(call) or _is_strong_read(call.input)):
             return Hold(0.0)
         if self._paused(call.region, tables):
             raise Refusal("InternalServerError", "Internal server error: fault injection has paused the replication of "
@@ -63,7 +63,7 @@ class Strong:
         if not reached:
             raise Refusal("InternalServerError",
                           "Internal server error: the replica cannot reach another member of its global table", 500)
-        taken = tuple((group, key, call.region) for group, key in self._written(call, data))
+        taken = tuple((group, key, call.region) for group, key in self._written(call))
         if any(other[:2] == mine[:2] and other[2] != call.region for mine in taken for other in self._being_written):
             raise Refusal("ReplicatedWriteConflictException",
                           "One or more items in this request are being modified in another Region")
@@ -77,16 +77,16 @@ class Strong:
             self._being_written.subtract(hold.taken)
             self._being_written = +self._being_written
 
-    def behind(self, call: Call, data: dict, tables: list[TableId]) -> list[Delivery]:
+    def behind(self, call: Call, tables: list[TableId]) -> list[Delivery]:
         """The changes that an operation must see and the called Region does not have yet, as deliveries to apply
         now."""
-        if not (_is_write(call) or _is_strong_read(data)):
+        if not (_is_write(call) or _is_strong_read(call.input)):
             return []
         found = []
         for table in tables:
             group = self._groups.of(table) if self._members(table) else None
             if group:
-                named = engine.named(self._database, call._replace(input=data))
+                named = engine.named(self._database, call)
                 sent = self._sent_by_who_left(group, table.region)
                 keys = {key for at, key in named if at == table} or self._arriving(group, table.region)
                 found += [newest for key in sorted(keys) if (newest := self._newest(group, table.region, key))]
@@ -132,10 +132,10 @@ class Strong:
     def _members(self, table: TableId) -> list[str] | None:
         return self._replicas.strong_members(table)
 
-    def _written(self, call: Call, data: dict) -> list[tuple[str, Key]]:
+    def _written(self, call: Call) -> list[tuple[str, Key]]:
         if not _is_write(call):
             return []
-        return [(group.id, key) for table, key in engine.touched(self._database, call._replace(input=data))
+        return [(group.id, key) for table, key in engine.touched(self._database, call)
                 if self._members(table) and (group := self._groups.of(table))]
 
 

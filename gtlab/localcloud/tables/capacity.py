@@ -70,20 +70,20 @@ class Capacity:
         if limits is not None:
             self._bucket(table, kind, limits, now).units -= units
 
-    def admit(self, call: Call, data: dict, metered: list[TableId], now: float) -> tuple[dict, dict]:
+    def admit(self, call: Call, metered: list[TableId], now: float) -> tuple[dict, dict]:
         """Split a request by the capacity that is left: the input to carry out, and the unprocessed part of a batch in
         the form of its answer. If nothing can be carried out, raises ProvisionedThroughputExceededException, or
         TransactionCanceledException for a transaction."""
         kind = "read" if call.operation in _READS else "write"
         left = {name: self.left(table, kind, now) for table in metered for name in (table.name, table.arn)}
         if call.operation in _UNPROCESSED:
-            return _admitted(self._database, call._replace(input=data), left)
+            return _admitted(self._database, call, left)
         dry = {name for name, units in left.items() if units <= _LEAST}
         if dry and call.operation in _TRANSACTIONS:
-            raise _cancelled(data, dry)
+            raise _cancelled(call.input, dry)
         if dry:
             raise _exceeded()
-        return data, {}
+        return call.input, {}
 
     def _bucket(self, table: TableId, kind: str, limits: dict, now: float) -> _Bucket:
         """A table's bucket, filled up to the present. It is created at the first use."""
