@@ -162,10 +162,6 @@ class Streams:
             change["NewImage"] = new
         if old is not None and stream.view_type in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES"):
             change["OldImage"] = old
-        large, size = None, 0
-        if (new is not None and item_size(new) >= _SHARED_FROM) or (old is not None and item_size(old) >= _SHARED_FROM):
-            large = _large(change)
-            size = sum(image[1] for image in large.values())
         record = {
             "eventID": f"{random.getrandbits(128):032x}",
             "eventName": "INSERT" if old is None else "REMOVE" if new is None else "MODIFY",
@@ -176,8 +172,12 @@ class Streams:
             record["userIdentity"] = identity
         shard = stream.shards[_spread(keys[stream.key_schema[0]["AttributeName"]], len(stream.shards))]
         body = msgspec.json.encode(record)
-        size += len(body)
-        entry = (sequence, now, body, size, large)
+        size, large = len(body), dict[str, Packed]()
+        if size >= _SHARED_FROM:  # otherwise no image is that large: it is shorter than its JSON
+            large = _large(change)
+            body = msgspec.json.encode(record)
+            size = len(body) + sum(image[1] for image in large.values())
+        entry = (sequence, now, body, size, large or None)
         if len(shard.records) == MOST_RECORDS:
             self._drop_oldest(arn, shard)
         shard.records.append(entry)
