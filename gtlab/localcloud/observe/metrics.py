@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gtlab.localcloud.model import Refusal, TableId
@@ -29,13 +30,22 @@ _EXTENDED = re.compile(r"(?:p|tm|tc|ts|wm)[0-9]{1,2}(?:\.[0-9]+)?|p100|IQM|(?:PR
 _ID = re.compile(r"[a-z][a-zA-Z0-9_]{0,254}")
 
 
-class _Set(NamedTuple):
+@dataclass(slots=True)
+class _Set:
     """A statistic set: a summary of some values."""
 
     samples: int
     sum: float
     least: float
     most: float
+
+    def add(self, value: float) -> None:
+        self.samples += 1
+        self.sum += value
+        if value < self.least:
+            self.least = value
+        if value > self.most:
+            self.most = value
 
     def with_(self, other: _Set) -> _Set:
         return _Set(self.samples + other.samples, self.sum + other.sum, min(self.least, other.least),
@@ -64,10 +74,12 @@ class Metrics:
     def replicated(self, table: TableId, receiving: str, lag_ms: float, at: float) -> None:
         """A write to a table took effect in another Region."""
         series, minute = _Series(table, receiving), int(at // _MINUTE_S) * _MINUTE_S
-        minutes, value = self._series.setdefault(series, {}), _Set(1, lag_ms, lag_ms, lag_ms)
+        minutes = self._series.setdefault(series, {})
         known = minutes.get(minute)
-        minutes[minute] = known.with_(value) if known else value
-        if not known:
+        if known is not None:
+            known.add(lag_ms)
+        else:
+            minutes[minute] = _Set(1, lag_ms, lag_ms, lag_ms)
             self._known.append((series, minute))
             if len(self._known) > self._most:
                 self._forget(*self._known.popleft())
