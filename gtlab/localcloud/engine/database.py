@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gtlab.localcloud.engine.arguments import check_table_name, failed
-from gtlab.localcloud.engine.items import Items
+from gtlab.localcloud.engine.items import Items, KeySchema
 from gtlab.localcloud.engine.table import Table, key_schema, not_found
 from gtlab.localcloud.engine.table_rules import check_name
 from gtlab.localcloud.engine.values import StoredItem, repacked
@@ -65,6 +65,7 @@ class Database:
         self.records: dict[str, dict[RecordId, Any]] = {kind: {} for kind in KINDS}
         self._tokens: dict[TokenId, Remembered] = {}  # the oldest first
         self._token_bytes: dict[TokenId, int] = {}    # of a transaction and its answer
+        self._latest_key: tuple[KeySchema | None, Key | None, dict[str, Any]] = (None, None, {})
 
     # Tables
 
@@ -157,10 +158,14 @@ class Database:
             return None
 
     def key_attributes(self, table: TableId, key: Key) -> dict[str, Any]:
-        """A primary key as the API writes it."""
+        """A primary key as the API writes it. Read only: a write and its deliveries to other Regions, which often
+        follow each other, get the same object."""
         schema = self.table(table).key
-        values = zip((*schema.partition, *schema.sort), key, strict=False)
-        return {name: {schema.types[name]: value} for name, value in values}
+        known_schema, known_key, attributes = self._latest_key
+        if key != known_key or schema != known_schema:
+            attributes = {name: {schema.types[name]: value} for name, value in zip(schema.names, key, strict=False)}
+            self._latest_key = schema, key, attributes
+        return attributes
 
     # Tokens of transactions
 
