@@ -182,7 +182,7 @@ class Rows:
         for table, rows in latest.items():
             places = ", ".join("?" * (len(_columns(table)) + 1))
             self._connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({places})",
-                                         [(*row, _checksum(row)) for row in rows.values() if row is not None])
+                                         ((*row, _checksum(row)) for row in rows.values() if row is not None))
             tests = " AND ".join(f"{column} = ?" for column in _key(table))
             self._connection.executemany(f"DELETE FROM {table} WHERE {tests}",
                                          [key for key, row in rows.items() if row is None])
