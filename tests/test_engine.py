@@ -38,6 +38,17 @@ def test_a_number_has_one_form(db, written, plain):
     assert db("GetItem", TableName="Tab", Key={"p": {"S": "a"}})["Item"]["n"] == {"N": plain}
 
 
+def test_sets_are_returned_in_their_order(db):
+    db.table("Tab", "p")
+    db.put("Tab", p={"S": "a"}, s={"SS": ["b", "", "ä", "B"]}, n={"NS": ["10", "-1", "2.5"]},
+           b={"BS": ["Ag==", "AQ=="]})
+    new = db("UpdateItem", TableName="Tab", Key={"p": {"S": "a"}}, UpdateExpression="ADD s :s, n :n, b :b",
+             ExpressionAttributeValues={":s": {"SS": ["a"]}, ":n": {"NS": ["3"]}, ":b": {"BS": ["AA=="]}},
+             ReturnValues="UPDATED_NEW")["Attributes"]
+    assert new == {"s": {"SS": ["", "B", "a", "b", "ä"]}, "n": {"NS": ["-1", "2.5", "3", "10"]},
+                   "b": {"BS": ["AA==", "AQ==", "Ag=="]}}
+
+
 @pytest.mark.parametrize(("written", "told"), [
     ("1e126", "Number overflow"), ("-1e126", "Number overflow"), ("1e-131", "Number underflow"),
     ("1" * 39, "more than 38 significant digits"), ("x", "cannot be converted"), ("", "cannot be converted"),
@@ -239,7 +250,8 @@ NO_KEY_CONDITIONS = [
                           "condition"),
     ("p.b > :p AND p = :p", "KeyConditionExpressions cannot have conditions on nested attributes"),
     (":p > :n", "Invalid condition in KeyConditionExpression: No key attribute specified"),
-    ("p = :p AND (s > :n AND p = :p)", "KeyConditionExpressions must only contain one condition per key"),
+    ("p = :p AND (s > :n AND p = :p)",
+     "Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key"),
     # What no condition may have comes first, wherever it is.
     ("p.b > :p AND p < :none", "Invalid KeyConditionExpression: An expression attribute value used in expression is "
                                "not defined; attribute value: :none"),
@@ -597,6 +609,43 @@ def test_a_transaction_stops_at_the_first_part_that_is_not_valid(db):
         "ConditionalCheckFailed", "None", "ConditionalCheckFailed"]
     get = {"Get": {"TableName": "Tab", "Key": {"q": {"S": "a"}}}}
     assert reasons(db.refusal("TransactGetItems", TransactItems=[get, get])) == ["ValidationError", "None"]
+
+
+@pytest.mark.parametrize(("expression", "near"), [("!!!", "!!"), ("a !b", "a !b"), ("a, b !", "b !"), ("!", "!")])
+def test_what_is_near_an_unknown_character_is_one_token_on_each_side(db, expression, near):
+    db.table("Tab", "p")
+    refusal = db.refusal("GetItem", TableName="Tab", Key={"p": {"S": "a"}}, ProjectionExpression=expression)
+    assert refusal.message == f'Invalid ProjectionExpression: Syntax error; token: "!", near: "{near}"'
+
+
+def test_a_transaction_is_read_before_its_tables_are_looked_for(db):
+    db.table("Tab", "p")
+    nowhere, deep = {"Put": {"TableName": "Nowhere", "Item": {"p": {"S": "a"}}}}, {"S": "leaf"}
+    for _ in range(32):
+        deep = {"M": {"n": deep}}
+    check = {"TableName": "Tab", "Key": {"p": {"S": "b"}}, "ConditionExpression": "attribute_not_exists(p)"}
+    malformed = {"ConditionCheck": check | {"ConditionExpression": "attribute_not_exists("}}
+    unused = {"ConditionCheck": check | {"ExpressionAttributeValues": {":v": {"S": "x"}}}}
+    too_deep = {"Put": {"TableName": "Tab", "Item": {"p": {"S": "a"}, "v": deep}}}
+    for actions, told in (([nowhere, malformed], "Syntax error"), ([nowhere, unused], "unused in expressions"),
+                          ([unused, nowhere], "unused in expressions"), ([malformed, too_deep], "Syntax error"),
+                          ([too_deep, malformed], "Nesting Levels"), ([nowhere, too_deep], "Nesting Levels")):
+        assert told in db.refusal("TransactWriteItems", TransactItems=actions).message
+    assert db.refusal("TransactWriteItems", TransactItems=[nowhere]).code == "ResourceNotFoundException"
+
+
+@pytest.mark.parametrize("action", [
+    {"Put": {"Item": {"p": {"S": ""}}}}, {"Delete": {"Key": {"p": {"S": ""}}}},
+    {"Update": {"Key": {"p": {"S": ""}}, "UpdateExpression": "REMOVE a"}},
+    {"ConditionCheck": {"Key": {"p": {"S": ""}}, "ConditionExpression": "attribute_not_exists(p)"}},
+])
+def test_an_empty_key_is_a_fault_of_the_transaction_and_no_reason_to_cancel_it(db, action):
+    db.table("Tab", "p")
+    (kind, part), = action.items()
+    refusal = db.refusal("TransactWriteItems", TransactItems=[{kind: {"TableName": "Tab"} | part}])
+    assert (refusal.code, refusal.message) == ("ValidationException", "One or more parameter values are not valid. The "
+                                               "AttributeValue for a key attribute cannot contain an empty string "
+                                               "value. Key: p")
 
 
 def test_the_size_of_a_transaction_is_that_of_its_request(db):

@@ -62,8 +62,12 @@ class _Reader(TokenReader):
 
     def unreadable(self, at: int) -> Refusal:
         start = at + len(self.text[at:]) - len(self.text[at:].lstrip())
-        return self.refused(f'Syntax error; token: "{self.text[start]}", near: '
-                            f'"{self.text[max(0, start - 5):start + 6].strip()}"')
+        begin, place = start, 0  # of what is near: from the token before to the one after
+        while place < at and (before := self.pattern.match(self.text, place)):
+            begin, place = before.start(before.lastgroup or 0), before.end()
+        after = self.pattern.match(self.text, start + 1)
+        near = self.text[begin:after.end() if after else start + 2].strip()
+        return self.refused(f'Syntax error; token: "{self.text[start]}", near: "{near}"')
 
     def unexpected(self) -> Refusal:
         token, before, after = self.next, self.tokens[max(0, self.place - 1)], self.following

@@ -55,7 +55,7 @@ def range_of(tests: dict[str, KeyTest], schema: KeySchema) -> Range:
     """What of a table or an index with this key the tests allow. Raises Refusal."""
     if len(tests) > len(schema.names) and tests.keys() >= set(schema.partition):
         raise invalid(f"The number of query conditions ({len(tests)}) exceeds the number of key attributes defined in "
-                      "the schema")
+                      f"the schema ({len(schema.names)})")
     is_one_other = not tests.keys() <= set(schema.names)
     for name in schema.names:
         if name in tests:
@@ -139,14 +139,14 @@ def _open(partition: bytes, equal: list[bytes], test: KeyTest | None, single: bo
     return Range(partition, low, high, high_open)
 
 
-# Expressions: the texts are the service's, as dynalite captured them
+# Expressions: the texts are the service's, as dynalite and others captured them
 
 def _from_tree(tree: Condition, terms: Terms) -> dict[str, KeyTest]:
     tests: dict[str, KeyTest] = {}
     for part in _parts(tree):
         name, test = _test(part, terms)
         if name in tests:
-            raise invalid("KeyConditionExpressions must only contain one condition per key")
+            raise invalid(f"Invalid {KEY_CONDITION}: KeyConditionExpressions must only contain one condition per key")
         tests[name] = test
     return tests
 

@@ -13,7 +13,7 @@ from gtlab.localcloud.engine.expressions import UPDATE
 from gtlab.localcloud.engine.table import Table
 from gtlab.localcloud.engine.terms import Parts, Terms, check_apart, find
 from gtlab.localcloud.engine.tree import Arithmetic, Assignment, Function, Operand, Path, Placeholder
-from gtlab.localcloud.engine.values import SETS, Item, Value, kind, number
+from gtlab.localcloud.engine.values import SETS, Item, Value, in_order, kind, number
 from gtlab.localcloud.model import Refusal, invalid, invalid_values
 
 _EXACT = Context(prec=400)  # enough for any sum of two numbers; values.number then checks the digits
@@ -112,7 +112,7 @@ def sum_of(old: Value, value: Value) -> Value:
         raise invalid(_WRONG_TYPE)
     if "N" in value:
         return {"N": add(old["N"], value["N"])}
-    return {kind(old): list(dict.fromkeys((*old[kind(old)], *value[kind(value)])))}
+    return {kind(old): in_order(kind(old), list({*old[kind(old)], *value[kind(value)]}))}
 
 
 def add(one: str, other: str, *, minus: bool = False) -> str:

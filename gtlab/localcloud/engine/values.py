@@ -143,7 +143,17 @@ def _checked_set(value: Value, kind: str, content: list[str], number: Callable[[
             raise invalid("Input collection contains duplicates")
         shown = f"Input collection [{', '.join(members)[:200]}]"
         raise invalid_values(shown + (" contains duplicates." if kind == "SS" else "of type BS contains duplicates."))
+    members = in_order(kind, members)
     return value if members == content else {kind: members}
+
+
+def in_order(kind: str, members: list[str]) -> list[str]:
+    """The members of a set in the order in which the service returns them: numbers by value, others by their bytes."""
+    if len(members) < 2:
+        return members
+    if kind == "SS":
+        return sorted(members)  # code points have the order of UTF-8
+    return sorted(members, key=Decimal if kind == "NS" else binary)
 
 
 def binary(text: str) -> bytes:

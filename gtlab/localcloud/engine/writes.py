@@ -279,16 +279,26 @@ def _metrics_by_table(plans: list[Plan], data: dict[str, Any]) -> dict[str, list
 
 # Transactions
 
-class _Action(NamedTuple):
-    """One action of a transaction: what it names, its condition, and what it makes of the item. ``item``: what a Put
+class _Asked(NamedTuple):
+    """One action of a transaction by itself: its condition, and what it makes of the item. ``item``: what a Put
     puts."""
 
     kind: str
     part: dict[str, Any]
-    table: Table
     test: Test | None
     update: Update | None
     item: StoredItem | None
+
+
+class _Action(NamedTuple):
+    """One action of a transaction, with the table that it names."""
+
+    kind: str
+    part: dict[str, Any]
+    test: Test | None
+    update: Update | None
+    item: StoredItem | None
+    table: Table
 
 
 def transact_write(find: Find, data: dict[str, Any]) -> Write:
@@ -299,7 +309,7 @@ def transact_write(find: Find, data: dict[str, Any]) -> Write:
     if len(asked) > MOST_TRANSACT_ITEMS:
         raise arguments.too_long(arguments.objects("TransactWriteItem", asked), "transactItems", MOST_TRANSACT_ITEMS)
     arguments.check_choices(data)
-    actions = [_action(find, action) for action in asked]
+    actions = [_action(find, each) for each in [_asked(action) for action in asked]]
     keyed = list[Plan]()
     for action in actions:
         try:
@@ -329,8 +339,8 @@ def transact_write(find: Find, data: dict[str, Any]) -> Write:
     return Write(answer, carry_out(changing), charges)
 
 
-def _action(find: Find, action: dict[str, Any]) -> _Action:
-    """The action, with what is wrong with the request itself refused."""
+def _asked(action: dict[str, Any]) -> _Asked:
+    """The action, with what is wrong with it refused, whichever tables there are."""
     kinds = [kind for kind in ("ConditionCheck", "Put", "Update", "Delete") if kind in action]
     if len(kinds) != 1:
         raise invalid("TransactItems can only contain one of Check, Put, Update or Delete")
@@ -342,16 +352,26 @@ def _action(find: Find, action: dict[str, Any]) -> _Action:
     test = condition(part, terms)
     update = Update(tree, terms) if tree is not None else None
     terms.check_all_used()
-    table, item = find(part["TableName"]), None
-    if update is not None:
-        update.check_key(table)
+    item = None
     if kind == "Put":
         item = check_attributes(part["Item"])
         check_size(item, TOO_LARGE)
-        for name in table.key_names:  # an empty key is a fault of the request, one of another type cancels it
-            if name in item and not next(iter(item[name].values())):
-                table.check_item(item)
-    return _Action(kind, part, table, test, update, item)
+    return _Asked(kind, part, test, update, item)
+
+
+def _action(find: Find, asked: _Asked) -> _Action:
+    """The action with its table. Raises Refusal for what is a fault of the request, and does not cancel it."""
+    table = find(asked.part["TableName"])
+    if asked.update is not None:
+        asked.update.check_key(table)
+    given = asked.part["Key"] if asked.item is None else asked.item
+    for name in table.key_names:  # an empty key is a fault of the request, one of another type cancels it
+        if name in given and "" in given[name].values():
+            if asked.item is None:
+                table.checked_key(given)
+            else:
+                table.check_item(asked.item)
+    return _Action(*asked, table)
 
 
 def _payload(action: _Action) -> int:
