@@ -25,9 +25,8 @@ SHARED = ("gtlab.contract", "gtlab.regions", "gtlab.judging", "gtlab.permissions
 ABOVE = [("contract", "regions", "intervals", "judging", "failover", "permissions", "prices", "redaction"),
          ("lab",), ("measure", "charts"), ("widgets",), ("course",), ("classroom",), ("cli",)]
 BELOW = [("model", "liveness", "lag_model"), ("world", "engine"), ("replication", "unsettled", "accounts"),
-         ("observe",), ("tables",), ("globaltables",), ("faults",), ("after_writes", "reads", "control_plane"),
-         ("cloud",),
-         ("disk",), ("server", "proof")]
+         ("observe",), ("tables",), ("globaltables",), ("faults",),
+         ("after_writes", "reads", "control_plane", "other_services"), ("cloud",), ("disk",), ("server", "proof")]
 # Modules that are no room: they say how to start a room's program, or give names for notebooks (only when asked). They
 # may import any room on their side of the wall.
 DOORS = ("gtlab", "gtlab.__main__", "gtlab.localcloud", "gtlab.localcloud.__main__")

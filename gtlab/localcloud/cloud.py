@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from gtlab.contract import HISTORIC
@@ -19,7 +19,6 @@ from gtlab.localcloud.after_writes import AfterWrites, Rooms
 from gtlab.localcloud.control_plane import ControlPlane
 from gtlab.localcloud.engine.charges import Charge
 from gtlab.localcloud.engine.values import item_size
-from gtlab.localcloud.faults.fis import OPERATIONS as _FIS
 from gtlab.localcloud.faults.fis import Fis
 from gtlab.localcloud.globaltables.membership import LEGACY, Groups
 from gtlab.localcloud.globaltables.replica_scaling import ReplicaScaling
@@ -31,6 +30,7 @@ from gtlab.localcloud.model import Call, Refusal, TableId
 from gtlab.localcloud.observe.internal_errors import InternalErrors
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.observe.metrics import Metrics
+from gtlab.localcloud.other_services import CHANGE_SETTINGS, OtherServices
 from gtlab.localcloud.reads import Reads
 from gtlab.localcloud.replication import Delivery, Replication
 from gtlab.localcloud.tables.autoscaling import AutoScaling
@@ -90,8 +90,8 @@ class Cloud:
         self.backups = Backups(self.database, self.tables, lambda table, key: self.unsaved.items.add((table, key)))
         self._control_plane |= self.backups.operations
         self._control_plane |= ReplicaScaling(self.tables, self.current.replicas, self.scaling).operations
-        self.access = Access(Known(self._regions_of, self._has_role,
-                                   lambda table: engine.tags(self.database, table)))
+        self.access = Access(_known(self.database, self.groups, self.fis))
+        self._others = OtherServices(self.database, self.streams, self.scaling, self.fis, self.metrics)
         self._next_housekeeping = 0.0
         self._most_at_once, self._behind, self._has_backlog = most_at_once, 0.0, False
 
@@ -126,20 +126,10 @@ class Cloud:
         self.tick(now, briefly=self._most_at_once < math.inf)
         if self.access:
             self.access.check(call)
-        if call.service == "application-autoscaling":
-            self._may_change_settings(call)
-            return _json(_operation(_SCALING, call)(self.scaling, call.account, call.region, call.input, now))
-        if call.service == "fis":
-            self._may_change_settings(call)
-            return _json(_operation(_FIS, call)(self.fis, call.account, call.region, call.input, now))
-        if call.service == "sts":
-            return _json(_operation(_STS, call)(call.account))
-        if call.service == "resourcegroupstaggingapi":
-            return _json(_operation(_TAGGING, call)(self.database, call))
-        if call.service == "cloudwatch":
-            return _json(_operation(_CLOUDWATCH, call)(self.metrics, call.account, call.region, call.input, now))
-        if call.service == "dynamodbstreams":
-            return _json(_STREAM_OPERATIONS[call.operation](self.streams)(call.account, call.region, call.input, now))
+        if call.service in self._others:
+            if call.service in CHANGE_SETTINGS:
+                self._may_change_settings(call)
+            return _json(self._others.answer(call, now))
         call = _by_name(call)
         self._may_change_settings(call)
         if call.operation in self._control_plane:
@@ -298,18 +288,6 @@ class Cloud:
         group = self.groups.by_id(delivery.group)
         return group is None or self.capacity.takes_writes(group.table(delivery.target), now)
 
-    def _regions_of(self, table: TableId) -> list[str]:
-        """The Regions of a table's global table; its own if it has none."""
-        group = self.groups.of(table)
-        return list(group.members) if group else [table.region]
-
-    def _has_role(self, account: str, service: str) -> bool:
-        """Whether an account has a service's service-linked role: it gets one with its first global table, or its first
-        experiment, and keeps it here for as long as it has any."""
-        if service == "fis.amazonaws.com":
-            return self.fis.has_experiments(account)
-        return any(group.account == account for group in self.groups)
-
     def _may_change_settings(self, call: Call) -> None:
         if call.operation not in _WRITES and not call.operation.startswith(_LOOKS):
             self.unsaved.settings = True
@@ -340,11 +318,21 @@ class Cloud:
                     raise Refusal("ResourceNotFoundException", "Requested resource not found")
 
 
-def _operation(known: dict[str, Callable], call: Call) -> Callable:
-    if call.operation not in known:
-        raise Refusal("UnknownOperationException", f"{call.operation} is an operation of {call.service} that gtlab's "
-                                                   "local cloud does not have. Nothing was done.")
-    return known[call.operation]
+def _known(database: engine.Database, groups: Groups, fis: Fis) -> Known:
+    """What policies are checked against."""
+    def regions_of(table: TableId) -> list[str]:
+        """The Regions of a table's global table; its own if it has none."""
+        group = groups.of(table)
+        return list(group.members) if group else [table.region]
+
+    def has_role(account: str, service: str) -> bool:
+        """Whether an account has a service's service-linked role: it gets one with its first global table, or its first
+        experiment, and keeps it here for as long as it has any."""
+        if service == "fis.amazonaws.com":
+            return fis.has_experiments(account)
+        return any(group.account == account for group in groups)
+
+    return Known(regions_of, has_role, lambda table: engine.tags(database, table))
 
 
 def _tables(call: Call) -> list[TableId]:
@@ -396,38 +384,3 @@ def _about_experiments(now: float) -> str:
 
 def _json(answer: dict) -> bytes:
     return json.dumps(answer, ensure_ascii=False).encode()
-
-
-_STREAM_OPERATIONS: dict[str, Callable] = {
-    "ListStreams": lambda streams: streams.list_streams,
-    "DescribeStream": lambda streams: streams.describe_stream,
-    "GetShardIterator": lambda streams: streams.get_shard_iterator,
-    "GetRecords": lambda streams: streams.get_records,
-}
-
-_CLOUDWATCH: dict[str, Callable] = {
-    "GetMetricStatistics": Metrics.get_statistics,
-    "GetMetricData": Metrics.get_data,
-    "ListMetrics": Metrics.list,
-}
-
-_TAGGING: dict[str, Callable] = {"GetResources": engine.tagged_resources}
-
-_STS: dict[str, Callable] = {
-    "GetCallerIdentity": lambda account: {"UserId": "AIDAGTLABLOCALCLOUD00", "Account": account,
-                                          "Arn": f"arn:aws:iam::{account}:user/gtlab"},
-}
-
-_SCALING: dict[str, Callable] = {
-    "RegisterScalableTarget": AutoScaling.register,
-    "DeregisterScalableTarget": AutoScaling.deregister,
-    "DescribeScalableTargets": AutoScaling.describe_targets,
-    "PutScalingPolicy": AutoScaling.put_policy,
-    "DescribeScalingPolicies": AutoScaling.describe_policies,
-    "DeleteScalingPolicy": AutoScaling.delete_policy,
-    "DescribeScalingActivities": AutoScaling.describe_activities,
-    "DescribeScheduledActions": AutoScaling.describe_scheduled,
-    "ListTagsForResource": AutoScaling.list_tags,
-    "TagResource": AutoScaling.tag,
-    "UntagResource": AutoScaling.untag,
-}
