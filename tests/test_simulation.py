@@ -159,16 +159,16 @@ def breaks_items_on_disk(patch):
 
 def breaks_strong_reads(patch):
     """A strong table looks at its own Region only."""
-    patch.setattr(Strong, "behind", lambda self, call, data, tables: [])
+    patch.setattr(Strong, "behind", lambda self, call, tables: [])
 
 
 def breaks_conflicts(patch):
     """A strong table's writers do not see those of other Regions, and write what they had read before."""
     begin = Strong.begin
 
-    def blind(self, call, data, tables):
+    def blind(self, call, tables):
         self._being_written.clear()
-        return begin(self, call, data, tables)
+        return begin(self, call, tables)
     patch.setattr(Strong, "begin", blind)
     patch.setattr(Strong, "_newest", lambda self, group, region, key: None)
 
