@@ -14,7 +14,7 @@ from engines import Database, index
 from support import seed
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.engine.values import number, sort_bytes
+from gtlab.localcloud.engine.values import number, sort_bytes, sorted_as
 from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server import requests
 
@@ -62,11 +62,12 @@ def test_a_number_that_cannot_be_stored_is_refused(db, written, told):
     assert refusal.code == "ValidationException" and told in refusal.message and len(refusal.message) < 300
 
 
-def test_numbers_sort_by_value():
+def test_numbers_sort_by_value_and_are_read_from_what_sorts_them():
     random = Random(seed(3))
     numbers = {number(f"{random.choice(['', '-'])}{random.randrange(10**random.randrange(1, 12))}"
                       f"e{random.randrange(-60, 60)}") for _ in range(3000)} | {"0"}
     assert sorted(numbers, key=lambda text: sort_bytes({"N": text})) == sorted(numbers, key=Decimal)
+    assert [sorted_as("N", sort_bytes({"N": text})) for text in numbers] == list(numbers)
 
 
 # Pages

@@ -651,6 +651,8 @@ def test_partitions_with_the_same_hash_stay_apart(indexed, one_hash):
         item = {"p": p, "s": s, "g": p, "t": s}
         table.put(table.key_of(item), item)
     ordered = index if indexed else table
+    scanned = list(ordered.scan(0, SEGMENTS, None))
+    assert list(table.keys_of(scanned)) == [table.key_of(item) for item in unpacked(iter(scanned))]
     assert [item["s"] for item in unpacked(ordered.scan(0, SEGMENTS, None))] == [
         {"B": base64.b64encode(sort).decode()} for _, sort in sorted(where)]
     for partition in parts:

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import NamedTuple, Protocol
-
-import msgspec
 
 from gtlab.localcloud.engine.ordered import Ordered, Stretch
 from gtlab.localcloud.engine.values import (
@@ -26,6 +24,7 @@ from gtlab.localcloud.engine.values import (
     number,
     sort_bytes,
     sort_bytes_of,
+    sorted_as,
     unpack,
 )
 from gtlab.localcloud.model import NO_SORT_KEY, Key
@@ -96,6 +95,14 @@ def _filed_as(key: Key, partition_type: str, sort_type: str | None) -> bytes:
     partition = sort_bytes_of(partition_type)(key.partition)
     filed = _filed(zlib.crc32(partition), partition)
     return filed + _part(sort_bytes_of(sort_type)(key.sort)) if sort_type else filed
+
+
+def _key_filed_as(filed: bytes, partition_type: str, sort_type: str | None) -> Key:
+    """The key of an item that a table, or an index of it, files there: it is in the last parts."""
+    parts = [part.replace(b"\0\xff", b"\0") for part in filed[4:-len(_END)].split(_END)]
+    if sort_type is None:
+        return Key(sorted_as(partition_type, parts[-1]), NO_SORT_KEY)
+    return Key(sorted_as(partition_type, parts[-2]), sorted_as(sort_type, parts[-1]))
 
 
 def partition_bytes(values: Iterator[bytes] | list[bytes]) -> bytes:
@@ -201,10 +208,10 @@ class Items(_InOrder):
         partition = key_string(item[schema.partition[0]])
         return Key(partition, key_string(item[schema.sort[0]]) if schema.sort else NO_SORT_KEY)
 
-    def keys_of(self, stretches: Iterator[Stretch]) -> Iterator[Key]:
-        """The keys of items."""
-        for stretch in stretches:
-            yield from map(self.key_of, map(msgspec.json.decode, stretch.jsons))
+    def keys_of(self, stretches: Iterable[Stretch]) -> Iterator[Key]:
+        """The keys of items in the order of the table or of an index of it."""
+        for filed in chain.from_iterable(stretch.keys for stretch in stretches):
+            yield _key_filed_as(filed, *self._key_types)
 
     def put(self, key: Key, item: Item, before: Item | None = None) -> None:
         """``before``: the item that is there, if the caller has unpacked it. Otherwise that is done here, for
@@ -255,7 +262,7 @@ class Items(_InOrder):
             if not found:
                 return
             low = found[-1].keys[-1] + b"\0"
-            yield from list(self.keys_of(iter(found)))  # the stretches are those of the store, which may change
+            yield from list(self.keys_of(found))  # the stretches are those of the store, which may change
 
     def let_go(self, most: int) -> bool:
         """Free so many parts of a table that is gone; whether there are more. To free many at once takes long."""

@@ -63,14 +63,17 @@ def number(text: str, *, as_parameter: bool = False) -> str:
         raise invalid("Number underflow. Attempting to store a number with magnitude smaller than supported range")
     if not trimmed:
         return "0"
-    exponent += len(leading) - len(trimmed)
-    if exponent >= 0:
-        plain = trimmed + "0" * exponent
-    elif first >= 0:
-        plain = f"{trimmed[:first + 1]}.{trimmed[first + 1:]}"
-    else:
-        plain = "0." + "0" * (-first - 1) + trimmed
+    plain = _plain(trimmed, first)
     return "-" + plain if sign == "-" else plain
+
+
+def _plain(digits: str, first: int) -> str:
+    """Digits without zeros at their ends, the first of which has an exponent, as a number without one."""
+    if first >= len(digits) - 1:
+        return digits + "0" * (first - len(digits) + 1)
+    if first >= 0:
+        return f"{digits[:first + 1]}.{digits[first + 1:]}"
+    return "0." + "0" * (-first - 1) + digits
 
 
 def not_a_number(text: str) -> Refusal:
@@ -297,6 +300,21 @@ def _number_bytes(text: str) -> bytes:
     if text[0] != "-":
         return b"\x81" + positive
     return b"\x7f" + bytes(255 - byte for byte in positive) + b"\xff"
+
+
+def sorted_as(type_: str, found: bytes) -> str:
+    """The contents of a type that have these sort bytes."""
+    if type_ == "S":
+        return found.decode()
+    return _number_of(found) if type_ == "N" else base64.b64encode(found).decode()
+
+
+def _number_of(found: bytes) -> str:
+    if found == b"\x80":
+        return "0"
+    is_negative = found[0] == 0x7f
+    positive = bytes(255 - byte for byte in found[1:-1]) if is_negative else found[1:]
+    return "-" * is_negative + _plain(positive[2:].decode(), int.from_bytes(positive[:2], "big") - 1000)
 
 
 def equal(one: Value, other: Value) -> bool:
