@@ -32,6 +32,7 @@ from gtlab.localcloud import process
     (lambda: doctor.packages(["boto3<1"]), PROBLEM, "but gtlab needs <1"),
     (lambda: doctor.packages(["no-such-package"]), PROBLEM, "no-such-package is not installed"),
     (lambda: doctor.packages(["pandas>=99,<100; extra == 'course'"]), WARNING, "but gtlab needs >=99,<100"),
+    (lambda: doctor.packages(["no-such-package>=1; extra == 'course'"]), PROBLEM, "for the notebooks: no-such"),
     (lambda: doctor.packages(["no-such-package>=1; extra == 'test'"]), OK, ""),
     (doctor.ports, OK, "127.0.0.1 can be reached"),
     (doctor.state_folder, OK, "can be written"),

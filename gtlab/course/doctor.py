@@ -30,6 +30,7 @@ SERVER_MB = 520  # of a server, for each of the learners who work on it with thr
 _DISK_MB, _DISK_ROOM_MB = 100, 1000  # the state, the working copy and executed notebooks
 _TRIAL_S = 10.0  # what the trial takes at most on a machine that is fast enough
 _JUPYTER_PORT = 8888
+_MISSING = "is not installed"
 _MB = 1024 * 1024
 
 
@@ -89,7 +90,8 @@ def packages(requirements: Iterable[str] | None = None) -> Checked:
         return Checked("Packages", PROBLEM, "; ".join(wrong[""]),
                        'Install again: python -m pip install "gtlab[course]"')
     if wrong["course"]:
-        return Checked("Packages", WARNING, f"for the notebooks: {'; '.join(wrong['course'])}",
+        missing = any(fault.endswith(_MISSING) for fault in wrong["course"])  # another version may work
+        return Checked("Packages", PROBLEM if missing else WARNING, f"for the notebooks: {'; '.join(wrong['course'])}",
                        'The local cloud works, the notebooks do not: python -m pip install "gtlab[course]"')
     return Checked("Packages", OK, "the local cloud's and the course's packages are installed, in versions that fit")
 
@@ -194,7 +196,7 @@ def _fault(name: str, wanted: str) -> str:
     try:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return f"{name} is not installed"
+        return f"{name} {_MISSING}"
     for part in filter(None, wanted.replace(" ", "").split(",")):
         comparison, bound = re.match(r"([<>=!~]+)(.*)", part).groups()  # type: ignore[union-attr]  # ours match
         has, limit = _numbers(version), _numbers(bound)
