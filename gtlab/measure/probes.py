@@ -12,7 +12,7 @@ from typing import Any
 from gtlab import regions
 from gtlab.lab import Lab
 
-Key = dict[str, dict[str, str | bytes]]  # as boto3 has it: {"Artist": {"S": "…"}}
+ProbeKey = dict[str, dict[str, str | bytes]]  # as boto3 has it: {"Artist": {"S": "…"}}
 _MOST_DELETES = 25  # per BatchWriteItem call
 _DELETING_S = 30.0  # how long a throttled batch is retried
 
@@ -57,7 +57,7 @@ class Keys:
         self._run = uuid.uuid4().hex[:8]
         self.prefix = f"gtlab-{kind}-{self._run}-"
 
-    def key(self, probe: int) -> Key:
+    def key(self, probe: int) -> ProbeKey:
         """The key of the probe or item with this number, from 0 to 999,999."""
         return {name: {kind: self._value(kind, probe)} for name, kind in self._schema.items()}
 
@@ -80,7 +80,7 @@ class Keys:
         return text.encode() if kind == "B" else text
 
 
-def delete(lab: Lab, table: str, region: str, keys: list[Key]) -> None:
+def delete(lab: Lab, table: str, region: str, keys: list[ProbeKey]) -> None:
     """Delete items. If that fails, print a message instead of raising an error, which would lose the measurement."""
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -93,7 +93,7 @@ def delete(lab: Lab, table: str, region: str, keys: list[Key]) -> None:
         print(f"Some probe items could not be deleted from table {table} in {region}: {error}")
 
 
-def _delete_all(write: Callable[..., dict[str, Any]], table: str, keys: list[Key]) -> None:
+def _delete_all(write: Callable[..., dict[str, Any]], table: str, keys: list[ProbeKey]) -> None:
     requests: dict[str, Any] = {table: [{"DeleteRequest": {"Key": key}} for key in keys]}
     pause_s = 0.05
     deadline = time.monotonic() + _DELETING_S

@@ -12,7 +12,7 @@ from gtlab import regions
 from gtlab.lab import Lab
 from gtlab.lab.progress import Board, Progress
 from gtlab.measure.poller import Poller, Polling
-from gtlab.measure.probes import Key, Keys
+from gtlab.measure.probes import Keys, ProbeKey
 from gtlab.measure.sampling import HOME_EVERY_S, WARM_UP_S, Setting
 from gtlab.measure.schedule import Schedule
 from gtlab.measure.transport import Reply, Sender
@@ -83,7 +83,7 @@ class Probing:
         self.seconds = 0.0
         self.wall_s = 0.0  # the wall clock (epoch seconds) when the monotonic clock was 0
         self.puts: dict[int, Put] = {}
-        self.keys_put: list[Key] = []
+        self.keys_put: list[ProbeKey] = []
 
     @property
     def waiting(self) -> int:
@@ -173,7 +173,7 @@ class Probing:
             poller.watch(probe)
         self._putters.submit(self._send, probe, due, key)
 
-    def _send(self, probe: int, due: float, key: Key) -> None:
+    def _send(self, probe: int, due: float, key: ProbeKey) -> None:
         try:
             reply = self._sender.send(self._sender.signed("put_item", TableName=self._table, Item=key))
             if reply.error is None:
