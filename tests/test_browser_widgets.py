@@ -327,6 +327,10 @@ def live_view_and_panel_can_be_read_also_beside_the_notebook(page, theme) -> Non
     assert page.evaluate("() => document.querySelector('.jp-Notebook').getBoundingClientRect().right") <= left + 1
     assert page.evaluate(UNREADABLE, ".gt-live") == []
     picture(page, "live-beside")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    settled(page)
+    assert page.locator(".jp-Notebook").bounding_box()["width"] > 420, "with the list of files, too, cells can be read"
+    assert page.evaluate(UNREADABLE, ".gt-live") == []
     page.get_by_role("button", name="Back into the cell").click()
     page.locator(".jp-OutputArea .gt-live").wait_for()
     page.get_by_role("button", name="Put everything right").click()

@@ -16,7 +16,8 @@ function dockable(root, el, changed) {
 
   function beside() {
     dock = element("aside", { class: "gt-dock", "aria-label": "Beside the notebook" });
-    el.append(element("p", { class: "gt-hint gt-away" }, "Open beside the notebook."));
+    const more = shell?.matches(".jp-LabShell") ? " For more room, hide the list of files with Ctrl+B (⌘B on a Mac)." : "";
+    el.append(element("p", { class: "gt-hint gt-away" }, `Open beside the notebook.${more}`));
     dock.append(root);
     document.body.append(dock);
     room(`${dock.offsetWidth}px`);
