@@ -147,6 +147,14 @@ def test_an_import_is_found_however_it_is_written(text):
     assert faults(imports("gtlab.lab.knobs", sources.parsed(text)))
 
 
+def test_every_room_says_what_it_may_import():
+    rooms = {module: path for module, path in MODULES.items()
+             if path.name == "__init__.py" and module not in DOORS and room(module) == module}
+    assert len(rooms) > 15
+    said = {module: ast.get_docstring(sources.tree(path)) or "" for module, path in rooms.items()}
+    assert [module for module, text in said.items() if "import" not in text.lower()] == []
+
+
 @pytest.mark.parametrize("module", ["gtlab.contract", "gtlab.localcloud.model"])
 def test_the_words_that_rooms_share_import_nothing_of_gtlab(module):
     assert list(imports(module, sources.tree(MODULES[module]))) == []

@@ -16,7 +16,7 @@ white. In a notebook it follows the theme of the page (:mod:`gtlab.charts.theme`
 The colour and the symbol of each Region are in :mod:`gtlab.charts.looks`, all other colours in
 :mod:`gtlab.charts.colours`, the layout that all charts share in :mod:`gtlab.charts.layout`.
 
-May import: :mod:`gtlab.contract`, :mod:`gtlab.regions`.
+May import: no other room.
 """
 
 from __future__ import annotations

@@ -3,5 +3,5 @@ ask and judge (:mod:`check`), keep and show progress (:mod:`progress`, :mod:`ove
 browser (:mod:`tour`), check the machine (:mod:`doctor`). The application of the later notebooks is :mod:`basket` and
 :mod:`router`.
 
-May import: the lab, measurements, charts and widgets.
+May import: the lab, measurements, charts, widgets and :mod:`gtlab.localcloud.process`.
 """

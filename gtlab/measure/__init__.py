@@ -8,7 +8,7 @@ and come from a monotonic clock. The column ``backend`` says where the figures c
 :mod:`gtlab.statistics` draws conclusions about all writes from the writes that were measured; :mod:`gtlab.drill`
 measures a failover.
 
-May import: the lab, :mod:`gtlab.failover`.
+May import: the lab.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Widgets: they show a choice, pass it on, and draw the result. Logic belongs in the packages that they call.
 
-May import: the lab and charts.
+May import: the lab, charts and :mod:`gtlab.localcloud.process`.
 """
 
 from __future__ import annotations

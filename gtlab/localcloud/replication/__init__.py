@@ -2,6 +2,8 @@
 
 No I/O, and no clock of its own. ``replication`` has the copies of each global table, with the versions of their items;
 ``links`` has the deliveries that are on their way between them; ``deliveries`` has the words of both.
+
+May import: the model.
 """
 
 from __future__ import annotations
