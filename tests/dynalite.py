@@ -59,7 +59,6 @@ class Dynalite:
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self.crashes = 0
         self._start()
 
     def _start(self) -> None:
@@ -80,7 +79,6 @@ class Dynalite:
             status, answered = self._received()
         except (OSError, EOFError, HttpParserError, ValueError):  # it ended before the end of its answer
             self.close()
-            self.crashes += 1
             self._start()
             raise Refusal("Stumbled", "dynalite ended") from None
         if status >= 400:
