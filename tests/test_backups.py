@@ -364,11 +364,11 @@ def test_what_a_restore_replaces(pretend, music):
               "GlobalSecondaryIndexOverride": [INDEX | {"KeySchema": []}],
               "SSESpecificationOverride": {"SSEType": "DES", "KMSMasterKeyId": ""}},
              r"8 validation errors detected: Value 'not so' at 'targetTableName' .*; Value 'BOGUS' at "
-             r"'billingModeOverride' .*; Value '0' at 'provisionedThroughputOverride.readCapacityUnits' .*; Value 'x' "
-             r"at 'localSecondaryIndexOverride.1.member.indexName' .*; Value 'SOME' at "
-             r"'localSecondaryIndexOverride.1.member.projection.projectionType' .*; Value '\[\]' at "
-             r"'globalSecondaryIndexOverride.1.member.keySchema' .*; Value 'DES' at 'sSESpecificationOverride.sSEType' "
-             r".*; Value '' at 'sSESpecificationOverride.kMSMasterKeyId' "),
+             r"'billingModeOverride' .*; Value '0' at 'provisionedThroughputOverride.readCapacityUnits' .*; Value "
+             r"'\[\]' at 'globalSecondaryIndexOverride.1.member.keySchema' .*; Value 'x' at "
+             r"'localSecondaryIndexOverride.1.member.indexName' .*; Value 'SOME' at "
+             r"'localSecondaryIndexOverride.1.member.projection.projectionType' .*; Value 'DES' at "
+             r"'sSESpecificationOverride.sSEType' .*; Value '' at 'sSESpecificationOverride.kMSMasterKeyId' "),
             ({"VectorIndexOverride": []}, "no vector indexes")):
         with invalid(text):
             music.restore_table_from_backup(**{"TargetTableName": "More", "BackupArn": arn} | asked)

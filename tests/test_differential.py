@@ -290,7 +290,7 @@ OTHER_TEXTS = (
     ("typeSet: ALLOWED_FOR", "operand type", "captured by others in October 2026: the text is longer now"),
     ("action' failed to satisfy constraint: Member must satisfy enum value set", "",
      "API reference, AttributeAction: dynalite does not check it"),
-    ("An attribute name cannot be empty", "",
+    ("Empty attribute name", "",
      "developer guide, naming rules: names have at least one character; dynalite does not check AttributesToGet"),
     ("bytes for key #", "An expression attribute name used", "dynalite takes an empty name for none"),
     ("incorrect data type|does not exist in the item|document path provided",

@@ -342,21 +342,31 @@ LARGE = {"S": "x" * (400 * 1024)}
      "Item size has exceeded the maximum allowed size"),
     ("ExecuteStatement", {"Statement": "SELECT * FROM Tab" + " " * 8192}, "less than or equal to 8192"),
     ("GetItem", {"TableName": "Tab", "Key": {"p": {"S": "x" * 2049}}}, "maximum size limit of2048 bytes"),
-    ("Scan", {"TableName": "Tab", "FilterExpression": "a = b" + " AND a = b" * 600}, "Expression size has exceeded"),
+    ("Scan", {"TableName": "Tab", "FilterExpression": "a = b" + " AND a = b" * 600},
+     "Expression size has exceeded the maximum allowed size; expression size: 6005"),
     ("Scan", {"TableName": "Tab", "FilterExpression": "a=b" + " AND a=b" * 301}, "too many operators"),
     ("Scan", {"TableName": "Tab", "FilterExpression": "(" * 200 + "a = b" + ")" * 200}, "Invalid FilterExpression"),
     ("PutItem", {"TableName": "Tab", "Item": {"p": {"S": "a"}, "v" * 65_536: {"S": ""}}}, "name is too large"),
     ("UpdateItem", {"TableName": "Tab", "Key": {"p": {"S": "a"}}, "AttributeUpdates": {"v" * 65_536: {
         "Value": {"S": ""}}}}, "name is too large"),
     ("UpdateItem", {"TableName": "Tab", "Key": {"p": {"S": "a"}}, "AttributeUpdates": {"": {"Value": {"S": ""}}}},
-     "name cannot be empty"),
+     "Empty attribute name"),
+    ("PutItem", {"TableName": "Tab", "Item": {"p": {"S": "a"}, "n": {"N": "x"}, "": {"S": ""}}},
+     "Empty attribute name"),
+    ("UpdateItem", {"TableName": "Tab", "Key": {"p": {"S": "a"}}, "UpdateExpression": "REMOVE a" + ", a" * 1400},
+     "Invalid UpdateExpression: Expression size has exceeded the maximum allowed size;"),
+    ("TransactWriteItems", {"TransactItems": [
+        {"Delete": {"TableName": "None", "Key": {"p": {"N": "x"}}}},
+        {"Delete": {"TableName": "None", "Key": {"p": {"S": "a"}}, "ConditionExpression": "a = = b"}}]},
+     "cannot be converted to a numeric value"),
     ("GetItem", {"TableName": "Tab", "Key": {"p": {"S": "a"}}, "AttributesToGet": ["v" * 65_536]}, "name is too large"),
     ("Scan", {"TableName": "Tab", "FilterExpression": "a = b", "ExpressionAttributeNames": {"#" + "v" * 255: "a"}},
      "contains invalid key"),
 ])
 def test_limits_hold_on_every_way_in(db, operation, data, told):
     db.table("Tab", "p")
-    assert told in db.refusal(operation, **data).message
+    message = db.refusal(operation, **data).message
+    assert message.endswith(told) if told.endswith(";") else told in message  # some texts leave the size out
     assert db("Scan", TableName="Tab")["Count"] == 0
 
 

@@ -109,8 +109,8 @@ def _parser(parse: Callable) -> Callable:
             raise invalid(f"Invalid {kind}: The expression can not be empty;")
         length = len(text.encode())
         if length > MOST_BYTES:
-            raise invalid(f"Invalid {kind}: Expression size has exceeded the maximum allowed size; expression size: "
-                          f"{length}")
+            shown = "" if kind == "UpdateExpression" else f" expression size: {length}"  # as captured on the service
+            raise invalid(f"Invalid {kind}: Expression size has exceeded the maximum allowed size;{shown}")
         reader = _Reader(kind, text)
         tree = parse(reader)
         if reader.next.kind != "end":

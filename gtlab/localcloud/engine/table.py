@@ -201,16 +201,15 @@ def _mismatch(index: Index, name: str, actual: str) -> Refusal:
 
 def check_attributes(item: dict[str, Any]) -> StoredItem:
     """The attributes of an item with their numbers in canonical form. Raises Refusal."""
-    checked = {name: check(value) for name, value in item.items()}
-    check_names(checked)
-    return StoredItem(checked)
+    check_names(item)
+    return StoredItem({name: check(value) for name, value in item.items()})
 
 
 def check_names(names: Iterable[str]) -> None:
     """Refuse names that no attribute can have."""
     for name in names:
         if not name:
-            raise invalid_values("An attribute name cannot be empty")
+            raise invalid("Empty attribute name")
         if len(name) > 16_383 and len(name.encode()) > 65_535:
             raise invalid_values("Attribute name is too large, must be less than 65536 bytes")
 

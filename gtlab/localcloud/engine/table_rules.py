@@ -52,8 +52,8 @@ _ENCRYPTION = structure({"SSEType": choice("AES256", "KMS"), "KMSMasterKeyId": l
 _TABLE_NAME = structure({"TableName": _NAME})
 _CREATE = structure({
     "BillingMode": _BILLING_MODE, "ProvisionedThroughput": _UNITS, "KeySchema": _TWO_KEYS,
-    "AttributeDefinitions": _DEFINITIONS, "LocalSecondaryIndexes": members_of(_LOCAL_INDEX),
-    "GlobalSecondaryIndexes": members_of(_GLOBAL_INDEX), "StreamSpecification": _STREAM,
+    "AttributeDefinitions": _DEFINITIONS, "GlobalSecondaryIndexes": members_of(_GLOBAL_INDEX),
+    "LocalSecondaryIndexes": members_of(_LOCAL_INDEX), "StreamSpecification": _STREAM,
     "SSESpecification": _ENCRYPTION}, required=("KeySchema", "AttributeDefinitions"))
 _UPDATE = structure({
     "BillingMode": _BILLING_MODE, "ProvisionedThroughput": _UNITS,
@@ -66,7 +66,7 @@ _UPDATE = structure({
 _RESTORE = structure({
     "TargetTableName": _NAME, "SourceTableName": _NAME, "SourceTableArn": length(1, 1024),
     "BackupArn": length(37, 1024), "BillingModeOverride": _BILLING_MODE, "ProvisionedThroughputOverride": _UNITS,
-    "LocalSecondaryIndexOverride": members_of(_LOCAL_INDEX), "GlobalSecondaryIndexOverride": members_of(_GLOBAL_INDEX),
+    "GlobalSecondaryIndexOverride": members_of(_GLOBAL_INDEX), "LocalSecondaryIndexOverride": members_of(_LOCAL_INDEX),
     "SSESpecificationOverride": _ENCRYPTION})
 
 

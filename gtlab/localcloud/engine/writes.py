@@ -356,6 +356,8 @@ def _asked(action: dict[str, Any]) -> _Asked:
     if kind == "Put":
         item = check_attributes(part["Item"])
         check_size(item, TOO_LARGE)
+    else:
+        check_attributes(part["Key"])
     return _Asked(kind, part, test, update, item)
 
 
