@@ -370,6 +370,12 @@ def test_limits_hold_on_every_way_in(db, operation, data, told):
     assert db("Scan", TableName="Tab")["Count"] == 0
 
 
+def test_a_batch_of_no_writes_is_refused_as_one_without_requests(db):
+    for more in ({}, {"RequestItems": None}, {"RequestItems": {}}):
+        assert db.refusal("BatchWriteItem", ReturnConsumedCapacity="LOTS", **more).message == (
+            "The requestItems parameter is required for BatchWriteItem")
+
+
 def test_a_batch_has_its_own_text_for_a_wrong_key(db):
     db.table("Tab", "p")
     for item in ({"x": {"S": "a"}}, {"p": {"N": "1"}}, {"p": {"L": []}}):

@@ -23,6 +23,7 @@ from gtlab.localcloud.model import Change, Key, Refusal, invalid
 
 MOST_BATCH_ITEMS, MOST_TRANSACT_ITEMS = 25, 100
 ITEM_BYTES, TRANSACTION_BYTES, BATCH_BYTES = 400 * 1024, 4 << 20, 16 << 20
+NO_REQUESTS = "The requestItems parameter is required for BatchWriteItem"
 TOO_LARGE, TOO_LARGE_UPDATE = ("Item size has exceeded the maximum allowed size",
                                "Item size to update has exceeded the maximum allowed size")
 _OLD_ONLY = ("NONE", "ALL_OLD")
@@ -228,8 +229,7 @@ def _indexed(index: Index, item: Item | None) -> Item | None:
 def batch_write(find: Find, data: dict[str, Any]) -> Write:
     asked = data.get("RequestItems")
     if not asked:
-        raise invalid("1 validation error detected: Value '{}' at 'requestItems' failed to satisfy constraint: Member "
-                      "must have length greater than or equal to 1")
+        raise invalid(NO_REQUESTS)
     arguments.check_choices(data)
     if not all(1 <= len(requests) <= MOST_BATCH_ITEMS for requests in asked.values()):
         raise invalid("1 validation error detected: " + arguments.failed(

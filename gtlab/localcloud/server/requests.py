@@ -21,6 +21,7 @@ from botocore.model import ServiceModel, Shape
 from gtlab import regions
 from gtlab.contract import ACCOUNT, CALLER_HEADER, DEFAULT_ACCOUNT
 from gtlab.localcloud.engine.values import not_a_number, too_deep
+from gtlab.localcloud.engine.writes import NO_REQUESTS
 from gtlab.localcloud.model import Call, Refusal, invalid
 from gtlab.localcloud.server import model_rules
 
@@ -34,7 +35,10 @@ _REST = ("fis",)
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]{1,128})/(\d{8})/([^/,\s]{1,64})/([^/,\s]{1,64})/aws4_request")
 # The engine checks the range, and refuses what is longer: a body may have millions of digits, which would take seconds.
 _NUMBER = re.compile(r"(?!.{1001})[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_ON_A_TABLE = ("CreateTable", "DescribeTable", "UpdateTable", "DeleteTable")  # they have a text for a missing TableName
+# Operations with a text of their own for a member that is missing.
+_OWN_TEXTS = dict.fromkeys(("CreateTable", "DescribeTable", "UpdateTable", "DeleteTable"), (
+    "TableName", "The parameter 'TableName' is required but was not present in the request")) | {
+    "BatchWriteItem": ("RequestItems", NO_REQUESTS)}
 _TYPED_DEPTH = 7  # enough for the attributes of a batch's items; deeper documents are checked value by value
 _MOST_LEVELS = 32  # nested lists and maps in an attribute; the engine accepts one level less
 
@@ -286,8 +290,9 @@ def check_input(service: str, operation: str, data: dict) -> None:
     try:
         _check(data, plan, None, 0)
     except Refusal as refusal:
-        if operation in _ON_A_TABLE and refusal.code == "ValidationException" and "TableName" not in data:
-            raise invalid("The parameter 'TableName' is required but was not present in the request") from None
+        name, text = _OWN_TEXTS.get(operation, ("", ""))
+        if name and refusal.code == "ValidationException" and name not in data:
+            raise invalid(text) from None
         raise
     if service in model_rules.SERVICES:
         model_rules.check(model(service), operation, data)
