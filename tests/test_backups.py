@@ -304,6 +304,34 @@ def test_a_restored_table_says_where_it_is_from(pretend, music):
         music.restore_table_from_backup(TargetTableName="Again", BackupArn=backup)
 
 
+def test_most_operations_do_not_find_a_table_while_it_is_being_restored(pretend, music):
+    arn = music.restore_table_from_backup(TargetTableName="Again", BackupArn=back_up(music))["TableDescription"][
+        "TableArn"]
+    recovery = {"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}
+    tags = [{"Key": "a", "Value": "1"}]
+    calls = (
+        *((name, {"TableName": "Again"} | more) for name, more in (
+            ("update_table", {"DeletionProtectionEnabled": True}), ("describe_time_to_live", {}),
+            ("update_time_to_live", {"TimeToLiveSpecification": {"AttributeName": "t", "Enabled": True}}),
+            ("describe_contributor_insights", {}), ("describe_continuous_backups", {}),
+            ("update_continuous_backups", recovery), ("create_backup", {"BackupName": "First"}))),
+        ("describe_time_to_live", {"TableName": arn}),
+        *((name, {"ResourceArn": arn} | more) for name, more in (
+            ("tag_resource", {"Tags": tags}), ("list_tags_of_resource", {}), ("get_resource_policy", {}),
+            ("untag_resource", {"TagKeys": ["a"]}), ("delete_resource_policy", {}))))
+    for name, asked in calls:
+        with (refused("TableNotFoundException", "Table not found: Again$") if "backup" in name else
+              refused("ResourceNotFoundException", "Requested resource not found: Table: Again not found$")):
+            getattr(music, name)(**asked)
+    assert music.describe_table(TableName="Again")["Table"]["TableStatus"] == "CREATING"
+    pretend.wait(60)
+    music.tag_resource(ResourceArn=arn, Tags=tags)
+    music.update_continuous_backups(TableName="Again", **recovery)
+    assert music.list_tags_of_resource(ResourceArn=arn)["Tags"] == tags
+    music.create_table(**ON_DEMAND | {"TableName": "New"})  # a table that is created is found
+    music.list_tags_of_resource(ResourceArn=arn.replace("Again", "New"))
+
+
 def test_a_restored_table_has_only_what_a_backup_keeps(pretend):
     client = pretend.client(OHIO)
     client.create_table(**ON_DEMAND | {

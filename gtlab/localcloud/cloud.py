@@ -132,6 +132,7 @@ class Cloud:
             return _json(self._others.answer(call, now))
         call = _by_name(call)
         self._may_change_settings(call)
+        self.backups.check_found(call, now)
         if call.operation in self._control_plane:
             return _json(self._control_plane[call.operation](call, call.input, now))
         if call.operation in _WRITES or call.operation in _READS:

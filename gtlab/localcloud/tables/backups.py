@@ -23,6 +23,12 @@ from gtlab.localcloud.tables.tables import UNFINISHED, Tables
 
 _DAYS = range(1, 36)     # that point-in-time recovery reaches back
 _WHILE_FILLED_S = 5.0    # a table that is being filled is not ready for this long; each slice puts it off again
+# Operations that do not find a table while it is being restored, as captured by others on the service; the last three
+# like their siblings.
+_BLIND = ("UpdateTable", "DescribeTimeToLive", "UpdateTimeToLive", "TagResource", "ListTagsOfResource",
+          "PutResourcePolicy", "GetResourcePolicy", "DescribeContributorInsights",
+          "UntagResource", "DeleteResourcePolicy", "UpdateContributorInsights")
+_BLIND_RECOVERY = ("DescribeContinuousBackups", "UpdateContinuousBackups")
 
 
 class Row(NamedTuple):
@@ -65,6 +71,24 @@ class Backups:
             "DescribeContinuousBackups": self._describe_recovery,
             "UpdateContinuousBackups": self._update_recovery,
         }
+
+    def check_found(self, call: Call, now: float) -> None:
+        """Refuse an operation that does not find its table because the table is being restored."""
+        if call.operation not in _BLIND and call.operation not in _BLIND_RECOVERY:
+            return
+        name = call.input.get("TableName")
+        if name is None:
+            head = f"arn:aws:dynamodb:{call.region}:{call.account}:table/"
+            name = call.input["ResourceArn"].removeprefix(head).partition("/")[0]
+        if self._summary_of(TableId(call.account, call.region, name), now) is None:
+            return
+        if call.operation in _BLIND_RECOVERY:
+            raise _no_table(name)
+        raise Refusal("ResourceNotFoundException", f"Requested resource not found: Table: {name} not found")
+
+    def _summary_of(self, table: TableId, now: float) -> dict | None:
+        """The RestoreSummary of a table that is being restored; None for any other table, and where there is none."""
+        return self._database.schema(table).get("RestoreSummary") if self._tables.is_creating(table, now) else None
 
     # Backups
 
@@ -186,8 +210,7 @@ class Backups:
 
     def _check_target(self, call: Call, data: dict, now: float) -> None:
         table = TableId(call.account, call.region, data["TargetTableName"])
-        if self._database.exists(table) and self._tables.is_creating(table, now) and (
-                arn := self._database.schema(table).get("RestoreSummary", {}).get("SourceBackupArn")):
+        if arn := (self._summary_of(table, now) or {}).get("SourceBackupArn"):
             raise Refusal("TableInUseException", f"Table: {table.name} is already being restored from backup: {arn}")
         if self._tables.occupied(table, now):
             raise Refusal("TableAlreadyExistsException", f"Table already exists: {table.name}")
