@@ -70,8 +70,8 @@ def _turn(knob: str, place: tuple[str, ...], value: object, off: bool) -> None:
 
 
 class _WithNumber(click.Command):
-    """A command with a number among its arguments, for which click takes -3 to be an option. The local cloud says which
-    numbers are allowed."""
+    """A command with a number among its arguments, for which click takes -3 to be an option. Which numbers are allowed
+    is checked in localcloud/world.py."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if any(map(_is_negative, args)):

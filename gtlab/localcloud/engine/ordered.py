@@ -1,4 +1,4 @@
-"""Packed items in the order of their keys, which are bytes.
+"""Packed items in the order of their keys: bytes that :mod:`items` makes of the hash of a partition and of sort keys.
 
 They are kept in runs of up to a thousand neighbours, with the JSON of the items, their sizes and their keys in lists
 beside each other: a page takes whole runs at once, and the garbage collector has a few objects to visit for a thousand
