@@ -287,17 +287,17 @@ def test_the_items_of_a_backup_are_the_tables_own(pretend, music):
 
 # Restored tables
 
-def test_a_restored_table_says_where_it_is_from(pretend, music):
+def test_a_restored_table_says_where_it_is_from_until_it_is_ready(pretend, music):
     backup = back_up(music)
     source = table(music)["TableArn"]
     music.delete_table(TableName="Music")
     pretend.wait(600)
     fresh = music.restore_table_from_backup(TargetTableName="Again", BackupArn=backup)["TableDescription"]
     assert fresh["TableStatus"] == "CREATING" and fresh["RestoreSummary"]["RestoreInProgress"]
+    assert (fresh["RestoreSummary"]["SourceBackupArn"], fresh["RestoreSummary"]["SourceTableArn"]) == (backup, source)
     pretend.wait(600)
     ready = music.describe_table(TableName="Again")["Table"]
-    assert ready["TableStatus"] == "ACTIVE" and not ready["RestoreSummary"]["RestoreInProgress"]
-    assert (ready["RestoreSummary"]["SourceBackupArn"], ready["RestoreSummary"]["SourceTableArn"]) == (backup, source)
+    assert ready["TableStatus"] == "ACTIVE" and "RestoreSummary" not in ready
     assert ready["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"].year > 2000
     assert music.scan(TableName="Again")["Count"] == 3
     with refused("TableAlreadyExistsException"):
@@ -323,6 +323,8 @@ def test_most_operations_do_not_find_a_table_while_it_is_being_restored(pretend,
         with (refused("TableNotFoundException", "Table not found: Again$") if "backup" in name else
               refused("ResourceNotFoundException", "Requested resource not found: Table: Again not found$")):
             getattr(music, name)(**asked)
+    with refused("ResourceInUseException", "Table is being used: Again$"):
+        music.create_table(**ON_DEMAND | {"TableName": "Again"})
     assert music.describe_table(TableName="Again")["Table"]["TableStatus"] == "CREATING"
     pretend.wait(60)
     music.tag_resource(ResourceArn=arn, Tags=tags)

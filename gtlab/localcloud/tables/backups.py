@@ -16,7 +16,7 @@ from gtlab.localcloud.engine.elsewhere import not_recoverable
 from gtlab.localcloud.engine.snapshots import MOST_ITEMS, Snapshot, slices
 from gtlab.localcloud.engine.table_rules import check_restore_shapes
 from gtlab.localcloud.engine.values import Item, StoredItem, packed, unpack
-from gtlab.localcloud.model import Call, Key, Refusal, TableId, invalid, invalid_values
+from gtlab.localcloud.model import Call, Key, Refusal, TableId, in_use, invalid, invalid_values
 from gtlab.localcloud.tables import replica_tables
 from gtlab.localcloud.tables.copies import Copy
 from gtlab.localcloud.tables.tables import UNFINISHED, Tables
@@ -29,6 +29,7 @@ _BLIND = ("UpdateTable", "DescribeTimeToLive", "UpdateTimeToLive", "TagResource"
           "PutResourcePolicy", "GetResourcePolicy", "DescribeContributorInsights",
           "UntagResource", "DeleteResourcePolicy", "UpdateContributorInsights")
 _BLIND_RECOVERY = ("DescribeContinuousBackups", "UpdateContinuousBackups")
+_WHILE_RESTORED = frozenset((*_BLIND, *_BLIND_RECOVERY, "CreateTable"))
 
 
 class Row(NamedTuple):
@@ -73,8 +74,8 @@ class Backups:
         }
 
     def check_found(self, call: Call, now: float) -> None:
-        """Refuse an operation that does not find its table because the table is being restored."""
-        if call.operation not in _BLIND and call.operation not in _BLIND_RECOVERY:
+        """Refuse an operation on a table that is being restored: most do not find it."""
+        if call.operation not in _WHILE_RESTORED:
             return
         name = call.input.get("TableName")
         if name is None:
@@ -82,6 +83,8 @@ class Backups:
             name = call.input["ResourceArn"].removeprefix(head).partition("/")[0]
         if self._summary_of(TableId(call.account, call.region, name), now) is None:
             return
+        if call.operation == "CreateTable":
+            raise in_use(f"Table is being used: {name}")
         if call.operation in _BLIND_RECOVERY:
             raise _no_table(name)
         raise Refusal("ResourceNotFoundException", f"Requested resource not found: Table: {name} not found")

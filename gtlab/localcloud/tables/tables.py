@@ -98,9 +98,9 @@ class Tables:
         description = engine.description(self.database.table(table))
         table_status.describe(description, life, now)
         restored = self.database.schema(table).get("RestoreSummary")
-        if restored:
+        if restored and description["TableStatus"] == "CREATING":  # later nothing shows that it was restored
             description["RestoreSummary"] = {name: value for name, value in restored.items() if name != UNFINISHED} | {
-                "RestoreInProgress": description["TableStatus"] == "CREATING"}
+                "RestoreInProgress": True}
         return description
 
     # Changing
