@@ -62,48 +62,56 @@ class _Run:
 class Ordered:
     """Items by key. ``count`` and ``bytes``: of all of them."""
 
-    __slots__ = ("_runs", "_starts", "bytes", "count")
+    __slots__ = ("_at", "_place", "_runs", "_sought", "_starts", "bytes", "count")
 
     def __init__(self) -> None:
         self.count = self.bytes = 0
         self._runs = [_Run([], [], array("I"))]
         self._starts: list[bytes] = []  # the least key that the second run may have, the third, and so on
+        # The key that was sought last, its run, and where in it the key is or would be: an item is looked up, written
+        # and saved with the same key, and a search in what is in no cache takes most of that time.
+        self._sought: bytes | None = None
+        self._place = self._at = 0
+
+    def _seek(self, key: bytes) -> tuple[_Run, int, bool]:
+        """The run of a key, the place in it where the key is or would be, and whether it is there."""
+        if key is not self._sought:
+            self._sought, self._place = key, bisect_right(self._starts, key)
+            self._at = bisect_left(self._runs[self._place].keys, key)
+        run, at = self._runs[self._place], self._at
+        return run, at, at < len(run.keys) and run.keys[at] == key
 
     def find(self, key: bytes) -> Packed | None:
-        run = self._runs[bisect_right(self._starts, key)]
-        at = bisect_left(run.keys, key)
-        return (run.jsons[at], run.sizes[at]) if at < len(run.keys) and run.keys[at] == key else None
+        run, at, is_there = self._seek(key)
+        return (run.jsons[at], run.sizes[at]) if is_there else None
 
     def put(self, key: bytes, new: Packed) -> Packed | None:
         """Add an item, or replace the one with this key, which is returned."""
-        place = bisect_right(self._starts, key)
-        run, old = self._runs[place], None
-        at = bisect_left(run.keys, key)
-        json, size = new
-        change = size
-        if at < len(run.keys) and run.keys[at] == key:
+        run, at, is_there = self._seek(key)
+        old, (json, size) = None, new
+        more = size
+        if is_there:
             old = run.jsons[at], run.sizes[at]
             run.jsons[at], run.sizes[at] = new
-            change -= old[1]
+            more -= old[1]
         else:
             run.keys.insert(at, key)
             run.jsons.insert(at, json)
             run.sizes.insert(at, size)
             self.count += 1
-        run.bytes += change
-        self.bytes += change
+        run.bytes += more
+        self.bytes += more
         if len(run.keys) > _MOST:
             upper = run.split()
-            self._runs.insert(place + 1, upper)
-            self._starts.insert(place, upper.keys[0])
+            self._runs.insert(self._place + 1, upper)
+            self._starts.insert(self._place, upper.keys[0])
+            self._sought = None
         return old
 
     def pop(self, key: bytes) -> Packed | None:
         """Take an item out; None if there is none."""
-        place = bisect_right(self._starts, key)
-        run = self._runs[place]
-        at = bisect_left(run.keys, key)
-        if at == len(run.keys) or run.keys[at] != key:
+        run, at, is_there = self._seek(key)
+        if not is_there:
             return None
         old = run.jsons.pop(at), run.sizes.pop(at)
         del run.keys[at]
@@ -111,7 +119,8 @@ class Ordered:
         run.bytes -= old[1]
         self.bytes -= old[1]
         if not run.keys and self._starts:
-            del self._runs[place], self._starts[max(place - 1, 0)]
+            del self._runs[self._place], self._starts[max(self._place - 1, 0)]
+            self._sought = None
         return old
 
     def between(self, low: bytes, high: bytes | None, *, forward: bool = True, most: int | None = None
@@ -147,4 +156,5 @@ class Ordered:
             most -= gone
             if not run.keys and self._starts:
                 del self._runs[-1], self._starts[-1]
+        self._sought = None
         return self.count > 0
