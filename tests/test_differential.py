@@ -302,6 +302,9 @@ OTHER_TEXTS = (
      "a key condition on a value that no key can have: which text comes first is not documented"),
     ("ConditionalOperator cannot be used", "", "API reference: dynalite does not check this in Scan"),
     ("beyond allowed size", "", "API reference, limits of keys: dynalite does not check those of indexes"),
+    ("The requestItems parameter is required", "at 'requestItems' failed", "captured by others in October 2026"),
+    ("at 'RequestItems", "equestItems|tableName|Attribute", "captured by others in October 2026: the keys are not "
+                                                             "shown"),
     ("'requestItems.", "at 'requestItems' failed", "API reference: a table's name has from 1 to 1,024 characters"),
     ("(a{90}|x{90})(…|, valid types)", "a{200}|x{200}", "ours shows a part of a long value"),
     ("significant digits", "", "developer guide, numbers: 38 digits, of a sum too; dynalite keeps more"),

@@ -418,12 +418,42 @@ _SHOWN = r"com\.amazonaws\.dynamodb\.v20120810\."
     ("TransactWriteItems", {"TransactItems": [{"Delete": {"TableName": "Tab", "Key": {"p": {"S": str(n)}}}}
                                               for n in range(101)]},
      rf"'\[({_SHOWN}TransactWriteItem@[0-9a-f]{{8}}(, )?){{101}}\]' at 'transactItems' failed to satisfy constraint"),
-    ("BatchGetItem", {"RequestItems": {"Tab": {"Keys": [{"p": {"S": str(n)}} for n in range(101)]}}},
-     rf"'\[({{p={_SHOWN}AttributeValue@[0-9a-f]{{8}}}}(, )?){{101}}\]' at 'requestItems.Tab.member.keys' failed"),
 ])
 def test_too_many_items_are_shown_in_the_services_notation(db, operation, data, told):
     db.table("Tab", "p")
     assert re.search(told, db.refusal(operation, **data).message)
+
+
+@pytest.mark.parametrize(("asked", "told"), [
+    ({}, "Value at 'RequestItems' failed to satisfy constraint: Member must have length greater than or equal to 1"),
+    ({"Tab": {"Keys": []}}, "Value at 'RequestItems.Tab.member.Keys' failed to satisfy constraint: Member must have "
+                            "length greater than or equal to 1"),
+    ({"Tab": {"Keys": [{"p": {"S": str(n)}} for n in range(101)]}},
+     "Value at 'RequestItems.Tab.member.Keys' failed to satisfy constraint: Member must have length less than or equal "
+     "to 100"),
+])
+def test_a_batch_of_none_or_too_many_keys_is_refused_without_showing_them(db, asked, told):
+    db.table("Tab", "p")
+    assert db.refusal("BatchGetItem", RequestItems=asked).message == f"1 validation error detected: {told}"
+
+
+def test_reads_of_several_items_are_read_before_their_tables_are_looked_for(db):
+    db.table("Tab", "p")
+    at, bad = {"p": {"S": "a"}}, {"ProjectionExpression": "a,"}
+    assert "Syntax error" in db.refusal("BatchGetItem", RequestItems={
+        "None": {"Keys": [at]}, "Tab": {"Keys": [at]} | bad}).message
+    assert "Syntax error" in db.refusal("TransactGetItems", TransactItems=[
+        {"Get": {"TableName": "None", "Key": at}}, {"Get": {"TableName": "Tab", "Key": at} | bad}]).message
+
+
+def test_a_batch_mixes_no_expression_of_one_table_with_the_attributes_of_another(db):
+    for name in ("Tab", "Other"):
+        db.table(name, "p")
+    at = [{"p": {"S": "a"}}]
+    assert db.refusal("BatchGetItem", RequestItems={
+        "Tab": {"Keys": at, "ProjectionExpression": "p"}, "Other": {"Keys": at, "AttributesToGet": ["p"]}}).message == (
+            "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: "
+            "{AttributesToGet} Expression parameters: {ProjectionExpression}")
 
 
 @pytest.mark.parametrize(("update", "told"), [

@@ -135,11 +135,6 @@ def objects(kind: str, values: list) -> str:
     return "[" + ", ".join(_object(kind, value) for value in values) + "]"
 
 
-def items(values: list[dict[str, Any]]) -> str:
-    """A list of items or keys."""
-    return "[" + ", ".join(map(_item, values)) + "]"
-
-
 def write_requests(asked: dict[str, list[dict]]) -> str:
     """RequestItems of BatchWriteItem."""
     return _short("{" + ", ".join(f"{name}=[{', '.join(map(_write_request, requests))}]"
