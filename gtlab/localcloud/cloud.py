@@ -48,9 +48,6 @@ from gtlab.localcloud.world import World
 HOUSEKEEPING_S = 1.0
 _SET_ASIDE_IN_THE_TIME = 50  # deliveries that are set aside in the time of one that is carried out
 _LOOKS = ("Describe", "List", "Get", "Query", "Scan", "BatchGet", "TransactGet")  # operations that change no setting
-_READS = ("GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems")
-_WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems",
-           "ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
 _JUDGED = ("ConditionalCheckFailedException", "TransactionCanceledException")  # refusals that consume capacity
 
 
@@ -101,7 +98,8 @@ class Cloud:
 
         Raises Refusal if the call cannot begin. Otherwise the caller must release the result with :meth:`end`.
         """
-        if not self.current.replicas.any_strong() or (call.operation not in _WRITES and call.operation not in _READS):
+        if not self.current.replicas.any_strong() or not (
+                call.operation in engine.WRITES or call.operation in engine.READS):
             return Hold(0.0)
         self.settle()
         call = _by_name(call)
@@ -135,7 +133,7 @@ class Cloud:
         self.backups.check_found(call, now)
         if call.operation in self._control_plane:
             return _json(self._control_plane[call.operation](call, call.input, now))
-        if call.operation in _WRITES or call.operation in _READS:
+        if call.operation in engine.WRITES or call.operation in engine.READS:
             return self._data_plane(call, now)
         return _json(engine.control(self.database, call, now))
 
@@ -151,7 +149,7 @@ class Cloud:
             call = call._replace(input=admitted)
         for delivery in self.strong.behind(call, tables) if strong else ():
             self.changes.apply_delivery(delivery, now, now)
-        if call.operation in _READS:
+        if call.operation in engine.READS:
             body, charges = engine.read(self.database, call)
             if metered:
                 self._consumed(charges, now)
@@ -290,7 +288,7 @@ class Cloud:
         return group is None or self.capacity.takes_writes(group.table(delivery.target), now)
 
     def _may_change_settings(self, call: Call) -> None:
-        if call.operation not in _WRITES and not call.operation.startswith(_LOOKS):
+        if call.operation not in engine.WRITES and not call.operation.startswith(_LOOKS):
             self.unsaved.settings = True
 
     def _housekeep(self, now: float) -> None:
@@ -358,7 +356,7 @@ def _by_name(call: Call) -> Call:
     name = call.input.get("TableName", "")
     if not name.startswith("arn:"):
         return call
-    place = "tableName" if call.operation in _WRITES or call.operation in _READS else None
+    place = "tableName" if call.operation in engine.WRITES or call.operation in engine.READS else None
     table = engine.table_id(call.account, call.region, name, place)
     return call._replace(input=call.input | {"TableName": table.name})
 

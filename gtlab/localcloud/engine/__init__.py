@@ -8,7 +8,7 @@ May import: :mod:`gtlab.localcloud.model`, :mod:`gtlab.regions`.
 
 from __future__ import annotations
 
-from gtlab.localcloud.engine.calls import call, control, keys_read, protected, read, write
+from gtlab.localcloud.engine.calls import READS, WRITES, call, control, keys_read, protected, read, write
 from gtlab.localcloud.engine.create_table import check as check_create_table
 from gtlab.localcloud.engine.create_table import create as create_table
 from gtlab.localcloud.engine.database import BACKUPS, Database, RecordId, TokenId, restore, saved, table_id
@@ -27,6 +27,8 @@ __all__ = [
     "BACKUPS",
     "CHANGING",
     "PARTIQL",
+    "READS",
+    "WRITES",
     "Database",
     "RecordId",
     "TokenId",

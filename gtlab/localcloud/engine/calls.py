@@ -39,6 +39,7 @@ _WRITES: dict[str, Callable[..., Write]] = {
     "BatchWriteItem": writes.batch_write, "TransactWriteItems": writes.transact_write,
     "ExecuteStatement": partiql_calls.execute, "BatchExecuteStatement": partiql_calls.batch,
     "ExecuteTransaction": partiql_calls.transaction}
+READS, WRITES = frozenset(_READS), frozenset(_WRITES)  # PartiQL counts as writes
 _TOKENS = ("TransactWriteItems", "ExecuteTransaction")
 _LONGEST_TOKEN = 36
 Operation = Callable[[Database, Call, float], dict[str, Any]]

@@ -19,6 +19,7 @@ import sqlite3
 import time
 
 from gtlab.localcloud.disk.keeper import Keeper
+from gtlab.localcloud.engine import READS
 from gtlab.localcloud.model import Call, Refusal
 from gtlab.localcloud.server.endpoints import Endpoints
 from gtlab.localcloud.server.garbage import Garbage
@@ -71,7 +72,9 @@ class Driver:
             answer = self.report(call.operation, error)
         finally:
             self.garbage.carried()
-            if call.service in _DYNAMODB:
+            if call.operation in READS and not self.garbage.is_due():
+                pass  # nothing follows from it, and there is a timer for what was due before
+            elif call.service in _DYNAMODB:
                 self._wake_soon()
             else:
                 self.turned()
@@ -165,7 +168,7 @@ class Driver:
             return
         if self._endpoints:
             self._endpoints.follow(self._keeper.cloud.world)
-        self._wake()
+        self._wake(self._keeper.cloud.next_due())
 
     def _wake_soon(self) -> None:
         """Carry out what is due after the answer has been sent, so that the client need not wait for it."""
@@ -177,10 +180,10 @@ class Driver:
         self._waking = False
         self._turn()
 
-    def _wake(self) -> None:
+    def _wake(self, due: float) -> None:
         """Set a timer for when something is due. A timer that is there stays if it is for an earlier time, because to
         replace it for each call takes time."""
-        loop, due = asyncio.get_running_loop(), self._keeper.cloud.next_due()
+        loop = asyncio.get_running_loop()
         at = loop.time() + max(DISK_S if self._keeper.is_behind else 0.0, due - time.time())
         if self._timer is None or at < self._timer.when():
             if self._timer:
@@ -196,10 +199,10 @@ class Driver:
         if self._closed:
             return
         cloud = self._keeper.cloud
-        if cloud.changes.unsettled or cloud.next_due() <= time.time():
+        if cloud.changes.unsettled or (due := cloud.next_due()) <= time.time():
             self._tick()
         else:
-            self._wake()
+            self._wake(due)
             self._sweep()
 
     def _tick(self) -> None:

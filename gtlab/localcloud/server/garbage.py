@@ -32,9 +32,12 @@ class Garbage:
         """Note that a call has been carried out."""
         self._calls += 1
 
+    def is_due(self) -> bool:
+        return self._calls >= self._seen + CALLS or gc.get_count()[0] >= NEW
+
     def sweep(self) -> None:
         """Collect the youngest objects if it is time."""
-        if self._calls < self._seen + CALLS and gc.get_count()[0] < NEW:
+        if not self.is_due():
             return
         self._seen = self._calls
         self._sweeps += 1

@@ -27,7 +27,6 @@ _KNOB = {"read": "read_units", "write": "write_units"}
 _PROVISIONED = {"read": "ReadCapacityUnits", "write": "WriteCapacityUnits"}
 _TEXT = ("The level of configured provisioned throughput for the table was exceeded. Consider increasing your "
          "provisioning level with the UpdateTable API.")
-_READS = ("GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems")
 _TRANSACTIONS = ("TransactWriteItems", "TransactGetItems", "ExecuteTransaction")
 # Batches: the member of the answer that lists unprocessed requests, and the most requests in one batch.
 _UNPROCESSED = {"BatchGetItem": "UnprocessedKeys", "BatchWriteItem": "UnprocessedItems"}
@@ -74,7 +73,7 @@ class Capacity:
         """Split a request by the capacity that is left: the input to carry out, and the unprocessed part of a batch in
         the form of its answer. If nothing can be carried out, raises ProvisionedThroughputExceededException, or
         TransactionCanceledException for a transaction."""
-        kind = "read" if call.operation in _READS else "write"
+        kind = "read" if call.operation in engine.READS else "write"
         left = {name: self.left(table, kind, now) for table in metered for name in (table.name, table.arn)}
         if call.operation in _UNPROCESSED:
             return _admitted(self._database, call, left)
