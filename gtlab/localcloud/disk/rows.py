@@ -6,7 +6,7 @@ import contextlib
 import functools
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -154,19 +154,15 @@ class Rows:
         """The number of rows in all tables."""
         return sum(self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ROWS)
 
-    def apply(self, changes: Iterable[Change]) -> None:
+    def apply(self, changes: list[Change]) -> None:
         """Bring changes into the tables, in their order."""
         latest: dict[str, dict[tuple, tuple | None]] = {}  # table → key → row; of several only the last is written
         for kind, table, rows in changes:
             if kind in (PUT, DELETE):
                 width, known = len(_key(table)), latest.setdefault(table, {})
-                if kind == PUT:
-                    for row in rows:
-                        known[row[:width]] = row
-                    continue
-                if _is_numbered(table):  # what was put since the last time was never in the table
-                    rows = [key for key in rows if known.pop(key, None) is None]
-                known.update(dict.fromkeys(rows))
+                if kind == DELETE and _is_numbered(table):  # what was put since the last time was never in the table
+                    rows = [key for key in rows if known.pop(tuple(key), None) is None]
+                known.update((tuple(row[:width]), tuple(row) if kind == PUT else None) for row in rows)
                 continue
             self._write_rows(latest)
             latest = {}
@@ -182,7 +178,7 @@ class Rows:
         for table, rows in latest.items():
             places = ", ".join("?" * (len(_columns(table)) + 1))
             self._connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({places})",
-                                         ((*row, _checksum(row)) for row in rows.values() if row is not None))
+                                         [(*row, _checksum(row)) for row in rows.values() if row is not None])
             tests = " AND ".join(f"{column} = ?" for column in _key(table))
             self._connection.executemany(f"DELETE FROM {table} WHERE {tests}",
                                          [key for key, row in rows.items() if row is None])
@@ -232,14 +228,12 @@ def _create(table: str) -> str:
     return f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)}, PRIMARY KEY ({', '.join(key)})){filed}"
 
 
-decode = msgspec.msgpack.Decoder(list[Change]).decode  # the changes of a log's entry that this release wrote
-
-
 def decoded(entry: bytes) -> list[Change]:
-    """The changes of a log's entry that any release wrote. Older ones wrote True and False, which SQLite returns as 1
-    and 0, so that the checksums would differ."""
+    """The changes of a log's entry. Older releases wrote True and False, which SQLite returns as 1 and 0, so that the
+    checksums would differ."""
+    changes = msgspec.msgpack.decode(entry, type=list[Change])
     return [(kind, table, [tuple(int(value) if isinstance(value, bool) else value for value in row) for row in rows])
-            if table == "versions" else (kind, table, rows) for kind, table, rows in decode(entry)]
+            if table == "versions" else (kind, table, rows) for kind, table, rows in changes]
 
 
 def _checksum(row: Sequence[Any]) -> int:

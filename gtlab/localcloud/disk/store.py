@@ -24,7 +24,7 @@ import msgspec
 from gtlab.localcloud.disk.files import LOGS, SEAL, as_sqlites, copy_aside, disk_errors, is_the_disks
 from gtlab.localcloud.disk.format import VERSION
 from gtlab.localcloud.disk.log import Broken, Log
-from gtlab.localcloud.disk.rows import Change, Damaged, Rows, decode, decoded
+from gtlab.localcloud.disk.rows import Change, Damaged, Rows, decoded
 from gtlab.localcloud.disk.seal import Seal
 from gtlab.localcloud.disk.version import Newer, check
 
@@ -45,10 +45,9 @@ class Store:
         self._beside: list[Log | Seal] = []                       # the files beside SQLite's
         self._is_open = False                                     # whether the file says that there may be more in logs
         self._last = 0                                            # the number of the newest entry
-        # The entries of the first log. As objects they would be many, and the garbage collector would look at each.
-        self._unfolded: list[bytes] = []
+        self._unfolded: list[Change] = []                         # what is in the first log
         self._logged = 0                                          # bytes of that
-        self._folding: tuple[list[bytes], int] | None = None      # the other log's, and the number of its newest entry
+        self._folding: tuple[list[Change], int] | None = None     # what is in the other one, and its newest entry
         self._fold: Future[None] | None = None                    # while that is brought into the tables
         with disk_errors():
             if path.exists() and path.stat().st_size == 0:  # SQLite would take it for a new one
@@ -143,7 +142,7 @@ class Store:
         self._logged += len(body)
         self._last += 1
         self._seal.set(self._last)
-        self._unfolded.append(body)
+        self._unfolded += changes
 
     @property
     def is_behind(self) -> bool:
@@ -167,9 +166,9 @@ class Store:
                 if wait:
                     self.fold()
 
-    def _bring_in(self, entries: list[bytes], last: int, log: Log) -> None:
+    def _bring_in(self, changes: list[Change], last: int, log: Log) -> None:
         with self._rows.transaction():
-            self._rows.apply(change for entry in entries for change in decode(entry))
+            self._rows.apply(changes)
             self._rows.note(last, is_open=True)
         with disk_errors():
             log.empty()
