@@ -31,7 +31,6 @@ MOST_AT_ONCE = 10  # deliveries per tick: less than a millisecond of work
 MOST_S, LEAST_S = 0.004, 0.001  # of long work in one turn; saving it takes about as long again
 LONG_S = 0.005     # a call that takes longer is a long one
 DISK_S = 0.02      # until the next look at a disk that cannot keep up
-SAVE_S = 0.0005    # delay of saving what follows an answer: if callers wait, the next answer saves it too
 TIDY_S = 1.0       # delay before the log is folded into the state, so that an item that changes often is stored once
 _ENDING = Refusal("ServiceUnavailable", "gtlab's local cloud is ending. Nothing was done.", 503)
 _DYNAMODB = ("dynamodb", "dynamodbstreams")
@@ -51,7 +50,6 @@ class Driver:
         self.garbage = Garbage()
         self._begun = 0  # jobs of long work before garbage was swept the last time
         self._tidying: asyncio.TimerHandle | None = None
-        self._saving: asyncio.TimerHandle | None = None
         self.disk_error: str | None = None  # why the state could not be written the last time
 
     def carry_out(self, call: Call) -> bytes | Refusal:
@@ -96,7 +94,7 @@ class Driver:
     def close(self) -> None:
         """Save everything and close the state. What is due afterwards is carried out after the next start."""
         self._closed = True
-        for timer in (self._timer, self._tidying, self._saving):
+        for timer in (self._timer, self._tidying):
             if timer:
                 timer.cancel()
         self._keeper.close()
@@ -137,16 +135,6 @@ class Driver:
         return Refusal("ServiceUnavailable", f"gtlab's local cloud cannot write its state to disk: {self.disk_error}. "
                        f"{effect} Requests are carried out again as soon as there is room. To go on without the disk: "
                        "gtlab down, then gtlab up --in-memory", 503)
-
-    def _save_soon(self) -> None:
-        """Save what an answer's consequences changed, with the next answer or after a moment. If the process ends
-        before that, the next one carries them out again: the write is on disk with its answer."""
-        if self._saving is None:
-            self._saving = asyncio.get_running_loop().call_later(SAVE_S, self._save_now)
-
-    def _save_now(self) -> None:
-        self._saving = None
-        self.save()
 
     def _tidy_soon(self) -> None:
         if self._tidying is None:
@@ -210,7 +198,7 @@ class Driver:
             self._work()
         except Exception as error:
             self._keeper.cloud.errors.report("What is due", error)
-        self._save_soon()
+        self.save()
         self.turned()
         self._sweep()
 
