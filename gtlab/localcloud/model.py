@@ -89,6 +89,11 @@ def invalid_values(message: str) -> Refusal:
     return invalid(f"One or more parameter values were invalid: {message}")
 
 
+def invalid_request(message: str) -> Refusal:
+    """The service's usual opening for requests of backups, restores and exports."""
+    return invalid(f"Invalid Request: {message}")
+
+
 def no_such_table(name: str) -> Refusal:
     return Refusal("ResourceNotFoundException", f"Requested resource not found: Table: {name} not found")
 

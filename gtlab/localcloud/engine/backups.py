@@ -15,7 +15,7 @@ from typing import Any
 from gtlab.localcloud.engine.constraints import at_least, at_most, check, choice, every, length, pattern, structure
 from gtlab.localcloud.engine.database import BACKUPS, Database, RecordId, table_id
 from gtlab.localcloud.engine.values import Packed, StoredItem
-from gtlab.localcloud.model import Call, Refusal, TableId, invalid, invalid_values
+from gtlab.localcloud.model import Call, Refusal, TableId, invalid, invalid_request, invalid_values
 from gtlab.regions import REGIONS
 
 CREATING, AVAILABLE, DELETED = "CREATING", "AVAILABLE", "DELETED"
@@ -141,7 +141,7 @@ def _check_arn(arn: str, account: str) -> None:
         raise invalid("Invalid Backup ARN")
     if (parts[1:3] != ["aws", "dynamodb"] or parts[3].lower() not in REGIONS
             or not re.fullmatch(r"[0-9]{14}-[0-9a-fA-F]{8}", named.group(2))):
-        raise invalid("Invalid Request: BackupArn is not valid")
+        raise invalid_request("BackupArn is not valid")
 
 
 def _describe(database: Database, call: Call, now: float) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _list(database: Database, call: Call, now: float) -> dict[str, Any]:
     if lower > upper:
         raise invalid_values("Time range lower bound must be less than or equal to upper bound")
     if data.get("ExclusiveStartBackupArn", f":::{call.region}:").split(":")[3:4] != [call.region]:
-        raise invalid("Invalid Request: The supplied ExclusiveStartBackupArn does not match the region")
+        raise invalid_request("The supplied ExclusiveStartBackupArn does not match the region")
     name = table_id(call.account, call.region, data["TableName"]).name if "TableName" in data else None
     after = _place(data["ExclusiveStartBackupArn"]) if "ExclusiveStartBackupArn" in data else ""
     most, kind = data.get("Limit", _MOST_LISTED), data.get("BackupType", "USER")
@@ -243,41 +243,38 @@ def _check_overrides(asked: dict[str, Any], data: dict[str, Any]) -> None:
         named = [""] * units + [f" for index {each['IndexName']}" for each in indexes or ()
                                 if "ProvisionedThroughput" in each]
         if named:
-            raise _refused("Cannot override ProvisionedThroughput if BillingMode is overridden to PAY_PER_REQUEST"
-                           + named[0])
+            raise invalid_request("Cannot override ProvisionedThroughput if BillingMode is overridden to "
+                                  f"PAY_PER_REQUEST{named[0]}")
     if units and mode != "PROVISIONED":
-        raise _refused("Cannot override ProvisionedThroughput unless BillingMode is PROVISIONED")
+        raise invalid_request("Cannot override ProvisionedThroughput unless BillingMode is PROVISIONED")
     if override == "PROVISIONED" != asked["BillingMode"]:
         kept = asked.get("GlobalSecondaryIndexes", ()) if indexes is None else ()
         named = [""] * (not units) + [f" for index {each['IndexName']}" for each in kept]
         if named:
-            raise _refused(f"Must override ProvisionedThroughput if BillingMode is overridden to PROVISIONED{named[0]}")
+            raise invalid_request("Must override ProvisionedThroughput if BillingMode is overridden to "
+                                  f"PROVISIONED{named[0]}")
     for name in ("MaxReadRequestUnits", "MaxWriteRequestUnits"):
         most = data.get("OnDemandThroughputOverride", {}).get(name)
         if most is not None and mode != "PAY_PER_REQUEST":
-            raise _refused(f"Cannot override {name} for OnDemandThroughput unless BillingModeOverride is "
-                           "PAY_PER_REQUEST")
+            raise invalid_request(f"Cannot override {name} for OnDemandThroughput unless BillingModeOverride is "
+                                  "PAY_PER_REQUEST")
         if most is not None and most != -1 and most < 1:
-            raise _refused(f"Requested {name} for OnDemandThroughput is outside of valid range")
+            raise invalid_request(f"Requested {name} for OnDemandThroughput is outside of valid range")
     for member, replaced in (("GlobalSecondaryIndexes", indexes or ()),
                              ("LocalSecondaryIndexes", data.get("LocalSecondaryIndexOverride", ()))):
         known = [_made_of(index) for index in asked.get(member, ())]
         for index in replaced:
             if _made_of(index) not in known:
-                raise _refused(f"Index {index['IndexName']} does not match a secondary index that existed in the "
-                               "source table and cannot be created during the restore operation")
+                raise invalid_request(f"Index {index['IndexName']} does not match a secondary index that existed in "
+                                      "the source table and cannot be created during the restore operation")
             if member == "GlobalSecondaryIndexes" and mode == "PROVISIONED" and "ProvisionedThroughput" not in index:
-                raise _refused(f"Must specify provisioned throughput for index {index['IndexName']}")
+                raise invalid_request(f"Must specify provisioned throughput for index {index['IndexName']}")
 
 
 def _made_of(index: dict[str, Any]) -> tuple[Any, ...]:
     """What a restore compares of an index: its keys, and what it projects in any order."""
     projection = index["Projection"]
     return index["KeySchema"], projection.get("ProjectionType"), set(projection.get("NonKeyAttributes", ()))
-
-
-def _refused(why: str) -> Refusal:
-    return invalid(f"Invalid Request: {why}")
 
 
 # Point-in-time recovery

@@ -13,7 +13,7 @@ from gtlab.contract import ACCOUNT
 from gtlab.localcloud.engine.backups import earliest_restorable, shown_time
 from gtlab.localcloud.engine.constraints import at_least, at_most, check, choice, every, length, pattern, structure
 from gtlab.localcloud.engine.database import EXPORTS, IMPORTS, KINESIS, Database, RecordId, table_id
-from gtlab.localcloud.model import Call, Refusal, TableId, invalid, invalid_values
+from gtlab.localcloud.model import Call, Refusal, TableId, invalid, invalid_request, invalid_values
 
 _NO_S3 = "gtlab's local cloud has no S3"
 _NO_KINESIS = "gtlab's local cloud has no Kinesis Data Streams"
@@ -48,7 +48,7 @@ def _export(database: Database, call: Call, now: float) -> NoReturn:
     if parts[4] != call.account:
         raise Refusal("AccessDeniedException", "Access is denied")
     if "/index/" in arn:
-        raise invalid("Invalid Request: Table ARN is invalid.")
+        raise invalid_request("Table ARN is invalid.")
     _check_members(data)
     table = TableId(call.account, call.region, arn.rpartition("/")[2])
     if table.arn != arn or not database.exists(table):
@@ -67,18 +67,19 @@ def _check_members(data: dict[str, Any]) -> None:
     """Refuse members of an export that do not fit together. Which of several comes first is not known."""
     incremental, period = data.get("ExportType"), data.get("IncrementalExportSpecification")
     if period is not None and incremental is None:
-        raise _refused("Export Type expected to be Incremental Export when incremental export specification is "
-                       "provided")
+        raise invalid_request("Export Type expected to be Incremental Export when incremental export specification is "
+                              "provided")
     if period is not None and incremental == "FULL_EXPORT":
-        raise _refused("When Export Type is Full Export , Incremental Export Specification should not be provided")
+        raise invalid_request("When Export Type is Full Export , Incremental Export Specification should not be "
+                              "provided")
     if period is None and incremental == "INCREMENTAL_EXPORT":
-        raise _refused("Incremental Export Specification expected when export type is set as Incremental Export")
+        raise invalid_request("Incremental Export Specification expected when export type is set as Incremental Export")
     if period is not None and "ExportFromTime" not in period:
-        raise _refused("ExportFromTime must be provided in IncrementalExportSpecification")
+        raise invalid_request("ExportFromTime must be provided in IncrementalExportSpecification")
     if "S3SseKmsKeyId" in data and data.get("S3SseAlgorithm") != "KMS":
-        raise _refused("KMS Key Id is not supported for this encryption type")
+        raise invalid_request("KMS Key Id is not supported for this encryption type")
     if data.get("FilterSpecification") == {}:
-        raise _refused("Invalid FilterSpecification: The specification can not be empty")
+        raise invalid_request("Invalid FilterSpecification: The specification can not be empty")
 
 
 def _check_period(period: dict[str, Any], created: float, now: float) -> None:
@@ -100,10 +101,6 @@ def _check_period(period: dict[str, Any], created: float, now: float) -> None:
     if end - begin > _LONGEST_S:
         raise _invalid_time("Difference between export period from time and export period to time is more than 24 "
                             "hours")
-
-
-def _refused(why: str) -> Refusal:
-    return invalid(f"Invalid Request: {why}")
 
 
 def _invalid_time(why: str) -> Refusal:

@@ -16,7 +16,7 @@ from gtlab.localcloud.engine.elsewhere import not_recoverable
 from gtlab.localcloud.engine.snapshots import MOST_ITEMS, Snapshot, slices
 from gtlab.localcloud.engine.table_rules import check_restore_shapes
 from gtlab.localcloud.engine.values import Item, StoredItem, packed, unpack
-from gtlab.localcloud.model import Call, Key, Refusal, TableId, in_use, invalid, invalid_values
+from gtlab.localcloud.model import Call, Key, Refusal, TableId, in_use, invalid, invalid_request, invalid_values
 from gtlab.localcloud.tables import replica_tables
 from gtlab.localcloud.tables.copies import Copy
 from gtlab.localcloud.tables.tables import UNFINISHED, Tables
@@ -170,11 +170,11 @@ class Backups:
                           else "The parameter 'TableName' is required but was not present in the request")
         latest, at = data.get("UseLatestRestorableTime"), data.get("RestoreDateTime")
         if latest and at is not None:
-            raise invalid("Invalid Request: Both RestoreDateTime and UseLatestRestorableTime cannot be set for "
-                          "point-in-time restore request.")
+            raise invalid_request("Both RestoreDateTime and UseLatestRestorableTime cannot be set for "
+                                  "point-in-time restore request.")
         if not latest and at is None:
-            raise invalid("Invalid Request: Either one of RestoreDateTime or UseLatestRestorableTime must be "
-                          "specified, but not both")
+            raise invalid_request("Either one of RestoreDateTime or UseLatestRestorableTime must be "
+                                  "specified, but not both")
         source = self._source(call, data)
         kept = self._database.schema(source).get("PointInTimeRecovery")
         if not kept:
@@ -301,7 +301,7 @@ class Backups:
             raise invalid(f"1 validation error detected: Value '{days}' at 'pointInTimeRecoverySpecification."
                           f"recoveryPeriodInDays' failed to satisfy constraint: Member must have value {bound}")
         if days is not None and not asked["PointInTimeRecoveryEnabled"]:
-            raise invalid("Invalid Request: Cannot specify RecoveryPeriodInDays when disabling point-in-time recovery.")
+            raise invalid_request("Cannot specify RecoveryPeriodInDays when disabling point-in-time recovery.")
         known = self._database.schema(table).get("PointInTimeRecovery") or {"since": round(now, 3), "days": _DAYS[-1]}
         self._database.amend(table, {"PointInTimeRecovery": known | ({"days": days} if days else {})
                                      if asked["PointInTimeRecoveryEnabled"] else None})
@@ -339,7 +339,7 @@ def _check_region(call: Call, arn: str) -> None:
 def _elsewhere(data: dict) -> Refusal:
     """The refusal to restore in another Region."""
     if "SSESpecificationOverride" not in data:
-        return invalid("Invalid Request: sseSpecificationOverride must be provided for cross-region restores")
+        return invalid_request("sseSpecificationOverride must be provided for cross-region restores")
     return invalid("gtlab's local cloud restores a backup or a table in its own Region only. Nothing was restored.")
 
 
