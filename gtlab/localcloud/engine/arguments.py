@@ -123,6 +123,12 @@ def terms(data: dict[str, Any], expressions: Iterable[str]) -> Terms:
     return Terms(names, values)
 
 
+def wrong_length(place: str, wanted: str) -> Refusal:
+    """The refusal of what is too short or too long, where the service does not show it."""
+    return invalid(f"1 validation error detected: Value at '{place}' failed to satisfy constraint: Member must have "
+                   f"length {wanted}")
+
+
 def too_long(shown: str, place: str, most: int) -> Refusal:
     return invalid("1 validation error detected: " + failed(_short(shown), place,
                                                             f"Member must have length less than or equal to {most}"))

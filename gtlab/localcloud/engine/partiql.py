@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from gtlab.localcloud.engine.arguments import wrong_length
 from gtlab.localcloud.engine.expressions import MOST_IN
 from gtlab.localcloud.engine.terms import Parts, Terms
 from gtlab.localcloud.engine.tokens import Token, TokenReader, joined
@@ -124,8 +125,7 @@ def _parse(text: str, parameters: bytes) -> Statement:
         raise invalid("1 validation error detected: Value '' at 'statement' failed to satisfy constraint: Member must "
                       "have length greater than or equal to 1")
     if len(text) > LONGEST_STATEMENT:
-        raise invalid("1 validation error detected: Value at 'statement' failed to satisfy constraint: Member must "
-                      f"have length less than or equal to {LONGEST_STATEMENT}")
+        raise wrong_length("statement", f"less than or equal to {LONGEST_STATEMENT}")
     reader = _Reader(text, msgspec.msgpack.decode(parameters))
     statement = _statement(reader)
     if reader.next.kind != "end":

@@ -86,14 +86,14 @@ def projection(data: dict[str, Any], terms: Terms) -> Callable[[Item], Item] | N
 def batch_get(find: Find, data: dict[str, Any]) -> Read:
     asked = data.get("RequestItems")
     if not asked:
-        raise _wrong_length("RequestItems", "greater than or equal to 1")
+        raise arguments.wrong_length("RequestItems", "greater than or equal to 1")
     arguments.check_choices(data)
     total = 0
     for name, part in asked.items():
         if not part["Keys"]:
-            raise _wrong_length(f"RequestItems.{name}.member.Keys", "greater than or equal to 1")
+            raise arguments.wrong_length(f"RequestItems.{name}.member.Keys", "greater than or equal to 1")
         if len(part["Keys"]) > MOST_BATCH_KEYS:
-            raise _wrong_length(f"RequestItems.{name}.member.Keys", f"less than or equal to {MOST_BATCH_KEYS}")
+            raise arguments.wrong_length(f"RequestItems.{name}.member.Keys", f"less than or equal to {MOST_BATCH_KEYS}")
         total += len(part["Keys"])
     if total > MOST_BATCH_KEYS:
         raise invalid("Too many items requested for the BatchGetItem call")
@@ -114,12 +114,6 @@ class _BatchPart(NamedTuple):
     keys: list[Key]
     project: Callable[[Item], Item] | None
     consistent: bool
-
-
-def _wrong_length(place: str, wanted: str) -> Refusal:
-    """The service does not show these (captured by others in October 2026)."""
-    return invalid(f"1 validation error detected: Value at '{place}' failed to satisfy constraint: Member must have "
-                   f"length {wanted}")
 
 
 def _projected(part: dict[str, Any]) -> tuple[Terms, Callable[[Item], Item] | None]:
