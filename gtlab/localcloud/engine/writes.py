@@ -279,26 +279,14 @@ def _metrics_by_table(plans: list[Plan], data: dict[str, Any]) -> dict[str, list
 
 # Transactions
 
-class _Asked(NamedTuple):
-    """One action of a transaction by itself: its condition, and what it makes of the item. ``item``: what a Put
-    puts."""
-
-    kind: str
-    part: dict[str, Any]
-    test: Test | None
-    update: Update | None
-    item: StoredItem | None
-
-
 class _Action(NamedTuple):
-    """One action of a transaction, with the table that it names."""
+    """One action of a transaction: its condition, and what it makes of the item. ``item``: what a Put puts."""
 
     kind: str
     part: dict[str, Any]
     test: Test | None
     update: Update | None
     item: StoredItem | None
-    table: Table
 
 
 def transact_write(find: Find, data: dict[str, Any]) -> Write:
@@ -309,11 +297,12 @@ def transact_write(find: Find, data: dict[str, Any]) -> Write:
     if len(asked) > MOST_TRANSACT_ITEMS:
         raise arguments.too_long(arguments.objects("TransactWriteItem", asked), "transactItems", MOST_TRANSACT_ITEMS)
     arguments.check_choices(data)
-    actions = [_action(find, each) for each in [_asked(action) for action in asked]]
+    actions = [_action(each) for each in asked]
+    tables = [_table_of(action, find) for action in actions]
     keyed = list[Plan]()
-    for action in actions:
+    for action, table in zip(actions, tables, strict=True):
         try:
-            keyed.append(_keyed(action))
+            keyed.append(_keyed(action, table))
         except Refusal as refusal:
             raise invalid_part(refusal, len(keyed), len(actions)) from None
     if sum(map(_payload, actions)) > TRANSACTION_BYTES:
@@ -339,13 +328,13 @@ def transact_write(find: Find, data: dict[str, Any]) -> Write:
     return Write(answer, carry_out(changing), charges)
 
 
-def _asked(action: dict[str, Any]) -> _Asked:
+def _action(asked: dict[str, Any]) -> _Action:
     """The action, with what is wrong with it refused, whichever tables there are."""
-    kinds = [kind for kind in ("ConditionCheck", "Put", "Update", "Delete") if kind in action]
+    kinds = [kind for kind in ("ConditionCheck", "Put", "Update", "Delete") if kind in asked]
     if len(kinds) != 1:
         raise invalid("TransactItems can only contain one of Check, Put, Update or Delete")
     kind, = kinds
-    part = action[kind]
+    part = asked[kind]
     arguments.check_choices(part)
     terms = arguments.terms(part, (UPDATE, CONDITION) if kind == "Update" else (CONDITION,))
     tree = parse_update(UPDATE, part[UPDATE]) if kind == "Update" else None
@@ -358,22 +347,22 @@ def _asked(action: dict[str, Any]) -> _Asked:
         check_size(item, TOO_LARGE)
     else:
         check_attributes(part["Key"])
-    return _Asked(kind, part, test, update, item)
+    return _Action(kind, part, test, update, item)
 
 
-def _action(find: Find, asked: _Asked) -> _Action:
-    """The action with its table. Raises Refusal for what is a fault of the request, and does not cancel it."""
-    table = find(asked.part["TableName"])
-    if asked.update is not None:
-        asked.update.check_key(table)
-    given = asked.part["Key"] if asked.item is None else asked.item
+def _table_of(action: _Action, find: Find) -> Table:
+    """The action's table. Raises Refusal for what is a fault of the request, and does not cancel it."""
+    table = find(action.part["TableName"])
+    if action.update is not None:
+        action.update.check_key(table)
+    given = action.part["Key"] if action.item is None else action.item
     for name in table.key_names:  # an empty key is a fault of the request, one of another type cancels it
         if name in given and "" in given[name].values():
-            if asked.item is None:
+            if action.item is None:
                 table.checked_key(given)
             else:
-                table.check_item(asked.item)
-    return _Action(*asked, table)
+                table.check_item(action.item)
+    return table
 
 
 def _payload(action: _Action) -> int:
@@ -383,12 +372,12 @@ def _payload(action: _Action) -> int:
     return item_size(action.part["Key"]) + item_size(action.part.get("ExpressionAttributeValues", {}))
 
 
-def _keyed(action: _Action) -> Plan:
+def _keyed(action: _Action, table: Table) -> Plan:
     """What the action names, before its condition and its update are evaluated. Raises Refusal."""
     if action.item is not None:
-        return _put(action.table, action.item)
-    key = action.table.checked_key(action.part["Key"])
-    return Plan(action.table, key, action.table.items.item(key), None)
+        return _put(table, action.item)
+    key = table.checked_key(action.part["Key"])
+    return Plan(table, key, table.items.item(key), None)
 
 
 def _judged(action: _Action, plan: Plan) -> tuple[Plan, dict[str, Any]]:
@@ -396,7 +385,7 @@ def _judged(action: _Action, plan: Plan) -> tuple[Plan, dict[str, Any]]:
     part = action.part
     if action.update is not None:
         try:
-            action.update.check_types(action.table)
+            action.update.check_types(plan.table)
         except Refusal as refusal:
             return plan, {"Code": "ValidationError", "Message": refusal.message}
     if action.test is not None and not action.test(plan.old or {}):
