@@ -92,9 +92,14 @@ def _filed(hash_: int, partition: bytes) -> bytes:
 @functools.lru_cache(_MOST_KNOWN)
 def _filed_as(key: Key, partition_type: str, sort_type: str | None) -> bytes:
     """Where a table files an item. A write asks for it twice in each Region, and all of them keep the same bytes."""
+    place = _place(key, partition_type, sort_type)
+    filed = _filed(place.hash, place.partition)
+    return filed + _part(place.sort) if sort_type else filed
+
+
+def _place(key: Key, partition_type: str, sort_type: str | None) -> Place:
     partition = sort_bytes_of(partition_type)(key.partition)
-    filed = _filed(zlib.crc32(partition), partition)
-    return filed + _part(sort_bytes_of(sort_type)(key.sort)) if sort_type else filed
+    return Place(zlib.crc32(partition), partition, sort_bytes_of(sort_type)(key.sort) if sort_type else b"", key)
 
 
 def _key_filed_as(filed: bytes, partition_type: str, sort_type: str | None) -> Key:
@@ -276,9 +281,7 @@ class Items(_InOrder):
 
     def place(self, key: Key) -> Place:
         """Where the item with this key stands, or would stand."""
-        partition_type, sort_type = self._key_types
-        partition = sort_bytes_of(partition_type)(key.partition)
-        return Place(zlib.crc32(partition), partition, sort_bytes_of(sort_type)(key.sort) if sort_type else b"", key)
+        return _place(key, *self._key_types)
 
     def filed(self, place: Place) -> bytes:
         return self.filed_as(place.key)

@@ -143,8 +143,8 @@ class Ordered:
             if most == 0:
                 return
 
-    def free(self, most: int) -> bool:
-        """Free up to so many items of those at the end; whether there are more. To free many at once takes long."""
+    def free(self, most: int) -> None:
+        """Free up to so many items of those at the end. To free many at once takes long."""
         while self.count and most > 0:
             run = self._runs[-1]
             begin = max(len(run.keys) - most, 0)
@@ -157,4 +157,3 @@ class Ordered:
             if not run.keys and self._starts:
                 del self._runs[-1], self._starts[-1]
         self._sought = None
-        return self.count > 0
