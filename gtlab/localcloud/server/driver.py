@@ -70,12 +70,10 @@ class Driver:
             answer = self.report(call.operation, error)
         finally:
             self.garbage.carried()
-            if call.operation in READS and not self.garbage.is_due():
-                pass  # nothing follows from it, and there is a timer for what was due before
-            elif call.service in _DYNAMODB:
-                self._wake_soon()
-            else:
+            if call.service not in _DYNAMODB:
                 self.turned()
+            elif call.operation not in READS or self.garbage.is_due():
+                self._wake_soon()  # nothing follows from a read, and there is a timer for what was due before
         unsaved = self.save()
         self._took(began, time.perf_counter())
         return answer if unsaved is None else unsaved
