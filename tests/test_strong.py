@@ -290,3 +290,37 @@ def test_a_member_cut_off_refuses_every_consistent_call(pretend, slowed, ask):
     with pytest.raises(ClientError, match="InternalServerError"):
         ask(virginia)
     assert _select(virginia) == []
+
+
+@pytest.mark.parametrize("ask", [
+    lambda there: there.batch_get_item(RequestItems={
+        "Music": {"Keys": [KEY]}, "Own": {"Keys": [KEY], "ConsistentRead": True}})["Responses"]["Own"],
+    lambda there: [each["Item"] for each in there.batch_execute_statement(Statements=[
+        {"Statement": "SELECT * FROM Music WHERE Artist = 'a'"},
+        {"Statement": "SELECT * FROM Own WHERE Artist = 'a'", "ConsistentRead": True}])["Responses"] if "Item" in each],
+], ids=["batch get", "batch of selects"])
+def test_an_eventual_read_beside_anothers_consistent_one_needs_no_other_member(pretend, slowed, ask):
+    virginia = slowed[1]
+    virginia.create_table(**TABLE | {"TableName": "Own"})
+    pretend.wait(15)
+    virginia.put_item(TableName="Own", Item=KEY)
+    pretend.cloud.turn("isolate", (VIRGINIA,), None, pretend.now)
+    assert ask(virginia) == [KEY]
+
+
+def test_a_batch_needs_another_member_of_each_of_its_groups(pretend, trio):
+    ohio = trio[0]
+    ohio.create_table(**TABLE | {"TableName": "Other"})
+    pretend.wait(15)
+    ohio.update_table(TableName="Other", ReplicaUpdates=create("eu-west-1", "eu-north-1"), **STRONG)
+    pretend.wait(20)
+    for region in ("eu-west-1", "eu-north-1"):  # Ohio reaches all members of the table Music
+        pretend.cloud.turn("partition", (OHIO, region), None, pretend.now)
+    put = [{"PutRequest": {"Item": KEY}}]
+    with pytest.raises(ClientError, match="InternalServerError"):
+        ohio.batch_write_item(RequestItems={"Music": put, "Other": put})
+    assert item(ohio, ConsistentRead=True) is None
+    pretend.cloud.mend_all(pretend.now)
+    began = pretend.now
+    ohio.batch_write_item(RequestItems={"Music": put, "Other": put})
+    assert pretend.now - began > regions.rtt_ms(OHIO, "eu-west-1") / 1000 * 0.7  # as long as the farther group takes

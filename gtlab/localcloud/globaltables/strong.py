@@ -52,24 +52,28 @@ class Strong:
         (HTTP 500) if no other member is reachable or the replica is paused: then the Region serves only eventually
         consistent reads. The caller must release every hold with :meth:`end`.
         """
-        others = [member for table in tables for member in self._members(table) or ()]
-        if not others or not (_is_write(call) or _is_strong_read(call.input)):
+        tables = self._agreed(call, tables)
+        if not tables:
             return Hold(0.0)
-        if self._paused(call.region, tables):
+        if any(self._paused(table) for table in tables):
             raise Refusal("InternalServerError", "Internal server error: fault injection has paused the replication of "
                           "this replica", 500)
-        reached = [member for member in others if self._world.reachable(call.region, member)
-                   and not self._paused(member, tables)]
-        if not reached:
-            raise Refusal("InternalServerError",
-                          "Internal server error: the replica cannot reach another member of its global table", 500)
+        nearest = [self._nearest(table) for table in tables]
         taken = tuple((group, key, call.region) for group, key in self._written(call))
         if any(other[:2] == mine[:2] and other[2] != call.region for mine in taken for other in self._being_written):
             raise Refusal("ReplicatedWriteConflictException",
                           "One or more items in this request are being modified in another Region")
         self._being_written.update(taken)
-        nearest = min(reached, key=lambda member: regions.rtt_ms(call.region, member))
-        return Hold(self._world.round_trip_s(call.region, nearest), taken)
+        return Hold(max(self._world.round_trip_s(call.region, member) for member in nearest), taken)
+
+    def _nearest(self, table: TableId) -> str:
+        """The Region of the nearest other member that a table's replica can reach. Raises Refusal if there is none."""
+        reached = [member for member in self._members(table) or () if self._world.reachable(table.region, member)
+                   and not self._paused(table._replace(region=member))]
+        if not reached:
+            raise Refusal("InternalServerError",
+                          "Internal server error: the replica cannot reach another member of its global table", 500)
+        return min(reached, key=lambda member: regions.rtt_ms(table.region, member))
 
     def end(self, hold: Hold) -> None:
         """Release the operation, whether it succeeded or failed."""
@@ -80,11 +84,9 @@ class Strong:
     def behind(self, call: Call, tables: list[TableId]) -> list[Delivery]:
         """The changes that an operation must see and the called Region does not have yet, as deliveries to apply
         now."""
-        if not (_is_write(call) or _is_strong_read(call.input)):
-            return []
         found = []
-        for table in tables:
-            group = self._groups.of(table) if self._members(table) else None
+        for table in self._agreed(call, tables):
+            group = self._groups.of(table)
             if group:
                 named = engine.named(self._database, call)
                 sent = self._sent_by_who_left(group, table.region)
@@ -124,10 +126,18 @@ class Strong:
         item = self._database.item(group.table(best), key)
         return Delivery(group.id, best, region, key, item, known[best], due=0.0)
 
-    def _paused(self, region: str, tables: list[TableId]) -> bool:
-        """Whether a Region's replica of any of these tables is paused."""
-        return bool(self._pauses) and any(self._pauses.paused(table._replace(region=region)) for table in tables
-                                          if self._members(table))
+    def _agreed(self, call: Call, tables: list[TableId]) -> list[TableId]:
+        """Of a call's tables, the strongly consistent ones that it writes or reads consistently. An eventually
+        consistent read of one needs no other member, whatever else is in the same batch."""
+        strong = [table for table in tables if self._members(table)]
+        if not strong or _is_write(call):
+            return strong
+        consistent = _read_consistently(call, tables)
+        return [table for table in strong if table in consistent]
+
+    def _paused(self, table: TableId) -> bool:
+        """Whether a replica is paused."""
+        return bool(self._pauses) and self._pauses.paused(table)
 
     def _members(self, table: TableId) -> list[str] | None:
         return self._replicas.strong_members(table)
@@ -145,7 +155,13 @@ def _is_write(call: Call) -> bool:
     return call.operation in ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
 
 
-def _is_strong_read(data: dict) -> bool:
-    return bool(data.get("ConsistentRead")) or any(
-        isinstance(asked, dict) and asked.get("ConsistentRead")
-        for asked in (*data.get("RequestItems", {}).values(), *data.get("Statements", ())))
+def _read_consistently(call: Call, tables: list[TableId]) -> list[TableId]:
+    """The tables that a read reads consistently."""
+    data = call.input
+    if call.operation == "BatchGetItem":
+        return [engine.table_id(call.account, call.region, name) for name, asked in data["RequestItems"].items()
+                if asked.get("ConsistentRead")]
+    if call.operation == "BatchExecuteStatement":
+        statements = [each for each in data["Statements"] if each.get("ConsistentRead")]
+        return engine.partiql_tables(call._replace(input={"Statements": statements}))
+    return tables if data.get("ConsistentRead") else []
