@@ -222,6 +222,15 @@ def test_a_provisioned_table_and_its_index_have_their_warm_throughput(pretend, o
         assert each["ProvisionedThroughput"]["NumberOfDecreasesToday"] == 0
 
 
+def test_a_table_that_was_on_demand_says_when(pretend, music):
+    since = table(music)["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"]
+    music.update_table(TableName="Music", BillingMode="PROVISIONED", ProvisionedThroughput={
+        "ReadCapacityUnits": 1, "WriteCapacityUnits": 1})
+    pretend.wait(60)
+    assert table(music)["BillingModeSummary"] == {
+        "BillingMode": "PROVISIONED", "LastUpdateToPayPerRequestDateTime": since}
+
+
 def test_warm_throughput_comes_back_as_it_was_set(pretend, ohio):
     ohio.create_table(**ON_DEMAND, WarmThroughput={"ReadUnitsPerSecond": 15_000, "WriteUnitsPerSecond": 5_000})
     pretend.wait(60)

@@ -75,8 +75,8 @@ def _describe_indexes(description: dict, *, new: bool, now: float) -> None:
 def _describe_capacity(description: dict, life: Life, now: float) -> None:
     for each in (description, *description.get("GlobalSecondaryIndexes", ())):
         each["ProvisionedThroughput"].setdefault("NumberOfDecreasesToday", 0)
-    if description.get("BillingModeSummary", {}).get("BillingMode") != "PAY_PER_REQUEST":
-        description.pop("BillingModeSummary", None)
+    if description["BillingModeSummary"]["BillingMode"] != "PAY_PER_REQUEST" and not life.on_demand_since:
+        del description["BillingModeSummary"]  # it is shown from the table's first time on demand, as in AWS's examples
     elif now < life.ready:  # it appears only with ACTIVE
         description["BillingModeSummary"].pop("LastUpdateToPayPerRequestDateTime", None)
     else:
