@@ -409,9 +409,37 @@ def test_a_replicas_own_settings_apply_to_its_indexes_and_only_there(pretend, by
     assert "SSEDescription" not in table(virginia) and "KMSMasterKeyId" not in table(ohio)["Replicas"][0]
 
 
+BY_ARTIST = {"AttributeDefinitions": TABLE["AttributeDefinitions"], "GlobalSecondaryIndexes": [{
+    "IndexName": "ByArtist", "KeySchema": TABLE["KeySchema"], "Projection": {"ProjectionType": "ALL"},
+    "OnDemandThroughput": {"MaxReadRequestUnits": 30, "MaxWriteRequestUnits": 40}}]}
+OF_VIRGINIA = {"GlobalSecondaryIndexes": [{
+    "IndexName": "ByArtist", "OnDemandThroughputOverride": {"MaxReadRequestUnits": 50}}]}
+
+
+def indexes(client) -> list[tuple[str, int, int]]:
+    return [(each["IndexName"], *each["OnDemandThroughput"].values())
+            for each in table(client).get("GlobalSecondaryIndexes", ())]
+
+
+def test_a_replicas_index_has_the_on_demand_limits_of_its_source_and_its_own(pretend):
+    ohio, virginia = pretend.client(OHIO), pretend.client(VIRGINIA)
+    ohio.create_table(**TABLE | BY_ARTIST)
+    pretend.wait(20)
+    add(ohio, VIRGINIA, **OF_VIRGINIA)
+    pretend.wait(60)
+    assert (indexes(ohio), indexes(virginia)) == ([("ByArtist", 30, 40)], [("ByArtist", 50, 40)])
+    for update in ({"Delete": {"IndexName": "ByArtist"}}, {"Create": BY_ARTIST["GlobalSecondaryIndexes"][0]}):
+        ohio.update_table(TableName="Music", AttributeDefinitions=TABLE["AttributeDefinitions"],
+                          GlobalSecondaryIndexUpdates=[update])
+        pretend.wait(2000)
+    assert indexes(virginia) == [("ByArtist", 30, 40)]  # another index of that name, without a setting of its own
+    assert "GlobalSecondaryIndexes" not in table(ohio)["Replicas"][0]
+
+
 def test_ttl_settings_are_shared_and_tags_are_not(pretend, trio):
     ohio, virginia, _ = trio
     ohio.update_time_to_live(TableName="Music", TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"})
+    assert {table(client)["TableStatus"] for client in trio} == {"UPDATING"}
     ohio.tag_resource(ResourceArn=table(ohio)["TableArn"], Tags=[{"Key": "team", "Value": "music"}])
     pretend.wait(40)
     described = virginia.describe_time_to_live(TableName="Music")["TimeToLiveDescription"]

@@ -75,6 +75,12 @@ def after_update(has: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     return merged(has, found | ({_INDEXES: changed} if changed else {}))
 
 
+def without_indexes(has: dict[str, Any], deleted: list[str]) -> dict[str, Any]:
+    """A replica's settings after indexes were deleted: later ones of the same names have none of theirs."""
+    indexes = [index for index in has.get(_INDEXES, ()) if index["IndexName"] not in deleted]
+    return {name: value for name, value in has.items() if name != _INDEXES} | ({_INDEXES: indexes} if indexes else {})
+
+
 def _asked(data: dict[str, Any]) -> dict[str, Any]:
     """The settings in an UpdateTable that a replica can override."""
     found: dict[str, Any] = {}

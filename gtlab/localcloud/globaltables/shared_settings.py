@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gtlab.localcloud.globaltables import overrides
 from gtlab.localcloud.globaltables.membership import Groups
+from gtlab.localcloud.globaltables.replica_status import State
 from gtlab.localcloud.globaltables.replicas import Replicas
 from gtlab.localcloud.globaltables.schedule import PROPAGATE_SETTINGS, PROPAGATE_TTL, Event, Schedule
 from gtlab.localcloud.model import TableId
@@ -31,19 +32,28 @@ class SharedSettings:
             return
         own = state.replicas[table.region]
         own.overrides = overrides.after_update(own.overrides, data)
+        deleted = [update["Delete"]["IndexName"] for update in data.get("GlobalSecondaryIndexUpdates", ())
+                   if "Delete" in update]
+        for replica in state.replicas.values() if deleted else ():
+            replica.overrides = overrides.without_indexes(replica.overrides, deleted)
         if state.strong:
             shared.pop("StreamSpecification", None)
+        self._schedule.add(Event(self._busy(table, state, now), PROPAGATE_SETTINGS, self._groups.must_have(table).id,
+                                 table.region, settings=shared))
+
+    def ttl_updated(self, table: TableId, now: float) -> None:
+        """UpdateTimeToLive has changed a table: as above. Does nothing for a regional table."""
+        state = self._replicas.state_of(table)
+        if state is not None:
+            self._schedule.add(Event(self._busy(table, state, now), PROPAGATE_TTL, self._groups.must_have(table).id,
+                                     table.region))
+
+    def _busy(self, table: TableId, state: State, now: float) -> float:
+        """Make a group's members UPDATING until a change of one has reached all; returns until when."""
         until = now + self._world.control_plane_s("propagate settings", table.region)
         for region in state.replicas:
             self._tables.busy(table._replace(region=region), until)
-        self._schedule.add(Event(until, PROPAGATE_SETTINGS, self._groups.must_have(table).id, table.region,
-                                 settings=shared))
-
-    def ttl_updated(self, table: TableId, now: float) -> None:
-        """UpdateTimeToLive has changed a table. Does nothing for a regional table."""
-        if self._replicas.state_of(table) is not None:
-            until = now + self._world.control_plane_s("propagate settings", table.region)
-            self._schedule.add(Event(until, PROPAGATE_TTL, self._groups.must_have(table).id, table.region))
+        return until
 
     def propagate(self, event: Event, now: float) -> None:
         group, state = self._groups.by_id(event.group), self._replicas.state(event.group)

@@ -63,7 +63,7 @@ def like(schema: dict) -> dict:
     """CreateTable's input for a table like this one."""
     on_demand = schema["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     index_parts = ["IndexName", "KeySchema", "Projection", "WarmThroughput",
-                   *([] if on_demand else ["ProvisionedThroughput"])]
+                   "OnDemandThroughput" if on_demand else "ProvisionedThroughput"]
     asked = {name: copy.deepcopy(schema[name]) for name in ("TableName", "KeySchema", "AttributeDefinitions")}
     asked["BillingMode"] = "PAY_PER_REQUEST" if on_demand else "PROVISIONED"
     if not on_demand:
