@@ -77,6 +77,36 @@ def test_settings_of_writes_apply_to_all_replicas_and_of_reads_to_one(pretend, p
     assert (target["MinCapacity"], target["MaxCapacity"]) == (5, 50)
 
 
+def test_what_application_auto_scaling_sets_for_the_writes_of_one_replica_is_set_for_all(pretend, table):
+    here, there = (pretend.client(region, "application-autoscaling") for region in (OHIO, VIRGINIA))
+    policy = {"PolicyName": "half", "PolicyType": "TargetTrackingScaling",
+              "TargetTrackingScalingPolicyConfiguration": {"TargetValue": 50.0}}
+    for kind in ("Write", "Read"):
+        where = {"ServiceNamespace": "dynamodb", "ResourceId": "table/Music/index/Later",
+                 "ScalableDimension": f"dynamodb:index:{kind}CapacityUnits"}
+        here.register_scalable_target(**where, MinCapacity=2, MaxCapacity=20, Tags={"team": "music"})
+        here.put_scaling_policy(**where, **policy)
+
+    def of_virginia() -> list[tuple[str, int]]:
+        found = there.describe_scalable_targets(ServiceNamespace="dynamodb")["ScalableTargets"]
+        return [(each["ScalableDimension"], each["MaxCapacity"]) for each in found]
+
+    assert of_virginia() == [("dynamodb:index:WriteCapacityUnits", 20)]
+    where["ScalableDimension"] = "dynamodb:index:WriteCapacityUnits"
+    first, = there.describe_scaling_policies(ServiceNamespace="dynamodb")["ScalingPolicies"]
+    assert first["PolicyName"] == "half" and f":{VIRGINIA}:" in first["PolicyARN"]
+    here.register_scalable_target(**where, MaxCapacity=30)
+    assert of_virginia() == [("dynamodb:index:WriteCapacityUnits", 30)]
+    assert there.describe_scaling_policies(ServiceNamespace="dynamodb")["ScalingPolicies"] == [first]
+    target, = there.describe_scalable_targets(ServiceNamespace="dynamodb")["ScalableTargets"]
+    assert there.list_tags_for_resource(ResourceARN=target["ScalableTargetARN"])["Tags"] == {}
+    there.delete_scaling_policy(**where, PolicyName="half")
+    assert scaled(table)[OHIO]["GlobalSecondaryIndexes"][0]["ProvisionedWriteCapacityAutoScalingSettings"] == OFF
+    there.deregister_scalable_target(**where)
+    targets, = here.describe_scalable_targets(ServiceNamespace="dynamodb")["ScalableTargets"]
+    assert targets["ScalableDimension"] == "dynamodb:index:ReadCapacityUnits"
+
+
 def test_auto_scaling_is_switched_off(pretend, provisioned):
     provisioned.update_table_replica_auto_scaling(
         TableName="Music", ProvisionedWriteCapacityAutoScalingUpdate={"AutoScalingDisabled": True})

@@ -22,6 +22,7 @@ from gtlab.localcloud.engine.values import item_size
 from gtlab.localcloud.faults.fis import Fis
 from gtlab.localcloud.globaltables.membership import LEGACY, Groups
 from gtlab.localcloud.globaltables.replica_scaling import ReplicaScaling
+from gtlab.localcloud.globaltables.shared_scaling import SharedScaling
 from gtlab.localcloud.globaltables.strong import Hold, Strong
 from gtlab.localcloud.globaltables.v2017 import Legacy
 from gtlab.localcloud.globaltables.v2017_settings import LegacySettings
@@ -88,7 +89,8 @@ class Cloud:
         self._control_plane |= self.backups.operations
         self._control_plane |= ReplicaScaling(self.tables, self.current.replicas, self.scaling).operations
         self.access = Access(_known(self.database, self.groups, self.fis))
-        self._others = OtherServices(self.database, self.streams, self.scaling, self.fis, self.metrics)
+        shared_scaling = SharedScaling(self.tables, self.current.replicas, self.scaling).operations
+        self._others = OtherServices(self.database, self.streams, shared_scaling, self.fis, self.metrics)
         self._next_housekeeping = 0.0
         self._most_at_once, self._behind, self._has_backlog = most_at_once, 0.0, False
 

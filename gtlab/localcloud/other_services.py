@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.faults.fis import OPERATIONS, Fis
 from gtlab.localcloud.model import Call, Refusal
 from gtlab.localcloud.observe.metrics import Metrics
-from gtlab.localcloud.tables.autoscaling import AutoScaling
+from gtlab.localcloud.tables.autoscaling import Operation
 from gtlab.localcloud.tables.streams import Streams
 
 CHANGE_SETTINGS = ("application-autoscaling", "fis")  # the services whose operations change what is kept as settings
-
-Operation = Callable[[str, str, dict, float], dict[str, Any]]  # of an account, a Region, an input and the time
 
 
 class OtherServices:
     """Application Auto Scaling, CloudWatch, DynamoDB Streams, FIS, STS and the Resource Groups Tagging API."""
 
-    def __init__(self, database: engine.Database, streams: Streams, scaling: AutoScaling, fis: Fis, metrics: Metrics):
+    def __init__(self, database: engine.Database, streams: Streams, scaling: Mapping[str, Operation], fis: Fis,
+                 metrics: Metrics):
+        """``scaling``: the operations of Application Auto Scaling."""
         self._database = database
         self._services: dict[str, Mapping[str, Operation]] = {
-            "application-autoscaling": _scaling(scaling),
+            "application-autoscaling": scaling,
             "cloudwatch": {"GetMetricStatistics": metrics.get_statistics, "GetMetricData": metrics.get_data,
                            "ListMetrics": metrics.list},
             "dynamodbstreams": {"ListStreams": streams.list_streams, "DescribeStream": streams.describe_stream,
@@ -50,12 +50,3 @@ class OtherServices:
 def _identity(account: str, region: str, asked: dict, now: float) -> dict[str, Any]:
     return {"UserId": "AIDAGTLABLOCALCLOUD00", "Account": account, "Arn": f"arn:aws:iam::{account}:user/gtlab"}
 
-
-def _scaling(of: AutoScaling) -> dict[str, Operation]:
-    return {
-        "RegisterScalableTarget": of.register, "DeregisterScalableTarget": of.deregister,
-        "DescribeScalableTargets": of.describe_targets, "PutScalingPolicy": of.put_policy,
-        "DescribeScalingPolicies": of.describe_policies, "DeleteScalingPolicy": of.delete_policy,
-        "DescribeScalingActivities": of.describe_activities, "DescribeScheduledActions": of.describe_scheduled,
-        "ListTagsForResource": of.list_tags, "TagResource": of.tag, "UntagResource": of.untag,
-    }

@@ -6,13 +6,16 @@ Targets and policies are stored and returned, but no capacity is ever scaled.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from gtlab.localcloud.engine import Database
 from gtlab.localcloud.model import Refusal, TableId, invalid
 
 TABLE_WRITES, INDEX_WRITES = "dynamodb:table:WriteCapacityUnits", "dynamodb:index:WriteCapacityUnits"
-_DIMENSIONS = (TABLE_WRITES, INDEX_WRITES, "dynamodb:table:ReadCapacityUnits", "dynamodb:index:ReadCapacityUnits")
+WRITES = (TABLE_WRITES, INDEX_WRITES)
+_DIMENSIONS = (*WRITES, "dynamodb:table:ReadCapacityUnits", "dynamodb:index:ReadCapacityUnits")
 _ROLE = "arn:aws:iam::{account}:role/aws-service-role/dynamodb.application-autoscaling.amazonaws.com/" \
         "AWSServiceRoleForApplicationAutoScaling_DynamoDBTable"
 
@@ -26,6 +29,9 @@ _TAGS = "Tags"  # of a scalable target, beside the members of its description
 _RUNNING = {"DynamicScalingInSuspended": False, "DynamicScalingOutSuspended": False, "ScheduledScalingSuspended": False}
 
 
+Operation = Callable[[str, str, dict, float], dict[str, Any]]  # of an account, a Region, an input and the time
+
+
 @dataclass
 class _Target:
     described: dict
@@ -36,11 +42,19 @@ Saved = list[tuple[tuple[str, str, str, str], _Target]]
 
 
 class AutoScaling:
-    """Scalable targets by account, Region, resource and dimension."""
+    """Scalable targets by account, Region, resource and dimension. ``operations``: those of the API, by name."""
 
     def __init__(self, database: Database):
         self._database = database
         self._targets: dict[tuple[str, str, str, str], _Target] = {}
+        self.operations: dict[str, Operation] = {
+            "RegisterScalableTarget": self.register, "DeregisterScalableTarget": self.deregister,
+            "DescribeScalableTargets": self.describe_targets, "PutScalingPolicy": self.put_policy,
+            "DescribeScalingPolicies": self.describe_policies, "DeleteScalingPolicy": self.delete_policy,
+            "DescribeScalingActivities": self._describe_activities,
+            "DescribeScheduledActions": self._describe_scheduled,
+            "ListTagsForResource": self._list_tags, "TagResource": self._tag, "UntagResource": self._untag,
+        }
 
     # Persistence
 
@@ -63,14 +77,24 @@ class AutoScaling:
 
     def copy(self, source: TableId, there: TableId) -> None:
         """Give a new replica the write-scaling targets and policies of its source, under ARNs of its own Region."""
-        for (account, region, resource, dimension), target in list(self._targets.items()):
-            if ((account, region) == source[:2] and dimension in (TABLE_WRITES, INDEX_WRITES)
-                    and resource.split("/")[1] == source.name):
-                described = {name: value for name, value in target.described.items() if name != _TAGS}
-                self._targets[account, there.region, resource, dimension] = _Target(
-                    described | {"ScalableTargetARN": _target_arn(account, there.region)},
-                    {name: policy | {"PolicyARN": _policy_arn(account, there.region, policy)}
-                     for name, policy in target.policies.items()})
+        for account, region, resource, dimension in list(self._targets):
+            if ((account, region) == source[:2] and dimension in WRITES and resource.split("/")[1] == source.name):
+                self.copy_capacity(source, there.region, {"ResourceId": resource, "ScalableDimension": dimension})
+
+    def copy_capacity(self, source: TableId, region: str, capacity: dict[str, str]) -> None:
+        """Give another Region's replica the target and the policies of one capacity of a table, or none if it has none,
+        under ARNs and with tags of its own. ``capacity``: its ResourceId and ScalableDimension."""
+        resource, dimension = capacity["ResourceId"], capacity["ScalableDimension"]
+        target, there = self._targets.get((*source[:2], resource, dimension)), (
+            source.account, region, resource, dimension)
+        own = self._targets.pop(there, _Target({"ScalableTargetARN": _target_arn(source.account, region)}))
+        if target is not None:
+            kept = {name: own.described[name] for name in ("ScalableTargetARN", _TAGS) if name in own.described}
+            self._targets[there] = _Target(
+                {name: value for name, value in target.described.items() if name != _TAGS} | kept,
+                {name: policy | {"PolicyARN": own.policies[name]["PolicyARN"] if name in own.policies
+                                 else _policy_arn(source.account, region, policy)}
+                 for name, policy in target.policies.items()})
 
     def _on_demand(self, table: TableId) -> bool:
         return self._database.schema(table)["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
@@ -113,25 +137,25 @@ class AutoScaling:
             {"SuspendedState": _RUNNING} | {name: value for name, value in target.described.items() if name != _TAGS}
             for target in self._chosen(account, region, data)], data)
 
-    def list_tags(self, account: str, region: str, data: dict, now: float) -> dict:
+    def _list_tags(self, account: str, region: str, data: dict, now: float) -> dict:
         return {"Tags": self._by_arn(account, region, data["ResourceARN"]).described.get(_TAGS, {})}
 
-    def tag(self, account: str, region: str, data: dict, now: float) -> dict:
+    def _tag(self, account: str, region: str, data: dict, now: float) -> dict:
         described = self._by_arn(account, region, data["ResourceARN"]).described
         described[_TAGS] = described.get(_TAGS, {}) | data["Tags"]
         return {}
 
-    def untag(self, account: str, region: str, data: dict, now: float) -> dict:
+    def _untag(self, account: str, region: str, data: dict, now: float) -> dict:
         described = self._by_arn(account, region, data["ResourceARN"]).described
         described[_TAGS] = {name: value for name, value in described.get(_TAGS, {}).items()
                             if name not in data["TagKeys"]}
         return {}
 
-    def describe_activities(self, account: str, region: str, data: dict, now: float) -> dict:
+    def _describe_activities(self, account: str, region: str, data: dict, now: float) -> dict:
         """None: the local cloud does not change capacity by itself."""
         return {"ScalingActivities": []}
 
-    def describe_scheduled(self, account: str, region: str, data: dict, now: float) -> dict:
+    def _describe_scheduled(self, account: str, region: str, data: dict, now: float) -> dict:
         """None: scheduled actions cannot be made."""
         return {"ScheduledActions": []}
 
