@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -407,3 +408,15 @@ def test_up_says_which_gtlab_a_newer_folder_needs(newer, monkeypatch):
         process.up()
     assert process.up(in_memory=True)[1]  # it is not needed for that
     process.down()
+
+
+@pytest.mark.server
+def test_a_reset_names_the_newer_release_before_it_deletes_its_state(newer, monkeypatch):
+    before = state_of(newer)
+    monkeypatch.setenv("GTLAB_HOME", str(newer))
+    reset = functools.partial(subprocess.run, [sys.executable, "-m", "gtlab", "reset"], capture_output=True, text=True)
+    asked = reset(input="n\n")
+    assert asked.returncode == 1 and state_of(newer) == before
+    assert f"was written by gtlab 9.8.7 (disk format {format.VERSION + 1})" in asked.stdout.partition("Go on?")[0]
+    assert reset(input="y\n").returncode == 0 and state_of(newer) == {}
+    assert "written by" not in reset(input="n\n").stdout  # there is none any more

@@ -177,6 +177,8 @@ def status(as_json: bool) -> None:
 def reset(yes: bool) -> None:
     """Delete every table of every Region, and repair everything that is broken."""
     if not yes:
+        if newer := process.newer_release():
+            click.echo(newer)
         click.confirm("This deletes every table and item of the local cloud. Go on?", abort=True)
     aside = process.reset()
     click.echo("The local cloud is empty.")

@@ -294,6 +294,20 @@ def down() -> bool:
         return True
 
 
+def newer_release() -> str:
+    """Which newer gtlab wrote the state that :func:`reset` would delete, as a text for people; empty if none did, or if
+    the local cloud is running."""
+    from gtlab.localcloud.disk import version  # not with this module: it loads the description of the disk format
+
+    if find():
+        return ""
+    try:
+        version.check(state_folder() / STATE_FILE)
+    except version.Newer as newer:
+        return str(newer)
+    return ""
+
+
 def reset() -> list[Path]:
     """Empty the local cloud of this home, whether it is running or not. Returns the damaged state files that were set
     aside earlier; they are not deleted."""
