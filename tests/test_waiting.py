@@ -9,7 +9,7 @@ from support import IRELAND, SINGAPORE, VIRGINIA, song
 
 from gtlab import connect, stages, watch
 from gtlab.course.stages import MUSIC
-from gtlab.lab.progress import Board, Doing, Row
+from gtlab.lab.progress import Board, Doing, Progress, Row
 from gtlab.localcloud import process
 
 pytestmark = pytest.mark.server
@@ -151,6 +151,43 @@ def test_no_name_on_a_board_is_cut_off(browser):
             left = page.locator("li").evaluate_all("all => all.map(each => each.getBoundingClientRect().left)")
             assert len(set(left)) == columns, (width, name)
             assert page.locator("li span, li b").evaluate_all(cut) == [], (width, name)
+
+
+def test_a_wait_says_what_is_broken_while_it_waits_and_at_its_end(lab, capsys):
+    """It does not end early: it cannot know whether what it looks at needs what is broken."""
+    lab.world.partition(IRELAND, SINGAPORE)
+    looks = iter([{"Regions": "differ"}, {"Regions": "agree"}])
+    watch.until(lambda: next(looks), "agree", what="them to agree", timeout_s=LONG_S, every_s=0.01, lab=lab)
+    lab.world.slow(VIRGINIA, IRELAND, 10)  # stops nothing
+    with pytest.raises(watch.WaitInVain) as waited:
+        watch.until(lambda: {"Regions": "differ"}, "agree", what="them to agree", timeout_s=0.0, every_s=0.01, lab=lab)
+    said = "Broken now: partition: Singapore (ap-southeast-1) ✕ Ireland (eu-west-1)."
+    assert f"Last seen: Regions differ. {said} To repair everything, run lab.world.reset()" in str(waited.value)
+    shown = capsys.readouterr().err.splitlines()[-1]
+    assert shown == f"Waiting for them to agree: 0 of 1 in 0 s (Regions differ). {said}"
+
+
+def test_a_board_shows_what_is_broken_below_its_rows():
+    broken = Board("Waiting", 0, 1, 2.0, (Row("Regions", "differ", False),), broken="Broken now: <this>.")
+    assert broken.page().endswith('</ul><p class="gt-broken">Broken now: &lt;this&gt;.</p></div>')
+    assert "gt-broken" not in Board("Waiting", 0, 1, 2.0).page()
+
+
+def test_what_is_broken_is_shown_before_the_wait_is_over_and_not_after_its_repair(lab, monkeypatch):
+    boards = []
+    monkeypatch.setattr(Progress, "show", lambda self, board: boards.append(board))
+    monkeypatch.setattr(watch, "_ASK_AGAIN_S", 0.0)
+    lab.world.isolate(IRELAND)
+
+    def look():
+        if boards and boards[-1].broken:
+            lab.world.reset()
+            look.repaired = True
+        return {"Regions": "agree" if look.repaired and not boards[-1].broken else "differ"}
+
+    look.repaired = False
+    watch.until(look, "agree", what="them to agree", timeout_s=60.0, every_s=0.01, lab=lab)
+    assert "isolate: Ireland" in boards[1].broken and boards[-1].broken == ""
 
 
 def test_a_wait_that_is_over_says_what_it_saw_last():

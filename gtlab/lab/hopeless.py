@@ -56,6 +56,12 @@ def item(lab: Lab, name: str, key: Mapping[str, Any], seen: Mapping[str, str]) -
             f"there. {_choice(lab, name, members or ())}") if strangers else ""
 
 
+def broken(lab: Lab) -> str:
+    """What stops replication between some Regions of the local cloud now, or stops a Region, in one sentence."""
+    stops = [each for each in _broken(lab) if each["knob"] in ("partition", "isolate", "outage", "pause")]
+    return f"Broken now: {'; '.join(knobs.meaning(each) for each in stops)}." if stops else ""
+
+
 def _members(lab: Lab, name: str, region: str) -> list[str] | None:
     """The members of a global table; None where the backend does not say."""
     from botocore.exceptions import ClientError

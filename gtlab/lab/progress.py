@@ -69,7 +69,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """The state of a wait. ``rows`` may be empty: then ``done`` of ``total`` is all that is known."""
+    """The state of a wait. ``rows`` may be empty: then ``done`` of ``total`` is all that is known. ``broken`` says
+    what is broken, if that may be why the wait takes long."""
 
     title: str
     done: int
@@ -77,10 +78,12 @@ class Board:
     seconds: float
     rows: Sequence[Row] = ()
     failed: bool = False
+    broken: str = ""
 
     def line(self) -> str:
         said = ", ".join(f"{row.name} {row.status}" for row in self.rows)
-        return f"{self.title}: {self.done} of {self.total} in {self.seconds:.0f} s" + (f" ({said})" if said else "")
+        return f"{self.title}: {self.done} of {self.total} in {self.seconds:.0f} s" + (
+            f" ({said})" if said else "") + (f". {self.broken}" if self.broken else "")
 
     def page(self, kind: str = "") -> str:
         """As HTML; ``kind`` is one more class of the box."""
@@ -92,7 +95,8 @@ class Board:
         return (f'{_STYLE}<div class="{named}" role="group" aria-label="{html.escape(self.line())}">'
                 f"<p><b>{whole(html.escape(self.title))}</b><span>{count}</span></p>"
                 f'<progress max="{self.total or 1}" value="{self.done}" aria-label="Progress"></progress>'
-                + (f'<ul style="--gt-name: {longest}ch">{rows}</ul>' if rows else "") + "</div>")
+                + (f'<ul style="--gt-name: {longest}ch">{rows}</ul>' if rows else "")
+                + (f'<p class="gt-broken">{whole(html.escape(self.broken))}</p>' if self.broken else "") + "</div>")
 
 
 class Progress:

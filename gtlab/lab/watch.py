@@ -115,7 +115,8 @@ class WaitInVain(TimeoutError):
 @dataclass(frozen=True)
 class Wait:
     """What is waited for, as "table Music to be ACTIVE", and for how long. ``names``: whose statuses are expected.
-    ``before`` and ``why`` (given the statuses) say why the wait cannot end, or return an empty string."""
+    ``before`` and ``why`` (given the statuses) say why the wait cannot end, or return an empty string; ``broken`` says
+    what is broken that may be the reason why it takes long."""
 
     what: str
     timeout_s: float
@@ -123,16 +124,20 @@ class Wait:
     names: tuple[str, ...] = ()
     before: Callable[[], str] = str
     why: Callable[[dict[str, str]], str] = field(default=lambda seen: "")
+    broken: Callable[[], str] = str
 
 
-def until(look: Callable[[], dict[str, str]], wanted: str, *, what: str, timeout_s: float,
-          every_s: float) -> pd.DataFrame:
+def until(look: Callable[[], dict[str, str]], wanted: str, *, what: str, timeout_s: float, every_s: float,
+          lab: Lab | None = None) -> pd.DataFrame:
     """Call ``look`` every ``every_s`` seconds and show the progress, until every status is ``wanted``.
 
     ``look`` returns statuses by name. Returns a data frame as :func:`tables` does. Raises TimeoutError after
-    ``timeout_s`` seconds; ``what`` is named in the message and beside the progress.
+    ``timeout_s`` seconds; ``what`` is named in the message and beside the progress. If what is waited for depends on
+    replication in a ``lab``, pass it: while replication is cut or paused there or a Region is down, the progress and
+    the message say so. The wait goes on, because nobody knows whether ``look`` needs what is broken.
     """
-    return _watch(look, wanted, Wait(what, timeout_s, every_s))
+    return _watch(look, wanted, Wait(what, timeout_s, every_s,
+                                     broken=lambda: hopeless.broken(lab) if lab else ""))
 
 
 def _watch(look: Callable[[], dict[str, str]], wanted: str, wait: Wait) -> pd.DataFrame:
@@ -140,7 +145,8 @@ def _watch(look: Callable[[], dict[str, str]], wanted: str, wait: Wait) -> pd.Da
     import pandas as pd
 
     shown = Progress()
-    shown.show(_board(wait, dict.fromkeys(wait.names, "not known yet"), wanted, 0.0))
+    broken = wait.broken()
+    shown.show(_board(wait, dict.fromkeys(wait.names, "not known yet"), wanted, 0.0, broken=broken))
     if reason := wait.before():
         shown.end(_board(wait, dict.fromkeys(wait.names, "not known"), wanted, 0.0, failed=True))
         raise WaitInVain(reason)
@@ -149,24 +155,26 @@ def _watch(look: Callable[[], dict[str, str]], wanted: str, wait: Wait) -> pd.Da
     since = dict.fromkeys(seen, 0.0)
     # In another thread: the questions must not keep the next look waiting.
     pool = ThreadPoolExecutor(1)
-    reasons: Future[str] | None = None
+    reasons: Future[tuple[str, str]] | None = None
     asked = began
     try:
         while True:
             now = time.monotonic() - began
             if all(status == wanted for status in seen.values()):
                 break
-            shown.show(_board(wait, seen, wanted, now))
+            shown.show(_board(wait, seen, wanted, now, broken=broken))
             if reasons is not None and reasons.done():
-                if reason := reasons.result():
+                reason, broken = reasons.result()
+                if reason:
                     raise WaitInVain(reason)
                 reasons = None
             if reasons is None and time.monotonic() >= asked:
-                reasons, asked = pool.submit(wait.why, seen), time.monotonic() + _ASK_AGAIN_S
+                reasons = pool.submit(lambda seen: (wait.why(seen), wait.broken()), seen)
+                asked = time.monotonic() + _ASK_AGAIN_S
             if now > wait.timeout_s:
                 last = ", ".join(f"{name} {status}" for name, status in seen.items())
                 raise WaitInVain(f"Waited {wait.timeout_s:.0f} s for {wait.what}. Last seen: {last}. "
-                                 "Run the cell again to wait longer.")
+                                 + (f"{broken} {hopeless.MEND}" if broken else "Run the cell again to wait longer."))
             time.sleep(max(wait.every_s, min(_MOST_PAUSE_S, now / 50)))  # what it adds to a long wait is hardly seen
             fresh = look()
             at = time.monotonic() - began
@@ -177,7 +185,7 @@ def _watch(look: Callable[[], dict[str, str]], wanted: str, wait: Wait) -> pd.Da
                     since[name] = at
             seen = fresh
     except BaseException:
-        shown.end(_board(wait, seen, wanted, time.monotonic() - began, failed=True))
+        shown.end(_board(wait, seen, wanted, time.monotonic() - began, failed=True, broken=broken))
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -188,10 +196,11 @@ def _watch(look: Callable[[], dict[str, str]], wanted: str, wait: Wait) -> pd.Da
     return pd.DataFrame(periods, columns=["region", "status", "start_s", "end_s"])
 
 
-def _board(wait: Wait, seen: Mapping[str, str], wanted: str, seconds: float, *, failed: bool = False) -> Board:
+def _board(wait: Wait, seen: Mapping[str, str], wanted: str, seconds: float, *, failed: bool = False,
+           broken: str = "") -> Board:
     rows = [Row(label(name) if name in REGIONS else name, status, status == wanted)
             for name, status in seen.items()]
-    return Board(f"Waiting for {wait.what}", sum(row.done for row in rows), len(rows), seconds, rows, failed)
+    return Board(f"Waiting for {wait.what}", sum(row.done for row in rows), len(rows), seconds, rows, failed, broken)
 
 
 def _pause_s(lab: Lab) -> float:
