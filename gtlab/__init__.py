@@ -3,7 +3,8 @@
 ``gtlab.connect()`` gives a lab: one boto3 client per AWS Region, on the local cloud (started if none runs), on
 AWS (only when asked for by name), or on any other endpoints. The rest stands around plain boto3 calls:
 :mod:`gtlab.watch` waits and shows progress, :mod:`gtlab.measure` times, :mod:`gtlab.charts` draws,
-:mod:`gtlab.widgets` lets you choose, :mod:`gtlab.check` checks your answers.
+:mod:`gtlab.widgets` lets you choose, :mod:`gtlab.check` checks your answers. ``gtlab.short_errors()`` lets a notebook
+show errors without tracebacks.
 
 Importing gtlab starts nothing and imports nothing heavy.
 """
@@ -14,10 +15,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gtlab.lab import Lab, connect
+    from gtlab.lab import Lab, connect, short_errors
 
 __version__ = "0.2.0.dev0"
-__all__ = ["Lab", "connect"]
+__all__ = ["Lab", "connect", "short_errors"]
 
 # The names that notebooks import from gtlab, and the modules behind them.
 _NAMES = {

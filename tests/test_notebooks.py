@@ -135,6 +135,7 @@ def test_notebooks_are_committed_clean_and_in_the_courses_form(path):
     assert "widgets" not in notebook.metadata
     assert notebook.cells[0].source.startswith("# ") and "**You&nbsp;will&nbsp;learn**" in notebook.cells[0].source
     assert code[1].metadata.get("tags") == ["parameters"]
+    assert code[2].source.startswith("gtlab.short_errors()")
     parameters = papermill.inspect_notebook(path)
     assert {"home", "replicas"} <= parameters.keys()
     for name, found in parameters.items():
@@ -152,6 +153,19 @@ def test_notebooks_are_committed_clean_and_in_the_courses_form(path):
     assert len(code) / len(notebook.cells) <= 0.55, "prose is at least 45 % of the cells"
     assert all(len(cell.source.splitlines()) <= 10 for cell in code), path.stem
     check_predictions(path.stem[:2], [cell.source for cell in code])
+
+
+def test_errors_are_shown_without_a_traceback_and_nothing_says_so():
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    cells = ["import gtlab\ngtlab.short_errors()", "def divide():\n    return 1 / 0\ndivide()"]
+    notebook = new_notebook(cells=[new_code_cell(each) for each in cells])
+    NotebookClient(notebook, timeout=300, kernel_name="python3", allow_errors=True).execute()
+    first, second = notebook.cells
+    assert first.outputs == []
+    (line,) = second.outputs[0].traceback
+    assert "division by zero" in line and "\n" not in line.strip()
 
 
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)

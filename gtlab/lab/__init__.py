@@ -9,5 +9,7 @@ from __future__ import annotations
 
 from gtlab.lab.choice import DEFAULT_HOME, DEFAULT_REPLICAS, Choice, checked_choice, chosen, remember
 from gtlab.lab.connection import Lab, connect
+from gtlab.lab.display import short_errors
 
-__all__ = ["DEFAULT_HOME", "DEFAULT_REPLICAS", "Choice", "Lab", "checked_choice", "chosen", "connect", "remember"]
+__all__ = ["DEFAULT_HOME", "DEFAULT_REPLICAS", "Choice", "Lab", "checked_choice", "chosen", "connect", "remember",
+           "short_errors"]

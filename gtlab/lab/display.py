@@ -128,6 +128,13 @@ def hide_secrets() -> None:
         output.watch(shell.kernel.session)
 
 
+def short_errors() -> None:
+    """Let the notebook, if this is one, show only the type and the message of an error, and no traceback. IPython's
+    ``%xmode Minimal`` does the same, but prints a line of its own."""
+    if (shell := kernel_shell()) is not None:
+        shell.InteractiveTB.set_mode("Minimal")
+
+
 def kernel_shell() -> Any:
     """IPython's shell if this process is a notebook's kernel, and None if not. IPython is imported only where it runs
     already."""
