@@ -245,11 +245,11 @@ def test_every_consistent_read_sees_what_was_acknowledged_elsewhere(slowed, read
 def test_statements_that_write_see_what_was_acknowledged_elsewhere(slowed):
     ohio, virginia = slowed
     virginia.execute_statement(Statement="UPDATE Music SET n = n + 1 WHERE Artist = 'a' AND n = 1")
-    with pytest.raises(ClientError, match="DuplicateItemException"):
-        virginia.execute_statement(Statement="INSERT INTO Music VALUE {'Artist': 'b'}")
     refused = virginia.batch_execute_statement(Statements=[
-        {"Statement": "INSERT INTO Music VALUE {'Artist': 'b'}"}])["Responses"]
-    assert refused[0]["Error"]["Code"] == "DuplicateItem"
+        {"Statement": "INSERT INTO Music VALUE {'Artist': 'b'}"}, {"Statement": "INSERT INTO"}])["Responses"]
+    assert [each["Error"]["Code"] for each in refused] == ["DuplicateItem", "ValidationError"]
+    with pytest.raises(ClientError, match="DuplicateItemException"):
+        virginia.execute_statement(Statement="INSERT INTO Music VALUE {'Artist': 'a'}")
     virginia.execute_statement(Statement="DELETE FROM Music WHERE Artist = 'b'")
     assert _select(ohio, ConsistentRead=True) == [{"Artist": {"S": "a"}, "n": {"N": "2"}}]
 

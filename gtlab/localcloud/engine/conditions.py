@@ -22,6 +22,7 @@ from gtlab.localcloud.engine.tree import (
     Operand,
     Path,
     Placeholder,
+    Truth,
     misused,
 )
 from gtlab.localcloud.engine.values import SETS, TYPES, Item, Value, equal, kind, ordered, size
@@ -38,13 +39,13 @@ def compile_condition(name: str, tree: Condition, terms: Terms) -> Test:
     return _compile(_Context(name, terms), tree)
 
 
-def operand_paths(tree: Condition, terms: Terms, name: str) -> set[Parts]:
-    """The paths that occur in a condition."""
-    found = set[Parts]()
+def operand_paths(tree: Condition, terms: Terms, name: str) -> list[Parts]:
+    """The paths that occur in a condition, in their order."""
+    found = list[Parts]()
 
     def walk(node: Condition | Operand) -> None:
         if isinstance(node, Path):
-            found.add(terms.path(name, node))
+            found.append(terms.path(name, node))
         elif isinstance(node, Function):
             for argument in node.arguments:
                 walk(argument)
@@ -61,6 +62,8 @@ def operand_paths(tree: Condition, terms: Terms, name: str) -> set[Parts]:
             walk(node.high)
         elif isinstance(node, Not):
             walk(node.inner)
+        elif isinstance(node, Truth):
+            walk(node.condition)
 
     walk(tree)
     return found
@@ -207,6 +210,9 @@ def _getter(context: _Context, operand: Operand) -> Getter:
     if isinstance(operand, Placeholder):
         value = context.terms.value(context.name, operand)
         return lambda item: value
+    if isinstance(operand, Truth):
+        test = _compile(context, operand.condition)
+        return lambda item: {"BOOL": test(item)}
     assert isinstance(operand, Function)  # the parser takes sums in updates only
     if operand.name != "size":
         raise context.refused("The function is not allowed to be used this way in an expression; function: "

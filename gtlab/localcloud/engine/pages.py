@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import accumulate, chain, islice
 from typing import Any, NamedTuple
 
@@ -58,19 +58,19 @@ class View(NamedTuple):
         return {name: value for name, value in item.items() if name in self.projected}
 
 
-def view_of(index: Index | None, asked: set[str] | None, filtered: set[str]) -> View | None:
+def view_of(index: Index | None, asked: Collection[str] | None, filtered: set[str]) -> View | None:
     """How an index is read; None if it has all attributes. ``asked``: the attributes that are to be returned, empty for
     those that the index has, None for all of them; ``filtered``: those of the filter. Raises Refusal if a global index
-    does not have them."""
+    does not have them, and lists them in the order in which they are given."""
     if index is None or index.projected is None:
         return None
     if index.is_global:
-        lacking = sorted((asked or set()) - index.projected)
+        lacking = [name for name in asked or () if name not in index.projected]
         if lacking:
             raise invalid_values(f"Global secondary index {index.name} does not project [{', '.join(lacking)}]")
         return View(index.projected, fetches=False, cut=False)
-    fetches = asked is None or not asked | filtered <= index.projected
-    return View(index.projected, fetches, cut=fetches and asked == set())
+    fetches = asked is None or not {*asked, *filtered} <= index.projected
+    return View(index.projected, fetches, cut=fetches and asked is not None and not asked)
 
 
 def read_page(found: Iterator[Stretch], look: Look) -> Page:

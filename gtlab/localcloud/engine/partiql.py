@@ -1,10 +1,11 @@
 """PartiQL: a statement becomes the same trees as the expressions of the other calls.
 
-Source of the grammar: Amazon DynamoDB Developer Guide, "PartiQL for DynamoDB" (statements, functions, operators, data
-types). Recursive descent, linear in the length of the statement, which is at most 8,192 characters.
+Sources of the grammar: Amazon DynamoDB Developer Guide, "PartiQL for DynamoDB" (statements, functions, operators, data
+types), and the parser of PartiQL's reference implementation, whose texts the service's refusals have. Recursive
+descent, linear in the length of the statement, which is at most 8,192 characters.
 
-The texts of refusals are the service's where others have captured them (October 2026), and in its style elsewhere. A
-position in them is line, column and length.
+The texts of refusals are the service's where others have captured them (September and October 2026), and in its style
+elsewhere. A position in them is line, column and length.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gtlab.localcloud.engine.arguments import wrong_length
 from gtlab.localcloud.engine.expressions import MOST_IN
+from gtlab.localcloud.engine.partiql_words import KEYWORDS, OPERATORS, TYPE_NAMES, TYPES_OF_TWO_WORDS
 from gtlab.localcloud.engine.terms import Parts, Terms
 from gtlab.localcloud.engine.tokens import Token, TokenReader, joined
 from gtlab.localcloud.engine.tree import (
     Arithmetic,
     Assignment,
     Between,
+    Both,
     Compare,
     Condition,
     Function,
@@ -31,25 +33,30 @@ from gtlab.localcloud.engine.tree import (
     Operand,
     Path,
     Placeholder,
+    Truth,
 )
 from gtlab.localcloud.engine.values import SETS, Value, check, kind, not_a_number, number
-from gtlab.localcloud.model import Refusal, invalid
+from gtlab.localcloud.model import Refusal, invalid, invalid_values
 
-LONGEST_STATEMENT = 8192
-_DEEPEST = 64
+_DEEPEST = 64        # parentheses and functions
+_MOST_LEVELS = 31    # of lists and maps in a literal
+_LARGEST_INDEX = (1 << 31) - 1
 _PARAMETER = functools.partial(number, as_parameter=True)
-_TOKEN = re.compile(r"""(?:\s++|--[^\n]*+|/\*(?s:.*?)\*/)*+(?:
-    (?P<string>'(?:[^']|'')*') | (?P<quoted>"(?:[^"]|"")*") | (?P<name>[A-Za-z_][A-Za-z0-9_-]*)
-  | (?P<number>(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?) | (?P<sign><<|>>|<>|!=|<=|>=|[=<>()\[\]{},.:+*?-])
-  | (?P<end>;?\s*\Z) )""", re.VERBOSE)
+_SPACE = r"\s++|--[^\n]*+|/\*(?s:.*?)\*/"
+_TOKEN = re.compile(rf"""(?:{_SPACE})*+(?:
+    (?P<string>'(?:[^']|'')*') | (?P<quoted>"(?:[^"]|"")*") | (?P<name>[A-Za-z_$][A-Za-z0-9_$]*)
+  | (?P<number>(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
+  | (?P<sign><<|>>|<>|!=|<=|>=|[=<>()\[\]{{}},.:+*?-])
+  | (?P<end>;?(?:{_SPACE})*+\Z) )""", re.VERBOSE)
 _COMPARATORS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _CONDITIONS = {"begins_with": 2, "contains": 2, "attribute_type": 2, "attribute_exists": 1, "attribute_not_exists": 1}
 _CLAUSES = frozenset("SELECT FROM WHERE ORDER SET REMOVE RETURNING VALUE GROUP HAVING LIMIT OFFSET JOIN INNER".split())
 _TYPES = {"BOOL": "BOOL", "BOOLEAN": "BOOL", "STRING": "S", "NULL": "NULL"}  # after IS
-_KEYWORDS = frozenset("""SELECT FROM WHERE AND OR NOT IN IS MISSING NULL BETWEEN ORDER BY ASC DESC INSERT INTO VALUE
-UPDATE SET REMOVE RETURNING DELETE EXISTS TRUE FALSE""".split())
 _RETURNS = {("ALL", "OLD"): "ALL_OLD", ("ALL", "NEW"): "ALL_NEW", ("MODIFIED", "OLD"): "UPDATED_OLD",
             ("MODIFIED", "NEW"): "UPDATED_NEW"}
+_NO_RIGHT_SIDE = "Missing right-hand side expression of infix operator"
+_NO_OPERATION = "Expected data manipulation"
+_NO_IDENTIFIER = "Expected identifier for simple path"
 
 
 class Literals(Terms):
@@ -75,7 +82,7 @@ class Literals(Terms):
 
 class Select(NamedTuple):
     """``paths``: None for all attributes; each with the name that it has in the answer. ``order``: sort keys, each with
-    whether it is descending."""
+    whether it is descending. ``fault``: the refusal of what is selected, which comes after that of the index."""
 
     table: str
     index_name: str | None
@@ -83,6 +90,7 @@ class Select(NamedTuple):
     where: Condition | None
     order: list[tuple[str, bool]]
     terms: Literals
+    fault: Refusal | None = None
 
 
 class Insert(NamedTuple):
@@ -93,14 +101,14 @@ class Insert(NamedTuple):
 class Update(NamedTuple):
     table: str
     actions: tuple[Assignment, ...]
-    where: Condition
+    where: Condition | None
     returns: str
     terms: Literals
 
 
 class Delete(NamedTuple):
     table: str
-    where: Condition
+    where: Condition | None
     returns: str
     terms: Literals
 
@@ -114,6 +122,15 @@ class Exists(NamedTuple):
 Statement = Select | Insert | Update | Delete | Exists
 
 
+def table_of(statement: Statement) -> str:
+    return statement.select.table if isinstance(statement, Exists) else statement.table
+
+
+def checked_parameters(parameters: list[Any] | None) -> list[Value]:
+    """The values of a statement's parameters. Raises Refusal: the service reads them before the statement."""
+    return [check(value, number=_PARAMETER) for value in parameters or ()]
+
+
 def parse(text: str, parameters: list[Any] | None) -> Statement:
     """A statement with the values of its parameters (``?``). Raises Refusal."""
     return _parse(text, msgspec.msgpack.encode(parameters or []))
@@ -121,12 +138,7 @@ def parse(text: str, parameters: list[Any] | None) -> Statement:
 
 @functools.lru_cache(maxsize=8)  # a request's statement is parsed for its tables, for its items, and to carry it out
 def _parse(text: str, parameters: bytes) -> Statement:
-    if not text.strip():
-        raise invalid("1 validation error detected: Value '' at 'statement' failed to satisfy constraint: Member must "
-                      "have length greater than or equal to 1")
-    if len(text) > LONGEST_STATEMENT:
-        raise wrong_length("statement", f"less than or equal to {LONGEST_STATEMENT}")
-    reader = _Reader(text, msgspec.msgpack.decode(parameters))
+    reader = _Reader(text, checked_parameters(msgspec.msgpack.decode(parameters)))
     statement = _statement(reader)
     if reader.next.kind != "end":
         raise reader.left_over()
@@ -137,7 +149,7 @@ def _parse(text: str, parameters: bytes) -> Statement:
 class _Reader(TokenReader):
     pattern, deepest = _TOKEN, _DEEPEST
 
-    def __init__(self, text: str, parameters: list[Any]):
+    def __init__(self, text: str, parameters: list[Value]):
         self._used, self._parameters, self.terms = 0, parameters, Literals()
         super().__init__(text)
 
@@ -156,6 +168,10 @@ class _Reader(TokenReader):
         """Whether a function comes next."""
         return self.next.kind == "name" and self.following.text == "("
 
+    def is_keyword(self) -> bool:
+        """Whether a word comes next that is no name."""
+        return self.next.kind == "name" and self.next.text.upper() in KEYWORDS
+
     def number(self, text: str, place: str) -> Value:
         """A number that the statement has, in a value's ``place``."""
         try:
@@ -169,6 +185,19 @@ class _Reader(TokenReader):
         shown = self.next.text.strip()[:50] or "the end"
         return self.refused(f"unexpected {shown} at position {self.next.at + 1}")
 
+    def no_term(self) -> Refusal:
+        """The refusal of what comes next where an operand has to begin."""
+        token = self.next
+        word = token.text.upper()
+        if (token.kind == "name" and word in OPERATORS) or (token.kind == "sign" and token.text in _COMPARATORS):
+            return self.refused("Unexpected operator")
+        return self.refused("Unexpected keyword" if self.is_keyword() else "Unexpected term")
+
+    def check_right_side(self) -> None:
+        """Refuse an operator that nothing follows."""
+        if self.next.kind == "end":
+            raise self.refused(_NO_RIGHT_SIDE)
+
     def too_deep(self) -> Refusal:
         return self.refused("it is nested too deeply")
 
@@ -177,13 +206,13 @@ class _Reader(TokenReader):
 
     def parameter(self) -> Value:
         if self._used >= len(self._parameters):
-            raise self.refused("there are fewer parameters than question marks")
+            raise invalid("Number of parameters in request and statement don't match.")
         self._used += 1
-        return check(self._parameters[self._used - 1], number=_PARAMETER)
+        return self._parameters[self._used - 1]
 
     def check_parameters(self) -> None:
         if self._used < len(self._parameters):
-            raise self.refused("there are more parameters than question marks")
+            raise invalid("Number of parameters in request and statement don't match.")
 
 
 # Statements
@@ -193,27 +222,44 @@ def _statement(reader: _Reader) -> Statement:
         return _select(reader)
     if reader.took("INSERT"):
         reader.skip("INTO")
-        table = _name(reader)
+        table = _table(reader)
+        if reader.is_next("."):
+            raise invalid("FROM clause may only contain a single table name")
         if not reader.took("VALUE"):
-            raise reader.left_over()
+            raise reader.refused("Unexpected term") if reader.next.kind == "end" else reader.left_over()
         return Insert(table, _inserted(reader))
     if reader.took("UPDATE"):
-        table = _table(reader)
+        table = _written(reader)
         actions = _actions(reader)
-        return Update(table, actions, _where(reader), _returning(reader, tuple(_RETURNS.values())), reader.terms)
+        return Update(table, actions, _where(reader), _returning(reader), reader.terms)
     if reader.took("FROM"):
-        table, where = _table(reader), _where(reader)
-        return Update(table, _actions(reader), where, _returning(reader, tuple(_RETURNS.values())), reader.terms)
+        table, where = _written(reader), _where(reader)
+        return Update(table, _actions(reader), where, _returning(reader), reader.terms)
     if reader.took("DELETE"):
-        reader.skip("FROM")
-        table = _table(reader)
-        return Delete(table, _where(reader), _returning(reader, ("ALL_OLD",)), reader.terms)
+        if not reader.took("FROM"):
+            raise reader.refused("Expected FROM after DELETE")
+        table = _written(reader)
+        return Delete(table, _where(reader), _returning(reader, only_old=True), reader.terms)
     if reader.took("EXISTS"):
         reader.skip("(")
         exists = Exists(_select(reader))
         reader.skip(")")
         return exists
-    raise reader.unexpected()
+    raise _no_statement(reader)
+
+
+def _no_statement(reader: _Reader) -> Refusal:
+    """The refusal of an expression in place of a statement, or of something else."""
+    if reader.next.kind not in ("name", "quoted") or reader.is_keyword():
+        return reader.no_term()
+    reader.take()
+    if reader.took("IS"):
+        _type_name(reader)
+        return reader.left_over() if reader.next.kind != "end" else invalid("Unsupported operation: IsType")
+    # A misspelt word and a star are a product, which may be one with a FROM that lacks its SET.
+    if reader.took("*") and reader.is_next("FROM"):
+        return reader.refused(_NO_OPERATION)
+    return reader.left_over()
 
 
 def _inserted(reader: _Reader) -> dict[str, Value]:
@@ -227,11 +273,39 @@ def _inserted(reader: _Reader) -> dict[str, Value]:
 
 
 def _table(reader: _Reader) -> str:
-    """The name of a table. Raises Refusal if the statement has an alias for it."""
-    name = _name(reader)
-    if reader.next.text != ".":
-        _check_no_alias(reader)
+    """The name of a table, in a place that has no other path."""
+    if reader.next.kind not in ("name", "quoted") or reader.is_keyword():
+        raise reader.refused(_NO_IDENTIFIER)
+    return _not_empty(_name(reader))
+
+
+def _not_empty(name: str) -> str:
+    if not name:
+        raise invalid("Path component cannot be an empty string")
     return name
+
+
+def _written(reader: _Reader) -> str:
+    """The name of a table that is written to. Raises Refusal if the statement has an index or an alias."""
+    name = _table(reader)
+    if reader.took("."):
+        _not_empty(_part(reader))
+        raise invalid("This operation is not supported on an index")
+    _check_no_alias(reader)
+    return name
+
+
+def _read(reader: _Reader) -> tuple[str, str | None]:
+    """The names of the table and of the index that a SELECT reads."""
+    if reader.next.kind not in ("name", "quoted") or reader.is_keyword():
+        raise reader.no_term()
+    parts = [_not_empty(_name(reader))]
+    while reader.took("."):
+        parts.append(_not_empty(_part(reader)))
+    if len(parts) > 2:
+        raise invalid("A path may contain at most 2 components in the FROM clause")
+    _check_no_alias(reader)
+    return parts[0], parts[1] if len(parts) > 1 else None
 
 
 def _check_no_alias(reader: _Reader) -> None:
@@ -241,42 +315,52 @@ def _check_no_alias(reader: _Reader) -> None:
 
 def _select(reader: _Reader) -> Select:
     reader.skip("SELECT")
-    paths: list[tuple[str, Path]] | None = None
-    if not reader.took("*"):
-        paths = [_shown(reader)]
-        while reader.took(","):
-            paths.append(_shown(reader))
+    paths, fault = _selected(reader)
     reader.skip("FROM")
-    table, index = _table(reader), None
-    if reader.took("."):
-        index = _name(reader)
-        _check_no_alias(reader)
-    where = None
-    if reader.took("WHERE"):
-        where = _either(reader)
-    order = []
+    table, index = _read(reader)
+    where, order = _where(reader), []
     if reader.took("ORDER"):
         reader.skip("BY")
         order.append(_ordered(reader))
         while reader.took(","):
             order.append(_ordered(reader))
-    _check_not_by_table(reader, table, paths)
-    return Select(table, index, paths, where, order, reader.terms)
-
-
-def _check_not_by_table(reader: _Reader, table: str, paths: list[tuple[str, Path]] | None) -> None:
-    """Refuse a table's name before an attribute, as in SQL: here it would be an attribute of that name."""
-    for _, path in paths or ():
+    for _, path in paths or ():  # a table's name before an attribute, as in SQL, would be an attribute of that name
         if path.parts[0] == table and len(path.parts) > 1:
             raise reader.refused(f"attributes are named without their table: {table}")
+    return Select(table, index, paths, where, order, reader.terms, fault)
 
 
-def _shown(reader: _Reader) -> tuple[str, Path]:
-    if reader.is_call():
-        raise invalid(f"Unexpected path component at {reader.position(reader.next)}")
-    path = _path(reader)
-    names = [part for part in path.parts if isinstance(part, str)]
-    return names[-1], path
+def _selected(reader: _Reader) -> tuple[list[tuple[str, Path]] | None, Refusal | None]:
+    """What a SELECT shows, None for all attributes; and the refusal of what is no path."""
+    if reader.took("*"):
+        return None, None
+    paths, fault = list[tuple[str, Path]](), None
+    while True:
+        if reader.is_call():
+            fault = fault or invalid(f"Unexpected path component at {reader.position(reader.next)}")
+            _skip_call(reader)
+        else:
+            path = _path(reader)
+            paths.append((_column(path), path))
+        if not reader.took(","):
+            return paths, fault
+
+
+def _skip_call(reader: _Reader) -> None:
+    """Go behind a function, whatever its arguments are."""
+    reader.take()
+    opened = 0
+    while True:
+        sign = reader.take().text
+        opened += (sign == "(") - (sign == ")")
+        if not opened:
+            return
+
+
+def _column(path: Path) -> str:
+    """The name that an answer has for a path: its last name, with the indexes behind it."""
+    last = max(place for place, part in enumerate(path.parts) if isinstance(part, str))
+    return str(path.parts[last]) + "".join(f"[{part}]" for part in path.parts[last + 1:])
 
 
 def _ordered(reader: _Reader) -> tuple[str, bool]:
@@ -290,23 +374,30 @@ def _ordered(reader: _Reader) -> tuple[str, bool]:
 def _actions(reader: _Reader) -> tuple[Assignment, ...]:
     actions = list[Assignment]()
     while reader.is_next("SET", "REMOVE"):
-        section = reader.take().text.upper()
-        actions.append(_action(reader, section))
+        if reader.take().text.upper() == "REMOVE":  # of one path: several have a REMOVE each
+            actions.append(Assignment("REMOVE", _target(reader), None))
+            continue
+        actions.append(_assignment(reader))
         while reader.took(","):
-            actions.append(_action(reader, section))
+            actions.append(_assignment(reader))
     if not actions:
-        raise reader.unexpected()
+        raise reader.refused(_NO_OPERATION)
     return tuple(actions)
 
 
-def _action(reader: _Reader, section: str) -> Assignment:
-    path = _path(reader)
-    if section == "REMOVE":
-        return Assignment(section, path, None)
+def _target(reader: _Reader) -> Path:
+    """What an action changes."""
+    if reader.next.kind not in ("name", "quoted") or reader.is_keyword():
+        raise reader.refused(_NO_IDENTIFIER)
+    return _path(reader)
+
+
+def _assignment(reader: _Reader) -> Assignment:
+    path = _target(reader)
     reader.skip("=")
     if reader.next.kind == "name" and reader.next.text.lower() in ("set_add", "set_delete"):
         return _set_action(reader, path)
-    return Assignment(section, path, _sum(reader))
+    return Assignment("SET", path, _sum(reader))
 
 
 def _set_action(reader: _Reader, path: Path) -> Assignment:
@@ -334,88 +425,148 @@ def _arguments(reader: _Reader) -> list[Operand]:
     return arguments
 
 
-def _where(reader: _Reader) -> Condition:
-    reader.skip("WHERE")
-    return _either(reader)
+def _where(reader: _Reader) -> Condition | None:
+    return _condition(reader, _either(reader)) if reader.took("WHERE") else None
 
 
-def _returning(reader: _Reader, allowed: tuple[str, ...]) -> str:
+def _returning(reader: _Reader, *, only_old: bool = False) -> str:
     if not reader.took("RETURNING"):
         return "NONE"
     words = (reader.take().text.upper(), reader.take().text.upper())
     reader.skip("*")
-    returns = _RETURNS.get(words, "")
-    if returns not in allowed:
+    if words not in _RETURNS:
         raise reader.refused(f"RETURNING {' '.join(words)} * cannot be used here")
-    return returns
+    if only_old and words != ("ALL", "OLD"):
+        raise invalid(f"Invalid returning clause: RETURNING {' '.join(words)} *. Only RETURNING ALL OLD * is allowed "
+                      "in DELETE statements.")
+    return _RETURNS[words]
 
 
-# Conditions, the operator that binds least first
+# Conditions, the operator that binds least first. What stands in parentheses may also be an operand.
 
-def _either(reader: _Reader) -> Condition:
-    return joined(reader, "OR", _all)
-
-
-def _all(reader: _Reader) -> Condition:
-    return joined(reader, "AND", _negated)
+_Read = Condition | Operand
 
 
-def _negated(reader: _Reader) -> Condition:
+def _either(reader: _Reader) -> _Read:
+    return _joined(reader, "OR", _all)
+
+
+def _all(reader: _Reader) -> _Read:
+    return _joined(reader, "AND", _negated)
+
+
+def _joined(reader: _Reader, operator: str, part: Any) -> _Read:
+    first = part(reader)
+    if not reader.is_next(operator):
+        return first
+
+    def condition(reader: _Reader) -> Condition:
+        reader.check_right_side()
+        return _condition(reader, part(reader))
+
+    return joined(reader, operator, condition, first=_condition(reader, first))
+
+
+def _condition(reader: _Reader, read: _Read) -> Condition:
+    """What is true or false. Raises Refusal for another operand."""
+    if isinstance(read, Compare | Between | In | Not | Both) or (
+            isinstance(read, Function) and read.name in _CONDITIONS):
+        return read
+    raise reader.unexpected()
+
+
+def _value(read: _Read) -> Operand:
+    """A condition as an operand, which is true or false; another operand as it is."""
+    if isinstance(read, Compare | Between | In | Not | Both) or (
+            isinstance(read, Function) and read.name in _CONDITIONS):
+        return Truth(read)
+    return read
+
+
+def _negated(reader: _Reader) -> _Read:
     if reader.took("NOT"):
+        if reader.next.kind == "end":
+            raise reader.no_term()
         reader.nest(+1)
-        inner = _negated(reader)
+        inner = _condition(reader, _negated(reader))
         reader.nest(-1)
         return Not(inner)
-    return _single(reader)
+    return _comparison(reader)
 
 
-def _single(reader: _Reader) -> Condition:
+def _comparison(reader: _Reader) -> _Read:
+    found, chained = _single(reader), -1
+    while True:
+        chained += 1
+        reader.nest(chained)  # a comparison of a comparison is as deep as one in parentheses
+        reader.nest(-chained)
+        if reader.next.kind == "sign" and reader.next.text in _COMPARATORS:
+            operator = _COMPARATORS[reader.take().text]
+            reader.check_right_side()
+            found = Compare(operator, _value(found), _value(_single(reader)))
+        elif reader.took("IS"):
+            found = _is(reader, _value(found))
+        elif reader.is_next("BETWEEN", "IN") or (reader.is_next("NOT") and reader.following.text.upper() in (
+                "BETWEEN", "IN")):
+            found = _member_or_between(reader, _value(found))
+        else:
+            return found
+
+
+def _single(reader: _Reader) -> _Read:
     if reader.is_next("("):
-        return reader.in_parentheses(_either)
+        reader.take()
+        if reader.next.kind == "end":
+            raise reader.no_term()
+        reader.nest(+1)
+        found = _either(reader)
+        reader.skip(")")
+        reader.nest(-1)
+        return found
     name = reader.next.text.lower()
     if reader.is_call() and name in _CONDITIONS:
-        return _is_true(reader, _function(reader, name, _CONDITIONS[name]))
-    operand = _operand(reader)
-    if reader.next.kind == "sign" and reader.next.text in _COMPARATORS:
-        operator = _COMPARATORS[reader.take().text]
-        return Compare(operator, operand, _operand(reader))
-    if reader.took("IS"):
-        return _is(reader, operand)
+        return _function(reader, name, _CONDITIONS[name])
+    return _operand(reader)
+
+
+def _member_or_between(reader: _Reader, operand: Operand) -> Condition:
     negated = reader.took("NOT")
-    if reader.took("BETWEEN"):
+    is_between = reader.take().text.upper() == "BETWEEN"
+    reader.check_right_side()
+    if is_between:
         low = _operand(reader)
         reader.skip("AND")
+        if reader.next.kind == "end":
+            raise reader.refused("Expected expression after AND")
         found: Condition = Between(operand, low, _operand(reader))
-    elif reader.took("IN"):
-        found = In(operand, _options(reader))
     else:
-        raise reader.unexpected()
+        found = In(operand, _options(reader))
     return Not(found) if negated else found
-
-
-def _is_true(reader: _Reader, test: Condition) -> Condition:
-    """A function, which may be compared with true or false."""
-    if not reader.is_next("=", "<>", "!="):
-        return test
-    is_equal = reader.take().text == "="
-    value = _constant(reader)
-    if value is None or "BOOL" not in value:
-        raise reader.refused("a function is compared with true or false")
-    return test if value["BOOL"] is is_equal else Not(test)
 
 
 def _is(reader: _Reader, operand: Operand) -> Condition:
     negated = reader.took("NOT")
+    word = _type_name(reader)
     if not isinstance(operand, Path):
         raise reader.refused("IS needs an attribute before it")
-    if reader.took("MISSING"):
+    if word == "MISSING":
         return Function("attribute_exists" if negated else "attribute_not_exists", (operand,))
-    type_ = _TYPES.get(reader.next.text.upper()) if reader.next.kind == "name" else None
-    if type_ is None:
-        raise reader.unexpected()
-    reader.take()
-    test = Function("attribute_type", (operand, reader.terms.add({"S": type_})))
+    if word not in _TYPES:
+        raise invalid(f"IS can be followed by MISSING, {', '.join(_TYPES)}, and not by {word}")
+    test = Function("attribute_type", (operand, reader.terms.add({"S": _TYPES[word]})))
     return Not(test) if negated else test
+
+
+def _type_name(reader: _Reader) -> str:
+    """The name of a type, which may be one that no attribute has."""
+    word = reader.next.text.upper() if reader.next.kind == "name" else ""
+    if (word, reader.following.text.upper()) in TYPES_OF_TWO_WORDS:
+        reader.take()
+        return f"{word} {reader.take().text.upper()}"
+    if word not in TYPE_NAMES:
+        raise reader.refused("Expected type name")
+    reader.take()
+    return word
 
 
 def _options(reader: _Reader) -> tuple[Operand, ...]:
@@ -427,13 +578,15 @@ def _options(reader: _Reader) -> tuple[Operand, ...]:
         options.append(_operand(reader))
     reader.skip(end)
     if len(options) > MOST_IN:
-        raise reader.refused(f"IN takes at most {MOST_IN} values")
+        raise invalid(f"The IN operator is provided with too many operands; number of operands: {len(options)}")
     return tuple(options)
 
 
 def _function(reader: _Reader, name: str, count: int) -> Function:
     reader.skip(reader.next.text.upper(), "(")
+    reader.nest(+1)
     arguments = _arguments(reader)
+    reader.nest(-1)
     if len(arguments) != count:
         raise invalid("Incorrect number of operands for operator or function; operator or function: "
                       f"{name}, number of operands: {len(arguments)}")
@@ -445,11 +598,9 @@ def _function(reader: _Reader, name: str, count: int) -> Function:
 # Operands and constants
 
 def _operand(reader: _Reader) -> Operand:
-    if reader.next.kind == "end":
-        raise reader.refused("Unexpected term")
     if reader.is_call() and reader.next.text.lower() == "size":
         return _function(reader, "size", 1)
-    if reader.is_call() and reader.next.text.upper() not in ("IN", "NOT", "AND", "OR"):
+    if reader.is_call() and reader.next.text.upper() not in (*OPERATORS, "NOT"):
         raise invalid(f"Unrecognized function: {reader.next.text.lower()} at {reader.position(reader.next)}")
     value = _constant(reader)
     return _path(reader) if value is None else reader.terms.add(value)
@@ -459,6 +610,7 @@ def _sum(reader: _Reader) -> Operand:
     left = _term(reader)
     if reader.is_next("+", "-"):
         operator = reader.take().text
+        reader.check_right_side()
         return Arithmetic(operator, left, _term(reader))
     return left
 
@@ -481,53 +633,83 @@ def _term(reader: _Reader) -> Operand:
     return _path(reader) if value is None else reader.terms.add(value)
 
 
-def _constant(reader: _Reader, place: str = "root") -> Value | None:
-    """A literal or a parameter; None if there is neither. ``place``: where it is in the value of an attribute."""
+class _Spot(NamedTuple):
+    """Where a literal is in the value of an attribute: as refusals say it, and how deep."""
+
+    text: str = "root"
+    level: int = 0
+
+    def inside(self, part: str) -> _Spot:
+        return _Spot(self.text + part, self.level + 1)
+
+
+_ROOT = _Spot()
+
+
+def _constant(reader: _Reader, spot: _Spot = _ROOT) -> Value | None:
+    """A literal or a parameter; None if there is neither."""
     token = reader.next
     if token.kind == "string":
         reader.take()
         return {"S": token.text[1:-1].replace("''", "'")}
-    if token.kind == "number":
-        reader.take()
-        return reader.number(token.text, place)
+    if token.kind == "number" or (token.text in ("-", "+") and token.kind == "sign"):
+        return _number(reader, spot)
     if token.kind == "name" and token.text.upper() in ("TRUE", "FALSE", "NULL"):
         word = reader.take().text.upper()
         return {"NULL": True} if word == "NULL" else {"BOOL": word == "TRUE"}
-    if reader.took("?"):
+    if reader.is_next("?"):
+        if spot.level:
+            raise _unsupported(reader, "Parameter", spot)
+        reader.take()
         return reader.parameter()
-    if reader.is_next("-", "+") and reader.following.kind == "number":
-        sign = reader.take().text
-        return reader.number(sign + reader.take().text, place)
     if reader.is_next("[", "{", "<<"):
         reader.nest(+1)
-        found = _document(reader, place)
+        found = _document(reader, spot)
         reader.nest(-1)
         return found
     return None
 
 
-def _document(reader: _Reader, place: str) -> Value:
+def _number(reader: _Reader, spot: _Spot) -> Value:
+    """A number behind any number of signs."""
+    negative = False
+    while reader.is_next("-", "+"):
+        negative ^= reader.take().text == "-"
+    if reader.next.kind != "number":
+        raise reader.no_term() if reader.next.kind == "end" else reader.unexpected()
+    return reader.number("-" * negative + reader.take().text, spot.text)
+
+
+def _unsupported(reader: _Reader, what: str, spot: _Spot) -> Refusal:
+    return invalid(f"Unsupported data type: {what} under key {spot.text} at {reader.position(reader.next)}")
+
+
+def _document(reader: _Reader, spot: _Spot) -> Value:
     opened = reader.take().text
     if opened == "{":
-        return check({"M": _members(reader, place)})
-    end, members_of_list = ("]" if opened == "[" else ">>"), list[Value]()
+        return {"M": _members(reader, spot)}
+    end, members, written = ("]" if opened == "[" else ">>"), list[Value](), list[str]()
     while not reader.took(end):
-        if members_of_list:
+        if members:
             reader.skip(",")
-        members_of_list.append(_member(reader, f"{place}[{len(members_of_list)}]"))
+        begins = reader.next.at
+        members.append(_member(reader, spot.inside(f"[{len(members)}]"), is_set=opened == "<<"))
+        written.append(reader.text[begins:reader.next.at].strip())
     if opened == "[":
-        return check({"L": members_of_list})
-    if not members_of_list:
+        return {"L": members}
+    if not members:
         raise invalid("Empty bags are not supported")
-    kinds = {kind(member) for member in members_of_list}
+    kinds = {kind(member) for member in members}
     if len(kinds) != 1 or not kinds <= {"S", "N", "B"}:
         raise reader.refused("a set has at least one member, and all of them are strings, numbers or binary values")
     type_ = kinds.pop()
-    return check({type_ + "S": [member[type_] for member in members_of_list]})
+    if type_ == "N" and len({member["N"] for member in members}) < len(members):
+        raise invalid_values(f"Input collection [{', '.join(written)[:200]}] contains duplicates! under {spot.text}")
+    return check({type_ + "S": [member[type_] for member in members]})
 
 
-def _members(reader: _Reader, place: str | None) -> dict[str, Value]:
-    """The members of a tuple up to its end; of an item if there is no ``place``."""
+def _members(reader: _Reader, spot: _Spot | None) -> dict[str, Value]:
+    """The members of a tuple up to its end; of an item if there is no ``spot``."""
     members: dict[str, Value] = {}
     while not reader.took("}"):
         if members:
@@ -539,34 +721,56 @@ def _members(reader: _Reader, place: str | None) -> dict[str, Value]:
         reader.skip(":")
         if name in members:
             raise reader.refused(f"{name[:100]} occurs twice")
-        members[name] = _member(reader, "root" if place is None else f"{place}.{name}")
+        members[name] = _member(reader, _ROOT if spot is None else spot.inside(f".{name}"))
     return members
 
 
-def _member(reader: _Reader, place: str) -> Value:
+def _member(reader: _Reader, spot: _Spot, *, is_set: bool = False) -> Value:
+    if spot.level > _MOST_LEVELS and not is_set:
+        raise invalid(f"Nesting Levels have exceeded supported limits under {spot.text}")
     if reader.is_call():
-        raise invalid(f"Unsupported data type: {reader.next.text.lower()} under key {place} at "
-                      f"{reader.position(reader.next)}")
-    value = _constant(reader, place)
+        raise _unsupported(reader, reader.next.text.lower(), spot)
+    value = _constant(reader, spot)
     if value is None:
         raise reader.unexpected()
     return value
 
 
+# Names
+
 def _path(reader: _Reader) -> Path:
+    if reader.next.kind not in ("name", "quoted") or reader.is_keyword():
+        raise reader.no_term()
     parts: list[str | int] = [_name(reader)]
     while reader.is_next(".", "["):
         if reader.take().text == ".":
-            parts.append(_name(reader))
+            parts.append(_part(reader))
             continue
-        token = reader.take()
-        if token.kind != "number" or not token.text.isdigit():
-            raise reader.refused(f"a list index has to be a number at position {token.at + 1}")
-        parts.append(int(token.text[:10]))
+        parts.append(_list_index(reader))
         reader.skip("]")
     if len(parts) > _DEEPEST:
         raise reader.refused("a path has too many parts")
     return Path(tuple(parts))
+
+
+def _part(reader: _Reader) -> str:
+    """The part of a path behind a dot."""
+    if reader.next.kind not in ("name", "quoted") or reader.is_keyword():
+        raise reader.refused("Invalid path dot component")
+    return _name(reader)
+
+
+def _list_index(reader: _Reader) -> int:
+    negative = reader.took("-")
+    token = reader.next
+    if token.kind != "number" or not token.text.isdigit():
+        raise reader.refused(f"a list index has to be a number at position {token.at + 1}")
+    reader.take()
+    index = int(token.text[:11])
+    if index > _LARGEST_INDEX or (negative and index):
+        raise invalid(f"List index is not within the allowable range; index: [{'-' * negative}{token.text[:100]}] at "
+                      f"{reader.position(token)}")
+    return index
 
 
 def _name(reader: _Reader) -> str:
@@ -574,6 +778,6 @@ def _name(reader: _Reader) -> str:
     if token.kind == "quoted":
         reader.take()
         return token.text[1:-1].replace('""', '"')
-    if token.kind != "name" or token.text.upper() in _KEYWORDS:
+    if token.kind != "name" or token.text.upper() in KEYWORDS:
         raise reader.unexpected()
     return reader.take().text

@@ -373,7 +373,7 @@ def _filter(data: dict[str, Any], terms: Terms) -> _Filter | None:
 
 def _paged(walk: _Walk, data: dict[str, Any]) -> Read:
     table, index, filter_, project = walk.table, walk.index, walk.filter, walk.project
-    asked = None if data.get("Select") == "ALL_ATTRIBUTES" else _asked(data)
+    asked = None if data.get("Select") == "ALL_ATTRIBUTES" else sorted(_asked(data))
     view = view_of(index, asked, filter_.names if filter_ else set())
     look = Look(data.get("Limit"), view, filter_.test if filter_ else None, project)
     page = read_page(walk.found(look.limit), look)

@@ -72,7 +72,7 @@ def _known(database: Database, call: Call, found: Iterable[tuple[str, dict]]) ->
 
 def partiql_tables(call: Call) -> list[TableId]:
     """The tables that PartiQL statements name."""
-    return list(dict.fromkeys(table_id(call.account, call.region, _table_of(statement))
+    return list(dict.fromkeys(table_id(call.account, call.region, partiql.table_of(statement))
                               for statement in _parsed(call.input)))
 
 
@@ -80,7 +80,7 @@ def partiql_kinds(call: Call) -> list[tuple[str, str, str | None]]:
     """Of each PartiQL statement: SELECT, INSERT, UPDATE or DELETE; its table, and the index that it reads. EXISTS reads
     as SELECT does."""
     names = {partiql.Insert: "INSERT", partiql.Update: "UPDATE", partiql.Delete: "DELETE"}
-    return [(names.get(type(statement), "SELECT"), _table_of(statement),
+    return [(names.get(type(statement), "SELECT"), partiql.table_of(statement),
              statement.index_name if isinstance(statement, partiql.Select) else None)
             for statement in _parsed(call.input)]
 
@@ -90,14 +90,10 @@ def partiql_writes(data: dict) -> bool:
     return any(not isinstance(statement, partiql.Select) for statement in _parsed(data))
 
 
-def _table_of(statement: partiql.Statement) -> str:
-    return statement.select.table if isinstance(statement, partiql.Exists) else statement.table
-
-
 def _named_by(database: Database, call: Call, statement: partiql.Statement) -> list[tuple[TableId, Key]]:
     """The item that a statement names by its whole key; empty if it does not."""
     try:
-        table = database.find(call.account, call.region, _table_of(statement))
+        table = database.find(call.account, call.region, partiql.table_of(statement))
         key = partiql_calls.key_named(table, statement)
     except Refusal:
         return []
@@ -105,8 +101,13 @@ def _named_by(database: Database, call: Call, statement: partiql.Statement) -> l
 
 
 def _parsed(data: dict) -> list[partiql.Statement]:
-    """The statements of a request; none if one of them cannot be parsed, because the request will be refused."""
-    try:
-        return [partiql.parse(part["Statement"], part.get("Parameters")) for part in partiql_calls.statements(data)]
-    except Refusal:
-        return []
+    """The statements of a request. In a batch, those that cannot be parsed are left out: each of them is refused by
+    itself. Otherwise there are none then: the request will be refused."""
+    found = list[partiql.Statement]()
+    for part in partiql_calls.statements(data):
+        try:
+            found.append(partiql.parse(part["Statement"], part.get("Parameters")))
+        except Refusal:
+            if "Statements" not in data:
+                return []
+    return found

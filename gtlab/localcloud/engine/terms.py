@@ -139,5 +139,6 @@ def _any_end(node: dict, ends: dict[int, Parts]) -> Parts:
 
 
 def _apart(kind: str, how: str, one: Parts, two: Parts) -> Refusal:
-    return invalid(f"Invalid {kind}: Two document paths {how} with each other; must remove or rewrite one of these "
-                   f"paths; path one: {shown(one)}, path two: {shown(two)}")
+    why = (f"Two document paths {how} with each other; must remove or rewrite one of these paths; path one: "
+           f"{shown(one)}, path two: {shown(two)}")
+    return invalid(f"Invalid {kind}: {why}" if kind else why)

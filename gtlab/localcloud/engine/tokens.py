@@ -111,10 +111,15 @@ class TokenReader:
         return found
 
 
-def joined(reader: Reader, operator: str, part: Callable[[Reader], Condition]) -> Condition:
-    """One condition, or several joined by AND or OR, from the left."""
-    condition = part(reader)
+def joined(reader: Reader, operator: str, part: Callable[[Reader], Condition], *,
+           first: Condition | None = None) -> Condition:
+    """One condition, or several joined by AND or OR. ``first``: the one that has been read already. A tree of many is
+    balanced, so that it is not too deep for Python."""
+    conditions = [part(reader) if first is None else first]
     while reader.took(operator):
         reader.count_operator()
-        condition = Both(operator, condition, part(reader))
-    return condition
+        conditions.append(part(reader))
+    while len(conditions) > 1:
+        paired = [Both(operator, left, right) for left, right in zip(conditions[::2], conditions[1::2], strict=False)]
+        conditions = paired + conditions[2 * len(paired):]
+    return conditions[0]

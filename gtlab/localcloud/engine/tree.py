@@ -36,7 +36,13 @@ class Arithmetic(NamedTuple):
     right: Operand
 
 
-Operand = Path | Placeholder | Function | Arithmetic
+class Truth(NamedTuple):
+    """A condition as an operand, in PartiQL: true or false."""
+
+    condition: Condition
+
+
+Operand = Path | Placeholder | Function | Arithmetic | Truth
 
 
 class Compare(NamedTuple):

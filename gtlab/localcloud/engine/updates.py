@@ -30,11 +30,16 @@ class Update:
 
     __slots__ = ("_actions", "_kinds", "_nested", "computed", "paths")
 
-    def __init__(self, tree: tuple[Assignment, ...], terms: Terms):
+    def __init__(self, tree: tuple[Assignment, ...], terms: Terms, name: str = UPDATE):
+        """``name``: of the expression, for refusals; PartiQL has none."""
         self.paths: list[Parts] = [terms.path(UPDATE, action.path) for action in tree]
-        check_apart(UPDATE, self.paths)
-        self._actions = [(action.section, path, _source(action, terms))
-                         for action, path in zip(tree, self.paths, strict=True)]
+        check_apart(name, self.paths)
+        try:
+            sources = [_source(action, terms) for action in tree]
+        except Refusal as refusal:
+            raise refusal if name else invalid(refusal.message.removeprefix(f"Invalid {UPDATE}: ")) from None
+        self._actions = [(action.section, path, source)
+                         for action, path, source in zip(tree, self.paths, sources, strict=True)]
         # The attributes whose new values are no constants of the request.
         self.computed = {path[0] for action, path in zip(tree, self.paths, strict=True)
                          if action.value is not None and not isinstance(action.value, Placeholder)}

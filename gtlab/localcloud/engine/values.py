@@ -126,6 +126,16 @@ def too_deep() -> Refusal:
                    "supported limit")
 
 
+def check_depth(value: Value, level: int = 0) -> None:
+    """Refuse a checked value that has too many levels."""
+    (kind, content), = value.items()
+    if kind in ("L", "M"):
+        if level >= _MOST_LEVELS - 1 and content:
+            raise too_deep()
+        for member in content if kind == "L" else content.values():
+            check_depth(member, level + 1)
+
+
 def _same(one: Any, other: Any) -> bool:
     return one is other
 

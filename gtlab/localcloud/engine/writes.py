@@ -18,7 +18,7 @@ from gtlab.localcloud.engine.reads import Find, cancelled, invalid_part
 from gtlab.localcloud.engine.table import SCHEMA_MISMATCH, Index, Table, check_attributes, check_names
 from gtlab.localcloud.engine.terms import Parts, Terms
 from gtlab.localcloud.engine.updates import Update
-from gtlab.localcloud.engine.values import Item, StoredItem, item_size
+from gtlab.localcloud.engine.values import Item, StoredItem, check_depth, item_size
 from gtlab.localcloud.model import Change, Key, Refusal, invalid
 
 MOST_BATCH_ITEMS, MOST_TRANSACT_ITEMS = 25, 100
@@ -142,7 +142,10 @@ def _key_item(table: Table, given: Item) -> Item:
 def checked_update(plan: Plan, update: Update | legacy.Update) -> Plan:
     """The plan of an update. Raises Refusal if the item after it cannot be stored."""
     assert plan.new is not None
-    check_names(str(path[0]) for path in plan.paths or ())
+    check_names(str(path[0]) for path in update.paths)
+    for path in update.paths:
+        if len(path) > 1 and path[0] in plan.new:  # a value that is not too deep by itself may be so in its place
+            check_depth(plan.new[path[0]])
     new = StoredItem(plan.new)
     check_size(new, TOO_LARGE_UPDATE)
     plan.table.check_index_keys(new, update.computed, is_update=isinstance(update, Update))
