@@ -45,11 +45,15 @@ KEY = {"Artist": {"S": "a"}}
 SIGNED = "AWS4-HMAC-SHA256 Credential=gtlab/20260101/{}/{}/aws4_request, SignedHeaders=host, Signature=0"
 
 
+START = ("-m", "gtlab.localcloud")
+START_WITHOUT_UVLOOP = ("-c", "import runpy, sys; sys.modules['uvloop'] = None; runpy.run_module('gtlab.localcloud')")
+
+
 @contextlib.contextmanager
-def served(home: Path, *arguments: str):
+def served(home: Path, *arguments: str, start: tuple[str, str] = START):
     """A cloud as a process of this test's, with options that ``gtlab up`` has not. Gives its port, and its process."""
-    process = subprocess.Popen([sys.executable, "-m", "gtlab.localcloud", "--home", str(home), "--network", "instant",
-                                "--in-memory", *arguments], stderr=open(home / "cloud.log", "ab"))
+    process = subprocess.Popen([sys.executable, *start, "--home", str(home), "--network", "instant", "--in-memory",
+                                *arguments], stderr=open(home / "cloud.log", "ab"))
     try:
         state = home / "cloud.json"
         wait_until(state.exists, "the cloud to start")
@@ -355,9 +359,15 @@ def test_many_requests_that_are_never_answered_cost_their_connections_only(own, 
         each.socket.close()
 
 
-def test_the_cloud_ends_at_once_whoever_waits(tmp_path):
-    with served(tmp_path) as (port, process):
+@pytest.mark.parametrize("start", [START, START_WITHOUT_UVLOOP], ids=["uvloop", "asyncio"])
+def test_the_cloud_ends_at_once_whoever_waits(tmp_path, start):
+    """With each of the event loops that there are: there is no uvloop for Windows."""
+    with served(tmp_path, start=start) as (port, process):
         url = f"http://127.0.0.1:{port}"
+        control(url, "PUT", "world/outage/us-east-1", {"value": "refused"})
+        with Raw(port) as refused:
+            refused.say(post())
+            assert refused.rest() == b""
         control(url, "PUT", "world/outage/us-east-1", {"value": "timeout"})
         control(url, "PUT", "world/slow/us-east-1/eu-west-1", {"value": 60_000})
         with Raw(port) as unanswered, Raw(port) as far, Raw(port) as listening:

@@ -8,6 +8,8 @@ This list is all that gtlab relies on of uvicorn's internals; pyproject.toml pin
 :mod:`main` and in :mod:`gtlab.classroom.server` overrides ``shutdown``. The board's connection there uses a small part
 of what follows: ``loop``, ``transport`` and four of the callbacks.
 
+Of its event loops: ``auto_loop_factory`` in :mod:`main`, which chooses uvloop where it is installed.
+
 Of ``HttpToolsProtocol``: the constructor's ``config`` (of which :mod:`main` replaces ``loaded_app``), ``server_state``
 and ``app_state``; ``connections``, ``tasks``, ``loop``, ``flow``, ``parser``, ``transport``, ``pipeline``, ``scope``,
 ``cycle``, ``headers``, ``url`` and ``expect_100_continue``; that ``connection_made``, ``connection_lost``,
@@ -86,8 +88,11 @@ class Connection(HttpToolsProtocol):
         """Drop the connection at once; unsent data is lost."""
         self._deaf = True
         self._disconnect()
-        with contextlib.suppress(OSError):  # so that the client notices at once, before the event loop's next turn
-            self.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        if not self.transport.is_closing():  # afterwards, the descriptor may be another connection's
+            with contextlib.suppress(OSError):  # so that the client notices at once, before the event loop's next turn
+                own = self.transport.get_extra_info("socket")  # with uvloop, an object that cannot shut down
+                with socket.fromfd(own.fileno(), own.family, own.type) as same:
+                    same.shutdown(socket.SHUT_RDWR)
         self.transport.abort()
 
     def whole_body(self) -> bytes | None:

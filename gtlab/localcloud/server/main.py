@@ -23,6 +23,7 @@ from typing import Annotated, Any, cast
 import msgspec
 import uvicorn
 from filelock import FileLock, Timeout
+from uvicorn.loops.auto import auto_loop_factory
 
 from gtlab.contract import (
     ACCOUNTS_FILE,
@@ -70,7 +71,8 @@ def main() -> int:
     try:
         # Held as long as this cloud lives. Others try to get the lock for a moment to see whether it is held.
         with FileLock(home / LOCK_FILE, timeout=2, mode=0o600):
-            return asyncio.run(_serve(options, home / PROCESS_FILE))
+            with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:  # uvloop, where it is installed
+                return runner.run(_serve(options, home / PROCESS_FILE))
     except Timeout:
         return Exit.ALREADY_RUNS
     except NoAddress:
