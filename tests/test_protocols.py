@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import urlencode
+from xml.etree import ElementTree
 
 import boto3
 import pytest
+import urllib3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.model import ServiceModel
 from hypothesis import given
 from hypothesis import strategies as st
-from support import VIRGINIA
+from support import ON_DEMAND, VIRGINIA
 
 from gtlab.localcloud.server import cbor
 
@@ -90,6 +93,52 @@ def test_cloudwatch_answers_in_each_of_its_protocols(other, monkeypatch, protoco
         there.get_metric_statistics(**metric, Dimensions=dimensions, StartTime=now, EndTime=now, Period=60,
                                     Statistics=["Average"])
     assert "StartTime" in refused.value.response["Error"]["Message"]
+
+
+@pytest.mark.parametrize("protocol", ["json", "smithy-rpc-v2-cbor"])
+def test_the_tagging_api_answers_in_each_of_its_protocols(other, monkeypatch, protocol):
+    monkeypatch.setattr(ServiceModel, "resolved_protocol", "json")
+    there = other("dynamodb")
+    arns = []
+    for name, tags in (("Music", [{"Key": "team", "Value": "music"}]), ("Books", [{"Key": "team", "Value": "books"}]),
+                       ("Films", [])):
+        made = there.create_table(**ON_DEMAND | {"TableName": name}, Tags=tags)
+        arns.append(made["TableDescription"]["TableArn"])
+    music, books, _ = arns
+    there.tag_resource(ResourceArn=books, Tags=[{"Key": "year", "Value": "2026"}])
+    monkeypatch.setattr(ServiceModel, "resolved_protocol", protocol)
+    tagging = other("resourcegroupstaggingapi")
+
+    def found(**asked) -> list[str]:
+        pages = tagging.get_paginator("get_resources").paginate(**asked)
+        return [each["ResourceARN"] for page in pages for each in page["ResourceTagMappingList"]]
+
+    assert found() == found(ResourcesPerPage=1) == [books, music]
+    assert found(ResourceARNList=[music, music[:-1]]) == [music]
+    assert found(TagFilters=[{"Key": "team", "Values": ["music"]}]) == [music]
+    assert found(TagFilters=[{"Key": "year"}], ResourceTypeFilters=["dynamodb:table"]) == [books]
+    assert found(ResourceTypeFilters=["ec2"]) == []
+    for asked in ({"ResourceARNList": [music], "TagFilters": [{"Key": "team"}]}, {"IncludeComplianceDetails": True},
+                  {"ResourcesPerPage": 101}):
+        with pytest.raises(ClientError, match="InvalidParameterException"):
+            tagging.get_resources(**asked)
+    with pytest.raises(ClientError, match="GetTagKeys is an operation of resourcegroupstaggingapi that"):
+        tagging.get_tag_keys()
+    monkeypatch.setattr(ServiceModel, "resolved_protocol", "json")
+    there.untag_resource(ResourceArn=books, TagKeys=["team", "year"])
+    there.untag_resource(ResourceArn=arns[2], TagKeys=["team"])
+    monkeypatch.setattr(ServiceModel, "resolved_protocol", protocol)
+    assert found() == [books, music]  # also tables that had tags once
+    assert found(TagFilters=[{"Key": "team"}]) == [music]
+
+
+def test_an_error_in_xml_can_be_read_whatever_it_repeats(cloud):
+    names = "".join(map(chr, [*range(32), 0xfffe, 0xffff]))
+    answer = urllib3.request("POST", cloud.url, body=urlencode({"Action": f"a{names}<b>&"}), headers={
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Authorization": "AWS4-HMAC-SHA256 Credential=1/20270101/us-east-1/monitoring/aws4_request"})
+    found = ElementTree.fromstring(answer.data).findtext("*/Message")
+    assert found and found.startswith("Could not find operation a")
 
 
 def test_the_endpoint_that_is_described_is_this_clouds(other, cloud):

@@ -86,8 +86,8 @@ def _untag(database: Database, call: Call, now: float) -> dict[str, Any]:
         _check_key(key)
     _check_number(len(keys))
     table = _table(database, call)
-    left = [tag for tag in of(database, table) if tag["Key"] not in keys]
-    database.records[TAGS][_record(table)] = left
+    if _record(table) in database.records[TAGS]:
+        database.records[TAGS][_record(table)] = [tag for tag in of(database, table) if tag["Key"] not in keys]
     return {}
 
 
@@ -99,26 +99,35 @@ def _list(database: Database, call: Call, now: float) -> dict[str, Any]:
 
 
 def resources(database: Database, call: Call) -> dict[str, Any]:
-    """GetResources of the Resource Groups Tagging API: a Region's tagged tables, in pages. The only resources here are
-    tables. Raises Refusal."""
+    """GetResources of the Resource Groups Tagging API: a Region's tables that have or had tags, in pages. The only
+    resources here are tables. Raises Refusal."""
     asked = call.input
     size, start = asked.get("ResourcesPerPage", MOST_RESOURCES), asked.get("PaginationToken", "")
     if not 1 <= size <= MOST_RESOURCES:
-        raise Refusal("InvalidParameterException", f"ResourcesPerPage is {size}; from 1 to {MOST_RESOURCES} are "
-                      "possible.")
-    kinds = asked.get("ResourceTypeFilters", ())
+        raise _invalid_parameter(f"ResourcesPerPage is {size}; from 1 to {MOST_RESOURCES} are possible.")
+    for name in ("TagsPerPage", "IncludeComplianceDetails", "ExcludeCompliantResources"):
+        if asked.get(name):
+            raise _invalid_parameter(f"gtlab's local cloud does not support {name}.")
+    arns, kinds, filters = asked.get("ResourceARNList"), asked.get("ResourceTypeFilters"), asked.get("TagFilters")
+    for name in ("ResourceTypeFilters", "TagFilters", "ResourcesPerPage", "PaginationToken"):
+        if arns and asked.get(name):
+            raise _invalid_parameter(f"ResourceARNList and {name} cannot be in the same request.")
     found = []
     for where, kept in sorted(database.records[TAGS].items()):
-        if where[:2] != (call.account, call.region) or not kept or where.name <= start:
+        if where[:2] != (call.account, call.region) or where.name <= start or (arns and where.name not in arns):
             continue
-        if kinds and not {"dynamodb", "dynamodb:table"} & set(kinds):
+        if (kinds and not {"dynamodb", "dynamodb:table"} & set(kinds)) or (filters and not kept):
             continue
         values = {tag["Key"]: tag["Value"] for tag in kept}
         if all(each.get("Key") in values and (not each.get("Values") or values[each["Key"]] in each["Values"])
-               for each in asked.get("TagFilters", ())):
+               for each in filters or ()):
             found.append({"ResourceARN": where.name, "Tags": kept})
     page = found[:size]
     return {"ResourceTagMappingList": page, "PaginationToken": page[-1]["ResourceARN"] if len(found) > size else ""}
+
+
+def _invalid_parameter(text: str) -> Refusal:
+    return Refusal("InvalidParameterException", text)
 
 
 OPERATIONS: dict[str, Callable[[Database, Call, float], dict[str, Any]]] = {

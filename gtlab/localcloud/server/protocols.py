@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import uuid
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
-from xml.sax.saxutils import escape
+from xml.sax import saxutils
 
 from botocore.model import OperationModel, Shape
 
@@ -21,7 +22,8 @@ from gtlab.localcloud.server import cbor, requests
 
 QUERY, EC2, XML, S3, JSON, CBOR = "query", "ec2", "rest-xml", "s3", "json", "cbor"
 # Services whose calls are read in these protocols: their names in a credential scope, and botocore's.
-_SERVED = {"sts": "sts", "monitoring": "cloudwatch"}
+_SERVED = {"sts": "sts", "monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
+_SPOKEN = {"sts": (QUERY, CBOR), "monitoring": (QUERY, CBOR), "tagging": (CBOR,)}
 _JSON_SERVED = ("dynamodb", "fis", "application-autoscaling")
 _REST_XML = ("s3-control", "cloudfront", "route53")
 _CONTENT = {QUERY: b"text/xml", EC2: b"text/xml", XML: b"text/xml", S3: b"application/xml",
@@ -30,11 +32,11 @@ _NAMES = {"iam": "IAM", "ec2": "EC2", "s3": "S3", "lambda": "Lambda", "kms": "KM
           "logs": "CloudWatch Logs", "cloudformation": "CloudFormation", "kinesis": "Kinesis", "ssm": "Systems Manager",
           "secretsmanager": "Secrets Manager", "route53": "Route 53", "cloudfront": "CloudFront",
           "events": "EventBridge", "states": "Step Functions", "rds": "RDS", "backup": "Backup",
-          "tagging": "Resource Groups Tagging API", "dax": "DAX", "sso": "IAM Identity Center",
-          "elasticloadbalancing": "Elastic Load Balancing"}
-_HAS = ("it has DynamoDB, DynamoDB Streams and FIS, and parts of CloudWatch, Application Auto Scaling and STS. "
-        "Nothing was done.")
+          "dax": "DAX", "sso": "IAM Identity Center", "elasticloadbalancing": "Elastic Load Balancing"}
+_HAS = ("it has DynamoDB, DynamoDB Streams and FIS, and parts of CloudWatch, Application Auto Scaling, STS and the "
+        "Resource Groups Tagging API. Nothing was done.")
 _MOST_PARAMETERS = 2000
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Form(NamedTuple):
@@ -45,7 +47,7 @@ class Form(NamedTuple):
 
     @property
     def is_served(self) -> bool:
-        return self.service in _SERVED and self.protocol in (QUERY, CBOR)
+        return self.protocol in _SPOKEN.get(self.service, ())
 
 
 def form_of(headers: dict[str, str]) -> Form | None:
@@ -60,7 +62,7 @@ def form_of(headers: dict[str, str]) -> Form | None:
     if headers.get("smithy-protocol") == "rpc-v2-cbor":
         return Form(CBOR, service)
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/x-www-form-urlencoded" or service in _SERVED or service == "ec2":
+    if kind == "application/x-www-form-urlencoded" or QUERY in _SPOKEN.get(service, ()) or service == "ec2":
         return Form(EC2 if service == "ec2" else QUERY, service)
     return Form(S3 if service == "s3" else XML if service in _REST_XML else JSON, service)
 
@@ -128,7 +130,7 @@ def _error(protocol: str, kind: str, code: str, message: str, status: int) -> by
     if protocol == JSON:
         return json.dumps({"__type": kind, "message": message}).encode()
     request, fault = uuid.uuid4(), "Sender" if status < 500 else "Receiver"
-    inner = f"<Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+    inner = f"<Code>{_escaped(code)}</Code><Message>{_escaped(message)}</Message>"
     if protocol == EC2:
         text = f"<Response><Errors><Error>{inner}</Error></Errors><RequestID>{request}</RequestID></Response>"
     elif protocol == S3:
@@ -198,6 +200,11 @@ def _seconds(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
 
 
+def _escaped(text: str) -> str:
+    """A text in XML. It may repeat what a client sent, and XML cannot have all of that."""
+    return saxutils.escape(_NOT_IN_XML.sub("\ufffd", text))
+
+
 def _result(operation: OperationModel, data: dict) -> bytes:
     namespace, name = operation.service_model.metadata["xmlNamespace"], operation.name
     inner = _xml(f"{name}Result", data, operation.output_shape) if operation.output_shape else ""
@@ -216,7 +223,7 @@ def _xml(tag: str, value: Any, shape: Shape) -> str:
         moment = datetime.datetime.fromtimestamp(value, datetime.UTC)
         inner = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     else:
-        inner = escape(str(value).lower() if isinstance(value, bool) else str(value))
+        inner = _escaped(str(value).lower() if isinstance(value, bool) else str(value))
     return f"<{tag}>{inner}</{tag}>"
 
 
