@@ -7,6 +7,7 @@ import pytest
 from browser import (
     LOOKS,
     RUN_ALL,
+    SEEN,
     errors,
     needs_chromium,
     open_notebook,
@@ -67,3 +68,47 @@ def test_a_notebook_by_run_all(theme, page, notebook):
         settled(page)
         assert complaints(page) == [], (width, name)
         pictures(page, f"{notebook[:2]}-{width}-{name.lower()}")
+
+
+# Codes in outputs and in text that are broken at the end of a line.
+BROKEN_CODES = r"""panel => {
+    const codes = /us-east-1|--network|2026-11-28/g, found = {seen: 0, broken: []};
+    const walker = document.createTreeWalker(document.querySelector(panel), NodeFilter.SHOW_TEXT);
+    for (let node; node = walker.nextNode();) {
+        if (node.parentElement.closest('.cm-editor, style, script')) continue;
+        for (const {0: code, index} of node.data.matchAll(codes)) {
+            const range = document.createRange();
+            range.setStart(node, index);
+            range.setEnd(node, index + code.length);
+            const lines = new Set([...range.getClientRects()].map(box => Math.round(box.top))).size;
+            found.seen += lines > 0;
+            if (lines > 1) found.broken.push(node.data);
+        }
+    }
+    return found;
+}"""
+
+
+def test_no_code_is_broken_at_the_end_of_a_line(jupyter, page):
+    import nbformat
+
+    words = " ".join(f"{'n' * length} us-east-1 --network 2026-11-28" for length in range(1, 30))
+    text = " ".join(f"{'n' * length} `us-east-1` (`--network`)" for length in range(1, 30))
+    cells = [nbformat.v4.new_markdown_cell(text)] + [nbformat.v4.new_code_cell(cell) for cell in (
+        "import gtlab\nimport pandas as pd\ngtlab.short_errors()\nlab = gtlab.connect()\nlab",
+        f"from gtlab.lab import display\ndisplay.Lines().say({words!r})",
+        f"pd.DataFrame([{words.split()[:8]!r}])",
+        f"raise ValueError({words!r})")]
+    name = jupyter.save("codes.ipynb")
+    notebook = jupyter.ask("GET", f"contents/{name}")
+    notebook["content"]["cells"] = cells
+    jupyter.ask("PUT", f"contents/{name}", notebook)
+    page.set_viewport_size({"width": 800, "height": 900})
+    open_notebook(page, name)
+    with all_laid_out(page):
+        page.evaluate(RUN_ALL)
+        page.locator(f"{SEEN} .jp-OutputArea-output", has_text="ValueError").wait_for()
+        settled(page)
+        found = page.evaluate(BROKEN_CODES, SEEN)
+        picture(page, "codes-800")
+    assert found["broken"] == [] and found["seen"] > 29 * 8

@@ -1,6 +1,6 @@
-"""How a notebook shows a lab, printed text and data frames.
+"""How a notebook shows a lab, printed text, errors and data frames.
 
-JupyterLab breaks printed words at any letter, and in the cells of a table it breaks Region codes at their hyphens.
+JupyterLab breaks printed words at any letter, and everywhere it breaks Region codes and names of options at hyphens.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import Any
 
 _STYLE = """<style>
 .jp-OutputArea .jp-OutputArea-output pre { word-break: normal; overflow-wrap: anywhere; }
+.jp-OutputArea .jp-OutputArea-output pre .ansi-bold, .jp-MarkdownCell .jp-RenderedMarkdown :not(pre) > code {
+  white-space: nowrap;
+}
 .jp-OutputArea .jp-RenderedHTMLCommon table.dataframe { font-size: 12px; font-variant-numeric: tabular-nums; }
 .jp-OutputArea .jp-RenderedHTMLCommon table.dataframe :is(th, td) {
   padding: 4px 5px; text-align: right; vertical-align: top;
@@ -24,12 +27,18 @@ _STYLE = """<style>
   margin: 0; padding: 0 0 0 4px; background: none; white-space: pre-wrap; font-size: var(--jp-code-font-size);
   line-height: var(--jp-code-line-height);
 }
+.jp-OutputArea pre.gt-lab.gt-lab > span {
+  display: block; padding-left: var(--gt-hang); text-indent: calc(0px - var(--gt-hang));
+}
 </style>"""
 _NAME = re.compile(r"(?<=<th>)\w+(?=</th>)")
 _LONG, _PART = re.compile(r"[A-Za-z=]{20,}"), re.compile(r"(?<=[a-z=])(?=[A-Z])")
 _ARN = re.compile(r"\barn:[^\s<]+")
 _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
-_CODE = re.compile(r"(?<![\w-])[a-z]{2}(?:-[a-z]+)+-\d(?![\w-])|\bN\. (?:Virginia|California)\b")
+# Region codes, names of options, and dates; and a name with a space.
+_CODE = re.compile(r"(?<![\w-])(?:[a-z]{2}(?:-[a-z]+)+-\d|--[a-z]+(?:-[a-z]+)*|\d{4}-\d\d-\d\d)(?![\w-])"
+                   r"|\bN\. (?:Virginia|California)\b")
+_BEFORE = re.compile(r" *(?:\w+ {2,})?")  # a line that is broken goes on below what follows this
 
 
 def lab(said: str) -> dict[str, str]:
@@ -59,13 +68,27 @@ def _breakable(made: str) -> str:
 
 
 def whole(made: str) -> str:
-    """HTML whose Region codes are not broken at the end of a line, nor is N. Virginia."""
+    """HTML in which no Region code, name of an option or date is broken at the end of a line, nor is N. Virginia."""
     return _CODE.sub(r'<span style="white-space:nowrap">\g<0></span>', made)
 
 
 def preformatted(text: str) -> str:
-    """HTML of text as it is printed, with codes kept whole."""
-    return f'<pre class="gt-lab">{whole(html.escape(text))}</pre>'
+    """HTML of text as it is printed, with codes kept whole. Where a line is broken, it goes on below its first word; in
+    a table of two columns, below the second column."""
+    lines = "".join(f'<span style="--gt-hang:{_hang(line)}ch">{whole(html.escape(line))}</span>'
+                    for line in text.splitlines(keepends=True))
+    return f'<pre class="gt-lab">{lines}</pre>'
+
+
+def _hang(line: str) -> int:
+    found = _BEFORE.match(line)
+    return found.end() if found else 0
+
+
+def bold_codes(traceback: str) -> str:
+    """An error as IPython sends it, with codes in bold: the stylesheet keeps what is bold whole, and there is nothing
+    else that it could go by."""
+    return _CODE.sub("\x1b[1m\\g<0>\x1b[22m", traceback)
 
 
 class Output:
