@@ -11,6 +11,7 @@ from pathlib import Path
 import boto3
 import pytest
 from click.testing import CliRunner
+from support import refusal
 
 from gtlab.cli import course
 from gtlab.cli.main import main
@@ -101,6 +102,17 @@ def test_up_and_status_tell_what_is_kept_what_is_broken_and_what_was_set_aside(h
     reset = gtlab("reset", "--yes")
     assert reset.returncode == 0 and "is empty" in reset.stdout and str(aside) in reset.stdout and aside.exists()
     assert "Broken" not in gtlab("status").stdout and "broken" not in gtlab("up").stdout
+
+
+def test_a_state_that_cannot_be_deleted_is_named(tmp_path):
+    (tmp_path / "cloud.sqlite3").mkdir()  # what cannot be unlinked, also by root
+    assert f"The state cannot be deleted: {tmp_path / 'cloud.sqlite3'}: Is a directory" in refusal(
+        tmp_path, "reset", "--yes")
+
+
+def test_a_file_that_cannot_be_read_is_named_without_an_error_number(tmp_path):
+    assert refusal(tmp_path, "up", "--policy", str(tmp_path / "none")) == (
+        f"Error: {tmp_path / 'none'}: No such file or directory\n")
 
 
 def test_a_reset_asks_first_and_says_what_it_leaves(home):

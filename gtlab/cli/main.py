@@ -21,7 +21,14 @@ class _Group(Group):
         except (process.CloudError, ValueError, OSError) as error:
             if os.environ.get("GTLAB_DEBUG") or isinstance(error, BrokenPipeError):  # which click knows how to take
                 raise
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(_said(error)) from None
+
+
+def _said(error: Exception) -> str:
+    """What an error says, without its number in the operating system."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -317,7 +317,10 @@ def reset() -> list[Path]:
             control(running.port, "reset", "POST")
         else:
             for path in (*state_folder().glob(f"{STATE_FILE}*"), state_folder() / LAG_MODEL_FILE):
-                path.unlink(missing_ok=True)  # including the state's log files
+                try:
+                    path.unlink(missing_ok=True)  # including the state's log files
+                except OSError as error:
+                    raise CloudError(f"The state cannot be deleted: {path}: {error.strerror}") from None
         return sorted(state_folder().glob(f"{Path(STATE_FILE).stem}-damaged-*{Path(STATE_FILE).suffix}"))
 
 
