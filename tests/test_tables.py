@@ -318,3 +318,32 @@ def test_arguments_that_no_stream_has_are_refused(pretend, music, operation, mor
         getattr(streams, operation)(**({} if operation == "list_streams" else {"StreamArn": arn}) | more)
     shards = streams.describe_stream(StreamArn=arn, ShardFilter={"Type": "CHILD_SHARDS"})["StreamDescription"]["Shards"]
     assert shards == []  # no shard ever splits
+
+
+@pytest.mark.parametrize(("service", "operation", "token", "asked"), [
+    ("dynamodb", "list_tables", "ExclusiveStartTableName", {}),
+    ("dynamodb", "list_global_tables", "ExclusiveStartGlobalTableName", {}),
+    ("dynamodb", "list_backups", "ExclusiveStartBackupArn", {}),
+    ("dynamodb", "list_contributor_insights", "NextToken", {}),
+    ("dynamodb", "list_exports", "NextToken", {}),
+    ("dynamodb", "list_imports", "NextToken", {}),
+    ("dynamodb", "execute_statement", "NextToken", {"Statement": "SELECT * FROM Music"}),
+    ("dynamodbstreams", "list_streams", "TableName", {}),
+    ("dynamodbstreams", "list_streams", "ExclusiveStartStreamArn", {}),
+    ("application-autoscaling", "describe_scalable_targets", "NextToken", {"ServiceNamespace": "dynamodb"}),
+    ("application-autoscaling", "describe_scaling_policies", "NextToken", {"ServiceNamespace": "dynamodb"}),
+    ("application-autoscaling", "describe_scaling_activities", "NextToken", {"ServiceNamespace": "dynamodb"}),
+    ("application-autoscaling", "describe_scheduled_actions", "NextToken", {"ServiceNamespace": "dynamodb"}),
+    ("cloudwatch", "list_metrics", "NextToken", {"Namespace": "AWS/DynamoDB"}),
+    ("fis", "list_experiment_templates", "nextToken", {}),
+    ("fis", "list_experiments", "nextToken", {}),
+    ("fis", "list_actions", "nextToken", {}),
+    ("fis", "list_target_resource_types", "nextToken", {}),
+    ("resourcegroupstaggingapi", "get_resources", "PaginationToken", {}),
+])
+def test_no_list_begins_where_no_answer_ended(pretend, music, service, operation, token, asked):
+    there = pretend.client("us-east-2", service)
+    getattr(there, operation)(**asked)
+    with pytest.raises(ClientError) as refused:
+        getattr(there, operation)(**asked, **{token: "/"})
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400

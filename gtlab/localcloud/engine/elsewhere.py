@@ -19,6 +19,7 @@ _NO_S3 = "gtlab's local cloud has no S3"
 _NO_KINESIS = "gtlab's local cloud has no Kinesis Data Streams"
 _MOST_LISTED = 25
 _TOKEN_PART, _SHORTEST_TOKEN = 16, 112  # the model's pattern of ListImports' token: groups of 16 hexadecimal digits
+_TOKEN = every(length(_SHORTEST_TOKEN, 1024), pattern(f"([0-9a-f]{{{_TOKEN_PART}}})+"))
 _EXPORT = structure({
     "S3Bucket": every(length(0, 255), pattern(r"^[a-z0-9A-Z]+[\.\-\w]*[a-z0-9A-Z]+$",
                                               linear=r"[a-z0-9A-Z][.\-\w]*[a-z0-9A-Z]")),
@@ -165,7 +166,7 @@ def _list_imports(database: Database, call: Call, now: float) -> dict[str, Any]:
 def _page(kept: dict[RecordId, Any], call: Call, limit: str, *,
           newest_first: bool = False) -> tuple[list[tuple[str, Any]], dict[str, str]]:
     """The records of a page by their ARNs, and the token of the next page."""
-    check(call.input, structure({limit: every(at_least(1), at_most(_MOST_LISTED))}))
+    check(call.input, structure({limit: every(at_least(1), at_most(_MOST_LISTED)), "NextToken": _TOKEN}))
     most, after = call.input.get(limit, _MOST_LISTED), call.input.get("NextToken")
     found = sorted(((each.name, known) for each, known in kept.items() if each[:2] == (call.account, call.region)
                     and call.input.get("TableArn") in (None, known.get("TableArn"))), reverse=newest_first,

@@ -5,6 +5,7 @@ Only the setting is here: which keys are used most would be shown by CloudWatch,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ _UPDATE = structure({"ContributorInsightsAction": choice("ENABLE", "DISABLE"),
                      "ContributorInsightsMode": choice(_THROTTLED, _ALL_KEYS)})
 _LIST = structure({"MaxResults": every(at_least(1), at_most(_MOST_RESULTS))})
 _INDEX = "/index/"  # in the name of a record: between the table's name and the index's
+_PLACE = re.compile(rf"[a-zA-Z0-9_.-]{{3,255}}({_INDEX}[a-zA-Z0-9_.-]{{3,255}})?")  # the name of a record, as a token
 
 
 def update(database: Database, table: TableId, data: dict[str, Any], now: float, settled: float) -> dict[str, Any]:
@@ -62,8 +64,10 @@ def _list(database: Database, call: Call, now: float) -> dict[str, Any]:
     found = sorted((where.name.split(_INDEX), where, known) for where, known in database.records[INSIGHTS].items()
                    if where[:2] == (call.account, call.region) and _status(known, now) != "DISABLED"
                    and name in (None, where.name.split(_INDEX)[0]))
-    after = call.input.get("NextToken", "").split(_INDEX)
-    page = [each for each in found if each[0] > after]
+    after = call.input.get("NextToken", "")
+    if "NextToken" in call.input and not _PLACE.fullmatch(after):
+        raise invalid("NextToken is not a token of an earlier answer.")
+    page = [each for each in found if each[0] > after.split(_INDEX)]
     answer: dict[str, Any] = {"ContributorInsightsSummaries": [
         _named(where) | {"ContributorInsightsStatus": _status(known, now), "ContributorInsightsMode": _mode(known)}
         for _, where, known in page[:most]]}

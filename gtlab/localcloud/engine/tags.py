@@ -105,6 +105,8 @@ def resources(database: Database, call: Call) -> dict[str, Any]:
     size, start = asked.get("ResourcesPerPage", MOST_RESOURCES), asked.get("PaginationToken", "")
     if not 1 <= size <= MOST_RESOURCES:
         raise _invalid_parameter(f"ResourcesPerPage is {size}; from 1 to {MOST_RESOURCES} are possible.")
+    if start and not start.startswith("arn:aws:dynamodb:"):
+        raise _invalid_parameter("The PaginationToken is not one of an earlier answer.")
     for name in ("TagsPerPage", "IncludeComplianceDetails", "ExcludeCompliantResources"):
         if asked.get(name):
             raise _invalid_parameter(f"gtlab's local cloud does not support {name}.")

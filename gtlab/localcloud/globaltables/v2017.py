@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from gtlab import regions
 from gtlab.contract import HISTORIC
+from gtlab.localcloud.engine.constraints import check, every, length, pattern, structure
 from gtlab.localcloud.globaltables.membership import CURRENT, LEGACY, Group, Groups
 from gtlab.localcloud.model import Refusal, TableId, invalid, invalid_values
 from gtlab.localcloud.tables.tables import Tables
@@ -23,6 +24,7 @@ from gtlab.localcloud.world import World
 _EVER = ("eu-west-2", "eu-west-1", "ap-southeast-1", "ap-southeast-2", "ap-northeast-2", "eu-central-1",
          "ap-northeast-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2")
 _NAME = re.compile(r"[a-zA-Z0-9_.-]+")
+_LIST = structure({"ExclusiveStartGlobalTableName": every(pattern("[a-zA-Z0-9_.-]+"), length(3, 255))})
 
 
 class Legacy:
@@ -93,6 +95,7 @@ class Legacy:
 
     def list_tables(self, account: str, data: dict, now: float) -> dict:
         region, limit = data.get("RegionName"), data.get("Limit", 100)
+        check(data, _LIST)
         if region is not None:
             _check_regions([region])
         if limit < 1:

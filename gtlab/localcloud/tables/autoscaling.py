@@ -153,11 +153,11 @@ class AutoScaling:
 
     def _describe_activities(self, account: str, region: str, data: dict, now: float) -> dict:
         """None: the local cloud does not change capacity by itself."""
-        return {"ScalingActivities": []}
+        return _page("ScalingActivities", [], data)
 
     def _describe_scheduled(self, account: str, region: str, data: dict, now: float) -> dict:
         """None: scheduled actions cannot be made."""
-        return {"ScheduledActions": []}
+        return _page("ScheduledActions", [], data)
 
     def put_policy(self, account: str, region: str, data: dict, now: float) -> dict:
         target = self._find(account, region, data)

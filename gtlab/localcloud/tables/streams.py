@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from gtlab.localcloud.engine.constraints import check, choice, length, structure
+from gtlab.localcloud.engine.constraints import check, choice, every, length, pattern, structure
 from gtlab.localcloud.engine.values import Packed, item_size, packed, shown, unpack
 from gtlab.localcloud.model import Refusal, TableId, invalid
 from gtlab.localcloud.tables import shard_iterators
@@ -35,7 +35,8 @@ VIEW_TYPES = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 _FIRST = 1_000_000_000_000_000_000_000  # below every sequence number: all have one length
 _IMAGES = ("NewImage", "OldImage")
 _SHAPE = structure({"StreamArn": length(37, 1024), "ShardId": length(28, 65), "ExclusiveStartShardId": length(28, 65),
-                    "ExclusiveStartStreamArn": length(37, 1024), "TableName": length(3, 255),
+                    "ExclusiveStartStreamArn": length(37, 1024),
+                    "TableName": every(length(3, 255), pattern("[a-zA-Z0-9_.-]+")),
                     "ShardFilter": structure({"Type": choice("CHILD_SHARDS"), "ShardId": length(28, 65)}),
                     "ShardIteratorType": choice("TRIM_HORIZON", "LATEST", "AT_SEQUENCE_NUMBER",
                                                 "AFTER_SEQUENCE_NUMBER", "AT_TIMESTAMP"),
