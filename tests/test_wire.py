@@ -191,6 +191,67 @@ def test_an_item_nested_too_deep_is_refused(unchanged, levels):
             {"TableName": "Music", "Item": KEY | {"deep": nested(levels)}})
 
 
+_NESTED, _NO_NAME = "Nesting Levels have exceeded supported limits", "Empty attribute name"
+_ABSENT = {"TableName": "Absent"}
+_BAD = {"N": "abc"}
+
+
+def put(**attributes: dict) -> dict:
+    return {"Put": _ABSENT | {"Item": {"a": {"S": "a"}} | attributes}}
+
+
+@pytest.mark.parametrize(("first", "second", "text"), [
+    (put(deep=nested(40)), put(**{"": {"S": "x"}}), _NESTED),
+    (put(**{"": {"S": "x"}}), put(deep=nested(100)), _NO_NAME),
+    (put(**{"": {"S": "x"}}, deep=nested(100)), put(), _NO_NAME),
+    (put(**{"": {"S": "x"}}), {"ConditionCheck": _ABSENT | {
+        "Key": KEY, "ConditionExpression": "d = :d", "ExpressionAttributeValues": {":d": nested(100)}}}, _NO_NAME),
+    ({"ConditionCheck": _ABSENT | {"Key": KEY, "ConditionExpression": "d = :d", "ExpressionAttributeValues": {
+        ":d": nested(40)}}}, put(**{"": {"S": "x"}}), f"ExpressionAttributeValues contains invalid value: {_NESTED}"),
+    ({"Delete": _ABSENT | {"Key": {"a": nested(40)}}}, {"Put": put()["Put"] | {"ConditionExpression": "a = = b"}},
+     _NESTED),
+    ({"Put": put()["Put"] | {"ConditionExpression": "a = = b"}}, {"Delete": _ABSENT | {"Key": {"a": nested(100)}}},
+     "Invalid ConditionExpression: Syntax error"),
+    ({"Delete": _ABSENT | {"Key": {"a": nested(100)}, "ConditionExpression": "a = = b"}}, put(),
+     "Invalid ConditionExpression: Syntax error"),
+    (put(**{"": {"S": "x"}}), put(n=_BAD), _NO_NAME), (put(n=_BAD), put(**{"": {"S": "x"}}), "The parameter cannot be"),
+])
+def test_a_transaction_is_refused_for_its_first_malformed_action(unchanged, first, second, text):
+    status, answer = unchanged.say("TransactWriteItems", {"TransactItems": [first, second]})
+    assert status == 400 and answer["message"].startswith(text)
+
+
+@pytest.mark.parametrize("value", [nested(40), nested(100), _BAD])
+@pytest.mark.parametrize(("operation", "body"), [
+    *((operation, lambda value: _ABSENT | {"Key": {"a": value}})
+      for operation in ("GetItem", "DeleteItem", "UpdateItem")),
+    ("PutItem", lambda value: _ABSENT | {"Item": {"a": value}}),
+    ("Scan", lambda value: _ABSENT | {"ExclusiveStartKey": {"a": value}}),
+    ("BatchGetItem", lambda value: {"RequestItems": {"Absent": {"Keys": [{"a": value}]}}}),
+    ("BatchWriteItem", lambda value: {"RequestItems": {"Absent": [{"PutRequest": {"Item": {"a": value}}}]}}),
+    ("BatchWriteItem", lambda value: {"RequestItems": {"Absent": [{"DeleteRequest": {"Key": {"a": value}}}]}}),
+    ("TransactGetItems", lambda value: {"TransactItems": [{"Get": _ABSENT | {"Key": {"a": value}}}]}),
+])
+def test_malformed_values_come_before_a_table_that_is_not_there(unchanged, operation, body, value):
+    status, answer = unchanged.say(operation, body(value))
+    assert (status, answer["__type"].rpartition("#")[2]) == (400, "ValidationException")
+
+
+@pytest.mark.parametrize("value", [nested(40), nested(100), _BAD, {"NS": ["1", "abc"]}, {}])
+def test_a_malformed_parameter_refuses_its_own_statement_of_a_batch(unchanged, value):
+    good = {"Statement": 'SELECT * FROM "Plain" WHERE Artist = \'a\' AND SongTitle = ?', "Parameters": [{"S": "a"}]}
+    bad = good | {"Parameters": [value]}
+    answers = unchanged.ok("BatchExecuteStatement", {"Statements": [good, bad]})["Responses"]
+    assert "Error" not in answers[0] and answers[1]["Error"]["Code"] == "ValidationError"
+    refused(unchanged, "SerializationException", "Base64", "BatchExecuteStatement", {  # what cannot be read at all
+        "Statements": [good, good | {"Parameters": [{"B": "!"}]}]})
+
+
+def test_choices_come_before_the_values_that_are_nested_too_deep(unchanged):
+    refused(unchanged, "ValidationException", "Value 'BOGUS' at 'returnValues' failed to satisfy constraint",
+            "DeleteItem", _ABSENT | {"Key": {"a": nested(100)}, "ReturnValues": "BOGUS"})
+
+
 @pytest.mark.parametrize("target", ["DynamoDB_20120810.Fly", "DynamoDB_20120810", "Nothing.PutItem", "", None,
                                     "DynamoDBStreams_20120810.PutItem"])
 def test_unknown_operations(unchanged, target):

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gtlab.localcloud.engine.terms import NO_TERMS, Terms
+from gtlab.localcloud.engine.values import check
 from gtlab.localcloud.model import Refusal, invalid
 
 _MOST_SHOWN = 64_000  # characters of a request's own values in a refusal
@@ -104,6 +105,19 @@ def check_operator(data: dict[str, Any], conditions: str) -> None:
     """Refuse a ConditionalOperator without the conditions that it joins."""
     if "ConditionalOperator" in data and not data.get(conditions):
         raise invalid("ConditionalOperator cannot be used without Filter or Expected")
+
+
+def check_values(data: dict[str, Any]) -> None:
+    """Refuse malformed values of the items and keys of a request for one item or several, which the service does before
+    it looks for a table."""
+    given = [data[name] for name in ("Key", "ExclusiveStartKey") if name in data]
+    for part in data.get("RequestItems", {}).values():
+        given += part["Keys"] if isinstance(part, dict) else [
+            each.get("Item") or each.get("Key", {}) for request in part for each in request.values()]
+    given += [action["Get"]["Key"] for action in data.get("TransactItems", ()) if "Get" in action]
+    for attributes in given:
+        for value in attributes.values():
+            check(value)
 
 
 def terms(data: dict[str, Any], expressions: Iterable[str]) -> Terms:

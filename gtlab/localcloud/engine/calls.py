@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import msgspec
 
 from gtlab.localcloud.engine import (
+    arguments,
     backups,
     create_table,
     elsewhere,
@@ -22,11 +22,11 @@ from gtlab.localcloud.engine import (
     update_table,
     writes,
 )
-from gtlab.localcloud.engine.arguments import failed, refuse_all
 from gtlab.localcloud.engine.charges import READ, Charge, consumed
 from gtlab.localcloud.engine.database import Database, Remembered, TokenId
 from gtlab.localcloud.engine.descriptions import LIMITS, delete, description
 from gtlab.localcloud.engine.reads import Read
+from gtlab.localcloud.engine.table import Table
 from gtlab.localcloud.engine.table_rules import WARM_UNITS
 from gtlab.localcloud.engine.writes import Write
 from gtlab.localcloud.model import Call, Change, Key, Refusal, TableId, invalid
@@ -92,7 +92,7 @@ def write(database: Database, call: Call, now: float) -> tuple[bytes, list[Chang
 def _check_token(token: str) -> None:
     if not 1 <= len(token) <= _LONGEST_TOKEN:
         bound = f"less than or equal to {_LONGEST_TOKEN}" if token else "greater than or equal to 1"
-        refuse_all([failed(token[:300], "clientRequestToken", f"Member must have length {bound}")])
+        arguments.refuse_all([arguments.failed(token[:300], "clientRequestToken", f"Member must have length {bound}")])
 
 
 def _read_again(charges: list[Charge]) -> list[tuple[str, float]]:
@@ -121,7 +121,14 @@ def control(database: Database, call: Call, now: float) -> dict[str, Any]:
 
 
 def _find(database: Database, call: Call) -> reads.Find:
-    return functools.partial(database.find, call.account, call.region)
+    def find(name: str) -> Table:
+        try:
+            return database.find(call.account, call.region, name)
+        except Refusal:
+            arguments.check_values(call.input)
+            raise
+
+    return find
 
 
 # Tables, as they are without time: gtlab.localcloud.tables carries these out with what comes between

@@ -146,6 +146,8 @@ def _prepared_or_refused(part: dict[str, Any]) -> _Prepared | Refusal:
     try:
         return _prepared(part)
     except Refusal as refusal:
+        if refusal.code == "SerializationException":  # the request cannot be read
+            raise
         return refusal
 
 

@@ -20,7 +20,7 @@ from botocore.model import ServiceModel, Shape
 
 from gtlab import regions
 from gtlab.contract import ACCOUNT, CALLER_HEADER, DEFAULT_ACCOUNT
-from gtlab.localcloud.engine.values import not_a_number, too_deep
+from gtlab.localcloud.engine.values import too_deep
 from gtlab.localcloud.engine.writes import NO_REQUESTS
 from gtlab.localcloud.model import Call, Refusal, invalid
 from gtlab.localcloud.server import model_rules
@@ -33,14 +33,12 @@ _TARGETS = {"DynamoDB_20120810": "dynamodb", "DynamoDBStreams_20120810": "dynamo
 _REST = ("fis",)
 # Both are linear in the length of the text: parts have bounds, and no part can match what another one does.
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]{1,128})/(\d{8})/([^/,\s]{1,64})/([^/,\s]{1,64})/aws4_request")
-# The engine checks the range, and refuses what is longer: a body may have millions of digits, which would take seconds.
-_NUMBER = re.compile(r"(?!.{1001})[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 # Operations with a text of their own for a member that is missing.
 _OWN_TEXTS = dict.fromkeys(("CreateTable", "DescribeTable", "UpdateTable", "DeleteTable"), (
     "TableName", "The parameter 'TableName' is required but was not present in the request")) | {
     "BatchWriteItem": ("RequestItems", NO_REQUESTS)}
 _TYPED_DEPTH = 7  # enough for the attributes of a batch's items; deeper documents are checked value by value
-_MOST_LEVELS = 32  # nested lists and maps in an attribute; the engine accepts one level less
+_MOST_LEVELS = 120  # nested lists and maps that are read; the engine refuses much fewer, in the service's order
 
 
 @functools.cache
@@ -214,7 +212,6 @@ class _Plan:
     java: str
     types: tuple[type, ...]
     required: frozenset[str]
-    is_number: bool            # a number that is written as a string
     is_text: bool              # any string is valid
     is_value: bool             # an attribute's value
     members: dict[str, _Plan] = field(default_factory=dict)  # of a structure
@@ -235,10 +232,8 @@ def _plan(service: str, shape: Shape) -> _Plan:
         kind = shape.type_name
         checked_later = service == "dynamodb" and shape.name in _REPORTED_LATER
         required = frozenset(shape.required_members if kind == "structure" and not checked_later else ())
-        is_number = shape.name == "NumberAttributeValue"
-        plan = _plans[service, shape.name] = _Plan(kind, _java(service, shape), _KINDS[kind], required, is_number,
-                                                   kind == "string" and not is_number,
-                                                   shape.name == "AttributeValue")
+        plan = _plans[service, shape.name] = _Plan(kind, _java(service, shape), _KINDS[kind], required,
+                                                   kind == "string", shape.name == "AttributeValue")
         if kind == "structure":  # after the plan is in the cache, because AttributeValue contains itself
             names = (*_REPORTED_FIRST.get(shape.name, ()), *shape.members) if service == "dynamodb" else shape.members
             plan.members = {name: _plan(service, shape.members[name]) for name in names}
@@ -264,8 +259,6 @@ def _decoder(service: str, operation: str) -> msgspec.json.Decoder | None:
 def _type(shape: Shape, depth: int) -> Any:
     """A shape as a type for msgspec, down to a depth. Deeper values do not match it."""
     kind = shape.type_name
-    if shape.name == "NumberAttributeValue":
-        return Annotated[str, msgspec.Meta(pattern=rf"^(?:{_NUMBER.pattern})\Z")]
     if depth == 0 and kind in ("list", "map", "structure"):
         return msgspec.UnsetType  # matches no JSON value
     if kind == "list":
@@ -307,10 +300,7 @@ def _check(value: Any, plan: _Plan, path: _Path, depth: int) -> None:
     if not fits or (value is True or value is False) != (kind == "boolean") or (
             kind in _RANGES and value not in _RANGES[kind]):
         raise Refusal("SerializationException", _misfit(value, plan, path))
-    if plan.is_number:
-        if not _NUMBER.fullmatch(value) and not _in_an_expressions_values(path):  # the engine has another text for them
-            raise not_a_number(value)
-    elif kind == "structure":
+    if kind == "structure":
         _check_members(value, plan, path, depth)
         return
     inner = plan.inner
@@ -362,14 +352,6 @@ def _told(path: _Path) -> str:
 def _constraints(failures: list[str]) -> str:
     errors = "error" if len(failures) == 1 else "errors"
     return f"{len(failures)} validation {errors} detected: " + "; ".join(failures)
-
-
-def _in_an_expressions_values(path: _Path) -> bool:
-    while path is not None:
-        path, part = path
-        if part == "ExpressionAttributeValues":
-            return True
-    return False
 
 
 # Values of a wrong type, in the service's words (captured from the service by dynalite)
