@@ -156,7 +156,7 @@ def test_the_line_in_a_legend_does_not_cover_its_mark(page):
     assert widths and max(widths) <= 2
 
 
-def test_the_picture_of_a_chart_in_a_notebook_that_is_opened_again_fits_into_a_narrower_page(page):
+def test_the_picture_of_a_chart_in_a_notebook_that_is_opened_again_fits_into_the_page(page):
     show(page, [charts.replica_states(STATES)], WIDTHS[0], "light")
     widths = page.evaluate("""() => {
         document.body.insertAdjacentHTML('beforeend', '<div class="jp-RenderedPlotly"><img class="plot-img" '
@@ -165,6 +165,10 @@ def test_the_picture_of_a_chart_in_a_notebook_that_is_opened_again_fits_into_a_n
         return [picture.offsetWidth, picture.parentElement.clientWidth];
     }""")
     assert widths[0] == widths[1] <= WIDTHS[0]
+    shown = "getComputedStyle(document.querySelector('.plot-img')).filter"
+    for theme, turned in (("light", False), ("dark", True), ("light", False)):  # its picture is light in any theme
+        switch(page, theme)
+        assert page.evaluate(shown).startswith("invert") == turned
 
 
 def test_the_measure_finds_what_is_cut_off_covered_small_and_faint(page):

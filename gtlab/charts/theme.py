@@ -31,6 +31,9 @@ def stylesheet() -> str:
     # A text beside a point of the data can be read where a line crosses it.
     rules.append(f".js-plotly-plot .textpoint text{{paint-order:stroke;stroke:{_PAGE};stroke-width:4px;"
                  "stroke-linejoin:round}")
+    # Until the mouse enters, JupyterLab shows a chart of a notebook that is opened again as a picture, which is light.
+    # Turned round in brightness, white is #121212, the colour of the page, and each hue stays what it is.
+    rules.append(f"{_WHERE} .jp-RenderedPlotly .plot-img{{filter:invert(.93) hue-rotate(180deg)}}")
     # The pattern of a bar is not in the bar's own style.
     rules.append(f"{_WHERE} .js-plotly-plot .modebar-btn path{{fill:{DARK[INK]}!important}}")
     return "".join(rules)
