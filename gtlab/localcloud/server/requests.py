@@ -55,9 +55,9 @@ def parse(headers: dict[str, str], body: bytes, method: str = "POST", target: st
     """The call that a request makes. Raises Refusal for an invalid request. Header names are in lower case; ``target``
     is the path as the client sent it, with its query string."""
     authorization = headers.get("authorization", "")
-    scope = _CREDENTIAL.search(authorization) if "x-amz-target" not in headers else None
-    if scope and scope.group(4) in _REST:
-        service = scope.group(4)
+    signed = signed_service(authorization) if "x-amz-target" not in headers else None
+    if signed is not None and signed in _REST:
+        service = signed
         account, region = identity(authorization)
         operation, data = _rest(service, body, method, target)
     else:
@@ -93,8 +93,8 @@ def _targeted(target: str) -> tuple[str, str]:
 
 def signed_service(authorization: str) -> str | None:
     """The service that a signature names; None where there is no signature."""
-    found = _CREDENTIAL.search(authorization)
-    return found.group(4) if found else None
+    scope = _scope(_shared_part(authorization))
+    return scope[2] if scope else None
 
 
 def is_known(target: str) -> bool:
@@ -104,25 +104,35 @@ def is_known(target: str) -> bool:
 
 def identity(authorization: str) -> tuple[str, str]:
     """Account and Region from the signature's credential scope. Signatures are not verified."""
-    same = authorization.partition(", SignedHeaders=")[0]  # this part is the same in all requests of a client: cache it
-    return _identity_of(same if "Credential=" in same else authorization)
-
-
-@functools.lru_cache(maxsize=256)
-def _identity_of(authorization: str) -> tuple[str, str]:
     if not authorization:
         raise Refusal("MissingAuthenticationTokenException", "Request is missing Authentication Token")
-    found = _CREDENTIAL.search(authorization)
-    if not found:
+    scope = _scope(_shared_part(authorization))
+    if scope is None:
         raise Refusal("IncompleteSignatureException",
                       "Authorization header requires 'Credential' parameter of the form "
                       "KEY/DATE/REGION/dynamodb/aws4_request.")
-    key, _, region, _ = found.groups()
+    account, region, _ = scope
     if region not in regions.REGIONS:
         raise Refusal("InvalidSignatureException",
                       f"Credential should be scoped to a valid Region, not '{region}'. "
                       f"The local cloud has: {', '.join(sorted(regions.REGIONS))}.")
-    return (key if ACCOUNT.fullmatch(key) else DEFAULT_ACCOUNT), region
+    return account, region
+
+
+def _shared_part(authorization: str) -> str:
+    """The part that is the same in all requests of a client, so that what it says is found in a cache."""
+    same = authorization.partition(", SignedHeaders=")[0]
+    return same if "Credential=" in same else authorization
+
+
+@functools.lru_cache(maxsize=256)
+def _scope(authorization: str) -> tuple[str, str, str] | None:
+    """Account, Region and service of a signature; None where there is none."""
+    found = _CREDENTIAL.search(authorization)
+    if not found:
+        return None
+    key, _, region, service = found.groups()
+    return (key if ACCOUNT.fullmatch(key) else DEFAULT_ACCOUNT), region, service
 
 
 class _Route(NamedTuple):
