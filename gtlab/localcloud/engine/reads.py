@@ -52,7 +52,7 @@ def get_item(find: Find, data: dict[str, Any]) -> Read:
 
 
 def _check_scalars(table: Table, terms: Terms) -> None:
-    for kind in (PROJECTION, FILTER):
+    for kind in (PROJECTION, FILTER) if terms.nested else ():
         if kind in terms.nested:
             table.check_scalars(terms.nested[kind])
 

@@ -94,7 +94,7 @@ class Table:
     def checked_key(self, given: dict[str, Any]) -> Key:
         """The key that a request names. Raises Refusal if it does not fit the table."""
         schema = self.items.schema
-        if len(given) != len(schema.names) or any(name not in given for name in schema.names):
+        if given.keys() != schema.types.keys():
             for value in given.values():  # a value that is none comes first
                 check(value)
             raise invalid(SCHEMA_MISMATCH)

@@ -58,6 +58,8 @@ class Terms:
 
     def check_all_used(self) -> None:
         """Raise Refusal if an expression uses too little. Call it when all of them are compiled."""
+        if not self._unused_names and not self._unused_values:  # most requests
+            return
         for what, unused in (("Names", self._unused_names), ("Values", self._unused_values)):
             if unused:
                 raise invalid(f"Value provided in ExpressionAttribute{what} unused in expressions: keys: "
