@@ -910,6 +910,25 @@ def test_an_inserted_document_may_be_as_deep_as_a_put_one(music):
         Parameters=[{"L": [deep]}]).message
 
 
+@pytest.mark.parametrize(("sort", "start", "text"), [
+    ("", {"h": "x"}, "outside query boundaries based on provided conditions"),
+    ("", {"g": "x"}, "outside query boundaries based on provided conditions"),
+    (" AND r = :r", {"h": "x"}, "can return at most one row and cannot be restarted"),
+    (" AND r = :r", {"r": "x"}, "does not match the range key predicate"),
+    (" AND r = :r AND t > :t", {"t": "0"}, "does not match the range key predicate"),
+    (" AND r = :r AND t > :t", {"t": None}, "is invalid"),
+])
+def test_a_start_that_is_not_in_an_index_with_several_keys(db, sort, start, text):
+    elements = [{"AttributeName": name, "KeyType": "HASH" if name in "gh" else "RANGE"} for name in "ghrt"]
+    db.table("Tab", "p", definitions=[{"AttributeName": name, "AttributeType": "S"} for name in "ghrt"],
+             GlobalSecondaryIndexes=[{"IndexName": "Many", "KeySchema": elements,
+                                      "Projection": {"ProjectionType": "ALL"}}])
+    values = {f":{name}": {"S": name} for name in "ghrt" if f":{name}" in f":g :h{sort}"}
+    key = {name: {"S": start.get(name, name)} for name in "pghrt" if start.get(name, name) is not None}
+    assert db.refusal("Query", TableName="Tab", IndexName="Many", ExpressionAttributeValues=values,
+                      KeyConditionExpression=f"g = :g AND h = :h{sort}", ExclusiveStartKey=key).message.endswith(text)
+
+
 def test_a_value_may_be_too_deep_for_its_place(db):
     db.table("Tab", "p")
     db.put("Tab", p={"S": "a"}, m={"M": {}}, l={"L": []})

@@ -138,7 +138,8 @@ def parse(text: str, parameters: list[Any] | None) -> Statement:
 
 @functools.lru_cache(maxsize=8)  # a request's statement is parsed for its tables, for its items, and to carry it out
 def _parse(text: str, parameters: bytes) -> Statement:
-    reader = _Reader(text, checked_parameters(msgspec.msgpack.decode(parameters)))
+    values = checked_parameters(msgspec.msgpack.decode(parameters))
+    reader = _Reader(text, values, _tokens(text))
     statement = _statement(reader)
     if reader.next.kind != "end":
         raise reader.left_over()
@@ -149,9 +150,9 @@ def _parse(text: str, parameters: bytes) -> Statement:
 class _Reader(TokenReader):
     pattern, deepest = _TOKEN, _DEEPEST
 
-    def __init__(self, text: str, parameters: list[Value]):
+    def __init__(self, text: str, parameters: list[Value], tokens: list[Token] | None = None):
         self._used, self._parameters, self.terms = 0, parameters, Literals()
-        super().__init__(text)
+        super().__init__(text, tokens)
 
     def unreadable(self, at: int) -> Refusal:
         return self.refused("")
@@ -213,6 +214,11 @@ class _Reader(TokenReader):
     def check_parameters(self) -> None:
         if self._used < len(self._parameters):
             raise invalid("Number of parameters in request and statement don't match.")
+
+
+@functools.lru_cache(maxsize=16)  # programs send the same statement with other parameters
+def _tokens(text: str) -> list[Token]:
+    return _Reader(text, []).tokens
 
 
 # Statements
@@ -495,11 +501,12 @@ def _negated(reader: _Reader) -> _Read:
 
 
 def _comparison(reader: _Reader) -> _Read:
-    found, chained = _single(reader), -1
+    found, chained = _single(reader), 0
     while True:
+        if chained:  # a comparison of a comparison is as deep as one in parentheses
+            reader.nest(chained)
+            reader.nest(-chained)
         chained += 1
-        reader.nest(chained)  # a comparison of a comparison is as deep as one in parentheses
-        reader.nest(-chained)
         if reader.next.kind == "sign" and reader.next.text in _COMPARATORS:
             operator = _COMPARATORS[reader.take().text]
             reader.check_right_side()

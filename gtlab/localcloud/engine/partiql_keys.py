@@ -71,18 +71,19 @@ def reads(where: Condition | None, schema: KeySchema, terms: Literals, *, typed:
     each branch names a partition."""
     if where is None:
         return Reads([], None)
-    pinned = _pins(where, schema, terms)
     try:
         found = _spread(where, schema, terms)
     except _TooMany:
-        if pinned:
+        if _pins(where, schema, terms):
             raise _too_many_reads() from None
         return Reads([], None)
-    if pinned and len(found) > MOST_READS:
-        raise _too_many_reads()
-    if pinned and typed:
-        _check_types(found, schema)
-    if any(len(branch.values(schema.partition[0])) != 1 for branch in found):
+    named = [len(branch.values(schema.partition[0])) for branch in found]
+    if all(named):
+        if len(found) > MOST_READS:
+            raise _too_many_reads()
+        if typed:
+            _check_types(found, schema)
+    if any(count != 1 for count in named):
         return Reads(found, None)
     ranges = [_range(branch, schema) for branch in found]
     return Reads(found, None if _overlap(found, ranges, schema, terms) else ranges)
@@ -193,6 +194,8 @@ def _overlap(branches: list[Branch], ranges: list[Range], schema: KeySchema, ter
     """Whether two branches may read the same item. Raises Refusal, unless one of them has a negated condition on the
     sort key: the service carries that out, here by a Scan."""
     found = False
+    if len(branches) < 2:
+        return False
     by_partition: dict[bytes, list[tuple[Range, Branch]]] = {}
     for asked, branch in zip(ranges, branches, strict=True):
         if not is_empty(asked):

@@ -26,9 +26,10 @@ class TokenReader:
     pattern: re.Pattern[str]
     deepest: int
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, tokens: list[Token] | None = None):
+        """``tokens``: those of the text, if they are known."""
         self.text, self._at, self._depth = text, 0, 0
-        self.tokens = list(self._split())
+        self.tokens = list(self._split()) if tokens is None else tokens
 
     def unreadable(self, at: int) -> Refusal:
         """The refusal of a text in which no token begins at a place."""
