@@ -25,8 +25,8 @@ def _judge(answer: Any, setting: Setting) -> str:
             _on_a_slow_table(put, setting, calls, waited_s)
         _on_a_bad_item(put, made)
         refused = sum(call.refused == _NOT_READY for call in calls)
-        praise = (f"The item is in the table after {len(calls)} calls, {refused} of which were refused. An item that "
-                  "waiting cannot cure was reported at once.")
+        praise = (f"The item is in the table after {len(calls)} calls, {refused} of which were refused. A refusal that "
+                  "waiting does not cure was reported at once.")
         if waited_s > _LONG_S:
             praise += (f" But {waited_s:.0f} s between two questions is long: a table is ready after a few seconds. "
                        'Give the waiter a shorter pause: WaiterConfig={"Delay": 1}.')

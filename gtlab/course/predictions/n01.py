@@ -52,7 +52,7 @@ QUESTIONS = (
     Question(
         "01-other", "Both tables are called Music. You put an item into the first, and a moment later you read it in "
                     "the second. What do you get?",
-        {"item": Option("The item: it has had the time to be copied",
+        {"item": Option("The item: it has had time to be copied",
                         "Nothing copies it. A name is unique within an account and a Region only, so these are two "
                         "tables, and there is no global table yet."),
          "nothing": Option("No item, however long you wait",

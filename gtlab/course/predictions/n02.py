@@ -55,8 +55,8 @@ QUESTIONS = (
                     "2017.11.29. AWS does not, and a local cloud with the setting “2026” does not."},
         usual=("creating", "refused")),
     Question(
-        "02-primary", "A program in a replica Region puts an item there, by a client of that Region. How long does it "
-                      "wait?",
+        "02-primary", "A program in a replica Region puts an item there, with a client of that Region. How long does "
+                      "it wait?",
         {"home": Option("The round trip to home, where the global table was created",
                         "The Region in which you made the call has no special role afterwards. There is no primary "
                         "that the replica would have to pass the write on to."),

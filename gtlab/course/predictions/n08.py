@@ -29,10 +29,10 @@ def _filter(receipts: Any) -> Truth:
 def _half(seen: Any) -> Truth:
     """``seen``: how many reads in the other Region have seen 0, 1 and 2 items of a transaction of two."""
     if not isinstance(seen, Mapping) or not seen.get(2):
-        raise NotMeasured("Pass how many reads have seen 0, 1 and 2 items.")
+        raise NotMeasured("Pass how many reads saw 0, 1 and 2 items.")
     half = seen.get(1, 0)
-    return Truth("half" if half else "whole", f"{half} reads have seen one item of the two, {seen.get(0, 0)} none, and "
-                                              f"{seen[2]} both. (They follow each other as fast as they can.)")
+    return Truth("half" if half else "whole", f"{half} reads saw one item of the two, {seen.get(0, 0)} saw none, and "
+                                              f"{seen[2]} saw both. (They followed each other as fast as possible.)")
 
 
 def _ttl(removed: Any) -> Truth:
