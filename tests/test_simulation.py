@@ -266,9 +266,11 @@ def test_no_table_can_be_created_where_a_replica_is_about_to_be(music):
     assert replicas(music, HOME) == {NEAR: "ACTIVE"}
 
 
-def test_a_table_may_go_while_its_ttl_setting_spreads(trio):
+def test_a_table_cannot_go_before_its_ttl_setting_has_spread(trio):
     assert not ask(trio, FAR, "UpdateTimeToLive",
                    TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"}).code
+    assert ask(trio, FAR, "DeleteTable").code == "ResourceInUseException"
+    trio.advance(60.0)
     assert not ask(trio, FAR, "DeleteTable").code
     trio.advance(60.0)
     trio.audit()
