@@ -41,7 +41,8 @@ class Driver:
 
     def __init__(self, keeper: Keeper, endpoints: Endpoints | None):
         self._keeper, self._endpoints = keeper, endpoints
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None  # uvloop has no TimerHandle for what is due at once
+        self._timer_at = 0.0  # when it fires, by the event loop's clock
         self._waking = self._closed = False
         self._served_s = 0.0  # how long calls have taken since the last tick
         self._short = 0       # calls since the last long one
@@ -171,10 +172,10 @@ class Driver:
         replace it for each call takes time."""
         loop = asyncio.get_running_loop()
         at = loop.time() + max(DISK_S if self._keeper.is_behind else 0.0, due - time.time())
-        if self._timer is None or at < self._timer.when():
+        if self._timer is None or at < self._timer_at:
             if self._timer:
                 self._timer.cancel()
-            self._timer = loop.call_at(at, self._woken)
+            self._timer, self._timer_at = loop.call_at(at, self._woken), at
 
     def _woken(self) -> None:
         self._timer = None

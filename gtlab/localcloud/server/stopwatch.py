@@ -10,14 +10,15 @@ class Stopwatch:
     """Calls ``late(stage)`` when a stage has lasted longer than its ``seconds``. ``stage`` is the stage whose time is
     running, or None."""
 
-    __slots__ = ("_deadline", "_late", "_loop", "_seconds", "_timer", "stage")
+    __slots__ = ("_deadline", "_late", "_loop", "_seconds", "_timer", "_timer_at", "stage")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: Mapping[str, float], late: Callable[[str], None]):
         self._loop, self._seconds = loop, seconds
         self._late: Callable[[str], None] | None = late
         self.stage: str | None = None
         self._deadline = 0.0  # when the stage's time ends, by the event loop's clock
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None  # uvloop has no TimerHandle for what is due at once
+        self._timer_at = 0.0  # when it fires
 
     def start(self, stage: str | None) -> None:
         """Start the time of a stage, unless it is running; None stops the time."""
@@ -28,7 +29,7 @@ class Stopwatch:
             return
         self._deadline = self._loop.time() + self._seconds[stage]
         # One timer serves many requests: it usually fires before the deadline, and is then set again.
-        if self._timer is None or self._timer.when() > self._deadline:
+        if self._timer is None or self._timer_at > self._deadline:
             self._set(self._deadline)
 
     def stop(self) -> None:
@@ -45,7 +46,7 @@ class Stopwatch:
     def _set(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(at, self._look)
+        self._timer, self._timer_at = self._loop.call_at(at, self._look), at
 
     def _look(self) -> None:
         self._timer = None
