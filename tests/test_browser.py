@@ -14,6 +14,7 @@ from browser import (
     picture,
     pictures,
     run_all,
+    run_cells,
     settled,
 )
 from chart_pages import all_laid_out, charts_drawn, complaints
@@ -95,8 +96,8 @@ def test_no_code_is_broken_at_the_end_of_a_line(jupyter, page):
     words = " ".join(f"{'n' * length} us-east-1 --network 2026-11-28" for length in range(1, 30))
     text = " ".join(f"{'n' * length} `us-east-1` (`--network`)" for length in range(1, 30))
     cells = [nbformat.v4.new_markdown_cell(text)] + [nbformat.v4.new_code_cell(cell) for cell in (
+        f"from gtlab.lab import display\ndisplay.Lines().say({words!r})",  # said before a lab is shown
         "import gtlab\nimport pandas as pd\ngtlab.short_errors()\nlab = gtlab.connect()\nlab",
-        f"from gtlab.lab import display\ndisplay.Lines().say({words!r})",
         f"pd.DataFrame([{words.split()[:8]!r}])",
         f"raise ValueError({words!r})")]
     name = jupyter.save("codes.ipynb")
@@ -106,6 +107,9 @@ def test_no_code_is_broken_at_the_end_of_a_line(jupyter, page):
     page.set_viewport_size({"width": 800, "height": 900})
     open_notebook(page, name)
     with all_laid_out(page):
+        run_cells(page, "display.Lines")
+        page.locator(f"{SEEN} pre.gt-lab").wait_for()
+        assert page.evaluate("() => getComputedStyle(document.querySelector('pre.gt-lab')).wordBreak") == "normal"
         page.evaluate(RUN_ALL)
         page.locator(f"{SEEN} .jp-OutputArea-output", has_text="ValueError").wait_for()
         settled(page)

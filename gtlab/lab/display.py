@@ -23,9 +23,11 @@ _STYLE = """<style>
   .jp-OutputArea .jp-RenderedHTMLCommon table.dataframe { font-size: 11px; }
   .jp-OutputArea .jp-RenderedHTMLCommon table.dataframe :is(th, td) { padding: 3px; }
 }
+</style>"""
+_PREFORMATTED = """<style>
 .jp-OutputArea pre.gt-lab.gt-lab {
   margin: 0; padding: 0 0 0 4px; background: none; white-space: pre-wrap; font-size: var(--jp-code-font-size);
-  line-height: var(--jp-code-line-height);
+  line-height: var(--jp-code-line-height); word-break: normal; overflow-wrap: anywhere;
 }
 .jp-OutputArea pre.gt-lab.gt-lab > span {
   display: block; padding-left: var(--gt-hang); text-indent: calc(0px - var(--gt-hang));
@@ -74,10 +76,11 @@ def whole(made: str) -> str:
 
 def preformatted(text: str) -> str:
     """HTML of text as it is printed, with codes kept whole. Where a line is broken, it goes on below its first word; in
-    a table of two columns, below the second column."""
+    a table of two columns, below the second column. Its stylesheet comes with it: what a notebook creates is said
+    before its lab is shown."""
     lines = "".join(f'<span style="--gt-hang:{_hang(line)}ch">{whole(html.escape(line))}</span>'
                     for line in text.splitlines(keepends=True))
-    return f'<pre class="gt-lab">{lines}</pre>'
+    return f'{_PREFORMATTED}<pre class="gt-lab">{lines}</pre>'
 
 
 def _hang(line: str) -> int:
