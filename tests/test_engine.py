@@ -929,6 +929,19 @@ def test_a_start_that_is_not_in_an_index_with_several_keys(db, sort, start, text
                       KeyConditionExpression=f"g = :g AND h = :h{sort}", ExclusiveStartKey=key).message.endswith(text)
 
 
+@pytest.mark.parametrize(("number", "size"), [
+    ("0", 1), ("-0", 1), ("1", 2), ("12", 2), ("123", 3), ("1234", 3), ("0042", 2), ("100", 2), ("1010", 3), ("1E125", 2),
+    ("12345678901234567890123456789012345678", 20), ("0.0000001", 2), ("1E-100", 2), ("1.5", 3), ("15", 2), ("1.200", 3),
+    ("1.234", 4), ("3.14159", 5), ("123456", 4), ("100.5", 4), ("0.15", 2), ("-42", 3), ("-3.14159", 6),
+])
+def test_the_bytes_of_a_number_were_measured_at_the_largest_item(db, number, size):
+    db.table("Tab", "p")
+    rest = 400 * 1024 - len("p" "k" "n" "v") - size
+    db.put("Tab", p={"S": "k"}, n={"N": number}, v={"S": "x" * rest})
+    assert "maximum allowed size" in db.refusal("PutItem", TableName="Tab", Item={
+        "p": {"S": "k"}, "n": {"N": number}, "v": {"S": "x" * (rest + 1)}}).message
+
+
 def test_a_value_may_be_too_deep_for_its_place(db):
     db.table("Tab", "p")
     db.put("Tab", p={"S": "a"}, m={"M": {}}, l={"L": []})

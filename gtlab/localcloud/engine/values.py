@@ -261,9 +261,13 @@ def size(value: Value) -> int:
 
 
 def _number_size(text: str) -> int:
-    """One byte for each two significant digits, one more, and another for a minus sign."""
-    digits = text.lstrip("-").replace(".", "").strip("0")
-    return (len(digits) + 1) // 2 + 1 + text.startswith("-")
+    """One byte for each two significant digits, before the point and behind it by themselves, one more, and another for
+    a minus sign. (Source: measured by others on the service to the byte, August 2026; the developer guide says less.)"""
+    whole, _, fraction = text.lstrip("-").partition(".")
+    if not fraction:
+        return (len(whole.rstrip("0")) + 1) // 2 + 1 + text.startswith("-")
+    before, behind = (0, fraction.lstrip("0")) if whole == "0" else (len(whole), fraction)
+    return (before + 1) // 2 + (len(behind) + 1) // 2 + 1 + text.startswith("-")
 
 
 def _binary_size(text: str) -> int:
