@@ -807,6 +807,10 @@ def music(db: Database) -> Database:
     ("SELECT s FROM Music WHERE p IN ['a', 'b'] AND s < 2", "01"),
     ("SELECT s FROM Music WHERE p = 'a' ORDER BY s DESC", "420"),
     ("SELECT s FROM Music WHERE p IN ['a', 'b'] AND s > 1 ORDER BY p DESC", "5342"),
+    ("SELECT s FROM Music WHERE p IN ['b', 'a'] ORDER BY p DESC, s", "135024"),
+    ("SELECT s FROM Music WHERE p IN ['b', 'a'] ORDER BY p, p DESC", "420531"),
+    ("SELECT s FROM Music WHERE p = 'a' ORDER BY p ASC", "420"),
+    ("SELECT s FROM Music WHERE p = 'a' ORDER BY s", "024"),
     ("SELECT s FROM Music WHERE s = 1 OR m.a = 4", "14"),
     ("SELECT s FROM Music WHERE NOT (p = 'a')", "135"),
     ("SELECT s FROM Music WHERE odd IS MISSING", "024"),
@@ -891,13 +895,26 @@ def test_batches_and_transactions_of_statements(music):
     ("DELETE FROM Music WHERE p = 'z' AND s = 1", "multiple operations on one item"),
     ("UPDATE Music SET x = 1 WHERE p = 'a' AND s = 0 RETURNING ALL NEW *", "RETURNING clause is not supported"),
     ("UPDATE Music SET x = 1 WHERE p = 'a' AND s = '0'", "[None, ValidationError]"),
-    ("SELECT * FROM Music WHERE p = 'a' AND s = 0", "either reads or writes"),
+    ("SELECT * FROM Music WHERE p = 'a' AND s = 0", "does not support both read and write operations in the same"),
 ])
 def test_a_transaction_of_statements_is_checked_before_it_is_carried_out(music, second, told):
     first = "INSERT INTO Music VALUE {'p': 'z', 's': 1}"
     assert told in music.refusal("ExecuteTransaction", TransactStatements=[
         {"Statement": first}, {"Statement": second}]).message
     music("ExecuteStatement", Statement=first)  # nothing was inserted before
+
+
+def test_exists_is_of_transactions_only(music):
+    text = "EXISTS can only be used in ExecuteTransaction write requests."
+    statement = {"Statement": "EXISTS(SELECT * FROM Music WHERE p = 'a' AND s = 0 AND m.a = 1)"}
+    assert music.refusal("ExecuteStatement", **statement).message == text
+    assert music("BatchExecuteStatement", Statements=[statement])["Responses"][0]["Error"]["Message"] == text
+
+
+def test_a_read_that_has_no_values_is_not_asked_for_them(music):
+    key = {"p": {"S": "a"}, "s": {"N": "0"}}
+    assert music("GetItem", TableName="Music", Key=key, ExpressionAttributeValues={":a": {"N": "1"}})["Item"] == music(
+        "GetItem", TableName="Music", Key=key)["Item"]
 
 
 def test_an_inserted_document_may_be_as_deep_as_a_put_one(music):
@@ -930,9 +947,10 @@ def test_a_start_that_is_not_in_an_index_with_several_keys(db, sort, start, text
 
 
 @pytest.mark.parametrize(("number", "size"), [
-    ("0", 1), ("-0", 1), ("1", 2), ("12", 2), ("123", 3), ("1234", 3), ("0042", 2), ("100", 2), ("1010", 3), ("1E125", 2),
-    ("12345678901234567890123456789012345678", 20), ("0.0000001", 2), ("1E-100", 2), ("1.5", 3), ("15", 2), ("1.200", 3),
-    ("1.234", 4), ("3.14159", 5), ("123456", 4), ("100.5", 4), ("0.15", 2), ("-42", 3), ("-3.14159", 6),
+    ("0", 1), ("-0", 1), ("1", 2), ("12", 2), ("123", 3), ("1234", 3), ("0042", 2), ("100", 2), ("1010", 3),
+    ("1E125", 2), ("12345678901234567890123456789012345678", 20), ("0.0000001", 2), ("1E-100", 2), ("1.5", 3),
+    ("15", 2), ("1.200", 3), ("1.234", 4), ("3.14159", 5),
+    ("123456", 4), ("100.5", 4), ("0.15", 2), ("-42", 3), ("-3.14159", 6),
 ])
 def test_the_bytes_of_a_number_were_measured_at_the_largest_item(db, number, size):
     db.table("Tab", "p")

@@ -515,6 +515,18 @@ def test_a_where_that_is_not_read(ranges, where, text):
     assert ranges.refusal("ExecuteStatement", Statement=f"SELECT s FROM Two WHERE {where}").message == text
 
 
+@pytest.mark.parametrize(("rest", "text"), [
+    ("ORDER BY n", "Must have WHERE clause in the statement when using ORDER BY clause."),
+    ("WHERE p > 'a' ORDER BY n, s", "Attribute n in ORDER BY clause must be part of the primary key"),
+    *((f"WHERE {where} ORDER BY s", "Must have at least one non-optional hash key condition in WHERE clause when using "
+       "ORDER BY clause.") for where in ("p > 'a'", "s = '1'", "p = 'r' OR s = '1'")),
+    *((f"WHERE {where} ORDER BY s DESC", "Must have hash key in ORDER BY clause when more than one hash key condition "
+       "specified in WHERE clause.") for where in ("p IN ['o', 'p']", "p = 'o' OR p = 'p'")),
+])
+def test_an_order_that_is_not_read(ranges, rest, text):
+    assert ranges.refusal("ExecuteStatement", Statement=f"SELECT s FROM Two {rest}").message == text
+
+
 def test_pages_of_several_ranges_join(ranges):
     for where, order, expected in (("p = 'r' AND s IN ['3', '1', '2']", "", "312"),
                                    ("p = 'r' AND (s > '2' OR s < '2')", " ORDER BY s DESC", "31"),

@@ -130,8 +130,8 @@ def terms(data: dict[str, Any], expressions: Iterable[str]) -> Terms:
         raise invalid(_NAMES_NEED)
     if not uses or (values is not None and "ProjectionExpression" in data):  # a projection has no values
         used = [name for name in expressions if name != "ProjectionExpression"]
-        if uses and (not used or any(name in data for name in used)):
-            return Terms(names, values)
+        if not used or (uses and any(name in data for name in used)):
+            return Terms(names, values if used else None)
         nulls = " and ".join(used) + (" is null" if len(used) == 1 else " are null")
         raise invalid(f"ExpressionAttributeValues can only be specified when using expressions: {nulls}")
     return Terms(names, values)

@@ -158,7 +158,7 @@ def transaction(find: Find, data: dict[str, Any]) -> Write:
         partiql.checked_parameters(part.get("Parameters"))
     prepared = [_prepared_part(part, place) for place, part in enumerate(parts)]
     if len({isinstance(each.statement, partiql.Select) for each in prepared}) > 1:
-        raise invalid("All the statements in a transaction must be either reads or writes: use EXISTS for a condition")
+        raise invalid("ExecuteTransaction API does not support both read and write operations in the same request.")
     named = _named(find, prepared)
     if len({(table.id, key) for table, key in named}) < len(named):
         raise invalid("Transaction request cannot include multiple operations on one item")
@@ -308,7 +308,7 @@ def key_named(table: Table, statement: partiql.Statement) -> Key:
 def _key(table: Table, statement: partiql.Statement) -> Key:
     """The key of the item that a write writes. Raises Refusal."""
     if isinstance(statement, partiql.Exists):
-        raise invalid("EXISTS can be used in transactions only")
+        raise invalid("EXISTS can only be used in ExecuteTransaction write requests.")
     if isinstance(statement, partiql.Insert):
         return _inserted_key(table, statement.item)
     for name, values in partiql_keys.key_values(statement.where, table.key, statement.terms).items():
@@ -459,17 +459,22 @@ def _ordered(select: partiql.Select, schema: KeySchema, found: partiql_keys.Read
     ranges = found.ranges
     if not select.order:
         return ranges, True
-    if ranges is None:
+    if select.where is None:
         raise invalid("Must have WHERE clause in the statement when using ORDER BY clause.")
-    if any(name not in schema.names for name, _ in select.order):
-        raise invalid("Variables in ORDER BY must be of primary key attributes")
-    forward = not select.order[-1][1]
+    stray = next((name for name, _ in select.order if name not in schema.names), None)
+    if stray is not None:
+        raise invalid(f"Attribute {stray} in ORDER BY clause must be part of the primary key")
+    if ranges is None:
+        raise invalid("Must have at least one non-optional hash key condition in WHERE clause when using ORDER BY "
+                      "clause.")
+    descending = dict(reversed(select.order))  # the first of two terms for one key
+    hash_key = schema.partition[0]
+    if hash_key not in descending and len({asked.partition for asked in ranges}) > 1:
+        raise invalid("Must have hash key in ORDER BY clause when more than one hash key condition specified in WHERE "
+                      "clause.")
+    forward = not all(descending.get(name, True) for name in schema.sort)
     ranges = sorted(ranges, key=lambda asked: asked.low or b"", reverse=not forward)
-    if len({asked.partition for asked in ranges}) > 1:
-        name, descending = select.order[0]
-        if name not in schema.partition:
-            raise invalid("ORDER BY must begin with the partition key where the statement names several partitions")
-        ranges.sort(key=lambda asked: asked.partition, reverse=descending)
+    ranges.sort(key=lambda asked: asked.partition, reverse=descending.get(hash_key, False))
     return ranges, forward
 
 

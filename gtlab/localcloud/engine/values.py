@@ -262,7 +262,7 @@ def size(value: Value) -> int:
 
 def _number_size(text: str) -> int:
     """One byte for each two significant digits, before the point and behind it by themselves, one more, and another for
-    a minus sign. (Source: measured by others on the service to the byte, August 2026; the developer guide says less.)"""
+    a minus sign. (Source: measured by others on the service to the byte, August 2026; the guide says less.)"""
     whole, _, fraction = text.lstrip("-").partition(".")
     if not fraction:
         return (len(whole.rstrip("0")) + 1) // 2 + 1 + text.startswith("-")
