@@ -1081,6 +1081,85 @@ def _hostile_requests(text: str) -> list[tuple[str, dict]]:
         "UPDATE Tab SET a = ", "DELETE FROM Tab WHERE ")]
 
 
+_MANY = {":v": {"N": "7"}}
+_LONG_LIST = {":v": {"L": [{"L": [{"S": "z"}]}] * 20_000}}
+
+
+@pytest.mark.parametrize(("asked", "most"), [
+    ({"FilterExpression": " OR ".join(["n = :v"] * 150), "ExpressionAttributeValues": _MANY}, 1000),
+    ({"FilterExpression": " OR ".join(["n = :v"] * 150), "ExpressionAttributeValues": _MANY, "IndexName": "some"},
+     1000),
+    ({"FilterExpression": " OR ".join(["n = :v"] * 150), "ExpressionAttributeValues": _MANY, "Limit": 900}, 900),
+    ({"FilterExpression": " OR ".join(["n = :v"] * 75), "ExpressionAttributeValues": _MANY}, 2000),
+    ({"FilterExpression": "contains(:v, n)", "ExpressionAttributeValues": _LONG_LIST}, 9),
+    ({"ScanFilter": {"n": {"ComparisonOperator": "IN", "AttributeValueList": [{"N": str(n)} for n in range(99, 198)]}}},
+     1500),
+    ({"FilterExpression": "n = :v AND (n = :v OR p <> :v)", "ExpressionAttributeValues": _MANY}, None),
+])
+def test_a_page_ends_when_its_filter_has_worked_for_long(db, asked, most):
+    db.table("Tab", "p", definitions=[{"AttributeName": "g", "AttributeType": "S"}],
+             GlobalSecondaryIndexes=[index("some", "g", projection="INCLUDE", include=("n",))])
+    for n in range(2500):
+        db.put("Tab", p={"S": str(n)}, g={"S": "g"}, n={"N": "5"})
+    first = db("Scan", TableName="Tab", Select="COUNT", **asked)
+    assert first["ScannedCount"] == (most or 2500) and ("LastEvaluatedKey" in first) == (most is not None)
+    if most is None or most < 100:
+        return
+    scanned, page = first["ScannedCount"], first
+    while "LastEvaluatedKey" in page:
+        page = db("Scan", TableName="Tab", Select="COUNT", **asked, ExclusiveStartKey=page["LastEvaluatedKey"])
+        scanned += page["ScannedCount"]
+    assert scanned == 2500
+
+
+def test_a_page_of_a_select_ends_when_its_condition_has_worked_for_long(db):
+    db.table("Tab", "p")
+    for n in range(1500):
+        db.put("Tab", p={"S": str(n)}, n={"N": "5"})
+    asked = {"Statement": "SELECT p FROM Tab WHERE " + " OR ".join(["n = 7"] * 149 + ["n = 5"])}
+    found, page = [], {"NextToken": None}
+    while "NextToken" in page:
+        page = db("ExecuteStatement", **asked, **({"NextToken": page["NextToken"]} if page["NextToken"] else {}))
+        assert len(page["Items"]) <= 1000
+        found += [each["p"]["S"] for each in page["Items"]]
+    assert sorted(map(int, found)) == list(range(1500))
+
+
+def test_a_page_is_shorter_where_its_filter_walks_through_many_large_values(db):
+    db.table("Tab", "p")
+    for n in range(8):
+        db.put("Tab", p={"S": str(n)}, q={"L": [{"S": "z"}] * 30_000})
+    asked = {"TableName": "Tab", "ExpressionAttributeValues": {":v": {"S": "a"}}}
+    few, many = (db("Scan", **asked, FilterExpression=" OR ".join(["contains(q, :v)"] * walks)) for walks in (20, 80))
+    assert (few["ScannedCount"], many["ScannedCount"]) == (8, 4)
+
+
+@pytest.mark.parametrize(("value", "condition", "holds"), [
+    ({"N": "1"}, "contains(:v, a)", True), ({"S": "1"}, "contains(:v, a)", False),
+    ({"BOOL": True}, "contains(:v, a)", True), ({"BOOL": False}, "contains(:v, a)", False),
+    ({"SS": ["x", "y"]}, "contains(:v, a)", True), ({"L": [{"N": "1"}]}, "contains(:v, a)", True),
+    ({"L": [{"N": "2"}]}, "contains(:v, a)", False), ({"NULL": True}, "contains(:v, a)", False),
+    ({"N": "1"}, "contains(:set, a)", True), ({"N": "2"}, "contains(:set, a)", False),
+    ({"S": "1"}, "contains(:set, a)", False), ({"S": "b"}, "contains(:text, a)", True),
+    ({"S": "d"}, "contains(:text, a)", False), ({"B": "Yg=="}, "contains(:text, a)", False),
+    ({"N": "1"}, "contains(:map, a)", False), ({"N": "1"}, "contains(:v, b)", False),
+    ({"N": "1"}, "a IN (:text, :one)", True), ({"S": "1"}, "a IN (:text, :one)", False),
+    ({"L": [{"N": "1"}]}, "a IN (:text, :one)", False), ({"N": "1"}, "b IN (:text, :one)", False),
+    ({"N": "1"}, "a IN (:map, :one)", True), ({"M": {"x": {"S": "y"}}}, "a IN (:map, :one)", True),
+    ({"N": "1"}, "a = :one", True), ({"S": "1"}, "a = :one", False), ({"S": "1"}, "a <> :one", True),
+    ({"N": "1"}, "b = :one", False), ({"N": "1"}, "b <> :one", True), ({"N": "1"}, ":one = a", True),
+])
+def test_constants_compare_like_any_value(db, value, condition, holds):
+    constants = {":v": {"L": [{"N": "1.0"}, {"BOOL": True}, {"SS": ["y", "x"]}, {"L": [{"N": "1"}]}]},
+                 ":set": {"NS": ["1", "3"]}, ":text": {"S": "abc"}, ":map": {"M": {"x": {"S": "y"}}},
+                 ":one": {"N": "1e0"}}
+    db.table("Tab", "p")
+    db.put("Tab", p={"S": "1"}, a=value)
+    used = {name: each for name, each in constants.items() if re.search(rf"{name}\b", condition)}
+    found = db("Scan", TableName="Tab", FilterExpression=condition, ExpressionAttributeValues=used)
+    assert found["Count"] == holds
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("repeated", "end"), _HOSTILE, ids=[repr(repeated) for repeated, _ in _HOSTILE])
 def test_time_grows_linearly_with_hostile_text(db, repeated, end):

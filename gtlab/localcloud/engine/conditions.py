@@ -31,6 +31,7 @@ from gtlab.localcloud.model import Refusal, invalid
 Test = Callable[[Item], bool]
 Getter = Callable[[Item], Value | None]
 _ORDERED = ("S", "N", "B")
+_SIMPLE = (*_ORDERED, "BOOL", "NULL")  # values of these types are equal where Python's are
 _ANY_TYPE = "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}"  # of an operand that is no constant, in the service's texts
 
 
@@ -115,9 +116,21 @@ def _compile(context: _Context, tree: Condition) -> Test:
     if isinstance(tree, In):
         context.check_distinct("IN", tree.operand, tree.options)
         operand = _getter(context, tree.operand)
+        constants = [context.constant(option) for option in tree.options]
+        if all(constant is not None and kind(constant) in _SIMPLE for constant in constants):
+            wanted = {next(iter(constant.items())) for constant in constants if constant is not None}
+            return lambda item: _first(operand(item)) in wanted
         options = [_getter(context, option) for option in tree.options]
         return lambda item: any(map(_equals, [operand(item)] * len(options), (option(item) for option in options)))
     return _FUNCTIONS[tree.name](context, tree.arguments)
+
+
+def _first(value: Value | None) -> tuple[str, Any] | None:
+    """The type of a value and its content; None for a document or a set, which cannot be hashed."""
+    if value is None:
+        return None
+    found = next(iter(value.items()))
+    return found if found[0] in _SIMPLE else None
 
 
 def _equals(one: Value | None, other: Value | None) -> bool:
@@ -128,11 +141,14 @@ def _comparison(context: _Context, tree: Compare) -> Test:
     operator = tree.operator
     left, right = _getter(context, tree.left), _getter(context, tree.right)
     context.check_distinct(operator, tree.left, (tree.right,))
-    if operator == "=":
-        return lambda item: _equals(left(item), right(item))
-    if operator == "<>":
-        return lambda item: not _equals(left(item), right(item))
     constants = [context.constant(operand) for operand in (tree.left, tree.right)]
+    if operator in ("=", "<>"):
+        if constants[1] is not None and kind(constants[1]) in _SIMPLE:
+            wanted = constants[1]
+            return (lambda item: left(item) == wanted) if operator == "=" else lambda item: left(item) != wanted
+        if operator == "=":
+            return lambda item: _equals(left(item), right(item))
+        return lambda item: not _equals(left(item), right(item))
     for constant in constants:
         if constant is not None and kind(constant) not in _ORDERED:
             raise context.wrong_type(operator, kind(constant))
@@ -283,6 +299,10 @@ def _begins(context: _Context, arguments: tuple[Operand, ...]) -> Test:
 def _contains(context: _Context, arguments: tuple[Operand, ...]) -> Test:
     context.check_distinct("contains", arguments[0], arguments[1:])
     whole, part = (_getter(context, argument) for argument in arguments)
+    constant = context.constant(arguments[0])
+    if constant is not None:
+        has = _has(constant)
+        return lambda item: (wanted := part(item)) is not None and has(wanted)
 
     def test(item: Item) -> bool:
         value, wanted = whole(item), part(item)
@@ -290,7 +310,7 @@ def _contains(context: _Context, arguments: tuple[Operand, ...]) -> Test:
             return False
         (type_, content), = value.items()
         if type_ == "L":
-            return any(equal(member, wanted) for member in content)
+            return wanted in content if kind(wanted) in _SIMPLE else any(equal(member, wanted) for member in content)
         if type_ in SETS:
             return kind(wanted) == type_[0] and wanted[type_[0]] in content
         if type_ in ("S", "B") and kind(wanted) == type_:
@@ -298,6 +318,24 @@ def _contains(context: _Context, arguments: tuple[Operand, ...]) -> Test:
         return False
 
     return test
+
+
+def _has(value: Value) -> Callable[[Value], bool]:
+    """Whether a constant contains a value. What takes as long as the constant is long is done once, and not for each
+    item of a page."""
+    (type_, content), = value.items()
+    if type_ == "L":
+        simple = {_first(member) for member in content}
+        others = [member for member in content if kind(member) not in _SIMPLE]
+        return lambda wanted: (_first(wanted) in simple if kind(wanted) in _SIMPLE
+                               else any(equal(member, wanted) for member in others))
+    if type_ in SETS:
+        members = frozenset(content)
+        return lambda wanted: kind(wanted) == type_[0] and wanted[type_[0]] in members
+    if type_ in ("S", "B"):
+        text = ordered(value)
+        return lambda wanted: kind(wanted) == type_ and ordered(wanted) in text
+    return lambda wanted: False
 
 
 _FUNCTIONS: dict[str, Callable[[_Context, tuple[Operand, ...]], Test]] = {

@@ -14,9 +14,9 @@ from gtlab.localcloud.engine.conditions import Test
 from gtlab.localcloud.engine.ordered import Stretch
 from gtlab.localcloud.engine.table import Index, Table
 from gtlab.localcloud.engine.values import Item, item_size, unpack
+from gtlab.localcloud.engine.work import Work
 from gtlab.localcloud.model import invalid_values
 
-PAGE_BYTES = 1 << 20
 _AT_ONCE = 500  # items
 _encode = msgspec.json.encode
 _decode = msgspec.json.decode
@@ -37,12 +37,20 @@ class Page(NamedTuple):
 
 class Look(NamedTuple):
     """How a page is read: at most ``limit`` items, through a ``view``, those that pass a ``test``, and what ``show``
-    leaves of them; None for all of them and all of it."""
+    leaves of them; None for all of them and all of it. ``work`` is that of the test."""
 
     limit: int | None
     view: View | None
     test: Test | None
     show: Callable[[Item], Item] | None
+    work: Work = Work(0, 0)
+
+    @property
+    def most(self) -> int | None:
+        """How many items the page may have."""
+        if not self.work.operations:
+            return self.limit
+        return self.work.most_items if self.limit is None else min(self.limit, self.work.most_items)
 
 
 class View(NamedTuple):
@@ -74,11 +82,11 @@ def view_of(index: Index | None, asked: Collection[str] | None, filtered: set[st
 
 
 def read_page(found: Iterator[Stretch], look: Look) -> Page:
-    """One page: at most ``limit`` items and 1 MB, both before the filter. There may be more behind a page that ends at
+    """One page: at most so many items and 1 MB, both before the filter. There may be more behind a page that ends at
     one of these limits, even if there is not: the service does not look ahead."""
     if look.view:
         return _page_in_view(found, look, look.view)
-    taken, size, more = _taken(found, look.limit)
+    taken, size, more = _taken(found, look.most, look.work.most_bytes)
     end = _decode(taken[-1]) if more and taken else None
     return Page(_shown(taken, look.test, look.show), len(taken), size, end, [])
 
@@ -87,10 +95,11 @@ def _page_in_view(found: Iterator[Stretch], look: Look, view: View) -> Page:
     """A page of an index that does not have all attributes. What it has of an item must be cut out to be counted."""
     items, fetched, scanned, size = list[bytes](), list[int](), 0, 0
     last: Item | None = None
-    for whole in map(unpack, islice(chain.from_iterable(map(Stretch.packed, found)), look.limit)):
+    most = look.most
+    for whole in map(unpack, islice(chain.from_iterable(map(Stretch.packed, found)), most)):
         entry = view.entry(whole)
         bytes_ = item_size(entry)
-        if size + bytes_ > PAGE_BYTES and last is not None:
+        if size + bytes_ > look.work.most_bytes and last is not None:
             return Page(items, scanned, size, last, fetched)
         scanned, size, last = scanned + 1, size + bytes_, whole
         seen = entry
@@ -100,23 +109,23 @@ def _page_in_view(found: Iterator[Stretch], look: Look, view: View) -> Page:
         if look.test is None or look.test(seen):
             told = entry if view.cut else seen
             items.append(_encode(look.show(told) if look.show else told))
-    return Page(items, scanned, size, last if look.limit is not None and scanned >= look.limit else None, fetched)
+    return Page(items, scanned, size, last if most is not None and scanned >= most else None, fetched)
 
 
-def _taken(found: Iterator[Stretch], limit: int | None) -> tuple[list[bytes], int, bool]:
+def _taken(found: Iterator[Stretch], limit: int | None, most_bytes: int) -> tuple[list[bytes], int, bool]:
     """The JSON of a page's items, their size, and whether there may be more. Nothing is looked at one by one but the
     end of the page, which would take most of the time of a Scan."""
     taken, size = list[bytes](), 0
     for stretch in found:
         room = len(stretch.jsons) if limit is None else limit - len(taken)
-        if size + stretch.bytes <= PAGE_BYTES and len(stretch.jsons) <= room:
+        if size + stretch.bytes <= most_bytes and len(stretch.jsons) <= room:
             taken += stretch.jsons
             size += stretch.bytes
             if len(taken) == limit:
                 return taken, size, True
             continue
         sizes = list(accumulate(stretch.sizes[:room], initial=size))
-        fit = bisect_right(sizes, PAGE_BYTES) - 1
+        fit = bisect_right(sizes, most_bytes) - 1
         if not taken:
             fit = max(fit, 1)  # the first item always fits
         return taken + stretch.jsons[:fit], sizes[fit], True

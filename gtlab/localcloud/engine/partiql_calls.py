@@ -26,6 +26,7 @@ from gtlab.localcloud.engine.table import Index, Table, check_attributes
 from gtlab.localcloud.engine.terms import find as find_value
 from gtlab.localcloud.engine.updates import Update
 from gtlab.localcloud.engine.values import Item, StoredItem, item_size
+from gtlab.localcloud.engine.work import of_condition
 from gtlab.localcloud.engine.writes import (
     TOO_LARGE,
     TRANSACTION_BYTES,
@@ -415,7 +416,10 @@ def _select(find: Find, select: partiql.Select, test: Test | None, data: dict[st
     signature = _signature(data, table.id)
     after = _after(source, data.get("NextToken"), signature)
     show = None if select.paths is None else functools.partial(_shown, select=select)
-    page = read_page(_found(source, after), Look(data.get("Limit"), view, test, show))
+    look = Look(data.get("Limit"), view, test, show)
+    if select.where is not None:
+        look = look._replace(work=of_condition(select.where, select.terms, _WHERE))
+    page = read_page(_found(source, after), look)
     answer: dict[str, Any] = {}
     if page.end is not None:
         last = table.last_key(page.end, index)

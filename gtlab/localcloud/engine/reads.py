@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from gtlab.localcloud.engine import arguments, legacy
+from gtlab.localcloud.engine import arguments, legacy, work
 from gtlab.localcloud.engine.charges import READ, Charge, consumed, read_units
 from gtlab.localcloud.engine.conditions import Test, compile_condition, operand_paths
 from gtlab.localcloud.engine.expressions import FILTER, KEY_CONDITION, PROJECTION, parse_condition, parse_projection
@@ -18,6 +18,7 @@ from gtlab.localcloud.engine.projections import Projection
 from gtlab.localcloud.engine.table import Index, Table, check_names
 from gtlab.localcloud.engine.terms import Terms, check_apart
 from gtlab.localcloud.engine.values import Item, shown, unpack
+from gtlab.localcloud.engine.work import Work
 from gtlab.localcloud.model import Key, Refusal, invalid, invalid_values
 
 MOST_BATCH_KEYS, MOST_TRANSACT_ITEMS = 100, 100
@@ -359,6 +360,7 @@ def _check_select(data: dict[str, Any], index: Index | None) -> None:
 class _Filter(NamedTuple):
     test: Test
     names: set[str]  # of the attributes that it looks at
+    work: Work
 
 
 def _filter(data: dict[str, Any], terms: Terms) -> _Filter | None:
@@ -366,17 +368,21 @@ def _filter(data: dict[str, Any], terms: Terms) -> _Filter | None:
     if FILTER in data:
         tree = parse_condition(FILTER, data[FILTER])
         names = {str(path[0]) for path in operand_paths(tree, terms, FILTER)}
-        return _Filter(compile_condition(FILTER, tree, terms), names)
+        return _Filter(compile_condition(FILTER, tree, terms), names, work.of_condition(tree, terms, FILTER))
     given = data.get("QueryFilter") or data.get("ScanFilter")
-    return _Filter(legacy.filtered(given, data.get("ConditionalOperator")), set(given)) if given else None
+    if not given:
+        return None
+    return _Filter(legacy.filtered(given, data.get("ConditionalOperator")), set(given), work.of_older(given))
 
 
 def _paged(walk: _Walk, data: dict[str, Any]) -> Read:
     table, index, filter_, project = walk.table, walk.index, walk.filter, walk.project
     asked = None if data.get("Select") == "ALL_ATTRIBUTES" else sorted(_asked(data))
     view = view_of(index, asked, filter_.names if filter_ else set())
-    look = Look(data.get("Limit"), view, filter_.test if filter_ else None, project)
-    page = read_page(walk.found(look.limit), look)
+    look = Look(data.get("Limit"), view, None, project)
+    if filter_:
+        look = look._replace(test=filter_.test, work=filter_.work)
+    page = read_page(walk.found(look.most), look)
     answer: dict[str, Any] = {"Count": len(page.items), "ScannedCount": page.scanned}
     if page.end is not None:
         answer["LastEvaluatedKey"] = table.last_key(page.end, index)
