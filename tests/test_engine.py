@@ -1183,6 +1183,29 @@ def test_time_grows_linearly_with_hostile_text(db, repeated, end):
             assert any(seconds(operation, long) < _MOST * least for _ in range(2)), (operation, str(short)[:300])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("update", "value", "many"), [
+    (lambda times: {"UpdateExpression": "SET " + ", ".join(f"x{n} = list_append(:v, :v)" for n in range(times))},
+     {"L": [{"S": "z"}] * 150_000}, 120),
+    (lambda times: {"UpdateExpression": "REMOVE " + ", ".join(f"q[{n}]" for n in range(times))}, None, 290),
+    (lambda times: {"UpdateExpression": "SET x = :v", "ConditionExpression": " OR ".join(["contains(:v, p)"] * times)},
+     {"SS": [str(n) for n in range(20_000)]}, 120),
+], ids=["list_append", "remove", "contains"])
+def test_an_update_takes_no_longer_the_more_often_it_names_a_large_value(db, update, value, many):
+    """By the processor time of this process; the better of two tries."""
+    db.table("Tab", "p")
+    db.put("Tab", p={"S": "a"}, q={"L": [{"S": "z"}] * 100_000})
+
+    def seconds(times: int) -> float:
+        began = time.process_time()
+        call = {"TableName": "Tab", "Key": {"p": {"S": "a"}}} | update(times)
+        with contextlib.suppress(Refusal):
+            db("UpdateItem", **call | ({"ExpressionAttributeValues": {":v": value}} if value else {}))
+        return time.process_time() - began
+
+    assert any(seconds(many) < 8 * max(_LEAST_S, seconds(2)) for _ in range(2))
+
+
 def test_a_number_of_a_whole_body_is_refused_by_its_length(db):
     db.table("Tab", "p")
     headers = {"authorization": "Credential=111111111111/20270101/us-east-1/dynamodb/aws4_request",

@@ -76,10 +76,18 @@ def _refused(name: str, why: str) -> Refusal:
 
 
 class _Context:
-    __slots__ = ("name", "terms")
+    __slots__ = ("_has", "name", "terms")
 
     def __init__(self, name: str, terms: Terms):
         self.name, self.terms = name, terms
+        self._has: dict[int, Callable[[Value], bool]] = {}
+
+    def has(self, constant: Value) -> Callable[[Value], bool]:
+        """Whether a constant contains a value; prepared once, however often the expression names it."""
+        found = self._has.get(id(constant))
+        if found is None:
+            found = self._has[id(constant)] = _has(constant)
+        return found
 
     def refused(self, why: str) -> Refusal:
         return _refused(self.name, why)
@@ -301,7 +309,7 @@ def _contains(context: _Context, arguments: tuple[Operand, ...]) -> Test:
     whole, part = (_getter(context, argument) for argument in arguments)
     constant = context.constant(arguments[0])
     if constant is not None:
-        has = _has(constant)
+        has = context.has(constant)
         return lambda item: (wanted := part(item)) is not None and has(wanted)
 
     def test(item: Item) -> bool:

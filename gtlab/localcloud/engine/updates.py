@@ -13,13 +13,14 @@ from gtlab.localcloud.engine.expressions import UPDATE
 from gtlab.localcloud.engine.table import Table
 from gtlab.localcloud.engine.terms import Parts, Terms, check_apart, find
 from gtlab.localcloud.engine.tree import Arithmetic, Assignment, Function, Operand, Path, Placeholder
-from gtlab.localcloud.engine.values import SETS, Item, Value, in_order, kind, number
+from gtlab.localcloud.engine.values import ITEM_BYTES, SETS, Item, Value, in_order, kind, number
 from gtlab.localcloud.model import Refusal, invalid, invalid_values
 
 _EXACT = Context(prec=400)  # enough for any sum of two numbers; values.number then checks the digits
 _WRONG_TYPE = "An operand in the update expression has an incorrect data type"
 _MISSING = "The provided expression refers to an attribute that does not exist in the item"
 _NO_PLACE = "The document path provided in the update expression is invalid for update"
+TOO_LARGE_UPDATE = "Item size to update has exceeded the maximum allowed size"
 _LONG_NAMES = {"S": "STRING", "N": "NUMBER", "B": "BINARY", "BOOL": "BOOLEAN", "NULL": "NULL", "L": "LIST", "M": "MAP",
                "SS": "STRING_SET", "NS": "NUMBER_SET", "BS": "BINARY_SET"}
 _Source = Callable[[Item], Value]
@@ -74,7 +75,7 @@ class Update:
             if name in after:
                 after[name] = copy.deepcopy(after[name])
         removed: list[Parts] = []
-        values = [source(before) if source else None for _, _, source in self._actions]
+        values = self._values(before)
         for (section, path, _), value in zip(self._actions, values, strict=True):
             new = value if section == "SET" else _changed(before, section, path, value)
             if new is None:
@@ -84,6 +85,20 @@ class Update:
         for path in reversed(removed):  # the elements of a list from the last to the first
             _remove(after, path)
         return after
+
+    def _values(self, before: Item) -> list[Value | None]:
+        """The value of each action. Raises Refusal as soon as they are too many for any item: to count the bytes of
+        what list_append makes of megabytes, a hundred times, would take minutes."""
+        values, members = list[Value | None](), 0
+        for section, _, source in self._actions:
+            value = source(before) if source else None
+            values.append(value)
+            if value is not None and section != "DELETE":
+                content = value[kind(value)]
+                members += len(content) if isinstance(content, list | dict) else 0
+                if members > ITEM_BYTES + len(self._actions):  # each has a byte at least, but for an empty one of a set
+                    raise invalid(TOO_LARGE_UPDATE)
+        return values
 
 
 def _place(path: Parts) -> int:

@@ -30,6 +30,7 @@ _NUMBER = re.compile(r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:[eE]([+-]
 _PLAIN = re.compile(r"0|-?[1-9][0-9]{0,37}")        # an integer that is canonical if it does not end in zeros
 TYPES = ("S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M")
 SETS = ("SS", "NS", "BS")
+ITEM_BYTES = 400 * 1024  # of an item at most, with the names of its attributes
 
 
 def number(text: str, *, as_parameter: bool = False) -> str:

@@ -17,15 +17,14 @@ from gtlab.localcloud.engine.projections import Projection
 from gtlab.localcloud.engine.reads import Find, cancelled, invalid_part
 from gtlab.localcloud.engine.table import SCHEMA_MISMATCH, Index, Table, check_attributes, check_names
 from gtlab.localcloud.engine.terms import Parts, Terms
-from gtlab.localcloud.engine.updates import Update
-from gtlab.localcloud.engine.values import Item, StoredItem, check_depth, item_size
+from gtlab.localcloud.engine.updates import TOO_LARGE_UPDATE, Update
+from gtlab.localcloud.engine.values import ITEM_BYTES, Item, StoredItem, check_depth, item_size
 from gtlab.localcloud.model import Change, Key, Refusal, invalid
 
 MOST_BATCH_ITEMS, MOST_TRANSACT_ITEMS = 25, 100
-ITEM_BYTES, TRANSACTION_BYTES, BATCH_BYTES = 400 * 1024, 4 << 20, 16 << 20
+TRANSACTION_BYTES, BATCH_BYTES = 4 << 20, 16 << 20
 NO_REQUESTS = "The requestItems parameter is required for BatchWriteItem"
-TOO_LARGE, TOO_LARGE_UPDATE = ("Item size has exceeded the maximum allowed size",
-                               "Item size to update has exceeded the maximum allowed size")
+TOO_LARGE = "Item size has exceeded the maximum allowed size"
 _OLD_ONLY = ("NONE", "ALL_OLD")
 
 
@@ -143,9 +142,9 @@ def checked_update(plan: Plan, update: Update | legacy.Update) -> Plan:
     """The plan of an update. Raises Refusal if the item after it cannot be stored."""
     assert plan.new is not None
     check_names(str(path[0]) for path in update.paths)
-    for path in update.paths:
-        if len(path) > 1 and path[0] in plan.new:  # a value that is not too deep by itself may be so in its place
-            check_depth(plan.new[path[0]])
+    for name in {path[0] for path in update.paths if len(path) > 1}:
+        if name in plan.new:  # a value that is not too deep by itself may be so in its place
+            check_depth(plan.new[name])
     new = StoredItem(plan.new)
     check_size(new, TOO_LARGE_UPDATE)
     plan.table.check_index_keys(new, update.computed, is_update=isinstance(update, Update))
