@@ -579,6 +579,23 @@ def test_right_hand_sides_see_the_item_as_it_was(db):
     assert nested == {"m": {"M": {"x": {"N": "1"}}}}
 
 
+def test_an_update_inside_a_document_leaves_what_was_there_before_as_it_was(db):
+    before = {"M": {"a": {"L": [{"M": {"b": {"N": "1"}, "s": {"SS": ["x"]}}}, {"S": "x"}]}, "c": {"M": {}}}}
+    db.table("Tab", "p")
+    db.put("Tab", p={"S": "a"}, q=before)
+    answer = db("UpdateItem", TableName="Tab", Key={"p": {"S": "a"}}, ReturnValues="ALL_OLD", UpdateExpression=(
+        "SET q.a[0].b = :v, q.c.d = q.a, r = q, q.a[7] = q.a[0].b REMOVE q.a[1] ADD q.a[0].s :s"),
+        ExpressionAttributeValues={":v": {"N": "2"}, ":s": {"SS": ["y"]}})
+    assert answer["Attributes"]["q"] == before
+    after = {"M": {"a": {"L": [{"M": {"b": {"N": "2"}, "s": {"SS": ["x", "y"]}}}, {"N": "1"}]},
+                   "c": {"M": {"d": before["M"]["a"]}}}}
+    assert db("GetItem", TableName="Tab", Key={"p": {"S": "a"}})["Item"] == {"p": {"S": "a"}, "q": after, "r": before}
+    for path in ("q.a.b", "q.a[0].b.c", "q[0].b", "q.a[5].b", "q.a[1][0]"):
+        refusal = db.refusal("UpdateItem", TableName="Tab", Key={"p": {"S": "a"}}, UpdateExpression=f"SET {path} = :v",
+                             ExpressionAttributeValues={":v": {"N": "2"}})
+        assert "document path provided in the update expression is invalid" in refusal.message
+
+
 def test_values_beyond_the_end_of_a_list_are_appended_in_the_order_of_their_indexes(db):
     db.table("Tab", "p")
     db.put("Tab", p={"S": "a"}, l={"L": [{"S": "0"}, {"SS": ["x"]}, {"S": "2"}]})

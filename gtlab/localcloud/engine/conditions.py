@@ -318,7 +318,9 @@ def _contains(context: _Context, arguments: tuple[Operand, ...]) -> Test:
             return False
         (type_, content), = value.items()
         if type_ == "L":
-            return wanted in content if kind(wanted) in _SIMPLE else any(equal(member, wanted) for member in content)
+            type_ = kind(wanted)
+            return wanted in content if type_ in _SIMPLE else any(
+                type_ in member and equal(member, wanted) for member in content)
         if type_ in SETS:
             return kind(wanted) == type_[0] and wanted[type_[0]] in content
         if type_ in ("S", "B") and kind(wanted) == type_:

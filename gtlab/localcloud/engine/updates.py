@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from decimal import Context, Decimal
+from typing import Any
 
 from gtlab.localcloud.engine.expressions import UPDATE
 from gtlab.localcloud.engine.table import Table
@@ -71,9 +72,10 @@ class Update:
     def of(self, before: Item) -> Item:
         """The item after the update; ``before`` is not changed. Raises Refusal if the update does not fit the item."""
         after = dict(before)
-        for name in {path[0] for path in self.paths if len(path) > 1}:
-            if name in after:
-                after[name] = copy.deepcopy(after[name])
+        opened = dict[Parts, Value]()
+        for path in self.paths:
+            if len(path) > 1 and path[0] in after:
+                _open(after, path, opened)
         removed: list[Parts] = []
         values = self._values(before)
         for (section, path, _), value in zip(self._actions, values, strict=True):
@@ -144,6 +146,22 @@ def add(one: str, other: str, *, minus: bool = False) -> str:
 
 
 # Places in an item
+
+def _open(item: Item, path: Parts, opened: dict[Parts, Value]) -> None:
+    """Copy the documents on the way to a place, and nothing beside it, so that they can be changed. ``opened``: those
+    that have been copied, by their paths. Stops where there is no such place: who changes it refuses that."""
+    holder: Any = item
+    for depth, place in enumerate(path[:-1], 1):
+        value = opened.get(path[:depth])
+        if value is None:
+            if isinstance(place, str) == isinstance(holder, list):  # a name in a list, or a number in a map
+                return
+            found = holder.get(place) if isinstance(place, str) else holder[place] if place < len(holder) else None
+            if found is None or kind(found) not in ("L", "M"):
+                return
+            value = holder[place] = opened[path[:depth]] = {kind(found): copy.copy(found[kind(found)])}
+        holder = value[kind(value)]
+
 
 def _container(item: Item, path: Parts) -> Value:
     """The list or map that holds the last part of a path."""
