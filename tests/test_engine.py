@@ -437,6 +437,28 @@ def test_a_batch_of_none_or_too_many_keys_is_refused_without_showing_them(db, as
     assert db.refusal("BatchGetItem", RequestItems=asked).message == f"1 validation error detected: {told}"
 
 
+_MAP_KEYS = ("at 'requestItems' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have "
+             "length less than or equal to 255, Member must have length greater than or equal to 3, Member must "
+             "satisfy regular expression pattern: [a-zA-Z0-9_.-]+]")
+
+
+def test_a_name_that_no_table_can_have_fails_the_map_of_a_batch(db):
+    db.table("Tab", "p")
+    enum = ("Value 'BOGUS' at 'returnConsumedCapacity' failed to satisfy constraint: Member must satisfy enum value "
+            "set: [INDEXES, TOTAL, NONE]")
+    keys, put = {"Keys": [{"p": {"S": "é"}}]}, [{"PutRequest": {"Item": {"p": {"S": "x"}}}}]
+    for name in ("bad!name", "ab", "n" * 256):
+        told = f"""Value '{{"{name}":{{"Keys":[{{"p":{{"S":"é"}}}}]}}}}' {_MAP_KEYS}"""
+        assert db.refusal("BatchGetItem", RequestItems={name: keys}).message == f"1 validation error detected: {told}"
+        assert db.refusal("BatchGetItem", RequestItems={name: keys}, ReturnConsumedCapacity="BOGUS").message == (
+            f"2 validation errors detected: {told}; {enum}")
+        told = db.refusal("BatchWriteItem", RequestItems={"Tab": put, name: put}).message
+        assert f"{name}=[WriteRequest(putRequest=PutRequest(item={{p=" in told and told.endswith(_MAP_KEYS)
+        alone = db.refusal("BatchWriteItem", RequestItems={name: put}, ReturnConsumedCapacity="BOGUS").message
+        assert alone == f"1 validation error detected: {enum}"
+    assert "ARN" in db.refusal("BatchGetItem", RequestItems={"arn:aws:dynamodb:us-east-1:1:table/!": keys}).message
+
+
 def test_reads_of_several_items_are_read_before_their_tables_are_looked_for(db):
     db.table("Tab", "p")
     at, bad = {"p": {"S": "a"}}, {"ProjectionExpression": "a,"}

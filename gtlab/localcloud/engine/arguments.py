@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+import msgspec
 
 from gtlab.localcloud.engine.terms import NO_TERMS, Terms
 from gtlab.localcloud.engine.values import check
@@ -14,6 +16,7 @@ from gtlab.localcloud.model import Refusal, invalid
 _MOST_SHOWN = 64_000  # characters of a request's own values in a refusal
 _INDEX_NAME = re.compile(r"[a-zA-Z0-9_.-]+")
 _TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,255}")
+_MAP_KEY = re.compile(r"[a-zA-Z0-9_.-]{3,255}|arn:.*", re.DOTALL)
 # The values of some arguments, as the service's refusal lists them.
 _CHOICES = {
     "ReturnConsumedCapacity": ("INDEXES", "TOTAL", "NONE"),
@@ -69,17 +72,31 @@ def check_index_name(name: str) -> None:
     refuse_all(failures)
 
 
-def check_choices(data: dict[str, Any]) -> None:
-    """Refuse arguments with a value that is none of their choices, all of them together."""
-    if _WITH_CHOICES.isdisjoint(data):  # most requests
+def check_choices(data: dict[str, Any], *others: str) -> None:
+    """Refuse arguments with a value that is none of their choices, all of them together, and behind ``others``."""
+    if not others and _WITH_CHOICES.isdisjoint(data):  # most requests
         return
     given = [(name, data[name], choices) for name, choices in _CHOICES.items() if name in data]
     for name, (member, choices) in _OF_EACH.items():
         given += [(f"{name}.{attribute}.member.{member[0].lower()}{member[1:]}", each[member], choices)
                   for attribute, each in data.get(name, {}).items() if member in each]
-    refuse_all([failed(value, place[0].lower() + place[1:], f"Member must satisfy enum value set: "
-                                                            f"[{', '.join(choices)}]")
-                for place, value, choices in given if value not in choices])
+    refuse_all([*others, *(failed(value, place[0].lower() + place[1:], f"Member must satisfy enum value set: "
+                                                                       f"[{', '.join(choices)}]")
+                           for place, value, choices in given if value not in choices)])
+
+
+def wrong_names(asked: dict[str, Any], show: Callable[[dict[str, Any]], str]) -> list[str]:
+    """The failure of names that no table can have, in a map by table; an ARN is looked at later. ``show``: the map, as
+    the service shows it."""
+    if all(_MAP_KEY.fullmatch(name) for name in asked):
+        return []
+    return [failed(_short(show(asked)), "requestItems", "Map keys must satisfy constraint: [Member must have "
+                   "length less than or equal to 255, Member must have length greater than or equal to 3, Member must "
+                   "satisfy regular expression pattern: [a-zA-Z0-9_.-]+]")]
+
+
+def in_json(asked: dict[str, Any]) -> str:
+    return msgspec.json.encode(asked).decode()
 
 
 def check_limit(data: dict[str, Any]) -> None:

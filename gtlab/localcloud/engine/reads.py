@@ -88,7 +88,7 @@ def batch_get(find: Find, data: dict[str, Any]) -> Read:
     asked = data.get("RequestItems")
     if not asked:
         raise arguments.wrong_length("RequestItems", "greater than or equal to 1")
-    arguments.check_choices(data)
+    arguments.check_choices(data, *arguments.wrong_names(asked, arguments.in_json))
     total = 0
     for name, part in asked.items():
         if not part["Keys"]:

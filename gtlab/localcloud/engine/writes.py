@@ -233,6 +233,7 @@ def batch_write(find: Find, data: dict[str, Any]) -> Write:
     if not asked:
         raise invalid(NO_REQUESTS)
     arguments.check_choices(data)
+    arguments.refuse_all(arguments.wrong_names(asked, arguments.write_requests))
     if not all(1 <= len(requests) <= MOST_BATCH_ITEMS for requests in asked.values()):
         raise invalid("1 validation error detected: " + arguments.failed(
             arguments.write_requests(asked), "requestItems", "Map value must satisfy constraint: [Member must have "
