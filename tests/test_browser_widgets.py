@@ -302,7 +302,7 @@ def a_partition_pulled_in_the_panel_stops_arrivals_in_the_live_view(page) -> Non
     wait_until(lambda: not arrivals_in_ireland(page), "what was on its way to have arrived")
     assert arrivals_in_ireland(page) == 0
     picture(page, "live-cut")
-    page.get_by_role("button", name="Put everything right").click()
+    page.get_by_role("button", name="Repair everything").click()
     whole.wait_for()
     wait_until(lambda: arrivals_in_ireland(page) >= 20, "arrivals to resume")
 
@@ -333,7 +333,7 @@ def live_view_and_panel_can_be_read_also_beside_the_notebook(page, theme) -> Non
     assert page.evaluate(UNREADABLE, ".gt-live") == []
     page.get_by_role("button", name="Back into the cell").click()
     page.locator(".jp-OutputArea .gt-live").wait_for()
-    page.get_by_role("button", name="Put everything right").click()
+    page.get_by_role("button", name="Repair everything").click()
 
 
 def test_picker_live_view_and_chart_in_notebook_7(jupyter, theme, page_beside):

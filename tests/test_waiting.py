@@ -141,6 +141,11 @@ def test_a_board_is_as_high_at_the_end_as_at_the_beginning():
 
 @pytest.mark.browser
 @needs_chromium
+def test_the_region_codes_on_a_board_are_not_broken():
+    page = Board("Waiting", 0, 1, 2.0, (Row("Music in Singapore (ap-southeast-1)", "ACTIVE", True),)).page()
+    assert '(<span style="white-space:nowrap">ap-southeast-1</span>)</span> <b>ACTIVE' in page
+
+
 def test_no_name_on_a_board_is_cut_off(browser):
     short, long = "Singapore (ap-southeast-1)", "MusicWitness in Singapore (ap-southeast-1)"
     cut = "all => all.filter(each => each.scrollWidth > each.clientWidth).map(each => each.textContent)"

@@ -150,7 +150,7 @@ def trial() -> Checked:
     began = time.monotonic()
     if state_folder().status != OK:  # the clients of every local cloud look into it
         return Checked("Trial", WARNING, "not tried, because the state folder cannot be used",
-                       "Mend the state folder, then run gtlab doctor again.")
+                       "Fix the state folder, then run gtlab doctor again.")
     try:
         from gtlab import charts
         from gtlab.course import stages

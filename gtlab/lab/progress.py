@@ -88,7 +88,7 @@ class Board:
     def page(self, kind: str = "") -> str:
         """As HTML; ``kind`` is one more class of the box."""
         count = f"{self.done} of {self.total} · {self.seconds:.0f} s" + (" · stopped" if self.failed else "")
-        rows = "".join(f"<li>{'✔' if row.done else '…'} <span>{html.escape(row.name)}</span> "
+        rows = "".join(f"<li>{'✔' if row.done else '…'} <span>{whole(html.escape(row.name))}</span> "
                        f"<b>{html.escape(row.status)}</b></li>" for row in self.rows)
         longest = max((len(row.name) for row in self.rows), default=0)  # two columns only where all names fit
         named = f"gt-wait {kind}".strip()

@@ -164,7 +164,7 @@ function render({ model, el }) {
   // --- what is broken, and what was done ---
 
   const broken = element("ul", { class: "gt-broken", "aria-label": "What is broken" });
-  const reset = element("button", { type: "button", onclick: () => ask("reset") }, "Put everything right");
+  const reset = element("button", { type: "button", onclick: () => ask("reset") }, "Repair everything");
   const problem = element("div", { class: "gt-message gt-bad", role: "alert" });
   const done = element("div", { class: "gt-done", role: "status", "aria-live": "polite" });
 
@@ -173,7 +173,7 @@ function render({ model, el }) {
     const held = broken.contains(document.activeElement);
     broken.replaceChildren(...(knobs.length ? knobs.map(each => element("li", {}, each.text, " ", each.mendable
       ? element("button", { type: "button", "aria-label": `Mend ${each.text}`,
-        onclick: () => ask("mend", { knob: each.knob, place: each.place }) }, "Mend")
+        onclick: () => ask("mend", { knob: each.knob, place: each.place }) }, "Repair")
       : element("span", { class: "gt-hint" }, "(an experiment's: stop it there, or put everything right)")))
       : [element("li", { class: "gt-whole" }, "Nothing is broken.")]));
     if (held) (broken.querySelector("button") ?? reset).focus();
@@ -191,7 +191,7 @@ function render({ model, el }) {
   root.append(
     element("div", { class: "gt-bar" }, element("b", { class: "gt-title" }, model.get("title")), reset, dock.button),
     map.box,
-    element("div", { class: "gt-hint" }, "Click a line to part two Regions, and again to join them. Click a Region to take it down, "
+    element("div", { class: "gt-hint" }, "Click a line to cut it, and again to repair it. Click a Region to take it down, "
       + "and again to bring it back. On the map, arrow keys move and Enter or Space clicks."),
     element("div", { class: "gt-form", role: "group", "aria-label": "Set a knob" }, knob, fields, set, what), problem, broken, done);
   root.addEventListener("keydown", event => {

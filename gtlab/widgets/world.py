@@ -25,7 +25,7 @@ class FaultTable(WithStill, ipywidgets.VBox):
     def __init__(self, lab: Lab):
         self._lab = lab
         self._shown = ipywidgets.HTML()
-        mend, again = ipywidgets.Button(description="Mend everything"), ipywidgets.Button(description="Refresh")
+        mend, again = ipywidgets.Button(description="Repair everything"), ipywidgets.Button(description="Refresh")
         mend.on_click(lambda _: self._show(lab.world.reset, self._look))
         again.on_click(lambda _: self._show(self._look))
         self._look()
