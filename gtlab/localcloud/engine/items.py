@@ -91,7 +91,7 @@ def _filed(hash_: int, partition: bytes) -> bytes:
 
 @functools.lru_cache(_MOST_KNOWN)
 def _filed_as(key: Key, partition_type: str, sort_type: str | None) -> bytes:
-    """Where a table files an item. A write asks for it twice in each Region, and all of them keep the same bytes."""
+    """Where a table files an item. All Regions keep the same bytes."""
     place = _place(key, partition_type, sort_type)
     filed = _filed(place.hash, place.partition)
     return filed + _part(place.sort) if sort_type else filed
@@ -180,12 +180,15 @@ def _behind(filed: bytes) -> bytes:
 class Items(_InOrder):
     """The items of a table. They are stored packed, and those that callers get are unpacked for them."""
 
-    __slots__ = ("_indexes", "_key_types", "schema", "snapshots")
+    __slots__ = ("_filed", "_filed_key", "_indexes", "_key_types", "schema", "snapshots")
 
     def __init__(self, schema: KeySchema):
         super().__init__()
         self.schema = schema
         self._key_types = schema.types[schema.partition[0]], schema.types[schema.sort[0]] if schema.sort else None
+        # The key that was asked for last: an item is looked up, written and saved with the same one.
+        self._filed_key: Key | None = None
+        self._filed = b""
         self._indexes: dict[str, IndexedItems] = {}
         self.snapshots: list[Follower] = []  # they learn of each change before it is made
 
@@ -288,7 +291,9 @@ class Items(_InOrder):
 
     def filed_as(self, key: Key) -> bytes:
         """Where the item with this key is filed: the bytes of its place."""
-        return _filed_as(key, *self._key_types)
+        if key is not self._filed_key:
+            self._filed_key, self._filed = key, _filed_as(key, *self._key_types)
+        return self._filed
 
     # Indexes
 

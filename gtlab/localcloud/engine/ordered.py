@@ -62,32 +62,34 @@ class _Run:
 class Ordered:
     """Items by key. ``count`` and ``bytes``: of all of them."""
 
-    __slots__ = ("_at", "_place", "_runs", "_sought", "_starts", "bytes", "count")
+    __slots__ = ("_found", "_place", "_runs", "_sought", "_starts", "bytes", "count")
 
     def __init__(self) -> None:
         self.count = self.bytes = 0
         self._runs = [_Run([], [], array("I"))]
         self._starts: list[bytes] = []  # the least key that the second run may have, the third, and so on
-        # The key that was sought last, its run, and where in it the key is or would be: an item is looked up, written
-        # and saved with the same key, and a search in what is in no cache takes most of that time.
+        # The key that was sought last, the place of its run, and what was found: an item is looked up, written and
+        # saved with the same key, and a search in what is in no cache takes most of that time.
         self._sought: bytes | None = None
-        self._place = self._at = 0
+        self._place = 0
+        self._found = self._runs[0], 0, False
 
     def _seek(self, key: bytes) -> tuple[_Run, int, bool]:
         """The run of a key, the place in it where the key is or would be, and whether it is there."""
-        if key is not self._sought:
-            self._sought, self._place = key, bisect_right(self._starts, key)
-            self._at = bisect_left(self._runs[self._place].keys, key)
-        run, at = self._runs[self._place], self._at
-        return run, at, at < len(run.keys) and run.keys[at] == key
+        place = bisect_right(self._starts, key)
+        run = self._runs[place]
+        at = bisect_left(run.keys, key)
+        self._sought, self._place = key, place
+        self._found = run, at, at < len(run.keys) and run.keys[at] == key
+        return self._found
 
     def find(self, key: bytes) -> Packed | None:
-        run, at, is_there = self._seek(key)
+        run, at, is_there = self._found if key is self._sought else self._seek(key)
         return (run.jsons[at], run.sizes[at]) if is_there else None
 
     def put(self, key: bytes, new: Packed) -> Packed | None:
         """Add an item, or replace the one with this key, which is returned."""
-        run, at, is_there = self._seek(key)
+        run, at, is_there = self._found if key is self._sought else self._seek(key)
         old, (json, size) = None, new
         more = size
         if is_there:
@@ -99,6 +101,7 @@ class Ordered:
             run.jsons.insert(at, json)
             run.sizes.insert(at, size)
             self.count += 1
+            self._found = run, at, True
         run.bytes += more
         self.bytes += more
         if len(run.keys) > _MOST:
@@ -110,12 +113,13 @@ class Ordered:
 
     def pop(self, key: bytes) -> Packed | None:
         """Take an item out; None if there is none."""
-        run, at, is_there = self._seek(key)
+        run, at, is_there = self._found if key is self._sought else self._seek(key)
         if not is_there:
             return None
         old = run.jsons.pop(at), run.sizes.pop(at)
         del run.keys[at]
         self.count -= 1
+        self._found = run, at, False
         run.bytes -= old[1]
         self.bytes -= old[1]
         if not run.keys and self._starts:
