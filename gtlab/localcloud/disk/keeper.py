@@ -56,37 +56,44 @@ class Keeper:
     def save(self) -> bool:
         """Write what changed since the last call; returns whether anything did. Raises sqlite3.Error if the disk
         refuses it: then nothing was written, and the next call tries again."""
-        cloud, copies, records = self.cloud, self.cloud.replication.unsaved, self.cloud.streams.unsaved
-        mine = cloud.unsaved
-        mine.settings |= bool(copies.copies)
-        failed, owes = cloud.changes.failed, bool(cloud.changes.unsettled)
-        backups = cloud.backups.unsaved
-        mine.settings |= backups.settings
-        if not (mine.settings or mine.items or mine.tokens or copies or records.records or records.trimmed
-                or backups or failed.unsaved or failed.gone):
+        cloud = self.cloud
+        mine, copies, records = cloud.unsaved, cloud.replication.unsaved, cloud.streams.unsaved
+        backups, failed, owes = cloud.backups.unsaved, cloud.changes.failed, bool(cloud.changes.unsettled)
+        settings = mine.settings or copies.copies or backups.settings
+        items, versions = mine.items or mine.tokens, copies.versions or copies.sent or copies.done or copies.copies
+        streamed, backed_up = records.records or records.trimmed, backups.rows or backups.dropped
+        kept = failed.unsaved or failed.gone
+        if not (items or versions or streamed or settings or backed_up or kept):
             return False
         if self._store:
             written, incarnations, changes = self._written, self._incarnations, []
-            if mine.settings:
+            if settings:
                 written, incarnations = dict(written), dict(incarnations)
                 changes = self._settings(written, incarnations)
-            if mine.items or mine.tokens:
+            if items:
                 changes += self._items()
-            if copies:
+            if versions:
                 changes += self._replication()
-            if records.records or records.trimmed:
+            if streamed:
                 changes += self._streams()
-            if backups:
+            if backed_up:
                 changes += self._backups()
             if owes or self._owes:
                 changes.append(self._unsettled())
-            if failed.unsaved or failed.gone:
+            if kept:
                 changes += self._failed()
             self._store.write([change for change in changes if change[2]])
             self._written, self._incarnations, self._owes = written, incarnations, owes
-        for part in (mine, copies, records, backups):
-            part.clear()
-        failed.saved()
+        if settings or items:
+            mine.clear()
+        if versions:
+            copies.clear()
+        if streamed:
+            records.clear()
+        if settings or backed_up:
+            backups.clear()
+        if kept:
+            failed.saved()
         return True
 
     def tidy(self, *, wait: bool = True) -> None:

@@ -153,12 +153,15 @@ class _Kept:
     def __init__(self, most: int):
         self._events, self._most = deque[Event](), most
         self._sizes, self._bytes = deque[int](), 0  # of the events' keys
+        self._key: dict[str, Any] | None = None  # of the newest event: a write and its deliveries have the same object
+        self._key_size = 0
 
     def add(self, event: Event) -> None:
-        size = _key_bytes(event.key) if event.key else 0
+        if event.key is not self._key:
+            self._key, self._key_size = event.key, _key_bytes(event.key) if event.key else 0
         self._events.append(event)
-        self._sizes.append(size)
-        self._bytes += size
+        self._sizes.append(self._key_size)
+        self._bytes += self._key_size
         while len(self._events) > self._most or self._bytes > MOST_KEY_BYTES:
             self._events.popleft()
             self._bytes -= self._sizes.popleft()

@@ -52,9 +52,6 @@ class Unsaved:
     sent: dict[int, Delivery] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)                       # deliveries that are no longer on their way
 
-    def __bool__(self) -> bool:
-        return bool(self.versions or self.sent or self.done or self.copies)
-
     def clear(self) -> None:
         for part in (self.copies, self.versions, self.sent, self.done):
             part.clear()

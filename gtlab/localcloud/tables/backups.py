@@ -49,9 +49,6 @@ class Unsaved:
         self.dropped: set[RecordId] = set()
         self.settings = False
 
-    def __bool__(self) -> bool:
-        return bool(self.rows or self.dropped)
-
     def clear(self) -> None:
         self.rows.clear()
         self.dropped.clear()
