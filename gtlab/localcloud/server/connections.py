@@ -76,6 +76,8 @@ class Connection(HttpToolsProtocol):
         self._running: Any = None   # the request that the application is processing
         self._short = False         # pass the request to the application only when its body is complete
         self._held_back: tuple[Any, Any] | None = None  # the cycle and the application to start then
+        self._default: list[tuple[bytes, bytes]] | None = None  # headers that every answer has
+        self._default_lines = b""   # the same, as they are sent
         self._linger: asyncio.TimerHandle | None = None  # of a refused client, until the connection is dropped
 
     # For the application
@@ -108,13 +110,15 @@ class Connection(HttpToolsProtocol):
             await self.flow.drain()
         if cycle.disconnected:
             return
-        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        default = self.server_state.default_headers
+        if default is not self._default:  # uvicorn replaces the list when the date changes
+            self._default, self._default_lines = default, b"".join([b"%b: %b\r\n" % header for header in default])
         if not cycle.keep_alive:
-            lines.append(b"connection: close\r\n")
+            headers += b"connection: close\r\n"
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
-        self.transport.write(b"".join([STATUS_LINE[status], *lines, headers, b"\r\n",
-                                       b"" if cycle.scope["method"] == "HEAD" else body]))
+        self.transport.write(b"".join((STATUS_LINE[status], self._default_lines, headers, b"\r\n",
+                                       b"" if cycle.scope["method"] == "HEAD" else body)))
         if not cycle.keep_alive:
             self.transport.close()
         cycle.on_response()
