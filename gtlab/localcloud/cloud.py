@@ -23,7 +23,7 @@ from gtlab.localcloud.faults.fis import Fis
 from gtlab.localcloud.globaltables.membership import LEGACY, Groups
 from gtlab.localcloud.globaltables.replica_scaling import ReplicaScaling
 from gtlab.localcloud.globaltables.shared_scaling import SharedScaling
-from gtlab.localcloud.globaltables.strong import Hold, Strong
+from gtlab.localcloud.globaltables.strong import NO_HOLD, Hold, Strong
 from gtlab.localcloud.globaltables.v2017 import Legacy
 from gtlab.localcloud.globaltables.v2017_settings import LegacySettings
 from gtlab.localcloud.globaltables.v2019 import Current
@@ -102,7 +102,7 @@ class Cloud:
         """
         if not self.current.replicas.any_strong() or not (
                 call.operation in engine.WRITES or call.operation in engine.READS):
-            return Hold(0.0)
+            return NO_HOLD
         self.settle()
         call = _by_name(call)
         return self.strong.begin(call, _tables(call))
@@ -183,10 +183,10 @@ class Cloud:
             if charge.index_name is None:  # indexes have no buckets
                 self.capacity.charge(charge.table, charge.kind, charge.units, now)
 
-    def tick(self, now: float, *, briefly: bool = False) -> None:
+    def tick(self, now: float, *, briefly: bool = False) -> float:
         """Carry out everything that is due by ``now``, but at most ``most_at_once`` deliveries, and a slice of long
-        work. If there is more to do, :meth:`next_due` is in the past afterwards. ``briefly``, because somebody waits:
-        leave long work, and a backlog of deliveries that there was before, to later ticks."""
+        work. Returns :meth:`next_due`, which is in the past if there is more to do. ``briefly``, because somebody
+        waits: leave long work, and a backlog of deliveries that there was before, to later ticks."""
         self.changes.settle()
         left = 0 if briefly and self._has_backlog else self._most_at_once
         while (due := self._next_event()) <= now:  # in the order of the due times, even if this call comes late
@@ -209,11 +209,15 @@ class Cloud:
                 self._behind = now
                 break
         self._has_backlog = left <= 0
-        if self.tables.slices and not briefly:
-            self.errors.attempt(_about_slice, self.tables.slices.work, now)
-        if now >= self._next_housekeeping:
+        slices, keeps_house = self.tables.slices, now >= self._next_housekeeping
+        if slices and not briefly:
+            self.errors.attempt(_about_slice, slices.work, now)
+        elif not (slices or keeps_house):  # as after most calls: nothing new can have become due
+            return due if due < self._next_housekeeping else self._next_housekeeping
+        if keeps_house:
             self._next_housekeeping = now + HOUSEKEEPING_S
             self.errors.attempt(_about_housekeeping, self._housekeep, now)
+        return self.next_due()
 
     def _tick_experiments(self, now: float) -> None:
         def step(now: float) -> None:

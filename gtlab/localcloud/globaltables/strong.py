@@ -30,6 +30,9 @@ class Hold(NamedTuple):
     taken: tuple[tuple[str, Key, str], ...] = ()  # the locked items: group, key, Region
 
 
+NO_HOLD = Hold(0.0)
+
+
 class Strong:
     """The rules of the data plane that apply only to strongly consistent tables."""
 
@@ -54,7 +57,7 @@ class Strong:
         """
         tables = self._agreed(call, tables)
         if not tables:
-            return Hold(0.0)
+            return NO_HOLD
         if any(self._paused(table) for table in tables):
             raise Refusal("InternalServerError", "Internal server error: fault injection has paused the replication of "
                           "this replica", 500)

@@ -59,8 +59,7 @@ class Driver:
         answer: bytes | Refusal
         if self._closed:
             return _ENDING
-        refused = self.still_unwritable()
-        if refused is not None:
+        if self.disk_error is not None and (refused := self.still_unwritable()):
             return refused
         began = time.perf_counter()
         try:
@@ -151,11 +150,14 @@ class Driver:
 
     def turned(self) -> None:
         """Adapt the endpoints to the world's outages, and set the timer. Call this after the world may have changed."""
+        self._adapt(self._keeper.cloud.next_due())
+
+    def _adapt(self, due: float) -> None:
         if self._closed:
             return
         if self._endpoints:
             self._endpoints.follow(self._keeper.cloud.world)
-        self._wake(self._keeper.cloud.next_due())
+        self._wake(due)
 
     def _wake_soon(self) -> None:
         """Carry out what is due after the answer has been sent, so that the client need not wait for it."""
@@ -194,24 +196,25 @@ class Driver:
 
     def _tick(self) -> None:
         try:
-            self._work()
+            due = self._work()
         except Exception as error:
             self._keeper.cloud.errors.report("What is due", error)
+            due = self._keeper.cloud.next_due()
         self.save()
-        self.turned()
+        self._adapt(due)
         self._sweep()
 
-    def _work(self) -> None:
-        """Carry out what is due; of long work, as much as there is time for."""
+    def _work(self) -> float:
+        """Carry out what is due; of long work, as much as there is time for. Returns when more is due."""
         cloud, served_s = self._keeper.cloud, self._served_s
         self._served_s = 0.0
         if self._keeper.is_behind:
-            cloud.tick(time.time(), briefly=True)
-            return
+            return cloud.tick(time.time(), briefly=True)
         ends = time.perf_counter() + (min(MOST_S, max(LEAST_S, served_s)) if served_s else MOST_S)
-        cloud.tick(time.time())
-        while cloud.next_due() <= time.time() and time.perf_counter() < ends:
-            cloud.tick(time.time())
+        due = cloud.tick(time.time())
+        while due <= time.time() and time.perf_counter() < ends:
+            due = cloud.tick(time.time())
+        return due
 
     def _sweep(self) -> None:
         begun = self._keeper.cloud.tables.slices.begun
