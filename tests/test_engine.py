@@ -1133,6 +1133,7 @@ _LONG_LIST = {":v": {"L": [{"L": [{"S": "z"}]}] * 20_000}}
     ({"FilterExpression": "contains(:v, n)", "ExpressionAttributeValues": _LONG_LIST}, 9),
     ({"ScanFilter": {"n": {"ComparisonOperator": "IN", "AttributeValueList": [{"N": str(n)} for n in range(99, 198)]}}},
      1500),
+    ({"AttributesToGet": [f"a{n}" for n in range(3200)]}, 1500),
     ({"FilterExpression": "n = :v AND (n = :v OR p <> :v)", "ExpressionAttributeValues": _MANY}, None),
 ])
 def test_a_page_ends_when_its_filter_has_worked_for_long(db, asked, most):
@@ -1140,13 +1141,14 @@ def test_a_page_ends_when_its_filter_has_worked_for_long(db, asked, most):
              GlobalSecondaryIndexes=[index("some", "g", projection="INCLUDE", include=("n",))])
     for n in range(2500):
         db.put("Tab", p={"S": str(n)}, g={"S": "g"}, n={"N": "5"})
-    first = db("Scan", TableName="Tab", Select="COUNT", **asked)
+    asked |= {} if "AttributesToGet" in asked else {"Select": "COUNT"}
+    first = db("Scan", TableName="Tab", **asked)
     assert first["ScannedCount"] == (most or 2500) and ("LastEvaluatedKey" in first) == (most is not None)
     if most is None or most < 100:
         return
     scanned, page = first["ScannedCount"], first
     while "LastEvaluatedKey" in page:
-        page = db("Scan", TableName="Tab", Select="COUNT", **asked, ExclusiveStartKey=page["LastEvaluatedKey"])
+        page = db("Scan", TableName="Tab", **asked, ExclusiveStartKey=page["LastEvaluatedKey"])
         scanned += page["ScannedCount"]
     assert scanned == 2500
 
@@ -1155,6 +1157,8 @@ def test_a_page_of_a_select_ends_when_its_condition_has_worked_for_long(db):
     db.table("Tab", "p")
     for n in range(1500):
         db.put("Tab", p={"S": str(n)}, n={"N": "5"})
+    many = ", ".join(["p", *(f"a{n}" for n in range(599))])
+    assert len(db("ExecuteStatement", Statement=f"SELECT {many} FROM Tab")["Items"]) == 1000
     asked = {"Statement": "SELECT p FROM Tab WHERE " + " OR ".join(["n = 7"] * 149 + ["n = 5"])}
     found, page = [], {"NextToken": None}
     while "NextToken" in page:

@@ -14,7 +14,7 @@ from gtlab.localcloud.engine.conditions import Test
 from gtlab.localcloud.engine.ordered import Stretch
 from gtlab.localcloud.engine.table import Index, Table
 from gtlab.localcloud.engine.values import Item, item_size, unpack
-from gtlab.localcloud.engine.work import Work
+from gtlab.localcloud.engine.work import NONE, Work
 from gtlab.localcloud.model import invalid_values
 
 _AT_ONCE = 500  # items
@@ -37,13 +37,13 @@ class Page(NamedTuple):
 
 class Look(NamedTuple):
     """How a page is read: at most ``limit`` items, through a ``view``, those that pass a ``test``, and what ``show``
-    leaves of them; None for all of them and all of it. ``work`` is that of the test."""
+    leaves of them; None for all of them and all of it. ``work``: of the test and of what is shown."""
 
     limit: int | None
     view: View | None
     test: Test | None
     show: Callable[[Item], Item] | None
-    work: Work = Work(0, 0)
+    work: Work = NONE
 
     @property
     def most(self) -> int | None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gtlab.localcloud.engine import arguments, partiql, partiql_keys
+from gtlab.localcloud.engine import arguments, partiql, partiql_keys, work
 from gtlab.localcloud.engine.charges import READ, Charge, consumed, read_units
 from gtlab.localcloud.engine.conditions import Test, compile_condition
 from gtlab.localcloud.engine.items import SEGMENTS, KeySchema, Place, Range
@@ -26,7 +26,6 @@ from gtlab.localcloud.engine.table import Index, Table, check_attributes
 from gtlab.localcloud.engine.terms import find as find_value
 from gtlab.localcloud.engine.updates import Update
 from gtlab.localcloud.engine.values import Item, StoredItem, item_size
-from gtlab.localcloud.engine.work import of_condition
 from gtlab.localcloud.engine.writes import (
     TOO_LARGE,
     TRANSACTION_BYTES,
@@ -416,9 +415,8 @@ def _select(find: Find, select: partiql.Select, test: Test | None, data: dict[st
     signature = _signature(data, table.id)
     after = _after(source, data.get("NextToken"), signature)
     show = None if select.paths is None else functools.partial(_shown, select=select)
-    look = Look(data.get("Limit"), view, test, show)
-    if select.where is not None:
-        look = look._replace(work=of_condition(select.where, select.terms, _WHERE))
+    filtering = work.NONE if select.where is None else work.of_condition(select.where, select.terms, _WHERE)
+    look = Look(data.get("Limit"), view, test, show, filtering.showing(selected=len(select.paths or ())))
     page = read_page(_found(source, after), look)
     answer: dict[str, Any] = {}
     if page.end is not None:

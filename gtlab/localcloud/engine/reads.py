@@ -379,9 +379,9 @@ def _paged(walk: _Walk, data: dict[str, Any]) -> Read:
     table, index, filter_, project = walk.table, walk.index, walk.filter, walk.project
     asked = None if data.get("Select") == "ALL_ATTRIBUTES" else sorted(_asked(data))
     view = view_of(index, asked, filter_.names if filter_ else set())
-    look = Look(data.get("Limit"), view, None, project)
-    if filter_:
-        look = look._replace(test=filter_.test, work=filter_.work)
+    paths = data.get(PROJECTION, "").count(",") + len(data.get("AttributesToGet", ()))
+    look = Look(data.get("Limit"), view, filter_.test if filter_ else None, project,
+                (filter_.work if filter_ else work.NONE).showing(paths=paths))
     page = read_page(walk.found(look.most), look)
     answer: dict[str, Any] = {"Count": len(page.items), "ScannedCount": page.scanned}
     if page.end is not None:

@@ -30,13 +30,19 @@ _MOST_OPERATIONS = 150_000  # of a page: each takes about a microsecond at most
 _MOST_WALKS = 20            # through all values of a page, where each takes some 15 ms
 # Bytes of a constant that take as long as an operation: documents are compared member by member.
 _DOCUMENT, _OTHER = 8, 512
+_PATHS, _SELECTED = 32, 4  # paths that are shown of an item in the time of an operation: of a projection, of a SELECT
 
 
 class Work(NamedTuple):
-    """``operations`` for each item; ``walks``: how often the values of an item are walked through."""
+    """Of a filter and of what is shown: ``operations`` for each item; ``walks``: how often the values of an item are
+    walked through."""
 
     operations: int
     walks: int
+
+    def showing(self, paths: int = 0, selected: int = 0) -> Work:
+        """With so many paths of a projection or of a SELECT that are shown of each item."""
+        return self._replace(operations=self.operations + paths // _PATHS + selected // _SELECTED)
 
     @property
     def most_items(self) -> int:
@@ -87,3 +93,6 @@ def of_older(given: dict[str, dict[str, Any]]) -> Work:
     """The work of a QueryFilter or a ScanFilter that has been checked."""
     values = [value for condition in given.values() for value in condition.get("AttributeValueList", ())]
     return Work(len(given) + len(values) + sum(map(_of_constant, values)), len(given))
+
+
+NONE = Work(0, 0)
