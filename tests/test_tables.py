@@ -8,6 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 from support import ON_DEMAND, invalid, refused, table
 
+from gtlab.localcloud.engine import partiql
+
 KEY = ON_DEMAND["KeySchema"]
 UNITS = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}
 INDEX = {"IndexName": "Later", "KeySchema": KEY, "Projection": {"ProjectionType": "ALL"}}
@@ -347,3 +349,10 @@ def test_no_list_begins_where_no_answer_ended(pretend, music, service, operation
     with pytest.raises(ClientError) as refused:
         getattr(there, operation)(**asked, **{token: "/"})
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+def test_each_statement_of_a_request_is_parsed_once(music):
+    statements = [{"Statement": f"SELECT * FROM Music WHERE Artist = 'parsed once {n}'"} for n in range(25)]
+    before = partiql.parsed_lately.cache_info().misses
+    music.batch_execute_statement(Statements=statements)
+    assert partiql.parsed_lately.cache_info().misses == before + 25

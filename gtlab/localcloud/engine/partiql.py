@@ -133,10 +133,10 @@ def checked_parameters(parameters: list[Any] | None) -> list[Value]:
 
 def parse(text: str, parameters: list[Any] | None) -> Statement:
     """A statement with the values of its parameters (``?``). Raises Refusal."""
-    return _parse(text, msgspec.msgpack.encode(parameters or []))
+    given = msgspec.msgpack.encode(parameters or [])
+    return (parsed_lately if len(given) <= _SHORT else _parsed_lately)(text, given)
 
 
-@functools.lru_cache(maxsize=8)  # a request's statement is parsed for its tables, for its items, and to carry it out
 def _parse(text: str, parameters: bytes) -> Statement:
     values = checked_parameters(msgspec.msgpack.decode(parameters))
     reader = _Reader(text, values, _tokens(text))
@@ -145,6 +145,13 @@ def _parse(text: str, parameters: bytes) -> Statement:
         raise reader.left_over()
     reader.check_parameters()
     return statement
+
+
+# A request's statements are parsed for its tables, for its items, and to carry them out: as many as it may have are
+# remembered, but only a few of those whose parameters may be megabytes.
+_SHORT = 4096  # bytes
+parsed_lately = functools.lru_cache(maxsize=128)(_parse)
+_parsed_lately = functools.lru_cache(maxsize=8)(_parse)
 
 
 class _Reader(TokenReader):
