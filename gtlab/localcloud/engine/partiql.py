@@ -337,6 +337,8 @@ def _select(reader: _Reader) -> Select:
         order.append(_ordered(reader))
         while reader.took(","):
             order.append(_ordered(reader))
+    if reader.took("LIMIT"):
+        raise invalid(f"Unsupported clause: LIMIT at {reader.position(reader.next)}")
     for _, path in paths or ():  # a table's name before an attribute, as in SQL, would be an attribute of that name
         if path.parts[0] == table and len(path.parts) > 1:
             raise reader.refused(f"attributes are named without their table: {table}")
@@ -354,7 +356,12 @@ def _selected(reader: _Reader) -> tuple[list[tuple[str, Path]] | None, Refusal |
             _skip_call(reader)
         else:
             path = _path(reader)
-            paths.append((_column(path), path))
+            column = _column(path)
+            if any(column == other for other, _ in paths):
+                fault = fault or invalid(f"Duplicate identifiers in select clause: {column}")
+            paths.append((column, path))
+        if reader.next.kind == "name" and reader.next.text.upper() == "AS":
+            raise invalid("Aliasing is not supported")
         if not reader.took(","):
             return paths, fault
 

@@ -44,6 +44,7 @@ _WHERE = ""  # refusals of its conditions name no expression
 _MISSES_KEY = "Where clause does not contain a mandatory equality on all key attributes"
 _NEEDS_KEY = "Select statements within {} must specify the primary key in the where clause."
 _TOO_DEEP = "Nesting Levels have exceeded supported limits"  # of an item after an update, without its other half
+_NO_START = "The provided starting key is invalid"
 _MULTIPLE_KEYS = ("PartiQL statements cannot be executed on tables with multi-attribute HASH keys or multi-attribute "
                   "RANGE keys.")
 # The codes of a batch's errors, which are not quite the names of the exceptions.
@@ -497,11 +498,10 @@ def _found(source: _Source, after: Place | None) -> Iterator[Stretch]:
 def _after(source: _Source, token: str | None, signature: str) -> Place | None:
     if token is None:
         return None
-    refused = invalid("Invalid NextToken: it does not belong to this statement")
     try:
         signed, last = msgspec.json.decode(base64.b64decode(token, validate=True))
     except (ValueError, TypeError, binascii.Error):
-        raise refused from None
+        raise invalid("Invalid NextToken") from None
     if signed != signature or not isinstance(last, dict):
-        raise refused
-    return source.table.start_key(last, source.of_index, refused.message)
+        raise invalid(_NO_START)
+    return source.table.start_key(last, source.of_index, _NO_START)
