@@ -13,11 +13,11 @@ Of its event loops: ``auto_loop_factory`` in :mod:`main`, which chooses uvloop w
 Of ``HttpToolsProtocol``: the constructor's ``config`` (of which :mod:`main` replaces ``loaded_app``), ``server_state``
 and ``app_state``; ``connections``, ``tasks``, ``loop``, ``flow``, ``parser``, ``transport``, ``pipeline``, ``scope``,
 ``cycle``, ``headers``, ``url`` and ``expect_100_continue``; that ``connection_made``, ``connection_lost``,
-``shutdown`` and the parser's ``on_…`` callbacks can be extended, that ``on_response_complete`` is replaced whole, and
-that ``_start_asgi_task(cycle, app)`` starts each request. Of its request cycle: ``run_asgi``, ``on_response``,
-``scope``, ``body``, ``more_body``, ``disconnected``, ``keep_alive``, ``message_event``, ``response_started`` and
-``response_complete``. Of the server's state: ``connections``, ``default_headers`` and ``total_requests``. Beside it:
-``STATUS_LINE``.
+``shutdown`` and the parser's ``on_…`` callbacks can be extended, that ``on_header`` and ``on_response_complete`` are
+replaced whole, and that ``_start_asgi_task(cycle, app)`` starts each request. Of its request cycle: ``run_asgi``,
+``on_response``, ``scope``, ``body``, ``more_body``, ``disconnected``, ``keep_alive``, ``message_event``,
+``response_started`` and ``response_complete``. Of the server's state: ``connections``, ``default_headers`` and
+``total_requests``. Beside it: ``STATUS_LINE``.
 """
 
 from __future__ import annotations
@@ -217,6 +217,9 @@ class Connection(HttpToolsProtocol):
         self._stage = _HEAD
         self._fed = self._piece
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))  # as uvicorn's method, which also looks at each for an Expect
+
     def on_headers_complete(self) -> None:
         if self.parser.get_http_version() not in ("1.1", "1.0"):
             self._fault(malformed("The local cloud supports HTTP/1.1 and HTTP/1.0 only."))
@@ -224,6 +227,7 @@ class Connection(HttpToolsProtocol):
         if self.url != b"/" and (wrong := check_target(self.url)):
             self._fault(wrong)
         fields = dict(self.headers)
+        self.expect_100_continue = fields.get(b"expect", b"").lower() == b"100-continue"
         length = int(fields.get(b"content-length", 0))  # the parser refuses a repeated Content-Length
         if length > self._limits.body_bytes:
             self._fault(too_large(self._limits))
