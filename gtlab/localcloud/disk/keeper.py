@@ -156,11 +156,11 @@ class Keeper:
     def _replication(self) -> list[Change]:
         replication = self.cloud.replication
         unsaved, known, forgotten = replication.unsaved, [], []
-        keys = unsaved.versions
-        if unsaved.copies:
-            keys = keys | {(*copy, key) for copy in unsaved.copies for key in replication.keys_of(*copy)}
-        for group, region, key in keys:
-            entry = replication.entry(group, region, key)
+        versions = unsaved.versions
+        if unsaved.copies:  # of those that are gone, nothing is kept
+            keys = {(*copy, key) for copy in unsaved.copies for key in replication.keys_of(*copy)}
+            versions = {where: replication.entry(*where) for where in versions.keys() | keys}
+        for (group, region, key), entry in versions.items():
             if entry is None:
                 forgotten.append((group, region, *key))
             else:

@@ -48,10 +48,13 @@ class Unsaved:
     """Which parts of the state have changed since this was last cleared, and must be written to disk."""
 
     copies: set[tuple[str, str]] = field(default_factory=set)         # group and Region: removed, or created again
-    versions: set[tuple[str, str, Key]] = field(default_factory=set)  # group, Region, key
+    # By group, Region and key: the version and whether it is a tombstone; None for one that was forgotten.
+    versions: dict[tuple[str, str, Key], tuple[Version, bool] | None] = field(default_factory=dict)
     sent: dict[int, Delivery] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)                       # deliveries that are no longer on their way
 
     def clear(self) -> None:
-        for part in (self.copies, self.versions, self.sent, self.done):
-            part.clear()
+        self.copies.clear()
+        self.versions.clear()
+        self.sent.clear()
+        self.done.clear()

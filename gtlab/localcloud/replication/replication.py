@@ -55,8 +55,8 @@ class Replication:
         has been written since keeps its version."""
         copy = self._copies[group][region]
         if key not in copy.versions:
-            copy.versions[key] = Version(int(joined * 1e6), region)
-            self.unsaved.versions.add((group, region, key))
+            version = copy.versions[key] = Version(int(joined * 1e6), region)
+            self.unsaved.versions[group, region, key] = version, False
 
     def adopting(self, group: str, region: str, joined: float | None) -> None:
         """Until this is called with None, a Region may have items from before it joined that are not adopted yet."""
@@ -172,7 +172,7 @@ class Replication:
         copy = self._copies[group][region]
         if key in copy.versions:
             copy.tombstones[key] = None
-            self.unsaved.versions.add((group, region, key))
+            self.unsaved.versions[group, region, key] = copy.versions[key], True
 
     def forget_tombstones(self, before: float) -> int:
         """Drop tombstones older than a time, but never one whose item still has a delivery on its way. There may be
@@ -184,7 +184,7 @@ class Replication:
         for group, region, key in old:
             del self._copies[group][region].tombstones[key]
             del self._copies[group][region].versions[key]
-        self.unsaved.versions.update(old)
+        self.unsaved.versions |= dict.fromkeys(old)
         return len(old)
 
     def _next_version(self, copy: _Copy, key: Key, region: str, now: float) -> Version:
@@ -200,7 +200,7 @@ class Replication:
             copy.tombstones[key] = None
         else:
             copy.tombstones.pop(key, None)
-        self.unsaved.versions.add((group, region, key))
+        self.unsaved.versions[group, region, key] = version, item is None
 
     # Persistence
 
