@@ -34,13 +34,17 @@ class Group:
     joined: dict[str, float] = field(default_factory=dict)  # by Region, when it became a member
     settled: float = 0.0        # legacy: until then the status is CREATING, or UPDATING if ``complete``
     complete: bool = False      # legacy: the global table has been ACTIVE before
+    _tables: dict[str, TableId] = field(default_factory=dict, repr=False, compare=False)  # by Region
 
     @property
     def arn(self) -> str:
         return f"arn:aws:dynamodb::{self.account}:global-table/{self.name}"
 
     def table(self, region: str) -> TableId:
-        return TableId(self.account, region, self.name)
+        found = self._tables.get(region)
+        if found is None:
+            found = self._tables[region] = TableId(self.account, region, self.name)
+        return found
 
 
 @dataclass

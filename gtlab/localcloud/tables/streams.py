@@ -32,6 +32,7 @@ _SHARED_FROM = 4096            # bytes of an item from which its records do not 
 PAGE_BYTES = 1 << 20           # of the records in one answer of GetRecords, unless the first one is larger
 SHARDS_ON_DEMAND = 4           # an on-demand table's stream starts with four, as observed
 VIEW_TYPES = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
+_WITH_NEW, _WITH_OLD = ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"), ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 _FIRST = 1_000_000_000_000_000_000_000  # below every sequence number: all have one length
 _IMAGES = ("NewImage", "OldImage")
 _SHAPE = structure({"StreamArn": length(37, 1024), "ShardId": length(28, 65), "ExclusiveStartShardId": length(28, 65),
@@ -156,12 +157,12 @@ class Streams:
                identity: dict | None = None) -> None:
         """Append one change. ``identity`` is the record's userIdentity (a TTL delete has one)."""
         stream = self._streams[arn]
-        sequence = self._next_sequence()
+        sequence, view_type = self._next_sequence(), stream.view_type
         change: dict[str, Any] = {"ApproximateCreationDateTime": int(now), "Keys": keys, "SequenceNumber": sequence,
-                                  "StreamViewType": stream.view_type}
-        if new is not None and stream.view_type in ("NEW_IMAGE", "NEW_AND_OLD_IMAGES"):
+                                  "StreamViewType": view_type}
+        if new is not None and view_type in _WITH_NEW:
             change["NewImage"] = new
-        if old is not None and stream.view_type in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES"):
+        if old is not None and view_type in _WITH_OLD:
             change["OldImage"] = old
         record = {
             "eventID": f"{random.getrandbits(128):032x}",
@@ -173,12 +174,11 @@ class Streams:
             record["userIdentity"] = identity
         shard = stream.shards[_spread(keys[stream.key_schema[0]["AttributeName"]], len(stream.shards))]
         body = msgspec.json.encode(record)
-        size, large = len(body), dict[str, Packed]()
-        if size >= _SHARED_FROM:  # otherwise no image is that large: it is shorter than its JSON
-            large = _large(change)
+        size, large = len(body), None
+        if size >= _SHARED_FROM and (large := _large(change) or None):  # in a shorter one, no image is that large
             body = msgspec.json.encode(record)
             size = len(body) + sum(image[1] for image in large.values())
-        entry = (sequence, now, body, size, large or None)
+        entry = (sequence, now, body, size, large)
         if len(shard.records) == MOST_RECORDS:
             self._drop_oldest(arn, shard)
         shard.records.append(entry)
