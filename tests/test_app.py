@@ -311,3 +311,22 @@ def test_an_event_of_a_global_table_that_fails_happens_later(pair, monkeypatch):
         pretend.wait(120)
     oregon = pretend.client("us-west-2")
     assert oregon.describe_table(TableName="Music")["Table"]["TableStatus"] == "ACTIVE"
+
+
+def test_others_are_served_while_the_statements_of_a_long_request_are_read(client):
+    answered = []
+
+    async def ask(operation: str, data: dict) -> None:
+        headers = {"authorization": SIGNED.format(region="us-east-2"), "content-type": "application/x-amz-json-1.0",
+                   "x-amz-target": f"DynamoDB_20120810.{operation}"}
+        status, _ = await asked(client.app, "POST", "/", headers, json.dumps(data).encode())
+        answered.append((operation, status))
+
+    async def run() -> None:
+        statements = [{"Statement": f"INSERT INTO Music VALUE {{'Artist': '{n}', 'a': [{'1, ' * 1000}1]}}"}
+                      for n in range(20)]
+        await asyncio.gather(ask("ExecuteTransaction", {"TransactStatements": statements}),
+                             ask("GetItem", {"TableName": "Music", "Key": KEY}))
+
+    asyncio.run(run())
+    assert answered == [("GetItem", 200), ("ExecuteTransaction", 200)]

@@ -351,8 +351,20 @@ def test_no_list_begins_where_no_answer_ended(pretend, music, service, operation
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
 
 
-def test_each_statement_of_a_request_is_parsed_once(music):
-    statements = [{"Statement": f"SELECT * FROM Music WHERE Artist = 'parsed once {n}'"} for n in range(25)]
-    before = partiql.parsed_lately.cache_info().misses
-    music.batch_execute_statement(Statements=statements)
-    assert partiql.parsed_lately.cache_info().misses == before + 25
+def test_each_statement_of_a_request_is_parsed_once(music, monkeypatch):
+    begun, parsed = partiql._statement, []
+    monkeypatch.setattr(partiql, "_statement", lambda reader: parsed.append(reader.text) or begun(reader))
+    texts = [f"SELECT * FROM Music WHERE Artist = 'parsed once {n}'" for n in range(23)]
+    texts += ["SELECT * FROM Music WHERE parsed once", f"SELECT * FROM Music WHERE Artist = '{'x' * 5000}'"]
+    music.batch_execute_statement(Statements=[{"Statement": text} for text in texts])
+    assert parsed == texts
+
+
+def test_statements_that_are_too_many_or_too_long_are_not_parsed(music, monkeypatch):
+    monkeypatch.setattr(partiql, "_statement", None)
+    text = "SELECT * FROM Music WHERE Artist = 'not parsed'"
+    for ask in (lambda: music.batch_execute_statement(Statements=[{"Statement": text}] * 26),
+                lambda: music.execute_transaction(TransactStatements=[{"Statement": text}] * 101),
+                lambda: music.execute_statement(Statement=text + " OR Artist = 'x'" * 1000)):
+        with invalid("Member must have length less than or equal to"):
+            ask()

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -38,9 +39,11 @@ from gtlab.localcloud.engine.tree import (
 from gtlab.localcloud.engine.values import SETS, Value, check, kind, not_a_number, number
 from gtlab.localcloud.model import Refusal, invalid, invalid_values
 
+_SHORT, _LONG = 1 << 10, 1 << 14  # bytes of a statement and its parameters
 _DEEPEST = 64        # parentheses and functions
 _MOST_LEVELS = 31    # of lists and maps in a literal
 _LARGEST_INDEX = (1 << 31) - 1
+Read = TypeVar("Read")
 _PARAMETER = functools.partial(number, as_parameter=True)
 _SPACE = r"\s++|--[^\n]*+|/\*(?s:.*?)\*/"
 _TOKEN = re.compile(rf"""(?:{_SPACE})*+(?:
@@ -131,27 +134,40 @@ def checked_parameters(parameters: list[Any] | None) -> list[Value]:
     return [check(value, number=_PARAMETER) for value in parameters or ()]
 
 
-def parse(text: str, parameters: list[Any] | None) -> Statement:
+def kept(read: Callable[[str, list[Any]], Read]) -> Callable[[str, list[Any] | None], Read]:
+    """Keep what was read of the last statements with their parameters, or why they are refused. A request is read for
+    its tables, for its items, and to carry it out: what is kept is as much as one may have, but only a few statements
+    whose parameters may be megabytes. Short statements do not displace long ones, which :func:`read_ahead` reads while
+    others are served."""
+    def result(text: str, given: bytes) -> Read | Refusal:
+        try:
+            return read(text, msgspec.msgpack.decode(given))
+        except Refusal as refusal:  # without the frames that it has seen
+            return Refusal(refusal.code, refusal.message, refusal.status, refusal.details)
+
+    short, long, large = (functools.lru_cache(maxsize=most)(result) for most in (128, 128, 8))
+
+    def read_lately(text: str, parameters: list[Any] | None) -> Read:
+        given = msgspec.msgpack.encode(parameters or [])
+        size = len(text) + len(given)
+        found = (short if size <= _SHORT else long if size <= _LONG else large)(text, given)
+        if isinstance(found, Refusal):
+            raise found.with_traceback(None)
+        return found
+
+    return read_lately
+
+
+@kept
+def parse(text: str, parameters: list[Any]) -> Statement:
     """A statement with the values of its parameters (``?``). Raises Refusal."""
-    given = msgspec.msgpack.encode(parameters or [])
-    return (parsed_lately if len(given) <= _SHORT else _parsed_lately)(text, given)
-
-
-def _parse(text: str, parameters: bytes) -> Statement:
-    values = checked_parameters(msgspec.msgpack.decode(parameters))
+    values = checked_parameters(parameters)
     reader = _Reader(text, values, _tokens(text))
     statement = _statement(reader)
     if reader.next.kind != "end":
         raise reader.left_over()
     reader.check_parameters()
     return statement
-
-
-# A request's statements are parsed for its tables, for its items, and to carry them out: as many as it may have are
-# remembered, but only a few of those whose parameters may be megabytes.
-_SHORT = 4096  # bytes
-parsed_lately = functools.lru_cache(maxsize=128)(_parse)
-_parsed_lately = functools.lru_cache(maxsize=8)(_parse)
 
 
 class _Reader(TokenReader):
@@ -180,14 +196,14 @@ class _Reader(TokenReader):
         """Whether a word comes next that is no name."""
         return self.next.kind == "name" and self.next.text.upper() in KEYWORDS
 
-    def number(self, text: str, place: str) -> Value:
-        """A number that the statement has, in a value's ``place``."""
+    def number(self, text: str, spot: _Spot) -> Value:
+        """A number that the statement has."""
         try:
             return {"N": number(text, as_parameter=True)}
         except Refusal as refusal:
             if refusal.message == not_a_number(text).message:
                 raise self.refused("") from None
-            raise invalid(f"{refusal.message} under {place}") from None
+            raise invalid(f"{refusal.message} under {spot.text}") from None
 
     def unexpected(self) -> Refusal:
         shown = self.next.text.strip()[:50] or "the end"
@@ -544,9 +560,10 @@ def _single(reader: _Reader) -> _Read:
         reader.skip(")")
         reader.nest(-1)
         return found
-    name = reader.next.text.lower()
-    if reader.is_call() and name in _CONDITIONS:
-        return _function(reader, name, _CONDITIONS[name])
+    if reader.is_call():
+        name = reader.next.text.lower()
+        if name in _CONDITIONS:
+            return _function(reader, name, _CONDITIONS[name])
     return _operand(reader)
 
 
@@ -619,10 +636,11 @@ def _function(reader: _Reader, name: str, count: int) -> Function:
 # Operands and constants
 
 def _operand(reader: _Reader) -> Operand:
-    if reader.is_call() and reader.next.text.lower() == "size":
-        return _function(reader, "size", 1)
-    if reader.is_call() and reader.next.text.upper() not in (*OPERATORS, "NOT"):
-        raise invalid(f"Unrecognized function: {reader.next.text.lower()} at {reader.position(reader.next)}")
+    if reader.is_call():
+        if reader.next.text.lower() == "size":
+            return _function(reader, "size", 1)
+        if reader.next.text.upper() not in (*OPERATORS, "NOT"):
+            raise invalid(f"Unrecognized function: {reader.next.text.lower()} at {reader.position(reader.next)}")
     value = _constant(reader)
     return _path(reader) if value is None else reader.terms.add(value)
 
@@ -657,11 +675,16 @@ def _term(reader: _Reader) -> Operand:
 class _Spot(NamedTuple):
     """Where a literal is in the value of an attribute: as refusals say it, and how deep."""
 
-    text: str = "root"
     level: int = 0
+    outer: _Spot | None = None
+    part: str | int = "root"  # the name of a map's member, or the number of a list's
 
-    def inside(self, part: str) -> _Spot:
-        return _Spot(self.text + part, self.level + 1)
+    @property
+    def text(self) -> str:
+        """Put together for a refusal only: for each member of a literal it would take long."""
+        if self.outer is None:
+            return str(self.part)
+        return self.outer.text + (f"[{self.part}]" if isinstance(self.part, int) else f".{self.part}")
 
 
 _ROOT = _Spot()
@@ -698,7 +721,7 @@ def _number(reader: _Reader, spot: _Spot) -> Value:
         negative ^= reader.take().text == "-"
     if reader.next.kind != "number":
         raise reader.no_term() if reader.next.kind == "end" else reader.unexpected()
-    return reader.number("-" * negative + reader.take().text, spot.text)
+    return reader.number("-" * negative + reader.take().text, spot)
 
 
 def _unsupported(reader: _Reader, what: str, spot: _Spot) -> Refusal:
@@ -709,14 +732,16 @@ def _document(reader: _Reader, spot: _Spot) -> Value:
     opened = reader.take().text
     if opened == "{":
         return {"M": _members(reader, spot)}
-    end, members, written = ("]" if opened == "[" else ">>"), list[Value](), list[str]()
+    is_set, level, members, written = opened == "<<", spot.level + 1, list[Value](), list[str]()
+    end = ">>" if is_set else "]"
     while not reader.took(end):
         if members:
             reader.skip(",")
         begins = reader.next.at
-        members.append(_member(reader, spot.inside(f"[{len(members)}]"), is_set=opened == "<<"))
-        written.append(reader.text[begins:reader.next.at].strip())
-    if opened == "[":
+        members.append(_member(reader, _Spot(level, spot, len(members)), is_set=is_set))
+        if is_set:
+            written.append(reader.text[begins:reader.next.at].strip())
+    if not is_set:
         return {"L": members}
     if not members:
         raise invalid("Empty bags are not supported")
@@ -742,7 +767,7 @@ def _members(reader: _Reader, spot: _Spot | None) -> dict[str, Value]:
         reader.skip(":")
         if name in members:
             raise reader.refused(f"{name[:100]} occurs twice")
-        members[name] = _member(reader, _ROOT if spot is None else spot.inside(f".{name}"))
+        members[name] = _member(reader, _ROOT if spot is None else _Spot(spot.level + 1, spot, name))
     return members
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import functools
 import hashlib
 from collections.abc import Iterator
@@ -59,19 +60,32 @@ class _Prepared(NamedTuple):
     test: Test | None = None
     update: Update | None = None
     item: StoredItem | None = None
+    bytes: int = 0  # what it counts in a transaction
 
 
 def _prepared(part: dict[str, Any]) -> _Prepared:
     """The statement of a request, or of a part of it. Raises Refusal."""
-    statement = partiql.parse(part["Statement"], part.get("Parameters"))
+    return _prepare(part["Statement"], part.get("Parameters"))
+
+
+def read_ahead(part: dict[str, Any]) -> None:
+    """Read a statement of a request, so that it takes less time to carry the request out. Changes nothing, and leaves
+    refusals to the call."""
+    with contextlib.suppress(Refusal):
+        _prepared(part)
+
+
+@partiql.kept
+def _prepare(text: str, parameters: list[Any]) -> _Prepared:
+    statement = partiql.parse(text, parameters)
     if isinstance(statement, partiql.Insert):
         item = check_attributes(statement.item)
         check_size(item, TOO_LARGE)
-        return _Prepared(statement, item=item)
+        return _Prepared(statement, item=item, bytes=item.size)
     select = statement.select if isinstance(statement, partiql.Exists) else statement
     test = None if select.where is None else compile_condition(_WHERE, select.where, select.terms)
     update = Update(statement.actions, statement.terms, name="") if isinstance(statement, partiql.Update) else None
-    return _Prepared(statement, test, update)
+    return _Prepared(statement, test, update, bytes=item_size(select.terms.constants))
 
 
 def execute(find: Find, data: dict[str, Any]) -> Write:
@@ -101,11 +115,14 @@ def _returns(statement: partiql.Statement) -> str:
 
 
 def statements(data: dict[str, Any]) -> list[dict[str, Any]]:
-    """The parts of a request that hold a statement each."""
-    for name in ("Statements", "TransactStatements"):
+    """The parts of a request that hold a statement each; none of a request that is refused because they are too many,
+    or one of them too long, so that nobody reads megabytes of them."""
+    parts, most = [data], 1
+    for name, bound in (("Statements", MOST_BATCH), ("TransactStatements", MOST_TRANSACTION)):
         if name in data:
-            return data[name]
-    return [data]
+            parts, most = data[name], bound
+    is_long = len(parts) > most or any(len(part["Statement"]) > LONGEST_STATEMENT for part in parts)
+    return [] if is_long else parts
 
 
 def batch(find: Find, data: dict[str, Any]) -> Write:
@@ -166,7 +183,7 @@ def transaction(find: Find, data: dict[str, Any]) -> Write:
     how = data.get("ReturnConsumedCapacity", "NONE")
     if isinstance(prepared[0].statement, partiql.Select):
         return _read_transaction(named, prepared, how)
-    if sum(map(_payload, prepared)) > TRANSACTION_BYTES:
+    if sum(each.bytes for each in prepared) > TRANSACTION_BYTES:
         raise invalid("Transaction payload size cannot exceed 4 MB")
     plans, reasons = list[Plan](), list[dict[str, Any]]()
     for part, each, (table, key) in zip(parts, prepared, named, strict=True):
@@ -244,15 +261,6 @@ def _given(table: Table, statement: partiql.Statement) -> Item:
     if not isinstance(statement, partiql.Exists) and any(len(each) > 1 for each in values.values()):
         return {}  # which does not fit the table
     return {name: each[0] for name, each in values.items()}
-
-
-def _payload(prepared: _Prepared) -> int:
-    """Bytes of what a transaction's statement has."""
-    if prepared.item is not None:
-        return prepared.item.size
-    statement = prepared.statement
-    assert not isinstance(statement, partiql.Insert)
-    return item_size((statement.select if isinstance(statement, partiql.Exists) else statement).terms.constants)
 
 
 def _read_transaction(named: list[tuple[Table, Key]], prepared: list[_Prepared], how: str) -> Write:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from gtlab.localcloud.engine.tree import Both, Condition
@@ -29,7 +29,8 @@ class TokenReader:
     def __init__(self, text: str, tokens: list[Token] | None = None):
         """``tokens``: those of the text, if they are known."""
         self.text, self._at, self._depth = text, 0, 0
-        self.tokens = list(self._split()) if tokens is None else tokens
+        self.tokens = self._split() if tokens is None else tokens
+        self.next = self.tokens[0]
 
     def unreadable(self, at: int) -> Refusal:
         """The refusal of a text in which no token begins at a place."""
@@ -46,26 +47,22 @@ class TokenReader:
     def count_operator(self) -> None:
         """Called for each operator that joins or negates conditions. Raises Refusal if there are too many."""
 
-    def _split(self) -> Iterator[Token]:
-        at = 0
-        while True:
-            found = self.pattern.match(self.text, at)
-            if found is None:
+    def _split(self) -> list[Token]:
+        found, at, kind = list[Token](), 0, ""
+        match, text, new = self.pattern.match, self.text, tuple.__new__  # of a NamedTuple it takes half the time
+        while kind != "end":
+            token = match(text, at)
+            if token is None:
                 raise self.unreadable(at)
-            kind = found.lastgroup or ""
-            yield Token(kind, found.group(kind), found.start(kind))
-            if kind == "end":
-                return
-            at = found.end()
+            kind = token.lastgroup or ""
+            found.append(new(Token, (kind, token[kind], token.start(kind))))
+            at = token.end()
+        return found
 
     @property
     def place(self) -> int:
         """The number of the next token."""
         return self._at
-
-    @property
-    def next(self) -> Token:
-        return self.tokens[self._at]
 
     @property
     def following(self) -> Token:
@@ -77,19 +74,22 @@ class TokenReader:
         if token.kind == "end":
             raise self.unexpected()
         self._at += 1
+        self.next = self.tokens[self._at]
         return token
 
     def is_next(self, *texts: str) -> bool:
         """Whether the next token is one of these signs or (in any case of letters) keywords."""
-        token = self.next
-        return token.kind in ("sign", "name") and token.text.upper() in texts
+        text = self.next.text  # no string, quoted name or number is spelled like a sign or a keyword
+        return text in texts or text.upper() in texts
 
     def took(self, text: str) -> bool:
         """Whether the next token is this sign or keyword; if so, it is taken."""
-        if self.is_next(text):
-            self._at += 1
-            return True
-        return False
+        found = self.next.text
+        if found != text and found.upper() != text:
+            return False
+        self._at += 1
+        self.next = self.tokens[self._at]
+        return True
 
     def skip(self, *texts: str) -> None:
         """Take these signs and keywords. Raises Refusal if others come."""

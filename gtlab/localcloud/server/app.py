@@ -13,6 +13,7 @@ from typing import NamedTuple
 from starlette.requests import ClientDisconnect
 
 from gtlab.localcloud.disk.keeper import Keeper
+from gtlab.localcloud.engine import PARTIQL, partiql_statements, read_ahead
 from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server import protocols, requests
 from gtlab.localcloud.server.access import Guard, headers_of
@@ -25,6 +26,7 @@ from gtlab.localcloud.world import World
 
 _METHODS = ("POST", "GET", "PATCH", "DELETE")  # the methods of the AWS APIs that the local cloud has
 _JSON_TYPES = ("application/x-amz-json-1.0", "application/x-amz-json-1.1", "application/json")
+_LONG_STATEMENTS = 1 << 14  # characters of a request's statements together: some 30 ms
 
 
 class _Gone(Exception):
@@ -49,6 +51,7 @@ class App:
         """Without ``endpoints``, the server's one port serves all Regions."""
         self._keeper, self._guard, self._endpoints = keeper, guard, endpoints
         self._driver = Driver(keeper, endpoints)
+        self._reading = asyncio.Lock()
         self._control = ControlApi(keeper, process, self._driver).application()
 
     async def __call__(self, scope: dict, receive: Receive, send: Send) -> None:
@@ -154,6 +157,8 @@ class App:
             await asyncio.sleep(away / 2)
         if down := self._down(call.region):
             return down
+        if call.operation in PARTIQL:
+            await self._read_ahead(call)
         hold = cloud.begin(call)
         try:
             if hold.seconds:
@@ -167,6 +172,17 @@ class App:
         if rest:
             await asyncio.sleep(rest)
         return refused(done) if isinstance(done, Refusal) else Answer(200, done)
+
+    async def _read_ahead(self, call: requests.Call) -> None:
+        """Read the statements of a long request one by one, and serve others between them: it takes seconds. One
+        request at a time, because as much is kept as one may have."""
+        parts = partiql_statements(call.input)
+        if sum(len(part["Statement"]) for part in parts) < _LONG_STATEMENTS:
+            return
+        async with self._reading:
+            for part in parts:
+                read_ahead(part)
+                await asyncio.sleep(0)
 
     def _down(self, region: str | None) -> _Down | None:
         if region is None:
