@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 import time
@@ -14,6 +15,7 @@ from engines import Database, index
 from support import seed
 
 from gtlab.localcloud import engine
+from gtlab.localcloud.engine import conditions
 from gtlab.localcloud.engine.values import number, sort_bytes, sorted_as
 from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server import requests
@@ -1199,8 +1201,44 @@ def test_constants_compare_like_any_value(db, value, condition, holds):
     db.table("Tab", "p")
     db.put("Tab", p={"S": "1"}, a=value)
     used = {name: each for name, each in constants.items() if re.search(rf"{name}\b", condition)}
-    found = db("Scan", TableName="Tab", FilterExpression=condition, ExpressionAttributeValues=used)
-    assert found["Count"] == holds
+    for often in (condition, " AND ".join([condition] * 20)):
+        found = db("Scan", TableName="Tab", FilterExpression=often, ExpressionAttributeValues=used)
+        assert found["Count"] == holds
+
+
+_VALUES = [{"S": "1"}, {"S": "12"}, {"N": "1"}, {"B": "YQ=="}, {"B": "YWI="}, {"BOOL": True}, {"NULL": True},
+           {"SS": ["a", "1"]}, {"SS": ["1", "a"]}, {"NS": ["1"]}, {"L": []}, {"L": [{"S": "1"}, {"N": "1"}]}, {"M": {}},
+           {"L": [{"SS": ["1", "a"]}, {"L": []}, {"M": {"x": {"L": [{"NS": ["2", "1"]}]}}}]},
+           {"M": {"x": {"L": [{"NS": ["1", "2"]}]}}}, {"M": {"x": {"L": [{"NS": ["1", "3"]}]}}}]
+
+
+@pytest.mark.parametrize("test", ["contains(a, b)", "contains(a, :v)", "a = b", "a = :v", "a <> b", "a IN (c, b)",
+                                  "begins_with(a, b)", "a < b", "a BETWEEN b AND b", "contains(:v, a)"])
+def test_a_condition_means_the_same_however_often_it_looks_into_a_value(db, test):
+    db.table("Tab", "p", "s:N")
+    for s, (a, b) in enumerate(itertools.product(_VALUES, _VALUES)):
+        db.put("Tab", p={"S": "a"}, s={"N": str(s)}, a=a, b=b)
+    for value in _VALUES if ":v" in test else [None]:
+        if value is not None and test.startswith("contains(:v") and "NULL" in value:
+            continue
+        used = {":p": {"S": "a"}} | ({":v": value} if value else {})
+        once, often = (db("Query", TableName="Tab", KeyConditionExpression="p = :p", FilterExpression=asked,
+                          ExpressionAttributeValues=used)["Items"] for asked in (test, " AND ".join([test] * 12)))
+        assert once == often
+
+
+def test_what_a_condition_often_looks_into_is_prepared_once_for_an_item(db, monkeypatch):
+    db.table("Tab", "p")
+    db.put("Tab", p={"S": "a"}, q={"L": [{"L": [{"N": str(n)}]} for n in range(50)]}, r={"B": "YWJj"})
+    formed, put_in_order = [], []
+    form, in_order = conditions._form, conditions.ordered
+    monkeypatch.setattr(conditions, "_form", lambda value: formed.append(value) or form(value))
+    monkeypatch.setattr(conditions, "ordered", lambda value: put_in_order.append(value) or in_order(value))
+    for test in ("contains(q, :l)", "contains(r, :b)", "begins_with(r, :b)"):
+        assert db.refusal("DeleteItem", TableName="Tab", Key={"p": {"S": "a"}}, ConditionExpression=" OR ".join(
+            [test] * 100), ExpressionAttributeValues={":l": {"L": [{"N": "-1"}]}} if ":l" in test else {
+                ":b": {"B": "eA=="}}).code == "ConditionalCheckFailedException"
+    assert len(formed) == 2 * 50 + 2 and len(put_in_order) == 4
 
 
 @pytest.mark.slow

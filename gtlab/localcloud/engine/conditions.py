@@ -32,12 +32,25 @@ Test = Callable[[Item], bool]
 Getter = Callable[[Item], Value | None]
 _ORDERED = ("S", "N", "B")
 _SIMPLE = (*_ORDERED, "BOOL", "NULL")  # values of these types are equal where Python's are
+_MANY_LOOKS = 8  # into values: from here on, what is found out about a value is kept while an item is tested
 _ANY_TYPE = "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}"  # of an operand that is no constant, in the service's texts
 
 
 def compile_condition(name: str, tree: Condition, terms: Terms) -> Test:
     """``name`` is the expression's, such as "ConditionExpression". Raises Refusal."""
-    return _compile(_Context(name, terms), tree)
+    context = _Context(name, terms)
+    test = _compile(context, tree)
+    if context.looks < _MANY_LOOKS:
+        return test
+    seen = context.seen = _Seen()
+
+    def of_item(item: Item) -> bool:
+        try:
+            return test(item)
+        finally:
+            seen.forget()
+
+    return of_item
 
 
 def operand_paths(tree: Condition, terms: Terms, name: str) -> list[Parts]:
@@ -75,18 +88,95 @@ def _refused(name: str, why: str) -> Refusal:
     return invalid(f"Invalid {name}: {why}" if name else why)
 
 
+class _Inside:
+    """What a list contains, prepared for many looks into it. Values of simple types are in ``simple``."""
+
+    __slots__ = ("_documents", "_forms", "_hashes", "simple")
+
+    def __init__(self, content: list[Value]):
+        self.simple = {_first(member) for member in content}
+        self._documents = [member for member in content if kind(member) not in _SIMPLE]
+        self._forms: set[Any] | None = None
+        self._hashes: set[int] = set()
+
+    def has_document(self, form: Any, hashed: int) -> bool:
+        """Whether a document or a set is a member, by its :func:`_form` and the hash of that."""
+        if self._forms is None:
+            self._forms = set(map(_form, self._documents))
+            self._hashes = set(map(hash, self._forms))
+        return hashed in self._hashes and form in self._forms
+
+
+class _Seen:
+    """What has been found out about the values of an item and of the request while a condition is tested on that item:
+    a condition may look into the same large value a hundred times. Values are known by their identities."""
+
+    __slots__ = ("_equal", "_forms", "_inside", "_ordered")
+
+    def __init__(self) -> None:
+        self._equal: dict[tuple[int, int], bool] = {}
+        self._forms: dict[int, tuple[Any, int]] = {}
+        self._inside: dict[int, _Inside] = {}
+        self._ordered: dict[int, Any] = {}
+
+    def forget(self) -> None:
+        """Call this after each item: other values then have the identities of its values."""
+        for known in (self._equal, self._forms, self._inside, self._ordered):
+            known.clear()
+
+    def equal(self, one: Value, other: Value) -> bool:
+        found = self._equal.get((id(one), id(other)))
+        if found is None:
+            found = self._equal[id(one), id(other)] = equal(one, other)
+        return found
+
+    def has(self, whole: Value, wanted: Value) -> bool:
+        """Whether a list contains a value."""
+        inside = self._inside.get(id(whole))
+        if inside is None:
+            inside = self._inside[id(whole)] = _Inside(whole["L"])
+        if kind(wanted) in _SIMPLE:
+            return _first(wanted) in inside.simple
+        known = self._forms.get(id(wanted))
+        if known is None:
+            form = _form(wanted)
+            known = self._forms[id(wanted)] = form, hash(form)
+        return inside.has_document(*known)
+
+    def ordered(self, value: Value) -> Any:
+        found = self._ordered.get(id(value))
+        if found is None:
+            found = self._ordered[id(value)] = ordered(value)
+        return found
+
+
+def _form(value: Value) -> Any:
+    """A value that can be hashed, and is equal to another one's where :func:`equal` says so of both values."""
+    (type_, content), = value.items()
+    if type_ in SETS:
+        return type_, frozenset(content)
+    if type_ == "L":
+        return type_, tuple(map(_form, content))
+    if type_ == "M":
+        return type_, frozenset([(name, _form(member)) for name, member in content.items()])
+    return type_, content
+
+
 class _Context:
-    __slots__ = ("_has", "name", "terms")
+    """``looks``: how often the condition looks into values. ``seen``: if it does so often."""
+
+    __slots__ = ("_has", "looks", "name", "seen", "terms")
 
     def __init__(self, name: str, terms: Terms):
-        self.name, self.terms = name, terms
+        self.name, self.terms, self.looks = name, terms, 0
+        self.seen: _Seen | None = None
         self._has: dict[int, Callable[[Value], bool]] = {}
 
     def has(self, constant: Value) -> Callable[[Value], bool]:
         """Whether a constant contains a value; prepared once, however often the expression names it."""
         found = self._has.get(id(constant))
         if found is None:
-            found = self._has[id(constant)] = _has(constant)
+            found = self._has[id(constant)] = _has(self, constant)
         return found
 
     def refused(self, why: str) -> Refusal:
@@ -129,7 +219,13 @@ def _compile(context: _Context, tree: Condition) -> Test:
             wanted = {next(iter(constant.items())) for constant in constants if constant is not None}
             return lambda item: _first(operand(item)) in wanted
         options = [_getter(context, option) for option in tree.options]
-        return lambda item: any(map(_equals, [operand(item)] * len(options), (option(item) for option in options)))
+        context.looks += len(options)
+
+        def is_one_of(item: Item) -> bool:
+            value = operand(item)
+            return any(_equals(value, option(item), context.seen) for option in options)
+
+        return is_one_of
     return _FUNCTIONS[tree.name](context, tree.arguments)
 
 
@@ -141,8 +237,10 @@ def _first(value: Value | None) -> tuple[str, Any] | None:
     return found if found[0] in _SIMPLE else None
 
 
-def _equals(one: Value | None, other: Value | None) -> bool:
-    return one is not None and other is not None and equal(one, other)
+def _equals(one: Value | None, other: Value | None, seen: _Seen | None = None) -> bool:
+    if one is None or other is None:
+        return False
+    return equal(one, other) if seen is None or kind(one) in _SIMPLE else seen.equal(one, other)
 
 
 def _comparison(context: _Context, tree: Compare) -> Test:
@@ -154,13 +252,15 @@ def _comparison(context: _Context, tree: Compare) -> Test:
         if constants[1] is not None and kind(constants[1]) in _SIMPLE:
             wanted = constants[1]
             return (lambda item: left(item) == wanted) if operator == "=" else lambda item: left(item) != wanted
+        context.looks += 1
         if operator == "=":
-            return lambda item: _equals(left(item), right(item))
-        return lambda item: not _equals(left(item), right(item))
+            return lambda item: _equals(left(item), right(item), context.seen)
+        return lambda item: not _equals(left(item), right(item), context.seen)
     for constant in constants:
         if constant is not None and kind(constant) not in _ORDERED:
             raise context.wrong_type(operator, kind(constant))
-    holds, one_of, other_of = _HOLDS[operator], _rank(left, constants[0]), _rank(right, constants[1])
+    holds = _HOLDS[operator]
+    one_of, other_of = _rank(context, left, constants[0]), _rank(context, right, constants[1])
 
     def test(item: Item) -> bool:
         one, other = one_of(item), other_of(item)
@@ -172,17 +272,21 @@ def _comparison(context: _Context, tree: Compare) -> Test:
 _HOLDS: dict[str, Callable[[Any, Any], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
 
 
-def _rank(value: Getter, constant: Value | None) -> Callable[[Item], tuple[str, Any] | None]:
+def _rank(context: _Context, value: Getter, constant: Value | None) -> Callable[[Item], tuple[str, Any] | None]:
     """The type of an operand and what sorts like it among values of its type; None for what has no order. Of a constant
     it is computed once, and not for each item of a page."""
     if constant is not None:
         known = _ranked(constant)
         return lambda item: known
-    return lambda item: _ranked(value(item))
+    context.looks += 1
+    return lambda item: _ranked(value(item), context.seen)
 
 
-def _ranked(value: Value | None) -> tuple[str, Any] | None:
-    return None if value is None or kind(value) not in _ORDERED else (kind(value), ordered(value))
+def _ranked(value: Value | None, seen: _Seen | None = None) -> tuple[str, Any] | None:
+    if value is None or kind(value) not in _ORDERED:
+        return None
+    type_ = kind(value)
+    return type_, seen.ordered(value) if seen and type_ == "B" else ordered(value)
 
 
 def _between(context: _Context, tree: Between) -> Test:
@@ -190,7 +294,7 @@ def _between(context: _Context, tree: Between) -> Test:
     context.check_distinct("BETWEEN", tree.operand, (tree.low, tree.high))
     constants = [context.constant(each) for each in (tree.operand, tree.low, tree.high)]
     check_bounds(context.name, constants[1], constants[2])
-    rank, low, high = map(_rank, getters, constants)
+    rank, low, high = map(_rank, [context] * 3, getters, constants)
 
     def test(item: Item) -> bool:
         value, lowest, highest = rank(item), low(item), high(item)
@@ -294,12 +398,14 @@ def _begins(context: _Context, arguments: tuple[Operand, ...]) -> Test:
         if constant is not None and kind(constant) not in ("S", "B"):
             raise context.wrong_type("begins_with", kind(constant))
     whole, prefix = (_getter(context, argument) for argument in arguments)
+    context.looks += 1
 
     def test(item: Item) -> bool:
         value, start = whole(item), prefix(item)
         if value is None or start is None or kind(value) != kind(start) or kind(value) not in ("S", "B"):
             return False
-        return ordered(value).startswith(ordered(start))
+        in_order = context.seen.ordered if context.seen else ordered
+        return in_order(value).startswith(in_order(start))
 
     return test
 
@@ -308,6 +414,7 @@ def _contains(context: _Context, arguments: tuple[Operand, ...]) -> Test:
     context.check_distinct("contains", arguments[0], arguments[1:])
     whole, part = (_getter(context, argument) for argument in arguments)
     constant = context.constant(arguments[0])
+    context.looks += 1
     if constant is not None:
         has = context.has(constant)
         return lambda item: (wanted := part(item)) is not None and has(wanted)
@@ -318,19 +425,22 @@ def _contains(context: _Context, arguments: tuple[Operand, ...]) -> Test:
             return False
         (type_, content), = value.items()
         if type_ == "L":
+            if context.seen:
+                return context.seen.has(value, wanted)
             type_ = kind(wanted)
             return wanted in content if type_ in _SIMPLE else any(
                 type_ in member and equal(member, wanted) for member in content)
         if type_ in SETS:
             return kind(wanted) == type_[0] and wanted[type_[0]] in content
         if type_ in ("S", "B") and kind(wanted) == type_:
-            return ordered(wanted) in ordered(value)
+            in_order = context.seen.ordered if context.seen else ordered
+            return in_order(wanted) in in_order(value)
         return False
 
     return test
 
 
-def _has(value: Value) -> Callable[[Value], bool]:
+def _has(context: _Context, value: Value) -> Callable[[Value], bool]:
     """Whether a constant contains a value. What takes as long as the constant is long is done once, and not for each
     item of a page."""
     (type_, content), = value.items()
@@ -338,6 +448,7 @@ def _has(value: Value) -> Callable[[Value], bool]:
         simple = {_first(member) for member in content}
         others = [member for member in content if kind(member) not in _SIMPLE]
         return lambda wanted: (_first(wanted) in simple if kind(wanted) in _SIMPLE
+                               else context.seen.has(value, wanted) if context.seen
                                else any(equal(member, wanted) for member in others))
     if type_ in SETS:
         members = frozenset(content)
