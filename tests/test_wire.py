@@ -406,3 +406,18 @@ def test_what_is_read_quickly_is_read_as_it_is_thoroughly(request):
     thorough = json.loads(content)
     requests.check_input(service, operation, thorough)
     assert json.dumps(quick, sort_keys=True) == json.dumps(thorough, sort_keys=True)
+
+
+@pytest.mark.parametrize(("levels", "is_quick"), [(1, True), (32, True), (40, False)])
+def test_documents_as_deep_as_an_item_can_have_are_read_quickly(monkeypatch, levels, is_quick):
+    value = {"S": "x"}
+    for level in range(levels):
+        value = {"L": [value]} if level % 2 else {"M": {"a": value}}
+    data = {"RequestItems": {"Tab": [{"PutRequest": {"Item": {"p": value}}}]}}
+    checked, check = [], requests.check_input
+    monkeypatch.setattr(requests, "check_input", lambda *given: checked.append(given) or check(*given))
+    signed = ("AWS4-HMAC-SHA256 Credential=gtlab/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, "
+              "Signature=0")
+    call = requests.parse({"authorization": signed, "x-amz-target": "DynamoDB_20120810.BatchWriteItem"},
+                          json.dumps(data).encode())
+    assert call.input == data and bool(checked) != is_quick

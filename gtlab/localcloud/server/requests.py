@@ -37,7 +37,8 @@ _CREDENTIAL = re.compile(r"Credential=([^/,\s]{1,128})/(\d{8})/([^/,\s]{1,64})/(
 _OWN_TEXTS = dict.fromkeys(("CreateTable", "DescribeTable", "UpdateTable", "DeleteTable"), (
     "TableName", "The parameter 'TableName' is required but was not present in the request")) | {
     "BatchWriteItem": ("RequestItems", NO_REQUESTS)}
-_TYPED_DEPTH = 7  # enough for the attributes of a batch's items; deeper documents are checked value by value
+_TYPED_DEPTH = 7  # enough for the attributes of a batch's items; what is deeper is checked value by value
+_TYPED_LEVELS = 33  # of lists and maps in an attribute's value: more than the engine takes
 _MOST_LEVELS = 120  # nested lists and maps that are read; the engine refuses much fewer, in the service's order
 
 
@@ -271,6 +272,8 @@ def _type(shape: Shape, depth: int) -> Any:
     kind = shape.type_name
     if depth == 0 and kind in ("list", "map", "structure"):
         return msgspec.UnsetType  # matches no JSON value
+    if shape.name == "AttributeValue":
+        return _value_type(_TYPED_LEVELS)
     if kind == "list":
         return types.GenericAlias(list, (_type(shape.member, depth - 1),))
     if kind == "map":
@@ -282,6 +285,19 @@ def _type(shape: Shape, depth: int) -> Any:
         return make(shape.name, {name: (Required if name in shape.required_members else NotRequired)[
             _type(member, depth - 1)] for name, member in shape.members.items()})
     return functools.reduce(operator.or_, _KINDS[kind])
+
+
+@functools.cache
+def _value_type(levels: int) -> Any:
+    """An attribute's value with so many levels of lists and maps. Each level is made once: all operations share it."""
+    if not levels:
+        return msgspec.UnsetType
+    inner = _value_type(levels - 1)
+    documents: dict[str, Any] = {"L": types.GenericAlias(list, (inner,)), "M": types.GenericAlias(dict, (str, inner))}
+    members = model("dynamodb").shape_for("AttributeValue").members
+    make: Any = TypedDict
+    return make("AttributeValue", {name: NotRequired[documents.get(name) or _type(member, 2)]
+                                   for name, member in members.items()})
 
 
 def check_input(service: str, operation: str, data: dict) -> None:
