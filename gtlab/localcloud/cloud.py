@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from gtlab.contract import HISTORIC
@@ -178,7 +178,7 @@ class Cloud:
             self.errors.attempt(_about_charge, self._consumed, charges, now)
         return body
 
-    def _consumed(self, charges: list[Charge], now: float) -> None:
+    def _consumed(self, charges: Iterable[Charge], now: float) -> None:
         for charge in charges:
             if charge.index_name is None:  # indexes have no buckets
                 self.capacity.charge(charge.table, charge.kind, charge.units, now)
@@ -367,7 +367,7 @@ def _by_name(call: Call) -> Call:
     return call._replace(input=call.input | {"TableName": table.name})
 
 
-def _about_charge(charges: list[Charge], now: float) -> str:
+def _about_charge(charges: Iterable[Charge], now: float) -> str:
     return "The capacity that a write consumes"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -68,7 +68,7 @@ def keys_read(database: Database, call: Call, count: int) -> list[Key]:
     return reads.keys_read(_find(database, call), call.operation, call.input, count)
 
 
-def write(database: Database, call: Call, now: float) -> tuple[bytes, list[Change], list[Charge]]:
+def write(database: Database, call: Call, now: float) -> tuple[bytes, list[Change], Iterable[Charge]]:
     """Carry out a write; returns its answer as JSON, its changes, and what it consumed. As on the service, a write that
     leaves an item as it was is not a change. If it raises Refusal, or another exception (a defect of gtlab), nothing
     has changed."""
@@ -95,14 +95,14 @@ def _check_token(token: str) -> None:
         arguments.refuse_all([arguments.failed(token[:300], "clientRequestToken", f"Member must have length {bound}")])
 
 
-def _read_again(charges: list[Charge]) -> list[tuple[str, float]]:
+def _read_again(charges: Iterable[Charge]) -> list[tuple[str, float]]:
     """What it takes to read the items of a transaction in another one: 4 KB for each two units, where a write has 1 KB
     for each two. Indexes are not read."""
     return [(charge.table.name, charge.units if charge.kind == READ else 2.0 * math.ceil(charge.units / 8))
             for charge in charges if charge.index_name is None]
 
 
-def _repeated(call: Call, known: Remembered) -> tuple[bytes, list[Change], list[Charge]]:
+def _repeated(call: Call, known: Remembered) -> tuple[bytes, list[Change], Iterable[Charge]]:
     """The answer to a transaction that was carried out before with the same token: it consumes what reading its items
     takes, as large as they were then."""
     charges = [Charge(TableId(call.account, call.region, name), None, False, READ, units) for name, units in known.read]

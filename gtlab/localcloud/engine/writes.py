@@ -6,7 +6,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from gtlab.localcloud.engine import arguments, legacy
@@ -34,7 +34,7 @@ class Write(NamedTuple):
 
     answer: dict[str, Any]
     changes: list[Change]
-    charges: list[Charge]
+    charges: Iterable[Charge]
     items: list[bytes] | None = None
 
 
@@ -95,9 +95,9 @@ def update_item(find: Find, data: dict[str, Any]) -> Write:
     old = table.items.item(key)
     _judge(test, old, data)
     if old is None and not update.creates():
-        return _finished(data, [Plan(table, key, None, None, update.paths)])
+        return _finished(data, Plan(table, key, None, None, update.paths))
     new = update.of(old if old is not None else _key_item(table, data["Key"]))
-    return _finished(data, [checked_update(Plan(table, key, old, new, update.paths), update)])
+    return _finished(data, checked_update(Plan(table, key, old, new, update.paths), update))
 
 
 def delete_item(find: Find, data: dict[str, Any]) -> Write:
@@ -159,7 +159,7 @@ def check_size(item: StoredItem, text: str) -> None:
 
 def _single(data: dict[str, Any], plan: Plan, test: Test | None) -> Write:
     _judge(test, plan.old, data)
-    return _finished(data, [plan])
+    return _finished(data, plan)
 
 
 def _judge(test: Test | None, old: Item | None, data: dict[str, Any]) -> None:
@@ -168,17 +168,18 @@ def _judge(test: Test | None, old: Item | None, data: dict[str, Any]) -> None:
         raise Refusal("ConditionalCheckFailedException", "The conditional request failed", details=shown)
 
 
-def _finished(data: dict[str, Any], plans: list[Plan]) -> Write:
-    charges = [charge for plan in plans for charge in charges_of(plan)]
-    changes = carry_out(plans)
-    plan, = plans
+def _finished(data: dict[str, Any], plan: Plan) -> Write:
+    charges: Iterable[Charge] = (charge for each in (plan,) for charge in charges_of(each))  # seldom does anybody ask
     answer: dict[str, Any] = {}
+    if "ReturnConsumedCapacity" in data:
+        charges = list(charges)
+        capacity = consumed(charges, data["ReturnConsumedCapacity"])
+        if capacity:
+            answer["ConsumedCapacity"] = capacity[0]
+    changes = carry_out((plan,))
     shown = returned(plan, data.get("ReturnValues", "NONE"))
     if shown:
         answer["Attributes"] = shown
-    capacity = consumed(charges, data.get("ReturnConsumedCapacity", "NONE"))
-    if capacity:
-        answer["ConsumedCapacity"] = capacity[0]
     if data.get("ReturnItemCollectionMetrics") == "SIZE" and plan.table.described.get("LocalSecondaryIndexes"):
         answer["ItemCollectionMetrics"] = _metrics(plan)
     return Write(answer, changes, charges)
