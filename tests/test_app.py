@@ -4,19 +4,23 @@ own leads to."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import ON_DEMAND, Pretend, asked
+from support import ON_DEMAND, Pretend, add, asked, item, table
 
 from gtlab.cli.cloud import internal_errors_in_words
 from gtlab.contract import CONTROL_PREFIX
 from gtlab.localcloud.after_writes import AfterWrites
 from gtlab.localcloud.disk import format
 from gtlab.localcloud.disk.keeper import Keeper, keep
+from gtlab.localcloud.engine.items import IndexedItems, Items
 from gtlab.localcloud.model import Call, Refusal
 from gtlab.localcloud.replication import Replication
 from gtlab.localcloud.replication.links import Links
@@ -25,6 +29,8 @@ from gtlab.localcloud.server.access import Guard
 from gtlab.localcloud.server.app import App
 from gtlab.localcloud.server.control import Process
 from gtlab.localcloud.server.driver import Driver
+from gtlab.localcloud.tables import backups as backups_module
+from gtlab.localcloud.tables.indexes import Indexes
 
 SIGNED = "AWS4-HMAC-SHA256 Credential=gtlab/20260101/{region}/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
 KEY = {"Artist": {"S": "item_1"}}
@@ -334,3 +340,99 @@ def test_others_are_served_while_the_statements_of_a_long_request_are_read(clien
     asyncio.run(run())
     assert answered.count("read") == 20 and answered[-1] == ("ExecuteTransaction", 200)
     assert answered.index(("GetItem", 200)) < 20
+
+
+def fails_later(first: int, times: int, real):
+    """A function that does what the real one does, but raises so many times from the call with this number on."""
+    made = itertools.count(1)
+
+    def function(*arguments, **named):
+        if first <= next(made) < first + times:
+            raise RuntimeError("a defect")
+        return real(*arguments, **named)
+    return function
+
+
+def add_index(pretend, ohio) -> Callable[[], object]:
+    ohio.update_table(TableName="Music", AttributeDefinitions=[
+        {"AttributeName": name, "AttributeType": "S"} for name in ("Artist", "Genre")], GlobalSecondaryIndexUpdates=[
+        {"Create": {"IndexName": "ByGenre", "KeySchema": [{"AttributeName": "Genre", "KeyType": "HASH"}],
+                    "Projection": {"ProjectionType": "ALL"}}}])
+    return lambda: (table(ohio)["GlobalSecondaryIndexes"][0]["IndexStatus"] == "ACTIVE"
+                    and ohio.scan(TableName="Music", IndexName="ByGenre", Select="COUNT")["Count"])
+
+
+def add_replica(pretend, ohio) -> Callable[[], object]:
+    add(ohio, "us-east-1")
+    virginia = pretend.client("us-east-1")
+    return lambda: (table(ohio).get("Replicas", [{}])[0].get("ReplicaStatus") == "ACTIVE"
+                    and virginia.scan(TableName="Music", Select="COUNT")["Count"])
+
+
+def restore(pretend, ohio) -> Callable[[], object]:
+    arn = ohio.create_backup(TableName="Music", BackupName="all")["BackupDetails"]["BackupArn"]
+    for _ in range(200):
+        pretend.wait(1)
+    assert ohio.describe_backup(BackupArn=arn)["BackupDescription"]["BackupDetails"]["BackupStatus"] == "AVAILABLE"
+    ohio.restore_table_from_backup(BackupArn=arn, TargetTableName="Again")
+    return lambda: (ohio.describe_table(TableName="Again")["Table"]["TableStatus"] == "ACTIVE"
+                    and ohio.scan(TableName="Again", Select="COUNT")["Count"])
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("first", [1, 250])
+@pytest.mark.parametrize(("work", "owner", "name"), [
+    (add_index, IndexedItems, "change"), (add_replica, Replication, "adopt"), (add_replica, Links, "send"),
+    (restore, Items, "put"), (restore, backups_module, "packed")])
+def test_long_work_that_fails_is_repeated_and_leaves_nothing_out(monkeypatch, work, owner, name, first, times):
+    """It fails in the middle of a slice, with the first slice or with a later one."""
+    pretend = Pretend("instant")
+    ohio = pretend.client("us-east-2")
+    ohio.create_table(**ON_DEMAND)
+    pretend.wait(60)
+    for n in range(300):
+        ohio.put_item(TableName="Music", Item={"Artist": {"S": str(n)}, "Genre": {"S": "a"}})
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, fails_later(first, times, getattr(owner, name)))
+        count, seen = work(pretend, ohio), list[int]()
+        for _ in range(300):
+            pretend.wait(1)
+            with contextlib.suppress(pretend.client("us-east-2").exceptions.ResourceNotFoundException):
+                seen += [found] if (found := count()) else []
+    assert set(seen) == {300}, "when it is ready, nothing lacks"
+    assert pretend.cloud.errors.count == times
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_status_of_an_index_that_fails_to_change_changes_later(monkeypatch, times):
+    pretend = Pretend("instant")
+    ohio = pretend.client("us-east-2")
+    ohio.create_table(**ON_DEMAND)
+    pretend.wait(60)
+    with monkeypatch.context() as patch:
+        patch.setattr(Indexes, "_end", fail(times, Indexes._end))
+        count = add_index(pretend, ohio)
+        put(ohio, "one")
+        pretend.wait(200)
+        pretend.wait(200)
+    assert count() == 0 and table(ohio)["GlobalSecondaryIndexes"][0]["IndexStatus"] == "ACTIVE"
+    assert pretend.cloud.errors.count == times
+
+
+def test_a_second_update_of_the_legacy_version_that_fails_happens_later(monkeypatch):
+    pretend = Pretend("instant")
+    ohio, virginia = pretend.client("us-east-2"), pretend.client("us-east-1")
+    for client in (ohio, virginia):
+        client.create_table(**ON_DEMAND, StreamSpecification={"StreamEnabled": True,
+                                                              "StreamViewType": "NEW_AND_OLD_IMAGES"})
+    pretend.wait(60)
+    ohio.create_global_table(GlobalTableName="Music", ReplicationGroup=[{"RegionName": "us-east-2"},
+                                                                       {"RegionName": "us-east-1"}])
+    pretend.wait(60)
+    with monkeypatch.context() as patch:
+        patch.setattr(AfterWrites, "_mark", fail(2, AfterWrites._mark))
+        put(ohio, "one")
+        pretend.wait(5)
+        assert pretend.cloud.errors.count == 2 and list(item(ohio, {"Artist": {"S": "one"}})) == ["Artist"]
+        pretend.wait(120)
+    assert item(ohio, {"Artist": {"S": "one"}})["aws:rep:updateregion"] == {"S": "us-east-2"}

@@ -7,7 +7,7 @@ kept and reported by ``gtlab status``, and the next writes are processed.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gtlab.localcloud.engine import Database, TokenId
 from gtlab.localcloud.engine.charges import write_units
@@ -169,9 +169,11 @@ class AfterWrites:
     # Writes that the service makes without a request
 
     def mark_due(self, now: float) -> None:
-        """Carry out the legacy version's second updates that are due."""
+        """Carry out the legacy version's second updates that are due. One that fails twice is due again after RETRY_S.
+        """
         for mark in self.marks.due(now):
-            self._rooms.errors.attempt(_about_mark, self._mark, mark, now)
+            if not self._rooms.errors.attempt(_about_mark, self._mark, mark, now):
+                self.marks.add(replace(mark, due=now + RETRY_S))
 
     def _mark(self, mark: Mark, now: float) -> None:
         """The legacy version's second update. It is not a customer's write, so it does not replicate; if another

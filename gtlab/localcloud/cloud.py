@@ -65,7 +65,7 @@ class Cloud:
         self.world, self.errors = world, InternalErrors()
         self.database = engine.Database()
         self.streams = Streams()
-        self.tables = Tables(self.database, world, self.streams)
+        self.tables = Tables(self.database, world, self.streams, self.errors)
         self.journal = journal or Journal()
         self.replication = Replication(world.replication_lag_s, self._passes, item_size)
         self.groups = Groups(self.database, self.replication, self.journal, self.tables.slices)
@@ -211,7 +211,7 @@ class Cloud:
         self._has_backlog = left <= 0
         slices, keeps_house = self.tables.slices, now >= self._next_housekeeping
         if slices and not briefly:
-            self.errors.attempt(_about_slice, slices.work, now)
+            slices.work(now)
         elif not (slices or keeps_house):  # as after most calls: nothing new can have become due
             return due if due < self._next_housekeeping else self._next_housekeeping
         if keeps_house:
@@ -301,6 +301,7 @@ class Cloud:
         self.unsaved.settings |= self.tables.housekeep(now) | self.streams.trim(now)
         self.unsaved.tokens.update(self.database.forget_tokens(now))
         self.replication.forget_tombstones(now - RETENTION_S)
+        self.tables.slices.retry(now)
         for sweep in self.tables.sweeps(now):
             self.tables.slices.begin(functools.partial(self._expire, sweep), now)
 
@@ -373,10 +374,6 @@ def _about_charge(charges: Iterable[Charge], now: float) -> str:
 
 def _about_read(call: Call, body: bytes, now: float) -> str:
     return f"What the journal says of a {call.operation} in {call.region}"
-
-
-def _about_slice(now: float) -> str:
-    return "A slice of long work: building an index, making a backup, restoring or freeing a table"
 
 
 def _about_housekeeping(now: float) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 VALIDATION = "com.amazon.coral.validate#"
 SERVICE = "com.amazon.coral.service#"
@@ -100,3 +103,29 @@ def no_such_table(name: str) -> Refusal:
 
 def in_use(message: str = "The resource which you are attempting to change is in use.") -> Refusal:
     return Refusal("ResourceInUseException", message)
+
+
+class Batch(Generic[T]):
+    """What a slice of long work has taken and not finished yet. Work that failed half-way gets the same again. What is
+    lost because taking it failed cannot be taken again: then every further attempt fails, too, so that nobody thinks
+    that all is done."""
+
+    def __init__(self) -> None:
+        self._taken: T | None = None
+        self._error: Exception | None = None
+
+    def take(self, take: Callable[[], T]) -> T:
+        """What was taken and is not done; otherwise what ``take`` returns."""
+        if self._error is not None:
+            raise self._error
+        if self._taken is None:
+            try:
+                self._taken = take()
+            except Exception as error:
+                self._error = error
+                raise
+        return self._taken
+
+    def done(self) -> None:
+        """The work on what was taken is finished."""
+        self._taken = None

@@ -27,7 +27,7 @@ from gtlab.localcloud.engine.values import (
     sorted_as,
     unpack,
 )
-from gtlab.localcloud.model import NO_SORT_KEY, Key
+from gtlab.localcloud.model import NO_SORT_KEY, Batch, Key
 
 SEGMENTS = 1 << 32  # hashes are smaller
 _AT_ONCE = 500      # items of a slice of internal work: a millisecond or two
@@ -322,13 +322,14 @@ class IndexedItems(_InOrder):
     key there are in the order of their own keys. ``bytes``: the size of what the index has of them, which are the
     attributes ``projected`` (None: all)."""
 
-    __slots__ = ("_items", "_left", "_projected", "bytes", "schema")
+    __slots__ = ("_batch", "_items", "_left", "_projected", "bytes", "schema")
 
     def __init__(self, schema: KeySchema, projected: frozenset[str] | None, items: Items):
         super().__init__()
         self.schema, self._projected, self._items = schema, projected, items
         self.bytes = 0
         self._left: Iterator[Key] | None = items.present() if items else None  # items that may lack here
+        self._batch = Batch[list[Key]]()  # of these
 
     # Building
 
@@ -339,12 +340,14 @@ class IndexedItems(_InOrder):
         """Add up to so many of the items that were there before the index; whether there may be more."""
         if self._left is None:
             return False
-        key = None
-        for key in islice(self._left, most):
+        left = self._left
+        keys = self._batch.take(lambda: list(islice(left, most)))
+        for key in keys:
             item = self._items.item(key)
             if item is not None:
                 self.change(self._items.filed_as(key), item, item)
-        if key is None:
+        self._batch.done()
+        if not keys:
             self._left = None
         return self._left is not None
 

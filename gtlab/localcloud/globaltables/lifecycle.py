@@ -171,11 +171,8 @@ class Lifecycle:
     def _work(self, done: dict[tuple[str, str], bool], where: tuple[str, str], job: Job, now: float) -> None:
         """Do a job in slices."""
         def work(now: float) -> bool:
-            more = False
-            try:
-                more = job(now)
-            finally:
-                done[where] = not more
+            more = job(now)
+            done[where] = not more
             return more
         done[where] = False
         self._tables.slices.begin(work, now)

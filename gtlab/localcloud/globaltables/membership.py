@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from gtlab.localcloud.engine import Database
-from gtlab.localcloud.model import Key, TableId
+from gtlab.localcloud.model import Batch, Key, TableId
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.replication import Replication
 from gtlab.localcloud.tables.slices import SLICE, Job, Slices
@@ -107,20 +107,20 @@ class Groups:
     def adoption(self, group: Group, region: str) -> Job:
         """The work of giving the items that a member had before it joined that moment as the time of their version."""
         table, joined = self._database.table(group.table(region)), group.joined[region]
-        keys, replication = table.items.present(), self._replication
+        keys, replication, batch = table.items.present(), self._replication, Batch[list[Key]]()
         replication.adopting(group.id, region, joined)
 
         def adopt(now: float) -> bool:
             if self.by_id(group.id) is not group or region not in group.members:
                 return False
-            adopted = 0
-            for key in islice(keys, SLICE):
-                adopted += 1
+            taken = batch.take(lambda: list(islice(keys, SLICE)))
+            for key in taken:
                 if table.items.item(key) is not None:
                     replication.adopt(group.id, region, key, joined)
-            if adopted < SLICE:
+            batch.done()
+            if len(taken) < SLICE:
                 replication.adopting(group.id, region, None)
-            return adopted == SLICE
+            return len(taken) == SLICE
         return adopt
 
     def backfill(self, group: Group, source: str, target: str) -> Job:

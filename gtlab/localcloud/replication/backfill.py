@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from gtlab.localcloud.model import Key
+from gtlab.localcloud.model import Batch, Key
 from gtlab.localcloud.replication.deliveries import NEVER, Delivery, Version, Write
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Backfill:
         """Begin, or begin again: a copy has left, with what others were to get from it. What the target has, or gets,
         is not sent again."""
         self._left = self._writes(self._replication.links.listed())
+        self._batch = Batch[list[Write | None]]()
 
     def is_sent(self, key: Key, version: Version) -> None:
         """A change is sent to the new copy by itself."""
@@ -43,18 +44,14 @@ class Backfill:
 
     def step(self, most: int, now: float) -> bool:
         """Look at so many deliveries or items, and send what is to be sent; whether there may be more."""
-        more = False
-        try:
-            looked = 0
-            for write in islice(self._left, most):
-                looked += 1
-                if write is not None:
-                    self._replication.links.send(write, self._target, now)
-            more = looked == most
-        finally:
-            if not more:  # also if it failed: it would fail again
-                self._replication.backfilled(self._group, self._target, self)
-        return more
+        looked = self._batch.take(lambda: list(islice(self._left, most)))
+        for write in looked:
+            if write is not None:
+                self._replication.links.send(write, self._target, now)
+        self._batch.done()
+        if len(looked) < most:
+            self._replication.backfilled(self._group, self._target, self)
+        return len(looked) == most
 
     def _writes(self, on_their_way: Iterator[Delivery]) -> Iterator[Write | None]:
         """What is to be sent, and None for each look that finds nothing: a search for the next one may pass a million.

@@ -1,4 +1,4 @@
 """A Region's tables over time: statuses, streams, capacity, auto scaling.
 
-May import: the model, the engine and the world.
+May import: the model, the engine, the world and observe.
 """

@@ -110,8 +110,9 @@ class Backups:
         where = RecordId(table.account, table.region, backup.arn)
 
         def put(taken: list[Item]) -> None:
+            rows = [Row(where, items.key_of(item), item) for item in taken]
             backup.items += [packed(item) for item in taken]
-            self.unsaved.rows += [Row(where, items.key_of(item), item) for item in taken]
+            self.unsaved.rows += rows
 
         def end(now: float) -> None:
             backup.details["BackupStatus"] = backups.AVAILABLE

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gtlab.localcloud.engine.values import Item
-from gtlab.localcloud.model import TableId
+from gtlab.localcloud.model import Batch, TableId
+from gtlab.localcloud.observe.internal_errors import RETRY_S
 from gtlab.localcloud.tables.slices import Slices
 
 
 @dataclass(eq=False)
 class Copy:
-    """One copy that is being made. ``take`` returns the next items, and whether there may be more; ``put`` gets them.
-    ``goes_on`` is called after a slice if there may be more, and ``end`` when all items are there; both with the time.
-    ``source`` is the table that is copied, if it is one."""
+    """One copy that is being made. ``take`` returns the next items, and whether there may be more; ``put`` gets them,
+    and gets them again if it fails. ``goes_on`` is called after a slice if there may be more, and ``end`` when all
+    items are there; both with the time. ``source`` is the table that is copied, if it is one."""
 
     take: Callable[[], tuple[list[Item], bool]]
     put: Callable[[list[Item]], None]
     goes_on: Callable[[float], None]
     end: Callable[[float], None]
     source: TableId | None
+    batch: Batch[tuple[list[Item], bool]] = field(default_factory=Batch)
 
 
 class Copies:
@@ -49,12 +51,14 @@ class Copies:
         """Do a slice of a copy; whether there is more to do."""
         if copy not in self._copies:
             return False
-        more = False
         try:
-            items, more = copy.take()
+            items, more = copy.batch.take(copy.take)
             copy.put(items)
-        finally:
-            if not more:
-                self._copies.remove(copy)  # also if it failed: it would fail again
+        except Exception:
+            copy.goes_on(now + RETRY_S)  # until the next attempt
+            raise
+        copy.batch.done()
         (copy.goes_on if more else copy.end)(now)
+        if not more:
+            self._copies.remove(copy)
         return more

@@ -13,6 +13,7 @@ from typing import Any
 from gtlab.localcloud import engine
 from gtlab.localcloud.engine import CHANGING, Database
 from gtlab.localcloud.model import TableId
+from gtlab.localcloud.observe.internal_errors import RETRY_S, InternalErrors
 from gtlab.localcloud.tables.slices import SLICE, Slices
 from gtlab.localcloud.world import World
 
@@ -23,8 +24,8 @@ class Indexes:
     """The indexes whose status will change. What is known of a change is kept with the index's description, as
     ``CHANGING``: "until" when, and for a new index since when it is "backfilling" (epoch seconds)."""
 
-    def __init__(self, database: Database, world: World, slices: Slices):
-        self._database, self._world, self._slices = database, world, slices
+    def __init__(self, database: Database, world: World, slices: Slices, errors: InternalErrors):
+        self._database, self._world, self._slices, self._errors = database, world, slices, errors
         self._due: dict[tuple[TableId, str], float] = {}
 
     def change(self, table: TableId, asked: dict[str, Any], now: float) -> None:
@@ -56,13 +57,13 @@ class Indexes:
         return min(self._due.values()) if self._due else math.inf
 
     def tick(self, now: float) -> bool:
-        """Carry out all that is due; returns whether there was anything."""
+        """Carry out all that is due; returns whether there was anything. What fails twice is tried again after RETRY_S.
+        """
         due = [where for where, at in self._due.items() if at <= now]
-        for table, name in due:
-            del self._due[table, name]
-            index = next((each for each in self._indexes(table) if each["IndexName"] == name), None)
-            if index is not None:
-                self._end(table, index, now)
+        for where in due:
+            del self._due[where]
+            if not self._errors.attempt(_about, self._end, *where, now):
+                self._due[where] = now + RETRY_S
         return bool(due)
 
     def restore(self) -> None:
@@ -82,8 +83,10 @@ class Indexes:
         index |= {"IndexStatus": status, CHANGING: times}
         self._due[table, name] = times["until"]
 
-    def _end(self, table: TableId, index: dict[str, Any], now: float) -> None:
-        name = index["IndexName"]
+    def _end(self, table: TableId, name: str, now: float) -> None:
+        index = next((each for each in self._indexes(table) if each["IndexName"] == name), None)
+        if index is None:
+            return
         if index["IndexStatus"] == "DELETING":
             delete = {"GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": name}}]}
             engine.change_table(self._database.table(table), delete, now)
@@ -98,3 +101,7 @@ class Indexes:
 
     def _names(self, table: TableId) -> list[str]:
         return [index["IndexName"] for index in self._indexes(table)]
+
+
+def _about(table: TableId, name: str, now: float) -> str:
+    return f"The next status of the index {name} of {table.name} in {table.region}"

@@ -11,6 +11,7 @@ from gtlab.localcloud import engine
 from gtlab.localcloud.engine import Database, policies
 from gtlab.localcloud.engine.constraints import check, every, length, pattern, structure
 from gtlab.localcloud.model import TableId, in_use, invalid
+from gtlab.localcloud.observe.internal_errors import InternalErrors
 from gtlab.localcloud.tables import table_status, time_to_live
 from gtlab.localcloud.tables.copies import Copies
 from gtlab.localcloud.tables.indexes import Indexes
@@ -36,11 +37,11 @@ class Tables:
     """``database``: what the engine keeps of the tables. ``slices``: long work that is left; ``copies``: the part of it
     that copies items."""
 
-    def __init__(self, database: Database, world: World, streams: Streams):
+    def __init__(self, database: Database, world: World, streams: Streams, errors: InternalErrors):
         self.database, self.world, self._streams = database, world, streams
-        self.slices = Slices()
+        self.slices = Slices(errors)
         self.copies = Copies(self.slices)
-        self.indexes = Indexes(database, world, self.slices)
+        self.indexes = Indexes(database, world, self.slices, errors)
         self._lives: dict[TableId, Life] = {}
         self._ghosts: dict[TableId, Deleted] = {}
 
