@@ -15,7 +15,7 @@ from engines import Database, index
 from support import seed
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.engine import conditions
+from gtlab.localcloud.engine import conditions, pages
 from gtlab.localcloud.engine.values import number, sort_bytes, sorted_as
 from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server import requests
@@ -1129,13 +1129,17 @@ _LONG_LIST = {":v": {"L": [{"L": [{"S": "z"}]}] * 20_000}}
 @pytest.mark.parametrize(("asked", "most"), [
     ({"FilterExpression": " OR ".join(["n = :v"] * 150), "ExpressionAttributeValues": _MANY}, 1000),
     ({"FilterExpression": " OR ".join(["n = :v"] * 150), "ExpressionAttributeValues": _MANY, "IndexName": "some"},
-     1000),
+     980),
+    ({"FilterExpression": " OR ".join(["n = :v"] * 150), "ExpressionAttributeValues": _MANY,
+      "ProjectionExpression": "m.a"}, 937),
+    ({"FilterExpression": " OR ".join(["n = :v"] * 150), "ExpressionAttributeValues": _MANY,
+      "ProjectionExpression": "m"}, 1000),
     ({"FilterExpression": " OR ".join(["n = :v"] * 150), "ExpressionAttributeValues": _MANY, "Limit": 900}, 900),
     ({"FilterExpression": " OR ".join(["n = :v"] * 75), "ExpressionAttributeValues": _MANY}, 2000),
     ({"FilterExpression": "contains(:v, n)", "ExpressionAttributeValues": _LONG_LIST}, 9),
     ({"ScanFilter": {"n": {"ComparisonOperator": "IN", "AttributeValueList": [{"N": str(n)} for n in range(99, 198)]}}},
      1500),
-    ({"AttributesToGet": [f"a{n}" for n in range(3200)]}, 1500),
+    ({"AttributesToGet": [f"a{n}" for n in range(1600)]}, 1500),
     ({"FilterExpression": "n = :v AND (n = :v OR p <> :v)", "ExpressionAttributeValues": _MANY}, None),
 ])
 def test_a_page_ends_when_its_filter_has_worked_for_long(db, asked, most):
@@ -1143,7 +1147,7 @@ def test_a_page_ends_when_its_filter_has_worked_for_long(db, asked, most):
              GlobalSecondaryIndexes=[index("some", "g", projection="INCLUDE", include=("n",))])
     for n in range(2500):
         db.put("Tab", p={"S": str(n)}, g={"S": "g"}, n={"N": "5"})
-    asked |= {} if "AttributesToGet" in asked else {"Select": "COUNT"}
+    asked |= {} if {"AttributesToGet", "ProjectionExpression"} & asked.keys() else {"Select": "COUNT"}
     first = db("Scan", TableName="Tab", **asked)
     assert first["ScannedCount"] == (most or 2500) and ("LastEvaluatedKey" in first) == (most is not None)
     if most is None or most < 100:
@@ -1153,6 +1157,32 @@ def test_a_page_ends_when_its_filter_has_worked_for_long(db, asked, most):
         page = db("Scan", TableName="Tab", **asked, ExclusiveStartKey=page["LastEvaluatedKey"])
         scanned += page["ScannedCount"]
     assert scanned == 2500
+
+
+def test_a_page_of_an_index_decodes_only_what_the_index_has(db, monkeypatch):
+    db.table("Tab", "p", definitions=[{"AttributeName": "g", "AttributeType": "S"}],
+             GlobalSecondaryIndexes=[index("some", "g", projection="INCLUDE", include=("n",))])
+    db.put("Tab", p={"S": "a"}, g={"S": "g"}, n={"M": {"x": {"L": [{"N": "1"}]}}}, q={"S": "x"})
+    monkeypatch.setattr(pages, "unpack", None)
+    found = db("Scan", TableName="Tab", IndexName="some", Limit=1)
+    assert found["Items"] == [{"p": {"S": "a"}, "g": {"S": "g"}, "n": {"M": {"x": {"L": [{"N": "1"}]}}}}]
+    assert found["LastEvaluatedKey"] == {"p": {"S": "a"}, "g": {"S": "g"}}
+
+
+@pytest.mark.parametrize(("names", "values", "what"), [
+    (0, 6, "ExpressionAttributeValues"), (33, 0, "ExpressionAttributeNames"),
+    (17, 3, "Combined size of ExpressionAttributeNames and ExpressionAttributeValues"), (16, 2, None)])
+def test_names_and_values_have_two_megabytes_together(db, names, values, what):
+    db.table("Tab", "p")
+    names_given = {f"#n{n}": f"{n:065000}" for n in range(names)} | {"#p": "p"}
+    values_given = {f":v{n}": {"S": "x" * 400_000} for n in range(values)} | {":p": {"S": "a"}}
+    test = " OR ".join([*(f"attribute_exists({name})" for name in names_given), *(f"#p = {v}" for v in values_given)])
+    ask = {"TableName": "Tab", "FilterExpression": test, "ExpressionAttributeNames": names_given,
+           "ExpressionAttributeValues": values_given}
+    if what is None:
+        assert db("Scan", **ask)["Count"] == 0
+    else:
+        assert db.refusal("Scan", **ask).message == f"{what} exceeds max size"
 
 
 def test_a_page_of_a_select_ends_when_its_condition_has_worked_for_long(db):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator
 from itertools import accumulate, chain, islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import msgspec
 
@@ -96,8 +97,10 @@ def _page_in_view(found: Iterator[Stretch], look: Look, view: View) -> Page:
     items, fetched, scanned, size = list[bytes](), list[int](), 0, 0
     last: Item | None = None
     most = look.most
-    for whole in map(unpack, islice(chain.from_iterable(map(Stretch.packed, found)), most)):
-        entry = view.entry(whole)
+    read = None if view.fetches else _entry_decoder(view.projected)
+    for packed in islice(chain.from_iterable(map(Stretch.packed, found)), most):
+        whole = unpack(packed) if read is None else read(packed[0])
+        entry = view.entry(whole) if read is None else whole
         bytes_ = item_size(entry)
         if size + bytes_ > look.work.most_bytes and last is not None:
             return Page(items, scanned, size, last, fetched)
@@ -105,11 +108,18 @@ def _page_in_view(found: Iterator[Stretch], look: Look, view: View) -> Page:
         seen = entry
         if view.fetches:
             seen = whole
-            fetched.append(whole.size)
+            fetched.append(packed[1])
         if look.test is None or look.test(seen):
             told = entry if view.cut else seen
             items.append(_encode(look.show(told) if look.show else told))
     return Page(items, scanned, size, last if most is not None and scanned >= most else None, fetched)
+
+
+@functools.lru_cache(maxsize=256)
+def _entry_decoder(projected: frozenset[str]) -> Callable[[bytes], Item]:
+    """Decodes of an item's JSON what an index has, and skips the rest: an item may be thousands of times as large."""
+    make: Any = TypedDict  # built at run time: type checkers accept only literal arguments
+    return msgspec.json.Decoder(make("Entry", dict.fromkeys(projected, NotRequired[dict[str, Any]]))).decode
 
 
 def _taken(found: Iterator[Stretch], limit: int | None, most_bytes: int) -> tuple[list[bytes], int, bool]:

@@ -425,7 +425,8 @@ def _select(find: Find, select: partiql.Select, test: Test | None, data: dict[st
     after = _after(source, data.get("NextToken"), signature)
     show = None if select.paths is None else functools.partial(_shown, select=select)
     filtering = work.NONE if select.where is None else work.of_condition(select.where, select.terms, _WHERE)
-    look = Look(data.get("Limit"), view, test, show, filtering.showing(selected=len(select.paths or ())))
+    shows = filtering.showing(selected=len(select.paths or ()), is_cut=view is not None)
+    look = Look(data.get("Limit"), view, test, show, shows)
     page = read_page(_found(source, after), look)
     answer: dict[str, Any] = {}
     if page.end is not None:

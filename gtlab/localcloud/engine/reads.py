@@ -379,9 +379,11 @@ def _paged(walk: _Walk, data: dict[str, Any]) -> Read:
     table, index, filter_, project = walk.table, walk.index, walk.filter, walk.project
     asked = None if data.get("Select") == "ALL_ATTRIBUTES" else sorted(_asked(data))
     view = view_of(index, asked, filter_.names if filter_ else set())
-    paths = data.get(PROJECTION, "").count(",") + len(data.get("AttributesToGet", ()))
-    look = Look(data.get("Limit"), view, filter_.test if filter_ else None, project,
-                (filter_.work if filter_ else work.NONE).showing(paths=paths))
+    shown = data.get(PROJECTION, "")
+    shows = (filter_.work if filter_ else work.NONE).showing(
+        shown.count(",") + len(data.get("AttributesToGet", ())), is_nested="." in shown or "[" in shown,
+        is_cut=view is not None)
+    look = Look(data.get("Limit"), view, filter_.test if filter_ else None, project, shows)
     page = read_page(walk.found(look.most), look)
     answer: dict[str, Any] = {"Count": len(page.items), "ScannedCount": page.scanned}
     if page.end is not None:

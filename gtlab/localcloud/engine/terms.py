@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from gtlab.localcloud.engine.tree import Path, Placeholder
-from gtlab.localcloud.engine.values import Item, Value, check
+from gtlab.localcloud.engine.values import Item, Value, check, item_size
 from gtlab.localcloud.model import Refusal, invalid
 
 _NAME, _VALUE = re.compile(r"#[A-Za-z0-9_]{1,254}"), re.compile(r":[A-Za-z0-9_]{1,254}")
 _LONGEST_NAME = 65_535  # bytes of an attribute's name
+_MOST_BYTES = 2 << 20     # of all names and values of a request
 Parts = tuple[Any, ...]        # a document path with the real names: strings, and ints for list indexes
 
 
@@ -27,6 +28,8 @@ class Terms:
     def __init__(self, names: dict[str, str] | None, values: dict[str, Any] | None):
         self._names = _checked_names(names) if names is not None else {}
         self._values = _checked_values(values) if values is not None else {}
+        if names is not None or values is not None:
+            _check_sizes(self._names, self._values)
         self._unused_names, self._unused_values = set(self._names), set(self._values)
         self.nested: dict[str, list[Parts]] = {}
 
@@ -79,6 +82,17 @@ def _checked_names(names: dict[str, str]) -> dict[str, str]:
             raise invalid(f"ExpressionAttributeNames contains invalid value: The name has to have 1 to {_LONGEST_NAME} "
                           f"bytes for key {alias}")
     return names
+
+
+def _check_sizes(names: dict[str, str], values: dict[str, Value]) -> None:
+    """AWS documents the bound. The texts are those of Amazon's client for DAX, which checks what the service does."""
+    of_names = sum(len(alias) + len(name.encode()) for alias, name in names.items())
+    of_values = item_size(values)
+    if of_names + of_values > _MOST_BYTES:
+        what = ("ExpressionAttributeNames" if of_names > _MOST_BYTES else
+                "ExpressionAttributeValues" if of_values > _MOST_BYTES else
+                "Combined size of ExpressionAttributeNames and ExpressionAttributeValues")
+        raise invalid(f"{what} exceeds max size")
 
 
 def _checked_values(values: dict[str, Any]) -> dict[str, Value]:

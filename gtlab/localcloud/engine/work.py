@@ -30,7 +30,8 @@ _MOST_OPERATIONS = 150_000  # of a page: each takes about a microsecond at most
 _MOST_WALKS = 20            # through all values of a page, where each takes some 15 ms
 # Bytes of a constant that take as long as an operation: documents are compared member by member.
 _DOCUMENT, _OTHER = 8, 512
-_PATHS, _SELECTED = 32, 4  # paths that are shown of an item in the time of an operation: of a projection, of a SELECT
+_PATHS, _SELECTED = 16, 4  # paths that are shown of an item in the time of an operation: of a projection, of a SELECT
+_VIEW, _NESTED = 3, 10  # operations in whose time a small item is cut to an index, or to paths inside documents
 
 
 class Work(NamedTuple):
@@ -40,9 +41,11 @@ class Work(NamedTuple):
     operations: int
     walks: int
 
-    def showing(self, paths: int = 0, selected: int = 0) -> Work:
-        """With so many paths of a projection or of a SELECT that are shown of each item."""
-        return self._replace(operations=self.operations + paths // _PATHS + selected // _SELECTED)
+    def showing(self, paths: int = 0, selected: int = 0, *, is_nested: bool = False, is_cut: bool = False) -> Work:
+        """With so many paths of a projection or of a SELECT that are shown of each item. ``is_nested``: some of a
+        projection lead into documents; ``is_cut``: what an index lacks is cut off."""
+        return self._replace(operations=self.operations + paths // _PATHS + selected // _SELECTED + (
+            _NESTED * is_nested + _VIEW * is_cut))
 
     @property
     def most_items(self) -> int:
