@@ -294,6 +294,33 @@ def test_failed_writes_are_written_to_disk_once_and_when_there_are_many_no_write
     assert keep(path).cloud.changes.failed.writes == {}
 
 
+def test_a_write_that_is_replicated_late_does_not_undo_what_was_written_since(pair, monkeypatch):
+    pretend, ohio, virginia = pair
+    one = {"Artist": {"S": "one"}}
+    with monkeypatch.context() as patch:
+        patch.setattr(Replication, "commit", fail(2, Replication.commit))
+        ohio.put_item(TableName="Music", Item=one | {"n": {"N": "1"}})
+        pretend.wait(5)
+    virginia.put_item(TableName="Music", Item=one | {"n": {"N": "2"}})
+    pretend.wait(5)
+    assert len(pretend.cloud.changes.failed) == 1
+    pretend.cloud.resume(pretend.now)
+    pretend.wait(5)
+    assert item(ohio, one)["n"] == item(virginia, one)["n"] == {"N": "2"}
+
+
+def test_a_delivery_of_which_it_is_not_known_whether_it_can_arrive_waits(pair, monkeypatch):
+    pretend, ohio, virginia = pair
+    with monkeypatch.context() as patch:
+        patch.setattr(type(pretend.cloud.world), "reachable", fail(2, type(pretend.cloud.world).reachable))
+        put(ohio, "one")
+        put(ohio, "two")
+        pretend.wait(5)
+    pretend.wait(60)
+    pretend.wait(60)
+    assert there(virginia, "one") and there(virginia, "two") and pretend.cloud.errors.count == 2
+
+
 @pytest.mark.parametrize("times", [1, 2, 4])
 def test_a_delivery_that_fails_arrives_all_the_same(pair, monkeypatch, times):
     pretend, ohio, virginia = pair

@@ -95,7 +95,9 @@ class AfterWrites:
 
     def retry_failed(self) -> None:
         """After a restart: queue the writes whose steps failed, before the writes that were not settled."""
-        self.unsettled.extendleft(reversed(self.failed.take()))
+        for write in reversed(self.failed.take()):
+            write.late = True
+            self.unsettled.appendleft(write)
 
     def _settle(self, write: Unsettled) -> None:
         """Carry out the steps that an earlier attempt has not done."""
@@ -109,7 +111,10 @@ class AfterWrites:
         if group and REPLICATION in write.done:
             version = self._rooms.replication.version(group.id, change.table.region, change.key)
         elif group:
-            version = self._replicate(group, change, now)
+            sent = change
+            if write.late:  # what it wrote may have been replaced, and must not replace that elsewhere
+                sent = change._replace(new=self._rooms.database.item(change.table, change.key))
+            version = self._replicate(group, sent, now)
             write.done += (REPLICATION,)
         self._rooms.journal.write(change.table, key, deleted=change.new is None,
                                   by="ttl" if write.by_ttl else "customer", version=version, at=now)

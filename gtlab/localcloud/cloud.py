@@ -283,7 +283,14 @@ class Cloud:
         self.unsaved.settings = True
 
     def _passes(self, delivery: Delivery, now: float) -> bool:
-        """Whether a delivery can arrive now."""
+        """Whether a delivery can arrive now. If it is not known because of an error, the delivery waits."""
+        try:
+            return self._can_arrive(delivery, now)
+        except Exception as error:
+            self.errors.report(f"Whether a delivery from {delivery.source} can arrive in {delivery.target}", error)
+            return False
+
+    def _can_arrive(self, delivery: Delivery, now: float) -> bool:
         if not self.world.reachable(delivery.source, delivery.target):
             return False
         if self.fis.pauses and self.fis.pauses.stops(delivery):

@@ -20,6 +20,7 @@ class Unsettled:
     at: float
     by_ttl: bool = False
     done: tuple[str, ...] = ()  # the steps that are done: STREAM, REPLICATION
+    late: bool = False          # it failed earlier: other writes of the item may have been carried out since
 
 
 class FailedWrites:
