@@ -59,11 +59,13 @@ class _TooMany(Exception):
 
 def conjuncts(where: Condition | None) -> Iterator[Condition]:
     """The conditions that all have to hold."""
-    if isinstance(where, Both) and where.operator == "AND":
-        yield from conjuncts(where.left)
-        yield from conjuncts(where.right)
-    elif where is not None:
-        yield where
+    left = [] if where is None else [where]
+    while left:
+        condition = left.pop()
+        if isinstance(condition, Both) and condition.operator == "AND":
+            left += condition.right, condition.left
+        else:
+            yield condition
 
 
 def reads(where: Condition | None, schema: KeySchema, terms: Literals, *, typed: bool) -> Reads:
@@ -237,7 +239,9 @@ def read_by_key(found: Reads, schema: KeySchema) -> Item | None:
 
 def key_values(where: Condition | None, schema: KeySchema, terms: Literals) -> dict[str, list[Value]]:
     """The values that a WHERE asks the key attributes to be equal to, each once; only of those that it names."""
-    tests = (test for condition in conjuncts(where) if (test := tested(condition, terms)) is not None)
+    equalities = (condition for condition in conjuncts(where) if isinstance(condition, Compare)
+                  and (_name(condition.left) in schema.names or _name(condition.right) in schema.names))
+    tests = (test for condition in equalities if (test := tested(condition, terms)) is not None)
     branch = Branch(tuple(tests))
     return {name: values for name in schema.names if (values := branch.values(name))}
 
