@@ -12,6 +12,7 @@ import json
 import os
 import random
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -380,6 +381,14 @@ def test_the_cloud_ends_at_once_whoever_waits(tmp_path, start):
                 assert b"HTTP/1.1" not in each.rest()
             assert far.rest() == b""
             assert process.wait(60) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to another process")
+@pytest.mark.parametrize("start", [START, START_WITHOUT_UVLOOP], ids=["uvloop", "asyncio"])
+def test_ctrl_c_ends_a_cloud_in_the_foreground_without_a_traceback(tmp_path, start):
+    with served(tmp_path, start=start) as (_, process):
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
 
 
 def test_ports_are_taken_again_and_outages_outlive_a_restart(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import secrets
+import signal
 import socket
 import sqlite3
 import sys
@@ -73,6 +74,8 @@ def main() -> int:
         with FileLock(home / LOCK_FILE, timeout=2, mode=0o600):
             with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:  # uvloop, where it is installed
                 return runner.run(_serve(options, home / PROCESS_FILE))
+    except KeyboardInterrupt:  # Ctrl-C where this runs in the foreground; everything is saved and closed
+        return 128 + signal.SIGINT
     except Timeout:
         return Exit.ALREADY_RUNS
     except NoAddress:
