@@ -133,6 +133,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
+        transport.set_write_buffer_limits(0)  # so that uvloop sends an answer at once, not at the end of its turn
         if len(self.connections) > self._limits.connections:
             self.abort()
         else:
