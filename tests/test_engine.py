@@ -1185,6 +1185,19 @@ def test_names_and_values_have_two_megabytes_together(db, names, values, what):
         assert db.refusal("Scan", **ask).message == f"{what} exceeds max size"
 
 
+def test_a_value_of_an_expression_is_no_larger_than_an_item(db):
+    db.table("Tab", "p")
+    ask = {"TableName": "Tab", "Key": {"p": {"S": "a"}}, "UpdateExpression": "SET n = :n",
+           "ConditionExpression": "attribute_not_exists(p) OR x < :x"}
+    for size, told in ((400 * 1024, None), (400 * 1024 + 1, "ExpressionAttributeValues contains invalid value: Item "
+                                            "size has exceeded the maximum allowed size for key :x")):
+        given = ask | {"ExpressionAttributeValues": {":n": {"N": "1"}, ":x": {"S": "x" * size}}}
+        if told is None:
+            db("UpdateItem", **given)
+        else:
+            assert db.refusal("UpdateItem", **given).message == told
+
+
 def test_a_page_of_a_select_ends_when_its_condition_has_worked_for_long(db):
     db.table("Tab", "p")
     for n in range(1500):

@@ -26,9 +26,8 @@ from gtlab.localcloud.engine.reads import Find, Read, cancelled
 from gtlab.localcloud.engine.table import Index, Table, check_attributes
 from gtlab.localcloud.engine.terms import find as find_value
 from gtlab.localcloud.engine.updates import Update
-from gtlab.localcloud.engine.values import Item, StoredItem, item_size
+from gtlab.localcloud.engine.values import TOO_LARGE, Item, StoredItem, item_size
 from gtlab.localcloud.engine.writes import (
-    TOO_LARGE,
     TRANSACTION_BYTES,
     Plan,
     Write,

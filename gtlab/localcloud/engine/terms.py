@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gtlab.localcloud.engine.tree import Path, Placeholder
-from gtlab.localcloud.engine.values import Item, Value, check, item_size
+from gtlab.localcloud.engine.values import ITEM_BYTES, TOO_LARGE, Item, Value, check, item_size, size
 from gtlab.localcloud.model import Refusal, invalid
 
 _NAME, _VALUE = re.compile(r"#[A-Za-z0-9_]{1,254}"), re.compile(r":[A-Za-z0-9_]{1,254}")
@@ -85,9 +85,13 @@ def _checked_names(names: dict[str, str]) -> dict[str, str]:
 
 
 def _check_sizes(names: dict[str, str], values: dict[str, Value]) -> None:
-    """AWS documents the bound. The texts are those of Amazon's client for DAX, which checks what the service does."""
+    """A value is no larger than an item (as others met it on the service). AWS documents the bound of all together; its
+    texts are those of Amazon's client for DAX, which checks what the service does."""
     of_names = sum(len(alias) + len(name.encode()) for alias, name in names.items())
     of_values = item_size(values)
+    for alias in values if of_values > ITEM_BYTES else ():
+        if size(values[alias]) > ITEM_BYTES:
+            raise invalid(f"ExpressionAttributeValues contains invalid value: {TOO_LARGE} for key {alias}")
     if of_names + of_values > _MOST_BYTES:
         what = ("ExpressionAttributeNames" if of_names > _MOST_BYTES else
                 "ExpressionAttributeValues" if of_values > _MOST_BYTES else

@@ -31,6 +31,7 @@ _PLAIN = re.compile(r"0|-?[1-9][0-9]{0,37}")        # an integer that is canonic
 TYPES = ("S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "L", "M")
 SETS = ("SS", "NS", "BS")
 ITEM_BYTES = 400 * 1024  # of an item at most, with the names of its attributes
+TOO_LARGE = "Item size has exceeded the maximum allowed size"
 
 
 def number(text: str, *, as_parameter: bool = False) -> str:

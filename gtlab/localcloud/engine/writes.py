@@ -18,13 +18,12 @@ from gtlab.localcloud.engine.reads import Find, cancelled, invalid_part
 from gtlab.localcloud.engine.table import SCHEMA_MISMATCH, Index, Table, check_attributes, check_names
 from gtlab.localcloud.engine.terms import Parts, Terms
 from gtlab.localcloud.engine.updates import TOO_LARGE_UPDATE, Update
-from gtlab.localcloud.engine.values import ITEM_BYTES, Item, StoredItem, check_depth, item_size
+from gtlab.localcloud.engine.values import ITEM_BYTES, TOO_LARGE, Item, StoredItem, check_depth, item_size
 from gtlab.localcloud.model import Change, Key, Refusal, invalid
 
 MOST_BATCH_ITEMS, MOST_TRANSACT_ITEMS = 25, 100
 TRANSACTION_BYTES, BATCH_BYTES = 4 << 20, 16 << 20
 NO_REQUESTS = "The requestItems parameter is required for BatchWriteItem"
-TOO_LARGE = "Item size has exceeded the maximum allowed size"
 _OLD_ONLY = ("NONE", "ALL_OLD")
 
 
