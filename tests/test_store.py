@@ -294,7 +294,8 @@ def everything(path: Path) -> tuple[dict[str, list[tuple]], str]:
 
 
 def filled(path: Path, rounds: int, random: Random, largest: int = 900) -> Store:
-    """A store with rows in its tables, in SQLite's write-ahead log and in both logs. ``largest``: bytes of an item."""
+    """A store with rows in its tables, in SQLite's write-ahead log and in a log. ``largest``: bytes of an item. Nothing
+    is being folded any more: files that are copied meanwhile are of different moments, which no crash leaves."""
     store = Store(path)
     for n in range(rounds):
         key = ("a", "r", "t", f"{random.randrange(rounds)}", "s")
@@ -307,7 +308,7 @@ def filled(path: Path, rounds: int, random: Random, largest: int = 900) -> Store
             store.fold()
             store._rows._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         elif n > rounds // 2 and n % max(1, rounds // 10) == 0:
-            store.fold(wait=n < rounds * 0.9)
+            store.fold()
     return store
 
 
