@@ -94,7 +94,7 @@ def _targeted(target: str) -> tuple[str, str]:
 
 def signed_service(authorization: str) -> str | None:
     """The service that a signature names; None where there is no signature."""
-    scope = _scope(_shared_part(authorization))
+    scope = _scope(authorization)
     return scope[2] if scope else None
 
 
@@ -107,7 +107,7 @@ def identity(authorization: str) -> tuple[str, str]:
     """Account and Region from the signature's credential scope. Signatures are not verified."""
     if not authorization:
         raise Refusal("MissingAuthenticationTokenException", "Request is missing Authentication Token")
-    scope = _scope(_shared_part(authorization))
+    scope = _scope(authorization)
     if scope is None:
         raise Refusal("IncompleteSignatureException",
                       "Authorization header requires 'Credential' parameter of the form "
@@ -120,15 +120,14 @@ def identity(authorization: str) -> tuple[str, str]:
     return account, region
 
 
-def _shared_part(authorization: str) -> str:
-    """The part that is the same in all requests of a client, so that what it says is found in a cache."""
-    same = authorization.partition(", SignedHeaders=")[0]
-    return same if "Credential=" in same else authorization
+def _scope(authorization: str) -> tuple[str, str, str] | None:
+    """Account, Region and service of a signature; None where there is none."""
+    same = authorization.partition(", SignedHeaders=")[0]  # this part is the same in all requests of a client: cache it
+    return _scope_of(same if "Credential=" in same else authorization)
 
 
 @functools.lru_cache(maxsize=256)
-def _scope(authorization: str) -> tuple[str, str, str] | None:
-    """Account, Region and service of a signature; None where there is none."""
+def _scope_of(authorization: str) -> tuple[str, str, str] | None:
     found = _CREDENTIAL.search(authorization)
     if not found:
         return None
