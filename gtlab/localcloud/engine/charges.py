@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from gtlab.localcloud.engine.values import Item, item_size
 from gtlab.localcloud.model import TableId
@@ -16,7 +18,7 @@ READ_BYTES, WRITE_BYTES = 4096, 1024
 READ, WRITE = "read", "write"
 
 
-class Charge(NamedTuple):
+class Charge(msgspec.Struct, frozen=True):
     """Units that a call consumed in a table, or in one of its indexes."""
 
     table: TableId

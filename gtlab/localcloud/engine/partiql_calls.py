@@ -267,7 +267,7 @@ def _read_transaction(named: list[tuple[Table, Key]], prepared: list[_Prepared],
     for (table, key), each in zip(named, prepared, strict=True):
         assert isinstance(each.statement, partiql.Select)
         item, charge = _read_item(table, key, each.statement, consistent=True)
-        charges.append(charge._replace(units=2 * charge.units))
+        charges.append(msgspec.structs.replace(charge, units=2 * charge.units))
         responses.append({"Item": item} if item else {})
     capacity = consumed(charges, how, by_kind=True)
     return Write({"Responses": responses} | ({"ConsumedCapacity": capacity} if capacity else {}), [], charges)

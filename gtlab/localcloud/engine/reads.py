@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
+
 from gtlab.localcloud.engine import arguments, legacy, work
 from gtlab.localcloud.engine.charges import READ, Charge, consumed, read_units
 from gtlab.localcloud.engine.conditions import Test, compile_condition, operand_paths
@@ -27,7 +29,7 @@ TRANSACTION_BYTES = 4 << 20
 Find = Callable[[str], Table]  # the table with a name or an ARN; raises Refusal
 
 
-class Read(NamedTuple):
+class Read(msgspec.Struct, frozen=True):
     """An answer, and what the call consumed. ``items``: the JSON of each of its "Items", where it has these."""
 
     answer: dict[str, Any]

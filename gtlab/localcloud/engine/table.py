@@ -204,7 +204,8 @@ def check_attributes(item: dict[str, Any]) -> StoredItem:
     """The attributes of an item with their numbers in canonical form. Raises Refusal."""
     if "" in item or max(map(len, item), default=0) > _SHORT_NAME:
         check_names(item)
-    return StoredItem({name: check(value) for name, value in item.items()})
+    return StoredItem({name: value if "S" in value and len(value) == 1 else check(value)  # most values are strings
+                       for name, value in item.items()})
 
 
 def check_names(names: Iterable[str]) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from gtlab.localcloud.engine import arguments, legacy
 from gtlab.localcloud.engine.charges import WRITE, Charge, consumed, write_units
 from gtlab.localcloud.engine.conditions import Test, compile_condition
@@ -27,7 +29,7 @@ NO_REQUESTS = "The requestItems parameter is required for BatchWriteItem"
 _OLD_ONLY = ("NONE", "ALL_OLD")
 
 
-class Write(NamedTuple):
+class Write(msgspec.Struct, frozen=True):
     """An answer, the changes of items, and what the call consumed. Writes that changed nothing are not changes.
     ``items``: as in :class:`reads.Read`, of a SELECT."""
 
@@ -37,7 +39,7 @@ class Write(NamedTuple):
     items: list[bytes] | None = None
 
 
-class Plan(NamedTuple):
+class Plan(msgspec.Struct, frozen=True):
     """What a write will do to one item. ``paths``: what an update names."""
 
     table: Table
@@ -147,7 +149,7 @@ def checked_update(plan: Plan, update: Update | legacy.Update) -> Plan:
     new = StoredItem(plan.new)
     check_size(new, TOO_LARGE_UPDATE)
     plan.table.check_index_keys(new, update.computed, is_update=isinstance(update, Update))
-    return plan._replace(new=new)
+    return msgspec.structs.replace(plan, new=new)
 
 
 def check_size(item: StoredItem, text: str) -> None:
@@ -395,11 +397,11 @@ def _judged(action: _Action, plan: Plan) -> tuple[Plan, dict[str, Any]]:
         shown = {"Item": plan.old} if plan.old and part.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else {}
         return plan, {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"} | shown
     if action.kind == "ConditionCheck":
-        return plan._replace(new=plan.old), {"Code": "None"}
+        return msgspec.structs.replace(plan, new=plan.old), {"Code": "None"}
     if action.update is not None and (plan.old is not None or action.update.creates()):
         try:
             new = action.update.of(plan.old if plan.old is not None else _key_item(plan.table, part["Key"]))
-            plan = checked_update(plan._replace(new=new), action.update)
+            plan = checked_update(msgspec.structs.replace(plan, new=new), action.update)
         except Refusal as refusal:
             return plan, {"Code": "ValidationError", "Message": refusal.message}
     return plan, {"Code": "None"}

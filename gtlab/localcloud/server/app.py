@@ -10,6 +10,7 @@ import asyncio
 import json
 from typing import NamedTuple
 
+import msgspec
 from starlette.requests import ClientDisconnect
 
 from gtlab.localcloud.disk.keeper import Keeper
@@ -121,7 +122,10 @@ class App:
         _check_type(headers, _JSON_TYPES)
         if scope["query_string"]:
             target += "?" + scope["query_string"].decode("ascii")
-        call = requests.parse(headers, await _read(connection, receive), method, target)
+        body = connection.whole_body()
+        if body is None:
+            body = await _read(connection, receive)
+        call = requests.parse(headers, body, method, target)
         if connection.region not in (None, call.region):
             raise Refusal("InvalidSignatureException", f"Credential should be scoped to a valid Region, not "
                           f"'{call.region}': this is the endpoint of {connection.region}.")
@@ -207,7 +211,7 @@ class App:
 def _no_method(methods: tuple[str, ...]) -> Answer:
     allowed = ", ".join(methods)
     answer = refused(Refusal("MethodNotAllowedException", f"Only {allowed} is allowed here.", 405))
-    return answer._replace(headers=((b"allow", allowed.encode()),))
+    return msgspec.structs.replace(answer, headers=((b"allow", allowed.encode()),))
 
 
 def _check_type(headers: dict[str, str], types: tuple[str, ...]) -> None:
