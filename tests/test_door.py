@@ -383,6 +383,20 @@ def test_the_cloud_ends_at_once_whoever_waits(tmp_path, start):
             assert process.wait(60) == 0
 
 
+def test_the_end_does_not_wait_for_the_rest_of_a_request(tmp_path):
+    whole = post()
+    with served(tmp_path) as (port, process), Raw(port) as in_head, Raw(port) as in_body, Raw(port) as in_large_body:
+        in_head.say(whole[:20])
+        in_body.say(whole[:-1])
+        in_large_body.say(post(Content_Length=1 << 20))
+        control(f"http://127.0.0.1:{port}", "GET", "status")  # what came before has been read
+        control(f"http://127.0.0.1:{port}", "POST", "stop")
+        for each in (in_head, in_body, in_large_body):
+            assert each.rest() == b""
+        assert process.wait(60) == 0
+    assert "shutdown" not in (tmp_path / "cloud.log").read_text()  # uvicorn says there whom it waited for in vain
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to another process")
 @pytest.mark.parametrize("start", [START, START_WITHOUT_UVLOOP], ids=["uvloop", "asyncio"])
 def test_ctrl_c_ends_a_cloud_in_the_foreground_without_a_traceback(tmp_path, start):

@@ -126,7 +126,9 @@ class Connection(HttpToolsProtocol):
     # For the server
 
     def shutdown(self) -> None:
-        if self.held_for or (self._running and self._running.response_started):  # a stream of events has no end
+        endless = self._running and self._running.response_started  # a stream of events
+        incomplete = self._stage is _BODY and self._running is self.cycle  # it would not be carried out
+        if self.held_for or endless or incomplete:
             self.abort()
         else:
             super().shutdown()
