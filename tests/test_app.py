@@ -8,6 +8,8 @@ import contextlib
 import itertools
 import json
 import math
+import pkgutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,11 +22,11 @@ from gtlab.contract import CONTROL_PREFIX
 from gtlab.localcloud.after_writes import AfterWrites
 from gtlab.localcloud.disk import format
 from gtlab.localcloud.disk.keeper import Keeper, keep
+from gtlab.localcloud.engine import ahead
 from gtlab.localcloud.engine.items import IndexedItems, Items
 from gtlab.localcloud.model import Call, Refusal
 from gtlab.localcloud.replication import Replication
 from gtlab.localcloud.replication.links import Links
-from gtlab.localcloud.server import app as application
 from gtlab.localcloud.server.access import Guard
 from gtlab.localcloud.server.app import App
 from gtlab.localcloud.server.control import Process
@@ -347,10 +349,37 @@ def test_an_event_of_a_global_table_that_fails_happens_later(pair, monkeypatch):
     assert oregon.describe_table(TableName="Music")["Table"]["TableStatus"] == "ACTIVE"
 
 
-def test_others_are_served_while_the_statements_of_a_long_request_are_read(client, monkeypatch):
-    answered: list = []
-    begun = application.read_ahead
-    monkeypatch.setattr(application, "read_ahead", lambda part: answered.append("read") or begun(part))
+# Long requests
+
+def transaction(count: int) -> tuple[str, dict]:
+    """Of so many long statements, which insert the items "0", "1" and so on."""
+    return "ExecuteTransaction", {"TransactStatements": [
+        {"Statement": f"INSERT INTO Music VALUE {{'Artist': '{n}', 'a': [{'1, ' * 1000}1]}}"} for n in range(count)]}
+
+
+def batch(count: int) -> tuple[str, dict]:
+    """A large body, which puts such items."""
+    return "BatchWriteItem", {"RequestItems": {"Music": [
+        {"PutRequest": {"Item": {"Artist": {"S": str(n)}, "a": {"L": [{"N": "1"}] * 3000}}}} for n in range(count)]}}
+
+
+@pytest.mark.parametrize(("make", "steps"), [
+    (transaction, ["gtlab.localcloud.engine.partiql_calls.prepare"]),
+    (batch, ["gtlab.localcloud.server.requests.check_input", "gtlab.localcloud.engine.ahead.check_attributes"])])
+def test_others_are_served_while_a_long_request_is_prepared(client, monkeypatch, make, steps):
+    """Each step of the preparation ends when somebody else has an answer."""
+    answered, begun, served = list[tuple[str, int]](), threading.Semaphore(0), threading.Semaphore(0)
+
+    def after_an_answer(step: Callable) -> Callable:
+        def function(*arguments):
+            if threading.current_thread() is not threading.main_thread():
+                begun.release()
+                assert served.acquire(timeout=60)
+            return step(*arguments)
+        return function
+
+    for step in steps:
+        monkeypatch.setattr(step, after_an_answer(pkgutil.resolve_name(step)))
 
     async def ask(operation: str, data: dict) -> None:
         headers = {"authorization": SIGNED.format(region="us-east-2"), "content-type": "application/x-amz-json-1.0",
@@ -359,14 +388,34 @@ def test_others_are_served_while_the_statements_of_a_long_request_are_read(clien
         answered.append((operation, status))
 
     async def run() -> None:
-        statements = [{"Statement": f"INSERT INTO Music VALUE {{'Artist': '{n}', 'a': [{'1, ' * 1000}1]}}"}
-                      for n in range(20)]
-        await asyncio.gather(ask("ExecuteTransaction", {"TransactStatements": statements}),
-                             ask("GetItem", {"TableName": "Music", "Key": KEY}))
+        long = asyncio.create_task(ask(*make(10)))
+        while not long.done():
+            if begun.acquire(blocking=False):
+                await ask("GetItem", last)
+                served.release()
+            await asyncio.sleep(0)
 
+    operation, last = make(0)[0], {"TableName": "Music", "Key": {"Artist": {"S": "9"}}}
     asyncio.run(run())
-    assert answered.count("read") == 20 and answered[-1] == ("ExecuteTransaction", 200)
-    assert answered.index(("GetItem", 200)) < 20
+    assert len(answered) > 10 and answered == [("GetItem", 200)] * (len(answered) - 1) + [(operation, 200)]
+    assert len(client.dynamodb("GetItem", last)[1]["Item"]["a"]["L"]) > 1000
+
+
+def test_what_was_prepared_for_a_request_is_let_go(client, monkeypatch):
+    """A transaction's token keeps its request for ten minutes."""
+    over, forget = threading.Event(), ahead.forget
+
+    def forgotten(call: Call) -> None:
+        forget(call)
+        over.set()
+
+    monkeypatch.setattr(ahead, "forget", forgotten)
+    operation, data = transaction(10)
+    assert client.dynamodb(operation, data | {"ClientRequestToken": "token"}) == (200, {"Responses": []})
+    assert over.wait(60)
+    kept, = client.keeper.cloud.database._tokens.values()
+    assert [part.outcome for part in kept.request["TransactStatements"]] == [None] * 10
+    assert client.dynamodb(operation, data | {"ClientRequestToken": "token"})[0] == 200
 
 
 def fails_later(first: int, times: int, real):

@@ -19,6 +19,7 @@ from engines import REGION, Database
 from support import SOAK, Progress, seed
 
 from gtlab.localcloud import engine
+from gtlab.localcloud.engine import ahead
 from gtlab.localcloud.engine.values import number
 from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server import requests
@@ -70,6 +71,20 @@ class Ours(Database):
 
     def __call__(self, operation: str, **data) -> dict:
         return self.answer(operation, json.dumps(data).encode())
+
+
+class InPieces(Ours):
+    """As the server calls the engine with a large body: decoded in pieces, and prepared ahead."""
+
+    def answer(self, operation: str, body: bytes) -> dict:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(requests, "LARGE", 20)
+            call = ahead.prepared(requests.parse(self._headers(operation), body))
+        try:
+            engine.named(self.kept, call)
+            return json.loads(engine.call(self.kept, call, self.now))
+        finally:
+            ahead.forget(call)
 
 
 class Library(Database):
@@ -278,6 +293,14 @@ def test_the_library_answers_the_same_or_there_is_a_reason(request):
     """The library has texts of its own, writes numbers as they came, and leaves empty parts out."""
     calls = Calls(Random(seed(17)))
     compared(Library(), LIBRARY, calls, Progress(request, "calls to the library", CALLS), texts=False)
+
+
+def test_a_large_request_is_answered_like_any_other(request):
+    """However its body is decoded, and whatever is done before it is carried out."""
+    operations = ("PutItem", "BatchWriteItem", "BatchGetItem", "TransactWriteItems", "TransactGetItems",
+                  "ExecuteStatement")
+    calls = Calls(Random(seed(23)), operations)
+    compared(InPieces(), {}, calls, Progress(request, "calls in pieces", CALLS), texts=True)
 
 
 # dynalite's texts are the service's, so that two refusals must be the same. Where they are not: the texts of ours and

@@ -15,7 +15,7 @@ from engines import Database, index
 from support import seed
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.engine import conditions, pages
+from gtlab.localcloud.engine import conditions, pages, texts
 from gtlab.localcloud.engine.values import number, sort_bytes, sorted_as
 from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server import requests
@@ -1328,6 +1328,18 @@ def test_an_update_takes_no_longer_the_more_often_it_names_a_large_value(db, upd
         return time.process_time() - began
 
     assert any(seconds(many) < 8 * max(_LEAST_S, seconds(2)) for _ in range(2))
+
+
+def test_of_what_is_read_of_texts_as_much_is_kept_as_of_so_many_characters(monkeypatch):
+    """What is made of a text takes up to a hundred bytes for each of its characters."""
+    monkeypatch.setattr(texts, "MOST_KEPT", 100)
+    made: list[str] = []
+    length = texts.kept(50)(lambda kind, text: made.append(text) or len(text))
+    short, long = ["a" * n for n in range(1, 8)], ["b" * 60, "c" * 60, "d" * 1000]
+    for text in short * 10 + long + long:
+        assert length("x", text) == len(text)
+    assert made == short + long + long  # each long one displaces the others
+    assert length("x", "d" * 1000) == 1000 and made == short + long + long
 
 
 def test_a_number_of_a_whole_body_is_refused_by_its_length(db):

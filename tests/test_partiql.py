@@ -6,7 +6,9 @@ from __future__ import annotations
 import pytest
 from engines import Database, index
 
-from gtlab.localcloud.model import Refusal
+from gtlab.localcloud import engine
+from gtlab.localcloud.engine import partiql_keys
+from gtlab.localcloud.model import NO_SORT_KEY, Call, Key, Refusal, TableId
 
 MALFORMED = "Statement wasn't well formed, can't be processed: "
 LEFT_OVER = MALFORMED + "Unexpected token after expression"
@@ -707,3 +709,18 @@ def test_exists_needs_a_condition_besides_the_key(tab):
     assert refusal.message == ("Validation failed in TransactStatements[1]: EXISTS() must contain a single item read "
                                "with additional condition")
     assert item(tab) == ITEM
+
+
+def test_a_long_where_is_looked_through_once_for_its_key(tab, monkeypatch):
+    """Also where the request asks for it several times, and where it names the key often."""
+    looked, conjuncts = [], partiql_keys.conjuncts
+    monkeypatch.setattr(partiql_keys, "conjuncts", lambda where: looked.append(where) or conjuncts(where))
+    where = " AND ".join(["p = 'new'"] * 200 + [f"a{n} = {n}" for n in range(200)])
+    call = Call(tab.account, "us-east-1", "dynamodb", "ExecuteStatement", {
+        "Statement": f"DELETE FROM Tab WHERE {where} AND p = 'new'"})
+    assert engine.named(tab.kept, call) == engine.touched(tab.kept, call) == [
+        (TableId(tab.account, "us-east-1", "Tab"), Key("new", NO_SORT_KEY))]
+    engine.call(tab.kept, call, tab.now)
+    assert len(looked) == 1
+    with pytest.raises(Refusal, match="Multiple conditions on same key p"):
+        tab("ExecuteStatement", Statement=f"DELETE FROM Tab WHERE {where} AND p = 'other'")

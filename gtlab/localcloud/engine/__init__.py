@@ -14,8 +14,6 @@ from gtlab.localcloud.engine.create_table import create as create_table
 from gtlab.localcloud.engine.database import BACKUPS, Database, RecordId, TokenId, restore, saved, table_id
 from gtlab.localcloud.engine.descriptions import delete, description
 from gtlab.localcloud.engine.items import key_string
-from gtlab.localcloud.engine.partiql_calls import read_ahead
-from gtlab.localcloud.engine.partiql_calls import statements as partiql_statements
 from gtlab.localcloud.engine.table import CHANGING
 from gtlab.localcloud.engine.tags import of as tags
 from gtlab.localcloud.engine.tags import resources as tagged_resources
@@ -48,12 +46,10 @@ __all__ = [
     "keys_read",
     "named",
     "partiql_kinds",
-    "partiql_statements",
     "partiql_tables",
     "partiql_writes",
     "protected",
     "read",
-    "read_ahead",
     "restore",
     "saved",
     "table_id",

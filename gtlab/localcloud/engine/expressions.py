@@ -10,11 +10,11 @@ The texts of refusals are the service's, as other projects have captured them.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable
 
 from gtlab.localcloud.engine.reserved_words import RESERVED
+from gtlab.localcloud.engine.texts import kept
 from gtlab.localcloud.engine.tokens import Token, TokenReader
 from gtlab.localcloud.engine.tree import (
     Arithmetic,
@@ -103,8 +103,8 @@ class _Reader(TokenReader):
 
 def _parser(parse: Callable) -> Callable:
     """Check what holds for every expression, and keep the trees of the last texts."""
-    @functools.lru_cache(maxsize=2048)
-    def kept(kind: str, text: str):
+    @kept(2048)
+    def parsed(kind: str, text: str):
         if not text.strip():
             raise invalid(f"Invalid {kind}: The expression can not be empty;")
         length = len(text.encode())
@@ -116,7 +116,7 @@ def _parser(parse: Callable) -> Callable:
         if reader.next.kind != "end":
             raise reader.unexpected()
         return tree
-    return kept
+    return parsed
 
 
 @_parser

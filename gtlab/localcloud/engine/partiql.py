@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 
 from gtlab.localcloud.engine.expressions import MOST_IN
 from gtlab.localcloud.engine.partiql_words import KEYWORDS, OPERATORS, TYPE_NAMES, TYPES_OF_TWO_WORDS
 from gtlab.localcloud.engine.terms import Parts, Terms
+from gtlab.localcloud.engine.texts import MOST_KEPT, Prepared, kept
 from gtlab.localcloud.engine.tokens import Token, TokenReader, joined
 from gtlab.localcloud.engine.tree import (
     Arithmetic,
@@ -39,11 +39,10 @@ from gtlab.localcloud.engine.tree import (
 from gtlab.localcloud.engine.values import SETS, Value, check, kind, not_a_number, number
 from gtlab.localcloud.model import Refusal, invalid, invalid_values
 
-_SHORT, _LONG = 1 << 10, 1 << 14  # bytes of a statement and its parameters
 _DEEPEST = 64        # parentheses and functions
 _MOST_LEVELS = 31    # of lists and maps in a literal
 _LARGEST_INDEX = (1 << 31) - 1
-Read = TypeVar("Read")
+_encode = msgspec.msgpack.Encoder().encode
 _PARAMETER = functools.partial(number, as_parameter=True)
 _SPACE = r"\s++|--[^\n]*+|/\*(?s:.*?)\*/"
 _TOKEN = re.compile(rf"""(?:{_SPACE})*+(?:
@@ -63,13 +62,15 @@ _NO_IDENTIFIER = "Expected identifier for simple path"
 
 
 class Literals(Terms):
-    """The constants of a statement, by the placeholders that stand for them in its trees."""
+    """The constants of a statement, by the placeholders that stand for them in its trees. ``equal``: the attributes
+    that its WHERE asks to be equal to constants, with these, once somebody has looked."""
 
-    __slots__ = ("constants",)
+    __slots__ = ("constants", "equal")
 
     def __init__(self) -> None:
         super().__init__(None, None)
         self.constants: dict[str, Value] = {}
+        self.equal: dict[str, list[Value]] | None = None
 
     def add(self, value: Value) -> Placeholder:
         name = f":{len(self.constants)}"
@@ -129,39 +130,56 @@ def table_of(statement: Statement) -> str:
     return statement.select.table if isinstance(statement, Exists) else statement.table
 
 
-def checked_parameters(parameters: list[Any] | None) -> list[Value]:
-    """The values of a statement's parameters. Raises Refusal: the service reads them before the statement."""
-    return [check(value, number=_PARAMETER) for value in parameters or ()]
+class Known:
+    """What was read of a statement with its parameters; ``prepared``: what others make of it, or why they refuse it."""
+
+    __slots__ = ("_is_parameter", "_read", "prepared")
+
+    def __init__(self, read: Statement | Refusal, *, is_parameter: bool = False):
+        self._read, self._is_parameter = read, is_parameter
+        self.prepared: Any = None
+
+    @property
+    def statement(self) -> Statement:
+        """Raises Refusal if it is not valid."""
+        if isinstance(self._read, Refusal):
+            raise self._read.with_traceback(None)  # without the frames that it has seen
+        return self._read
+
+    def check_parameters(self) -> None:
+        """Raise Refusal if a parameter is refused: the service reads them before the statement."""
+        if self._is_parameter:
+            _ = self.statement
 
 
-def kept(read: Callable[[str, list[Any]], Read]) -> Callable[[str, list[Any] | None], Read]:
-    """Keep what was read of the last statements with their parameters, or why they are refused. A request is read for
-    its tables, for its items, and to carry it out: what is kept is as much as one may have, but only a few statements
-    whose parameters may be megabytes. Short statements do not displace long ones, which :func:`read_ahead` reads while
-    others are served."""
-    def result(text: str, given: bytes) -> Read | Refusal:
-        try:
-            return read(text, msgspec.msgpack.decode(given))
-        except Refusal as refusal:  # without the frames that it has seen
-            return Refusal(refusal.code, refusal.message, refusal.status, refusal.details)
-
-    short, long, large = (functools.lru_cache(maxsize=most)(result) for most in (128, 128, 8))
-
-    def read_lately(text: str, parameters: list[Any] | None) -> Read:
-        given = msgspec.msgpack.encode(parameters or [])
-        size = len(text) + len(given)
-        found = (short if size <= _SHORT else long if size <= _LONG else large)(text, given)
-        if isinstance(found, Refusal):
-            raise found.with_traceback(None)
-        return found
-
-    return read_lately
+def known(part: dict[str, Any]) -> Known:
+    """What a request, or a part of it, says: its Statement with its Parameters. A request is read for its tables, for
+    its items, and to carry it out, so the last ones are kept."""
+    if type(part) is Prepared:
+        return part.result()
+    text, given = part["Statement"], _encode(part.get("Parameters"))
+    return _known(text, given) if len(text) + len(given) <= MOST_KEPT else read(part)
 
 
-@kept
-def parse(text: str, parameters: list[Any]) -> Statement:
+def read(part: dict[str, Any]) -> Known:
+    """The same, read again."""
+    try:
+        values = [check(value, number=_PARAMETER) for value in part.get("Parameters") or ()]
+    except Refusal as refusal:
+        return Known(refusal.with_traceback(None), is_parameter=True)
+    try:
+        return Known(_parsed(part["Statement"], values))
+    except Refusal as refusal:
+        return Known(refusal.with_traceback(None))
+
+
+@kept(128)
+def _known(text: str, given: bytes) -> Known:
+    return read({"Statement": text, "Parameters": msgspec.msgpack.decode(given)})
+
+
+def _parsed(text: str, values: list[Value]) -> Statement:
     """A statement with the values of its parameters (``?``). Raises Refusal."""
-    values = checked_parameters(parameters)
     reader = _Reader(text, values, _tokens(text))
     statement = _statement(reader)
     if reader.next.kind != "end":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import functools
 import hashlib
 from collections.abc import Iterator
@@ -52,7 +51,7 @@ _BATCH_CODES = {"ConditionalCheckFailedException": "ConditionalCheckFailed", "Du
                 "ResourceNotFoundException": "ResourceNotFound", "ValidationException": "ValidationError"}
 
 
-class _Prepared(NamedTuple):
+class Prepared(NamedTuple):
     """A statement, with what can be checked of it without a table. ``item``: what an INSERT inserts."""
 
     statement: partiql.Statement
@@ -62,29 +61,33 @@ class _Prepared(NamedTuple):
     bytes: int = 0  # what it counts in a transaction
 
 
-def _prepared(part: dict[str, Any]) -> _Prepared:
+def _prepared(part: dict[str, Any]) -> Prepared:
     """The statement of a request, or of a part of it. Raises Refusal."""
-    return _prepare(part["Statement"], part.get("Parameters"))
+    known = partiql.known(part)
+    if known.prepared is None:
+        prepare(known)
+    if isinstance(known.prepared, Refusal):
+        raise known.prepared.with_traceback(None)
+    return known.prepared
 
 
-def read_ahead(part: dict[str, Any]) -> None:
-    """Read a statement of a request, so that it takes less time to carry the request out. Changes nothing, and leaves
-    refusals to the call."""
-    with contextlib.suppress(Refusal):
-        _prepared(part)
+def prepare(known: partiql.Known) -> None:
+    """Make of a statement what does not depend on a table, or find out why it is refused."""
+    try:
+        known.prepared = _made_of(known.statement)
+    except Refusal as refusal:
+        known.prepared = refusal
 
 
-@partiql.kept
-def _prepare(text: str, parameters: list[Any]) -> _Prepared:
-    statement = partiql.parse(text, parameters)
+def _made_of(statement: partiql.Statement) -> Prepared:
     if isinstance(statement, partiql.Insert):
         item = check_attributes(statement.item)
         check_size(item, TOO_LARGE)
-        return _Prepared(statement, item=item, bytes=item.size)
+        return Prepared(statement, item=item, bytes=item.size)
     select = statement.select if isinstance(statement, partiql.Exists) else statement
     test = None if select.where is None else compile_condition(_WHERE, select.where, select.terms)
     update = Update(statement.actions, statement.terms, name="") if isinstance(statement, partiql.Update) else None
-    return _Prepared(statement, test, update, bytes=item_size(select.terms.constants))
+    return Prepared(statement, test, update, bytes=item_size(select.terms.constants))
 
 
 def execute(find: Find, data: dict[str, Any]) -> Write:
@@ -128,7 +131,7 @@ def batch(find: Find, data: dict[str, Any]) -> Write:
     parts = data["Statements"]
     _check_parts(parts, "statements", MOST_BATCH)
     prepared = [_prepared_or_refused(part) for part in parts]
-    if len({isinstance(each.statement, partiql.Select) for each in prepared if isinstance(each, _Prepared)}) > 1:
+    if len({isinstance(each.statement, partiql.Select) for each in prepared if isinstance(each, Prepared)}) > 1:
         raise invalid("All the statements in a batch must be either reads or writes: a batch cannot have both")
     responses, plans, charges = list[dict](), list[Plan](), list[Charge]()
     for part, each in zip(parts, prepared, strict=True):
@@ -159,7 +162,7 @@ def batch(find: Find, data: dict[str, Any]) -> Write:
     return Write(answer | ({"ConsumedCapacity": capacity} if capacity else {}), carry_out(plans), charges)
 
 
-def _prepared_or_refused(part: dict[str, Any]) -> _Prepared | Refusal:
+def _prepared_or_refused(part: dict[str, Any]) -> Prepared | Refusal:
     try:
         return _prepared(part)
     except Refusal as refusal:
@@ -172,7 +175,7 @@ def transaction(find: Find, data: dict[str, Any]) -> Write:
     parts = data["TransactStatements"]
     _check_parts(parts, "transactStatements", MOST_TRANSACTION)
     for part in parts:
-        partiql.checked_parameters(part.get("Parameters"))
+        partiql.known(part).check_parameters()
     prepared = [_prepared_part(part, place) for place, part in enumerate(parts)]
     if len({isinstance(each.statement, partiql.Select) for each in prepared}) > 1:
         raise invalid("ExecuteTransaction API does not support both read and write operations in the same request.")
@@ -198,7 +201,7 @@ def transaction(find: Find, data: dict[str, Any]) -> Write:
     return Write({"Responses": []} | ({"ConsumedCapacity": capacity} if capacity else {}), carry_out(plans), charges)
 
 
-def _prepared_part(part: dict[str, Any], place: int) -> _Prepared:
+def _prepared_part(part: dict[str, Any], place: int) -> Prepared:
     try:
         return _prepared(part)
     except Refusal as refusal:
@@ -217,7 +220,7 @@ def _reason(refusal: Refusal) -> dict[str, Any]:
     return {"Code": code, "Message": refusal.message} | refusal.details
 
 
-def _named(find: Find, prepared: list[_Prepared]) -> list[tuple[Table, Key]]:
+def _named(find: Find, prepared: list[Prepared]) -> list[tuple[Table, Key]]:
     """The items that the statements of a transaction name. A table that is not there and a key that does not fit cancel
     it, but a statement that none could take comes first. Raises Refusal."""
     named, reasons = list[tuple[Table, Key]](), list[dict[str, Any]]()
@@ -262,7 +265,7 @@ def _given(table: Table, statement: partiql.Statement) -> Item:
     return {name: each[0] for name, each in values.items()}
 
 
-def _read_transaction(named: list[tuple[Table, Key]], prepared: list[_Prepared], how: str) -> Write:
+def _read_transaction(named: list[tuple[Table, Key]], prepared: list[Prepared], how: str) -> Write:
     responses, charges = list[dict](), list[Charge]()
     for (table, key), each in zip(named, prepared, strict=True):
         assert isinstance(each.statement, partiql.Select)
@@ -333,7 +336,7 @@ def _inserted_key(table: Table, item: Item) -> Key:
 
 # Writes
 
-def _plan(table: Table, key: Key, prepared: _Prepared, part: dict[str, Any]) -> Plan:
+def _plan(table: Table, key: Key, prepared: Prepared, part: dict[str, Any]) -> Plan:
     """The plan of a write or of an EXISTS. Raises Refusal."""
     old, statement, update = table.items.item(key), prepared.statement, prepared.update
     if prepared.item is not None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import msgspec
+
 from gtlab.localcloud.engine.conditions import operand_paths
 from gtlab.localcloud.engine.items import KeySchema, Range
 from gtlab.localcloud.engine.key_conditions import KeyTest, bounds
@@ -238,12 +240,24 @@ def read_by_key(found: Reads, schema: KeySchema) -> Item | None:
 
 
 def key_values(where: Condition | None, schema: KeySchema, terms: Literals) -> dict[str, list[Value]]:
-    """The values that a WHERE asks the key attributes to be equal to, each once; only of those that it names."""
-    equalities = (condition for condition in conjuncts(where) if isinstance(condition, Compare)
-                  and (_name(condition.left) in schema.names or _name(condition.right) in schema.names))
-    tests = (test for condition in equalities if (test := tested(condition, terms)) is not None)
-    branch = Branch(tuple(tests))
-    return {name: values for name in schema.names if (values := branch.values(name))}
+    """The values that a statement's WHERE asks the key attributes to be equal to, each once; only of those that it
+    names."""
+    equal = terms.equal
+    if equal is None:
+        equal = terms.equal = _equal(where, terms)
+    return {name: equal[name] for name in schema.names if name in equal}
+
+
+def _equal(where: Condition | None, terms: Literals) -> dict[str, list[Value]]:
+    """The values that each attribute has to be equal to, each once."""
+    found: dict[str, dict[bytes, Value]] = {}
+    for condition in conjuncts(where):
+        if isinstance(condition, Compare) and condition.operator == "=":
+            test = tested(condition, terms)
+            if test is not None:
+                value, = test[1].values
+                found.setdefault(test[0], {}).setdefault(msgspec.json.encode(value, order="sorted"), value)
+    return {name: list(values.values()) for name, values in found.items()}
 
 
 def unprojected(found: Reads, projected: frozenset[str], terms: Literals) -> list[str]:

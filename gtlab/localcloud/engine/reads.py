@@ -19,6 +19,7 @@ from gtlab.localcloud.engine.pages import Look, page_charges, read_page, view_of
 from gtlab.localcloud.engine.projections import Projection
 from gtlab.localcloud.engine.table import Index, Table, check_names
 from gtlab.localcloud.engine.terms import Terms, check_apart
+from gtlab.localcloud.engine.texts import Prepared
 from gtlab.localcloud.engine.values import Item, shown, unpack
 from gtlab.localcloud.engine.work import Work
 from gtlab.localcloud.model import Key, Refusal, invalid, invalid_values
@@ -102,9 +103,9 @@ def batch_get(find: Find, data: dict[str, Any]) -> Read:
         raise invalid("Too many items requested for the BatchGetItem call")
     # One table's AttributesToGet and another's ProjectionExpression are mixed, too.
     arguments.check_not_mixed({name: value for part in asked.values() for name, value in part.items()})
-    projections = [_projected(part) for part in asked.values()]  # all of them are read before a table is looked for
-    plans = [_batch_part(find, name, part, projected)
-             for (name, part), projected in zip(asked.items(), projections, strict=True)]
+    projections = [projected(part) for part in asked.values()]  # all of them are read before a table is looked for
+    plans = [_batch_part(find, name, part, shows)
+             for (name, part), shows in zip(asked.items(), projections, strict=True)]
     tables = [plan.table.id for plan in plans]
     if len(set(tables)) < len(tables):
         raise invalid("Provided list of tables contains duplicates: a table's name and its ARN, or the ARN twice")
@@ -119,8 +120,10 @@ class _BatchPart(NamedTuple):
     consistent: bool
 
 
-def _projected(part: dict[str, Any]) -> tuple[Terms, Callable[[Item], Item] | None]:
+def projected(part: dict[str, Any]) -> tuple[Terms, Callable[[Item], Item] | None]:
     """What a part of a request names, and what it leaves of an item."""
+    if type(part) is Prepared:
+        return part.result()
     terms = arguments.terms(part, (PROJECTION,))
     project = projection(part, terms)
     terms.check_all_used()
@@ -128,8 +131,8 @@ def _projected(part: dict[str, Any]) -> tuple[Terms, Callable[[Item], Item] | No
 
 
 def _batch_part(find: Find, name: str, part: dict[str, Any],
-                projected: tuple[Terms, Callable[[Item], Item] | None]) -> _BatchPart:
-    terms, project = projected
+                shows: tuple[Terms, Callable[[Item], Item] | None]) -> _BatchPart:
+    terms, project = shows
     table = find(name)
     _check_scalars(table, terms)
     keys = [table.checked_key(key) for key in part["Keys"]]
@@ -171,7 +174,7 @@ def transact_get(find: Find, data: dict[str, Any]) -> Read:
     if len(actions) > MOST_TRANSACT_ITEMS:
         raise arguments.too_long(arguments.objects("TransactGetItem", actions), "transactItems", MOST_TRANSACT_ITEMS)
     arguments.check_choices(data)
-    projections = [_projected(action["Get"]) for action in actions]  # all are read before a table is looked for
+    projections = [projected(action["Get"]) for action in actions]  # all are read before a table is looked for
     plans = []
     for action, (terms, project) in zip(actions, projections, strict=True):
         table = find(action["Get"]["TableName"])

@@ -202,6 +202,8 @@ def _mismatch(index: Index, name: str, actual: str) -> Refusal:
 
 def check_attributes(item: dict[str, Any]) -> StoredItem:
     """The attributes of an item with their numbers in canonical form. Raises Refusal."""
+    if type(item) is StoredItem:  # they have been checked
+        return item
     if "" in item or max(map(len, item), default=0) > _SHORT_NAME:
         check_names(item)
     return StoredItem({name: value if "S" in value and len(value) == 1 else check(value)  # most values are strings

@@ -106,7 +106,7 @@ def _parsed(data: dict) -> list[partiql.Statement]:
     found = list[partiql.Statement]()
     for part in partiql_calls.statements(data):
         try:
-            found.append(partiql.parse(part["Statement"], part.get("Parameters")))
+            found.append(partiql.known(part).statement)
         except Refusal:
             if "Statements" not in data:
                 return []

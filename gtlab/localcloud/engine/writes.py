@@ -19,6 +19,7 @@ from gtlab.localcloud.engine.projections import Projection
 from gtlab.localcloud.engine.reads import Find, cancelled, invalid_part
 from gtlab.localcloud.engine.table import SCHEMA_MISMATCH, Index, Table, check_attributes, check_names
 from gtlab.localcloud.engine.terms import Parts, Terms
+from gtlab.localcloud.engine.texts import Prepared
 from gtlab.localcloud.engine.updates import TOO_LARGE_UPDATE, Update
 from gtlab.localcloud.engine.values import ITEM_BYTES, TOO_LARGE, Item, StoredItem, check_depth, item_size
 from gtlab.localcloud.model import Change, Key, Refusal, invalid
@@ -284,7 +285,7 @@ def _metrics_by_table(plans: list[Plan], data: dict[str, Any]) -> dict[str, list
 
 # Transactions
 
-class _Action(NamedTuple):
+class Action(NamedTuple):
     """One action of a transaction: its condition, and what it makes of the item. ``item``: what a Put puts."""
 
     kind: str
@@ -302,7 +303,7 @@ def transact_write(find: Find, data: dict[str, Any]) -> Write:
     if len(asked) > MOST_TRANSACT_ITEMS:
         raise arguments.too_long(arguments.objects("TransactWriteItem", asked), "transactItems", MOST_TRANSACT_ITEMS)
     arguments.check_choices(data)
-    actions = [_action(each) for each in asked]
+    actions = [action_of(each) for each in asked]
     tables = [_table_of(action, find) for action in actions]
     keyed = list[Plan]()
     for action, table in zip(actions, tables, strict=True):
@@ -333,8 +334,10 @@ def transact_write(find: Find, data: dict[str, Any]) -> Write:
     return Write(answer, carry_out(changing), charges)
 
 
-def _action(asked: dict[str, Any]) -> _Action:
+def action_of(asked: dict[str, Any]) -> Action:
     """The action, with what is wrong with it refused, whichever tables there are."""
+    if type(asked) is Prepared:
+        return asked.result()
     kinds = [kind for kind in ("ConditionCheck", "Put", "Update", "Delete") if kind in asked]
     if len(kinds) != 1:
         raise invalid("TransactItems can only contain one of Check, Put, Update or Delete")
@@ -352,10 +355,10 @@ def _action(asked: dict[str, Any]) -> _Action:
         check_size(item, TOO_LARGE)
     else:
         check_attributes(part["Key"])
-    return _Action(kind, part, test, update, item)
+    return Action(kind, part, test, update, item)
 
 
-def _table_of(action: _Action, find: Find) -> Table:
+def _table_of(action: Action, find: Find) -> Table:
     """The action's table. Raises Refusal for what is a fault of the request, and does not cancel it."""
     table = find(action.part["TableName"])
     if action.update is not None:
@@ -370,14 +373,14 @@ def _table_of(action: _Action, find: Find) -> Table:
     return table
 
 
-def _payload(action: _Action) -> int:
+def _payload(action: Action) -> int:
     """Bytes of an action's item, or of its key and its values."""
     if action.item is not None:
         return action.item.size
     return item_size(action.part["Key"]) + item_size(action.part.get("ExpressionAttributeValues", {}))
 
 
-def _keyed(action: _Action, table: Table) -> Plan:
+def _keyed(action: Action, table: Table) -> Plan:
     """What the action names, before its condition and its update are evaluated. Raises Refusal."""
     if action.item is not None:
         return _put(table, action.item)
@@ -385,7 +388,7 @@ def _keyed(action: _Action, table: Table) -> Plan:
     return Plan(table, key, table.items.item(key), None)
 
 
-def _judged(action: _Action, plan: Plan) -> tuple[Plan, dict[str, Any]]:
+def _judged(action: Action, plan: Plan) -> tuple[Plan, dict[str, Any]]:
     """The plan of an action, and the reason for cancelling the transaction."""
     part = action.part
     if action.update is not None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect
 
 from gtlab.localcloud.disk.keeper import Keeper
-from gtlab.localcloud.engine import PARTIQL, partiql_statements, read_ahead
+from gtlab.localcloud.engine import ahead
 from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server import protocols, requests
 from gtlab.localcloud.server.access import Guard, headers_of
@@ -25,9 +26,10 @@ from gtlab.localcloud.server.endpoints import REFUSED, TIMEOUT, Endpoints
 from gtlab.localcloud.server.exchange import Exchange, Receive, Send, raw_path
 from gtlab.localcloud.world import World
 
+T = TypeVar("T")
 _METHODS = ("POST", "GET", "PATCH", "DELETE")  # the methods of the AWS APIs that the local cloud has
 _JSON_TYPES = ("application/x-amz-json-1.0", "application/x-amz-json-1.1", "application/json")
-_LONG_STATEMENTS = 1 << 14  # characters of a request's statements together: some 30 ms
+_LONG = 1 << 14  # characters of a request's statements or expressions together: reading them takes some 30 ms
 
 
 class _Gone(Exception):
@@ -52,7 +54,7 @@ class App:
         """Without ``endpoints``, the server's one port serves all Regions."""
         self._keeper, self._guard, self._endpoints = keeper, guard, endpoints
         self._driver = Driver(keeper, endpoints)
-        self._reading = asyncio.Lock()
+        self._preparing = asyncio.Lock()
         self._control = ControlApi(keeper, process, self._driver).application()
 
     async def __call__(self, scope: dict, receive: Receive, send: Send) -> None:
@@ -125,21 +127,23 @@ class App:
         body = connection.whole_body()
         if body is None:
             body = await _read(connection, receive)
-        call = requests.parse(headers, body, method, target)
+        call = (requests.parse(headers, body, method, target) if len(body) < requests.LARGE else
+                await self._beside(requests.parse, headers, body, method, target))
         if connection.region not in (None, call.region):
             raise Refusal("InvalidSignatureException", f"Credential should be scoped to a valid Region, not "
                           f"'{call.region}': this is the endpoint of {connection.region}.")
         if call.operation == "DescribeEndpoints":
             return Answer(200, json.dumps({"Endpoints": [{
                 "Address": headers["host"], "CachePeriodInMinutes": 1440}]}).encode())
-        return await self._in_time(call)
+        return await self._in_time(call, len(body))
 
     async def _in_another_form(self, form: protocols.Form, headers: dict[str, str], target: str, connection: Client,
                                body: bytes) -> Answer | _Down:
         """The answer to a call that is made in a protocol other than JSON."""
         call = None
         try:
-            call = protocols.parse(form, headers, body, target)
+            call = (protocols.parse(form, headers, body, target) if len(body) < requests.LARGE else
+                    await self._beside(protocols.parse, form, headers, body, target))
             if call.service == "sts" and connection.region is not None:
                 call = call._replace(region=connection.region)  # many clients sign for STS's global endpoint
             if connection.region not in (None, call.region):
@@ -153,16 +157,17 @@ class App:
         told, kind, more = protocols.answer(form, call, done.status, done.body)
         return Answer(done.status, told, kind, more)
 
-    async def _in_time(self, call: requests.Call) -> Answer | _Down:
-        """Carry out a call in the middle of its round trips."""
+    async def _in_time(self, call: requests.Call, length: int = 0) -> Answer | _Down:
+        """Carry out a call in the middle of its round trips. ``length``: the bytes of its body."""
         cloud = self._keeper.cloud  # a reset may replace it while this call waits
         away = cloud.world.round_trip_s(call.caller, call.region)
         if away:
             await asyncio.sleep(away / 2)
         if down := self._down(call.region):
             return down
-        if call.operation in PARTIQL:
-            await self._read_ahead(call)
+        is_long = length >= _LONG and (length >= requests.LARGE or ahead.length(call) >= _LONG)
+        if is_long:
+            call = await self._beside(ahead.prepared, call)
         hold = cloud.begin(call)
         try:
             if hold.seconds:
@@ -173,20 +178,18 @@ class App:
             rest = max(away / 2, self._driver.rest_s)
         finally:
             cloud.end(hold)
+            if is_long:
+                asyncio.get_running_loop().run_in_executor(None, ahead.forget, call)  # to free much takes long, too
         if rest:
             await asyncio.sleep(rest)
         return refused(done) if isinstance(done, Refusal) else Answer(200, done)
 
-    async def _read_ahead(self, call: requests.Call) -> None:
-        """Read the statements of a long request one by one, and serve others between them: it takes seconds. One
-        request at a time, because as much is kept as one may have."""
-        parts = partiql_statements(call.input)
-        if sum(len(part["Statement"]) for part in parts) < _LONG_STATEMENTS:
-            return
-        async with self._reading:
-            for part in parts:
-                read_ahead(part)
-                await asyncio.sleep(0)
+    async def _beside(self, prepare: Callable[..., T], *arguments: Any) -> T:
+        """The result of preparing a long request, while others are served: that may take seconds. It is done in another
+        thread, which Python interrupts wherever they call. One at a time, so that they have half of the processor at
+        least."""
+        async with self._preparing:
+            return await asyncio.to_thread(prepare, *arguments)
 
     def _down(self, region: str | None) -> _Down | None:
         if region is None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import functools
 import operator
 import re
+import threading
 import types
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple, NotRequired, Required, TypedDict
 from urllib.parse import parse_qs, unquote
@@ -39,6 +41,8 @@ _OWN_TEXTS = dict.fromkeys(("CreateTable", "DescribeTable", "UpdateTable", "Dele
     "BatchWriteItem": ("RequestItems", NO_REQUESTS)}
 _TYPED_DEPTH = 7  # enough for the attributes of a batch's items; what is deeper is checked value by value
 _TYPED_LEVELS = 33  # of lists and maps in an attribute's value: more than the engine takes
+LARGE = 1 << 18        # bytes of a body that is decoded in pieces; each takes up to 20 ms
+_LARGE_LEVELS = 8      # of lists and maps that are taken apart for that
 _MOST_LEVELS = 120  # nested lists and maps that are read; the engine refuses much fewer, in the service's order
 
 
@@ -64,7 +68,7 @@ def parse(headers: dict[str, str], body: bytes, method: str = "POST", target: st
     else:
         service, operation = _targeted(headers.get("x-amz-target", ""))
         account, region = identity(authorization)
-        decoder = _decoder(service, operation)
+        decoder = _decoder(service, operation) if len(body) < LARGE else None
         try:
             if decoder:
                 return Call(account, region, service, operation, decoder.decode(body), caller_of(headers))
@@ -195,12 +199,41 @@ def _from_query(name: str, values: list[str], shape: Shape) -> Any:
 
 def _json(body: bytes) -> dict:
     try:
-        data = msgspec.json.decode(body or b"{}")  # stricter and much faster than json
+        data = _decoded(body) if body else {}
     except (ValueError, RecursionError):
         raise Refusal("SerializationException", "The request body is not valid JSON.") from None
     if not isinstance(data, dict):
         raise Refusal("SerializationException", "The request body must be a JSON object.")
     return data
+
+
+def _decoded(json: bytes, levels: int = _LARGE_LEVELS) -> Any:
+    """JSON as Python's values; msgspec is stricter and much faster than json. It lets no other thread run, so large
+    lists and maps are taken apart, and decoded piece by piece."""
+    first = json.lstrip()[:1]
+    if len(json) < LARGE or not levels or first not in (b"{", b"["):
+        return msgspec.json.decode(json)
+    if first == b"{":
+        members = msgspec.json.decode(json, type=dict[str, msgspec.Raw])
+        return {name: _decoded(bytes(member), levels - 1) for name, member in members.items()}
+    found = list[Any]()
+    for several in _pieces(msgspec.json.decode(json, type=list[msgspec.Raw])):
+        found += ([_decoded(several[0], levels - 1)] if len(several) == 1 else
+                  msgspec.json.decode(b"[%b]" % b",".join(several)))
+    return found
+
+
+def _pieces(members: list[msgspec.Raw]) -> Iterator[list[bytes]]:
+    """The members of a list, one after the other: as many together as are not large, or one."""
+    several, length = list[bytes](), 0
+    for member in map(bytes, members):
+        if several and length + len(member) >= LARGE:
+            yield several
+            several, length = [], 0
+        several.append(member)
+        length += len(member)
+    if several:
+        yield several
 
 
 # The Python types of each kind of shape after decoding JSON. bool is a subclass of int: _check compares it separately.
@@ -229,6 +262,7 @@ class _Plan:
 
 
 _plans: dict[tuple[str, str], _Plan] = {}
+_planning = threading.Lock()  # a plan is in the cache before it is complete; bodies are checked in two threads
 # Shapes of DynamoDB whose missing members the service reports in another order than the model has, as captured.
 _REPORTED_FIRST = {"AttributeDefinition": ("AttributeType",), "ProvisionedThroughput": ("WriteCapacityUnits",),
                    "TimeToLiveSpecification": ("AttributeName",)}
@@ -255,7 +289,8 @@ def _plan(service: str, shape: Shape) -> _Plan:
 @functools.cache
 def _plan_of(service: str, operation: str) -> _Plan | None:
     shape = model(service).operation_model(operation).input_shape
-    return _plan(service, shape) if shape else None
+    with _planning:
+        return _plan(service, shape) if shape else None
 
 
 @functools.cache

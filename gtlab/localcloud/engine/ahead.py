@@ -1,0 +1,136 @@
+"""What of a long request is done before it is carried out.
+
+To carry a request out is one step, during which nobody else is served. What takes most of the time of a long one does
+not depend on any table: reading its expressions and statements, checking its items and putting them into the form in
+which they are stored. :func:`prepared` does that, and may run in another thread: it changes nothing. Each outcome stays
+with its part of the request. What is refused is refused later, by the call, in the service's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gtlab.localcloud.engine import partiql, partiql_calls, reads, writes
+from gtlab.localcloud.engine.expressions import CONDITION, PROJECTION, UPDATE
+from gtlab.localcloud.engine.table import check_attributes
+from gtlab.localcloud.engine.targets import PARTIQL
+from gtlab.localcloud.engine.texts import Prepared
+from gtlab.localcloud.model import Call, Refusal
+
+
+def length(call: Call) -> int:
+    """Characters of a request's statements, or of the expressions of a request that may have many."""
+    data, operation = call.input, call.operation
+    if operation in PARTIQL:
+        return sum(len(part["Statement"]) for part in partiql_calls.statements(data))
+    parts: list[dict[str, Any]] = []
+    if operation in ("TransactWriteItems", "TransactGetItems"):
+        parts = [part for action in data["TransactItems"] for part in action.values()]
+    elif operation == "BatchGetItem":
+        parts = list(data.get("RequestItems", {}).values())
+    return sum(len(part.get(name, "")) for part in parts for name in (CONDITION, UPDATE, PROJECTION))
+
+
+def prepared(call: Call) -> Call:
+    """The call with parts that are prepared."""
+    prepare = _PREPARE.get(call.operation)
+    return call if prepare is None else call._replace(input=prepare(call.input))
+
+
+def forget(call: Call) -> None:
+    """Let go of what was prepared for a call, which is over. Its input may stay, as that of a transaction does."""
+    for part in _parts(call.input):
+        if type(part) is Prepared:
+            part.outcome = None
+
+
+def _parts(data: dict[str, Any]) -> Iterator[Any]:
+    yield data
+    for several in data.values():
+        if isinstance(several, list):
+            for part in several:
+                yield part
+                yield from part.values() if isinstance(part, dict) else ()
+        elif isinstance(several, dict):
+            yield from several.values()
+
+
+def _with_outcome(part: dict[str, Any], make: Callable[[dict[str, Any]], Any]) -> Prepared:
+    found = Prepared(part)
+    try:
+        found.outcome = make(part)
+    except Refusal as refusal:
+        found.outcome = refusal.with_traceback(None)
+    return found
+
+
+def _statements(data: dict[str, Any]) -> dict[str, Any]:
+    parts = [_with_outcome(part, _statement) for part in partiql_calls.statements(data)]
+    if "Statement" in data:
+        return parts[0] if parts else data
+    name = "Statements" if "Statements" in data else "TransactStatements"
+    return data | {name: parts} if parts else data
+
+
+def _statement(part: dict[str, Any]) -> partiql.Known:
+    known = partiql.read(part)
+    partiql_calls.prepare(known)
+    if isinstance(known.prepared, partiql_calls.Prepared) and known.prepared.item is not None:
+        known.prepared.item.pack()
+    return known
+
+
+def _transaction(data: dict[str, Any]) -> dict[str, Any]:
+    actions = data["TransactItems"]
+    if len(actions) > writes.MOST_TRANSACT_ITEMS:
+        return data
+    return data | {"TransactItems": [_with_outcome(action, _action) for action in actions]}
+
+
+def _action(asked: dict[str, Any]) -> writes.Action:
+    action = writes.action_of(asked)
+    if action.item is not None:
+        action.item.pack()
+    return action
+
+
+def _transact_reads(data: dict[str, Any]) -> dict[str, Any]:
+    actions = data["TransactItems"]
+    if len(actions) > reads.MOST_TRANSACT_ITEMS:
+        return data
+    return data | {"TransactItems": [{"Get": _with_outcome(action["Get"], reads.projected)} for action in actions]}
+
+
+def _batch_reads(data: dict[str, Any]) -> dict[str, Any]:
+    asked = data.get("RequestItems", {})
+    if len(asked) > reads.MOST_BATCH_KEYS:
+        return data
+    return data | {"RequestItems": {name: _with_outcome(part, reads.projected) for name, part in asked.items()}}
+
+
+def _batch(data: dict[str, Any]) -> dict[str, Any]:
+    asked = data.get("RequestItems", {})
+    if sum(map(len, asked.values())) > writes.MOST_BATCH_ITEMS:
+        return data
+    return data | {"RequestItems": {name: [_write(request) for request in requests]
+                                    for name, requests in asked.items()}}
+
+
+def _write(request: dict[str, Any]) -> dict[str, Any]:
+    return request | {"PutRequest": _put(request["PutRequest"])} if "PutRequest" in request else request
+
+
+def _put(data: dict[str, Any]) -> dict[str, Any]:
+    """A request to put an item, which is checked and as it is stored; as it is where the item is refused."""
+    try:
+        item = check_attributes(data["Item"])
+        item.pack()
+    except Refusal:
+        return data
+    return data | {"Item": item}
+
+
+_PREPARE: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    **dict.fromkeys(PARTIQL, _statements), "TransactWriteItems": _transaction, "TransactGetItems": _transact_reads,
+    "BatchGetItem": _batch_reads, "BatchWriteItem": _batch, "PutItem": _put}
