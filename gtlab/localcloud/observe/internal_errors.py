@@ -22,28 +22,47 @@ class InternalErrors:
 
     def report(self, what: str, error: BaseException) -> None:
         """Log an error with its traceback and count it. ``what`` says what failed."""
-        log.error("internal error: %s", what, exc_info=error)
         self.count += 1
-        self._newest.append({"at": time.time(), "what": what, "error": f"{type(error).__name__}: {error}"})
+        self._newest.append({"at": time.time(), "what": what, "error": _shown(error)})
+        log.error("internal error: %s", what, exc_info=error)
 
     def attempt(self, what: Callable[..., str], action: Callable[..., object], *arguments: Any) -> bool:
         """Carry out work that follows an answer, and retry it once if it fails. Returns whether it succeeded. ``what``
         describes the work: it gets the same arguments, and is called after an error only.
 
-        A caller that gets False keeps the work: what a client was told must not be lost by a defect of gtlab.
+        A caller that gets False keeps the work: what a client was told must not be lost by a defect of gtlab. This
+        never raises an Exception, even if describing or reporting the error fails.
         """
         try:
             action(*arguments)
             return True
         except Exception as error:
-            self.report(f"{what(*arguments)} failed and was retried", error)
+            self._report_attempt(what, arguments, "failed and was retried", error)
         try:
             action(*arguments)
             return True
         except Exception as error:
-            self.report(f"{what(*arguments)} failed twice and is kept", error)
+            self._report_attempt(what, arguments, "failed twice and is kept", error)
             return False
+
+    def _report_attempt(self, what: Callable[..., str], arguments: tuple[Any, ...], ending: str,
+                        error: Exception) -> None:
+        try:
+            self.report(f"{what(*arguments)} {ending}", error)
+        except Exception:
+            self.count += 1
+            self._newest.append({"at": time.time(), "what": f"Work that could not be described {ending}",
+                                 "error": _shown(error)})
+            log.exception("internal error: an error could not be reported")
 
     def summary(self) -> dict[str, Any]:
         """``count``, and ``newest``: a list of ``at`` (epoch seconds), ``what`` and ``error``, oldest first."""
         return {"count": self.count, "newest": list(self._newest)}
+
+
+def _shown(error: BaseException) -> str:
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except Exception:  # the error has a defect, too
+        return name
