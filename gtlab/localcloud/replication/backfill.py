@@ -44,7 +44,11 @@ class Backfill:
 
     def step(self, most: int, now: float) -> bool:
         """Look at so many deliveries or items, and send what is to be sent; whether there may be more."""
-        looked = self._batch.take(lambda: list(islice(self._left, most)))
+        try:
+            looked = self._batch.take(lambda: list(islice(self._left, most)))
+        except Exception:  # a generator that has raised an exception is over
+            self.begin()
+            raise
         for write in looked:
             if write is not None:
                 self._replication.links.send(write, self._target, now)

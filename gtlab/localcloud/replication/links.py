@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -12,12 +12,14 @@ from gtlab.localcloud.model import Key
 from gtlab.localcloud.replication.deliveries import Delivery, Unsaved, Write
 
 LOOK_AGAIN_S = 0.2  # seconds between two checks of links that hold deliveries back
+AGAIN_S = 60.0  # seconds until a delivery comes again that an error of ours kept from being handed out
 MOST_BYTES = 64 << 20  # of the items on their way; if there are more, the newest write of an item replaces older ones
 MOST_SET_ASIDE = 1000  # deliveries that one look at what is due sets aside: after a restart, there may be many
 
 Lag = Callable[[str, str], float]
 Passes = Callable[[Delivery, float], bool]
 Size = Callable[[dict[str, Any]], int]
+Failed = Callable[[Delivery, Exception], None]
 
 
 class Links:
@@ -26,17 +28,20 @@ class Links:
     ``lag(source, target)`` answers the seconds that one delivery takes, ``passes(delivery, now)`` whether it can
     arrive. A delivery that cannot arrive waits, and so do those behind it on the same link, which keeps their order.
     Each such link is checked again every LOOK_AGAIN_S. ``size`` answers the bytes of an item; what is on its way is
-    bounded by it. ``unsaved`` learns what is sent, and what no longer is on its way. ``set_aside``: how many deliveries
-    had to wait on closed links so far.
+    bounded by it. ``unsaved`` learns what is sent, and what no longer is on its way. ``failed`` is told of a delivery
+    that an error kept from being handed out: it comes again after AGAIN_S. ``set_aside``: how many deliveries had to
+    wait on closed links so far.
     """
 
-    def __init__(self, lag: Lag, passes: Passes, size: Size, unsaved: Unsaved):
-        self._lag, self._passes, self._size, self._unsaved = lag, passes, size, unsaved
+    def __init__(self, lag: Lag, passes: Passes, size: Size, unsaved: Unsaved, failed: Failed):
+        self._lag, self._passes, self._size, self._unsaved, self._failed = lag, passes, size, unsaved, failed
         self._queue: list[tuple[float, int, Delivery]] = []
         self._numbers = itertools.count(1)
         self._last_due: dict[tuple[str, str, str, Key], float] = {}
         self._held: dict[tuple[str, str, str], deque[Delivery]] = {}  # by link: group, source and target
-        self._coming: Counter[tuple[str, str]] = Counter()  # deliveries on their way, by group and target
+        # The deliveries on their way, by group and target: the bytes of their items by number. So one that is counted
+        # twice, because of an error, does not change the sums.
+        self._coming: defaultdict[tuple[str, str], dict[int, int]] = defaultdict(dict)
         self._look_again: float | None = None
         self._dropped: deque[Delivery] = deque()
         self.set_aside = 0
@@ -50,16 +55,16 @@ class Links:
         if last is not None and last > due:
             due = last
         delivery = self._unsaved.sent[n] = Delivery(group, source, target, key, item, version, due, n)
-        self._put(delivery, item_link)
+        self._last_due[item_link] = due
+        self._put(delivery)
         if self._bytes > self._merge_at:
             self._merge()
 
-    def _put(self, delivery: Delivery, item_link: tuple[str, str, str, Key]) -> None:
-        self._last_due[item_link] = delivery.due
-        self._coming[delivery.group, delivery.target] += 1
-        if delivery.item is not None:
-            self._bytes += self._size(delivery.item)
+    def _put(self, delivery: Delivery) -> None:
         heapq.heappush(self._queue, (delivery.due, delivery.n, delivery))
+        size = 0 if delivery.item is None else self._size(delivery.item)
+        self._coming[delivery.group, delivery.target][delivery.n] = size
+        self._bytes += size
 
     def _merge(self) -> None:
         """Of several deliveries of an item on one link, keep the newest version: it would replace the others. So what
@@ -88,14 +93,15 @@ class Links:
         for link in [link for link in self._held if link[0] == group and (everything or link[2] == region)]:
             self._dropped += self._held.pop(link)
         for copy in [copy for copy in self._coming if copy[0] == group and (everything or copy[1] == region)]:
-            del self._coming[copy]
+            self._bytes -= sum(self._coming.pop(copy).values())
 
     def forget(self, most: int) -> bool:
         """Forget so many deliveries that were dropped; returns whether there are more."""
         for _ in range(min(most, len(self._dropped))):
-            delivery = self._dropped.popleft()
+            delivery = self._dropped[0]
             self._arrived((*delivery[:3], delivery.key), delivery)
             self._forget(delivery)
+            self._dropped.popleft()
         return bool(self._dropped)
 
     def _drop(self, is_dropped: Callable[[Delivery], bool]) -> None:
@@ -119,14 +125,18 @@ class Links:
         stop = self.set_aside + MOST_SET_ASIDE
         while self._queue and self._queue[0][0] <= now and self.set_aside < stop:
             delivery = heapq.heappop(self._queue)[2]
-            link = delivery[:3]
-            if link in self._held or not self._passes(delivery, now):
-                self._held.setdefault(link, deque()).append(delivery)
-                self._look_again = self._look_again or now + LOOK_AGAIN_S
-                self.set_aside += 1
+            try:
+                link = delivery[:3]
+                if link in self._held or not self._passes(delivery, now):
+                    self._held.setdefault(link, deque()).append(delivery)
+                    self._look_again = self._look_again or now + LOOK_AGAIN_S
+                    self.set_aside += 1
+                    continue
+                self._arrived((*link, delivery.key), delivery)
+                self._no_longer(delivery)
+            except Exception as error:
+                self._put_off(delivery, error, now)
                 continue
-            self._arrived((*link, delivery.key), delivery)
-            self._no_longer(delivery)
             yield delivery
 
     def _released(self, now: float) -> Iterator[Delivery]:
@@ -144,8 +154,12 @@ class Links:
                 heapq.heappush(heads, (waiting[0].n, link))
             else:
                 del self._held[link]
-            self._arrived((*link, delivery.key), delivery)
-            self._no_longer(delivery)
+            try:
+                self._arrived((*link, delivery.key), delivery)
+                self._no_longer(delivery)
+            except Exception as error:
+                self._put_off(delivery, error, now)
+                continue
             yield delivery
         self._look_again = now + LOOK_AGAIN_S if self._held else None
 
@@ -155,12 +169,10 @@ class Links:
             del self._last_due[item_link]
 
     def _no_longer(self, delivery: Delivery) -> None:
-        self._coming[delivery.group, delivery.target] -= 1
+        self._bytes -= self._coming[delivery.group, delivery.target].pop(delivery.n, 0)
         self._forget(delivery)
 
     def _forget(self, delivery: Delivery) -> None:
-        if delivery.item is not None:
-            self._bytes -= self._size(delivery.item)
         if self._unsaved.sent.pop(delivery.n, None) is None:
             self._unsaved.done.add(delivery.n)
 
@@ -168,10 +180,13 @@ class Links:
         """A delivery that was handed out could not be applied: it is on its way again, until ``due``."""
         again = self._unsaved.sent[delivery.n] = delivery._replace(due=due)
         self._unsaved.done.discard(delivery.n)
-        self._coming[delivery.group, delivery.target] += 1
-        if delivery.item is not None:
-            self._bytes += self._size(delivery.item)
-        heapq.heappush(self._queue, (due, again.n, again))
+        self._bytes -= self._coming[delivery.group, delivery.target].pop(delivery.n, 0)
+        self._put(again)
+
+    def _put_off(self, delivery: Delivery, error: Exception, now: float) -> None:
+        """Handing out a delivery failed: the others go on, and this one comes again."""
+        self.put_back(delivery, now + AGAIN_S)
+        self._failed(delivery, error)
 
     def next_due(self) -> float | None:
         if not self._queue:
@@ -206,12 +221,13 @@ class Links:
 
     def is_behind(self, group: str, region: str) -> bool:
         """Whether a delivery is on its way to a Region's copy. If none is, no read there is stale."""
-        return self._coming[group, region] > 0
+        return bool(self._coming.get((group, region)))
 
     def restore(self, deliveries: Iterable[Delivery]) -> None:
         """Load the saved deliveries. Call this before any other method."""
         last = 0
         for delivery in sorted(deliveries, key=lambda delivery: delivery.n):
-            self._put(delivery, (*delivery[:3], delivery.key))
+            self._last_due[(*delivery[:3], delivery.key)] = delivery.due
+            self._put(delivery)
             last = delivery.n
         self._numbers = itertools.count(last + 1)

@@ -18,7 +18,7 @@ from typing import Any
 from gtlab.localcloud.model import Key
 from gtlab.localcloud.replication.backfill import Backfill, ItemOf
 from gtlab.localcloud.replication.deliveries import NEVER, Delivery, Unsaved, Version, Write
-from gtlab.localcloud.replication.links import Lag, Links, Passes, Size
+from gtlab.localcloud.replication.links import Failed, Lag, Links, Passes, Size
 
 
 @dataclass
@@ -36,14 +36,15 @@ _NONE: dict[str, _Copy] = {}
 
 
 class Replication:
-    """All copies of all groups. ``links`` has the deliveries that are on their way between them; ``lag``, ``passes``
-    and ``size`` are those of :class:`Links`. ``unsaved``: what is to be written to disk."""
+    """All copies of all groups. ``links`` has the deliveries that are on their way between them; ``lag``, ``passes``,
+    ``size`` and ``failed`` are those of :class:`Links`. ``unsaved``: what is to be written to disk."""
 
-    def __init__(self, lag: Lag, passes: Passes = lambda delivery, now: True, size: Size = lambda item: 0):
+    def __init__(self, lag: Lag, passes: Passes = lambda delivery, now: True, size: Size = lambda item: 0,
+                 failed: Failed = lambda delivery, error: None):
         self._copies: dict[str, dict[str, _Copy]] = {}  # by group and Region
         self._backfills: dict[tuple[str, str], Backfill] = {}  # by group and target, as long as the target is a member
         self.unsaved = Unsaved()
-        self.links = Links(lag, passes, size, self.unsaved)
+        self.links = Links(lag, passes, size, self.unsaved, failed)
 
     def join(self, group: str, region: str) -> None:
         """A Region gets a copy, empty as far as replication knows."""
@@ -97,7 +98,6 @@ class Replication:
         copies = self._copies[group]
         copy = copies[region]
         version = self._next_version(copy, key, region, now)
-        self._store(group, region, key, version, item)
         write = Write(group, region, key, item, version)
         for target in copies:
             if target != region:
@@ -106,6 +106,8 @@ class Replication:
             for target in copies:
                 if target != region and (group, target) in self._backfills:
                     self._backfills[group, target].is_sent(key, version)
+        # Last: until it is stored, an attempt after an error gives the write the same version again.
+        self._store(group, region, key, version, item)
         return version
 
     def backfill(self, group: str, source: str, target: str, item_of: ItemOf) -> Backfill:
