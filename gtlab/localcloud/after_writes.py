@@ -7,6 +7,7 @@ kept and reported by ``gtlab status``, and the next writes are processed.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from gtlab.localcloud.engine import Database, TokenId
@@ -79,18 +80,27 @@ class AfterWrites:
                           f"{MOST_FAILED} acknowledged writes from being replicated. They are not lost. To retry them: "
                           "gtlab down, then gtlab up. gtlab status shows the defect.", 500)
 
-    def add(self, change: Change, now: float) -> None:
+    def add(self, changes: Iterable[Change], now: float) -> None:
         """A client's write took effect; :meth:`settle` carries out what follows from it."""
-        self.unsaved.items.add((change.table, change.key))
-        self.unsettled.append(Unsettled(change, now))
+        for change in changes:
+            self.unsaved.items.add((change.table, change.key))
+            self.unsettled.append(Unsettled(change, now))
+
+    def add_missing(self, changes: Iterable[Change], now: float) -> None:
+        """After an error in :meth:`add`: queue the changes that it has not queued."""
+        queued = {id(write.change) for write in self.unsettled}
+        for change in changes:
+            if id(change) not in queued:
+                self.unsaved.items.add((change.table, change.key))
+                self.unsettled.append(Unsettled(change, now))
 
     def settle(self) -> None:
         """Carry out the consequences of the queued writes. A write leaves the queue when its steps are done, or when a
-        step has failed twice."""
+        step has failed twice and it is kept. If it cannot be kept, it stays, and the next call tries again."""
         while self.unsettled:
-            write = self.unsettled[0]
-            if not self._rooms.errors.attempt(_about_write, self._settle, write):
-                self.failed.add(write)
+            write, attempt = self.unsettled[0], self._rooms.errors.attempt
+            if not (attempt(_about_write, self._settle, write) or attempt(_about_write, self.failed.add, write)):
+                return
             self.unsettled.popleft()
 
     def retry_failed(self) -> None:
@@ -108,7 +118,10 @@ class AfterWrites:
             write.done += (STREAM,)
         version = None
         group = self._rooms.groups.of(change.table)
-        if group and REPLICATION in write.done:
+        if group and group.version == LEGACY and write.by_ttl:  # each Region deletes by itself
+            if self._rooms.database.item(change.table, change.key) is None:  # not written again since
+                self._rooms.replication.lost(group.id, change.table.region, change.key)
+        elif group and REPLICATION in write.done:
             version = self._rooms.replication.version(group.id, change.table.region, change.key)
         elif group:
             sent = change
@@ -176,7 +189,7 @@ class AfterWrites:
     def mark_due(self, now: float) -> None:
         """Carry out the legacy version's second updates that are due. One that fails twice is due again after RETRY_S.
         """
-        for mark in self.marks.due(now):
+        while mark := self.marks.take(now):
             if not self._rooms.errors.attempt(_about_mark, self._mark, mark, now):
                 self.marks.add(replace(mark, due=now + RETRY_S))
 
@@ -210,38 +223,41 @@ class AfterWrites:
         rooms = self._rooms
         group = rooms.groups.of(table)
         change = Change(table, key, self._rooms.database.item(table, key), None)
-        if group and group.version == LEGACY:
-            attributes = self._rooms.database.key_attributes(table, key)
-            self._store(change)
-            self._record(change, now, attributes, _TTL_IDENTITY)
-            rooms.journal.write(table, attributes, deleted=True, by="ttl", version=None, at=now)
-            rooms.replication.lost(group.id, table.region, key)
-            return
         version = rooms.replication.version(group.id, table.region, key) if group else None
-        if not group or version is None or version.region == table.region or version.region not in group.members:
+        if (not group or group.version == LEGACY or version is None or version.region == table.region
+                or version.region not in group.members):
             if self.failed.is_full:
                 return  # as for a client's write; the next sweep finds the item again
-            self._store(change)
-            self.unsettled.append(Unsettled(change, now, by_ttl=True))
+            try:
+                self._store(change)
+            finally:  # it may have taken effect although it failed
+                if change.old is not None and self._rooms.database.item(table, key) is None:
+                    self.unsettled.append(Unsettled(change, now, by_ttl=True))
             self.settle()
 
     def _apply(self, change: Change, now: float, key: dict) -> None:
         """Apply a write that the service makes itself; ``key`` holds the key attributes. A write that changes nothing
         is skipped. The stream record is written first: if the item were stored first, a second attempt would find no
-        change and skip the record."""
+        change and skip the record. If the item cannot be stored, the record is taken back."""
         if change.old != change.new:
-            self._record(change, now, key)
-            self._store(change)
+            stream = self._record(change, now, key)
+            try:
+                self._store(change)
+            except Exception:
+                if stream and self._rooms.database.item(change.table, change.key) == change.old:
+                    self._rooms.streams.take_back(stream)
+                raise
 
     def _store(self, change: Change) -> None:
-        self._rooms.database.apply(change.table, change.key, change.new)
         self.unsaved.items.add((change.table, change.key))
+        self._rooms.database.apply(change.table, change.key, change.new)
 
-    def _record(self, change: Change, now: float, key: dict, identity: dict | None = None) -> None:
-        """Add a record to the table's stream, if it has one."""
+    def _record(self, change: Change, now: float, key: dict, identity: dict | None = None) -> str | None:
+        """Add a record to the table's stream, if it has one; returns the stream's ARN."""
         stream = self._rooms.tables.stream(change.table)
         if stream:
             self._rooms.streams.record(stream, key, change.old, change.new, now, identity)
+        return stream
 
 
 def _about_write(write: Unsettled) -> str:

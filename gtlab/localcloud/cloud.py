@@ -67,7 +67,7 @@ class Cloud:
         self.streams = Streams()
         self.tables = Tables(self.database, world, self.streams, self.errors)
         self.journal = journal or Journal()
-        self.replication = Replication(world.replication_lag_s, self._passes, item_size)
+        self.replication = Replication(world.replication_lag_s, self._passes, item_size, self._not_handed_out)
         self.groups = Groups(self.database, self.replication, self.journal, self.tables.slices)
         self.scaling = AutoScaling(self.database)
         self.current = Current(world, self.tables, self.groups, self.scaling, self.errors)
@@ -92,6 +92,9 @@ class Cloud:
         shared_scaling = SharedScaling(self.tables, self.current.replicas, self.scaling).operations
         self._others = OtherServices(self.database, self.streams, shared_scaling, self.fis, self.metrics)
         self._next_housekeeping = 0.0
+        # Each is tried by itself, so that one that always fails does not end the others.
+        self._housekeeping = (self._forget_tables, self._trim_streams, self._forget_tokens, self._forget_tombstones,
+                              self.tables.slices.retry, self._sweep)
         self._most_at_once, self._behind, self._has_backlog = most_at_once, 0.0, False
 
     def begin(self, call: Call) -> Hold:
@@ -170,8 +173,11 @@ class Cloud:
             if metered and refusal.code in _JUDGED:
                 self._consumed(consumed_in_vain(self.database, call), now)
             raise
-        for change in changes:
-            self.changes.add(change, now)
+        try:
+            self.changes.add(changes, now)
+        except Exception as error:  # the write has taken effect: it must not stay in this Region only
+            self.errors.report("Noting what a write changed", error)
+            self.changes.add_missing(changes, now)
         if "ClientRequestToken" in call.input:
             self.unsaved.tokens.add(engine.TokenId(call.account, call.region, call.input["ClientRequestToken"]))
         if metered:  # the write has taken effect: if an error here failed the call, the client would send it again
@@ -187,37 +193,42 @@ class Cloud:
         """Carry out everything that is due by ``now``, but at most ``most_at_once`` deliveries, and a slice of long
         work. Returns :meth:`next_due`, which is in the past if there is more to do. ``briefly``, because somebody
         waits: leave long work, and a backlog of deliveries that there was before, to later ticks."""
-        self.changes.settle()
-        left = 0 if briefly and self._has_backlog else self._most_at_once
-        while (due := self._next_event()) <= now:  # in the order of the due times, even if this call comes late
-            if self.current.tick(due):
-                self.unsaved.settings = True
-                self.fis.pauses.forget_deleted(due)
-            step = self.fis.runner.next_due()
-            if step is not None and step <= due:
-                self._tick_experiments(due)
-            self.unsaved.settings |= self.tables.indexes.tick(due)
-            self.changes.mark_due(due)
-            set_aside = self.replication.links.set_aside
-            for delivery in self.replication.links.due(due) if left > 0 else ():
-                self.changes.deliver(delivery, max(due, self._behind), now)
-                left -= 1
-                if left <= 0:
+        try:
+            self.changes.settle()
+            left = 0 if briefly and self._has_backlog else self._most_at_once
+            while (due := self._next_event()) <= now:  # in the order of the due times, even if this call comes late
+                if self.current.tick(due):
+                    self.unsaved.settings = True
+                    self.errors.attempt(_about_pauses, self.fis.pauses.forget_deleted, due)
+                step = self.fis.runner.next_due()
+                if step is not None and step <= due:
+                    self._tick_experiments(due)
+                self.unsaved.settings |= self.tables.indexes.tick(due)
+                self.changes.mark_due(due)
+                set_aside = self.replication.links.set_aside
+                for delivery in self.replication.links.due(due) if left > 0 else ():
+                    self.changes.deliver(delivery, max(due, self._behind), now)
+                    left -= 1
+                    if left <= 0:
+                        break
+                left -= (self.replication.links.set_aside - set_aside) / _SET_ASIDE_IN_THE_TIME
+                if left <= 0:  # the rest takes effect later than it was due: a caller cannot see it yet
+                    self._behind = now
                     break
-            left -= (self.replication.links.set_aside - set_aside) / _SET_ASIDE_IN_THE_TIME
-            if left <= 0:  # the rest takes effect later than it was due: a caller cannot see it yet
-                self._behind = now
-                break
-        self._has_backlog = left <= 0
-        slices, keeps_house = self.tables.slices, now >= self._next_housekeeping
-        if slices and not briefly:
-            slices.work(now)
-        elif not (slices or keeps_house):  # as after most calls: nothing new can have become due
-            return due if due < self._next_housekeeping else self._next_housekeeping
-        if keeps_house:
-            self._next_housekeeping = now + HOUSEKEEPING_S
-            self.errors.attempt(_about_housekeeping, self._housekeep, now)
-        return self.next_due()
+            self._has_backlog = left <= 0
+            slices, keeps_house = self.tables.slices, now >= self._next_housekeeping
+            if slices and not briefly:
+                slices.work(now)
+            elif not (slices or keeps_house):  # as after most calls: nothing new can have become due
+                return due if due < self._next_housekeeping else self._next_housekeeping
+            if keeps_house:
+                self._next_housekeeping = now + HOUSEKEEPING_S
+                for task in self._housekeeping:
+                    self.errors.attempt(_about_housekeeping, task, now)
+            return self.next_due()
+        except Exception as error:  # what failed is still in its queue, and calls must not wait for it
+            self.errors.report("What is due", error)
+            return now + HOUSEKEEPING_S
 
     def _tick_experiments(self, now: float) -> None:
         def step(now: float) -> None:
@@ -290,6 +301,10 @@ class Cloud:
             self.errors.report(f"Whether a delivery from {delivery.source} can arrive in {delivery.target}", error)
             return False
 
+    def _not_handed_out(self, delivery: Delivery, error: Exception) -> None:
+        self.errors.report(f"Handing out a delivery from {delivery.source} to {delivery.target} failed: it comes again",
+                           error)
+
     def _can_arrive(self, delivery: Delivery, now: float) -> bool:
         if not self.world.reachable(delivery.source, delivery.target):
             return False
@@ -304,11 +319,20 @@ class Cloud:
         if call.operation not in engine.WRITES and not call.operation.startswith(_LOOKS):
             self.unsaved.settings = True
 
-    def _housekeep(self, now: float) -> None:
-        self.unsaved.settings |= self.tables.housekeep(now) | self.streams.trim(now)
+    def _forget_tables(self, now: float) -> None:
+        self.unsaved.settings |= self.tables.housekeep(now)
+
+    def _trim_streams(self, now: float) -> None:
+        self.unsaved.settings |= self.streams.trim(now)
+
+    def _forget_tokens(self, now: float) -> None:
         self.unsaved.tokens.update(self.database.forget_tokens(now))
+
+    def _forget_tombstones(self, now: float) -> None:
         self.replication.forget_tombstones(now - RETENTION_S)
-        self.tables.slices.retry(now)
+
+    def _sweep(self, now: float) -> None:
+        """Begin the searches for expired items that are due."""
         for sweep in self.tables.sweeps(now):
             self.tables.slices.begin(functools.partial(self._expire, sweep), now)
 
@@ -385,6 +409,10 @@ def _about_read(call: Call, body: bytes, now: float) -> str:
 
 def _about_housekeeping(now: float) -> str:
     return "Housekeeping"
+
+
+def _about_pauses(now: float) -> str:
+    return "Ending the pauses of deleted tables"
 
 
 def _about_experiments(now: float) -> str:

@@ -42,6 +42,9 @@ class FailedWrites:
         return len(self.writes) >= MOST_FAILED or self._bytes >= MOST_FAILED_BYTES
 
     def add(self, write: Unsettled) -> None:
+        """Keep a write. A second attempt, after an error, does not keep it twice."""
+        if any(kept is write for kept in self.writes.values()):
+            return
         self._last += 1
         self.writes[self._last] = self.unsaved[self._last] = write
         self._bytes += _size(write)

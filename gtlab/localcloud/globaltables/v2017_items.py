@@ -57,9 +57,6 @@ class Marks:
     def next_due(self) -> float | None:
         return self._queue[0][0] if self._queue else None
 
-    def due(self, now: float) -> list[Mark]:
-        """Remove and return the marks that are due."""
-        found = []
-        while self._queue and self._queue[0][0] <= now:
-            found.append(heapq.heappop(self._queue)[2])
-        return found
+    def take(self, now: float) -> Mark | None:
+        """Remove and return the first mark if it is due; None if none is due."""
+        return heapq.heappop(self._queue)[2] if self._queue and self._queue[0][0] <= now else None

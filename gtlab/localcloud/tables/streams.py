@@ -181,11 +181,19 @@ class Streams:
         entry = (sequence, now, body, size, large)
         if len(shard.records) == MOST_RECORDS:
             self._drop_oldest(arn, shard)
-        shard.records.append(entry)
-        self.bytes += size
-        self.unsaved.records.append((arn, shard.id, entry))
-        if self.bytes > MOST_BYTES:
+        if self.bytes + size > MOST_BYTES:
             self._make_room()
+        self.unsaved.records.append((arn, shard.id, entry))  # from here on nothing can fail: a second attempt would
+        shard.records.append(entry)                          # append the record again
+        self.bytes += size
+
+    def take_back(self, arn: str) -> None:
+        """Remove the newest record of all, which is in this stream: what it says did not happen."""
+        newest = f"{_FIRST + self.sequence}"
+        for shard in self._streams[arn].shards:
+            if shard.records and shard.records[-1][0] == newest:
+                self.bytes -= shard.records.pop()[3]
+                self.unsaved.records.pop()
 
     def _drop_oldest(self, arn: str, shard: Shard) -> None:
         self.bytes -= shard.records.popleft()[3]

@@ -1,0 +1,282 @@
+"""Defects of gtlab itself behind an answer or in a tick: nothing that was acknowledged is lost, others go on, and
+``gtlab status`` shows the error. Each test injects an exception: once, several times, or for good."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+
+import pytest
+from support import ON_DEMAND, Pretend, add, item, records, remove, table
+
+from gtlab.localcloud.after_writes import AfterWrites
+from gtlab.localcloud.cloud import Cloud
+from gtlab.localcloud.disk.keeper import Keeper, keep
+from gtlab.localcloud.engine import Database
+from gtlab.localcloud.faults.runner import Runner
+from gtlab.localcloud.globaltables.membership import Groups
+from gtlab.localcloud.model import Call
+from gtlab.localcloud.observe.internal_errors import InternalErrors
+from gtlab.localcloud.observe.journal import Journal
+from gtlab.localcloud.replication import Replication
+from gtlab.localcloud.replication.backfill import Backfill
+from gtlab.localcloud.replication.links import Links
+from gtlab.localcloud.server import driver as driver_module
+from gtlab.localcloud.server.driver import Driver
+from gtlab.localcloud.server.garbage import Garbage
+from gtlab.localcloud.tables.streams import Streams
+from gtlab.localcloud.tables.tables import Tables
+from gtlab.localcloud.unsettled import FailedWrites
+
+STREAM = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
+DEADLINE_S = 120.0
+
+
+def fail(real, times: float = 1, *, after: bool = False):
+    """A function that does what the real one does, but raises so many times: instead of its work, or after it."""
+    left = [times]
+
+    def function(*arguments, **named):
+        if left[0] > 0 and not after:
+            left[0] -= 1
+            raise RuntimeError("a defect")
+        result = real(*arguments, **named)
+        if left[0] > 0:
+            left[0] -= 1
+            raise RuntimeError("a defect")
+        return result
+    return function
+
+
+def inject(patch, owner, name: str, times: float = 1, *, after: bool = False) -> None:
+    patch.setattr(owner, name, fail(getattr(owner, name), times, after=after))
+
+
+@pytest.fixture
+def pair():
+    """A global table of two Regions under the pretend clock: the cloud, and clients of both."""
+    pretend = Pretend("instant")
+    ohio, virginia = pretend.client("us-east-2"), pretend.client("us-east-1")
+    ohio.create_table(**ON_DEMAND, **STREAM)
+    pretend.wait(60)
+    add(ohio, "us-east-1")
+    pretend.wait(120)
+    return pretend, ohio, virginia
+
+
+@pytest.fixture
+def legacy_pair():
+    """The same in version 2017.11.29."""
+    pretend = Pretend("instant")
+    ohio, virginia = pretend.client("us-east-2"), pretend.client("us-east-1")
+    for client in (ohio, virginia):
+        client.create_table(**ON_DEMAND, **STREAM)
+    pretend.wait(60)
+    ohio.create_global_table(GlobalTableName="Music", ReplicationGroup=[{"RegionName": "us-east-2"},
+                                                                       {"RegionName": "us-east-1"}])
+    pretend.wait(60)
+    return pretend, ohio, virginia
+
+
+def key(name: str) -> dict:
+    return {"Artist": {"S": name}}
+
+
+def put(client, name: str, n: int = 1, **more) -> None:
+    client.put_item(TableName="Music", Item=key(name) | {"n": {"N": str(n)}} | more)
+
+
+def names(client) -> list[str]:
+    return sorted(each["Artist"]["S"] for each in client.scan(TableName="Music")["Items"])
+
+
+def changes(pretend, region: str) -> list[tuple[str, str]]:
+    """The records of a table's stream: its key, and what happened."""
+    streams = pretend.client(region, "dynamodbstreams")
+    arn = streams.list_streams()["Streams"][0]["StreamArn"]
+    return [(record["dynamodb"]["Keys"]["Artist"]["S"], record["eventName"]) for record in records(streams, arn)]
+
+
+def shown(pretend) -> int:
+    """How many errors ``gtlab status`` shows."""
+    return pretend.cloud.summary(pretend.now)["internal_errors"]["count"]
+
+
+def check_all_is_over(pretend) -> None:
+    """Nothing is on its way, and the sums of what is are right."""
+    links = pretend.cloud.replication.links
+    assert links.waiting() == 0 and links._bytes == 0 and not any(links._coming.values())
+    assert not pretend.cloud.changes.unsettled and not pretend.cloud.changes.failed
+
+
+# Deliveries
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("name", ["_arrived", "_no_longer", "_forget"])
+@pytest.mark.parametrize("held", [False, True])
+def test_a_delivery_that_cannot_be_handed_out_comes_again(pair, monkeypatch, name, times, after, held):
+    """It neither is lost nor holds up the others, also if its link was closed before."""
+    pretend, ohio, virginia = pair
+    with monkeypatch.context() as patch:
+        inject(patch, Links, name, times, after=after)
+        if held:
+            pretend.cloud.turn("partition", ("us-east-1", "us-east-2"), None, pretend.now)
+        for n in range(4):
+            put(ohio, str(n))
+        pretend.wait(1)
+        pretend.cloud.turn_back("partition", ("us-east-1", "us-east-2"), pretend.now)
+        pretend.wait(1)
+        assert len(names(virginia)) == 4 - times and names(ohio) == ["0", "1", "2", "3"]
+        pretend.wait(100)
+    assert names(virginia) == names(ohio) and shown(pretend) == times
+    assert len(changes(pretend, "us-east-1")) == 4
+    check_all_is_over(pretend)
+
+
+def test_a_delivery_that_can_never_be_handed_out_holds_no_call_up(pair, monkeypatch):
+    pretend, ohio, virginia = pair
+    with monkeypatch.context() as patch:
+        inject(patch, Links, "_no_longer", math.inf)
+        put(ohio, "one")
+        for _ in range(5):
+            pretend.wait(30)
+            assert names(ohio) == ["one"] and names(virginia) == []
+    pretend.wait(100)
+    assert names(virginia) == ["one"]
+    check_all_is_over(pretend)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("owner", "name"), [
+    (Database, "apply"), (AfterWrites, "_store"), (Replication, "applied"), (Journal, "delivery")])
+def test_a_delivery_of_which_a_step_fails_makes_one_record(pair, monkeypatch, owner, name, after):
+    pretend, ohio, virginia = pair
+    put(ohio, "one")
+    pretend.wait(5)
+    with monkeypatch.context() as patch:
+        inject(patch, owner, name, 2, after=after)
+        put(ohio, "one", 2)
+        pretend.wait(5)
+        pretend.wait(100)
+    assert item(virginia, key("one"))["n"] == {"N": "2"} and shown(pretend)
+    assert changes(pretend, "us-east-1") == [("one", "INSERT"), ("one", "MODIFY")]
+    check_all_is_over(pretend)
+
+
+def test_deliveries_that_were_dropped_are_forgotten_although_that_failed(pair, monkeypatch):
+    """Otherwise a kept one would arrive in the replica that is added next."""
+    pretend, ohio, _ = pair
+    pretend.cloud.turn("partition", ("us-east-1", "us-east-2"), None, pretend.now)
+    for n in range(3):
+        put(ohio, str(n))
+    pretend.wait(1)
+    sent = {each.n for each in pretend.cloud.replication.links.on_their_way()}
+    pretend.cloud.replication.unsaved.clear()  # as if they were on disk
+    with monkeypatch.context() as patch:
+        inject(patch, Links, "_forget", 2)
+        remove(ohio, "us-east-1")
+        pretend.wait(300)
+        pretend.wait(300)
+    assert pretend.cloud.replication.unsaved.done == sent and shown(pretend) == 2
+
+
+# Writes
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_write_that_could_not_be_queued_replicates(pair, monkeypatch, after):
+    pretend, ohio, virginia = pair
+    with monkeypatch.context() as patch:
+        inject(patch, AfterWrites, "add", after=after)
+        ohio.batch_write_item(RequestItems={"Music": [{"PutRequest": {"Item": key(name)}} for name in "ab"]})
+        pretend.wait(5)
+    assert names(virginia) == names(ohio) == ["a", "b"] and shown(pretend) == 1
+    assert len(changes(pretend, "us-east-2")) == 2
+    check_all_is_over(pretend)
+
+
+@pytest.mark.parametrize("name", ["commit", "_store", "_next_version"])
+def test_a_write_that_replicates_in_a_second_attempt_makes_one_record(legacy_pair, monkeypatch, name):
+    """It keeps its version, so that the other Regions see one change."""
+    pretend, ohio, virginia = legacy_pair
+    with monkeypatch.context() as patch:
+        inject(patch, Replication, name)
+        put(ohio, "one")
+        pretend.wait(5)
+    assert item(virginia, key("one")) == item(ohio, key("one"))
+    assert changes(pretend, "us-east-1") == [("one", "INSERT")]
+    assert changes(pretend, "us-east-2") == [("one", "INSERT"), ("one", "MODIFY")] and shown(pretend) == 1
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("times", "kept"), [(1, 1), (math.inf, 0)])
+def test_a_failed_write_that_cannot_be_kept_stays_in_the_queue(pair, monkeypatch, times, kept, after):
+    pretend, ohio, virginia = pair
+    with monkeypatch.context() as patch:
+        inject(patch, Replication, "commit", 2)
+        inject(patch, FailedWrites, "add", times, after=after)
+        put(ohio, "one")
+        put(ohio, "two")
+        assert names(ohio) == ["one", "two"]
+    pretend.wait(5)
+    assert not pretend.cloud.changes.unsettled and len(pretend.cloud.changes.failed) <= 1
+    if kept:
+        assert len(pretend.cloud.changes.failed) == 1 and names(virginia) == ["two"]
+        pretend.cloud.resume(pretend.now)
+        pretend.wait(5)
+    assert names(virginia) == ["one", "two"]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("name", ["report", "summary"])
+def test_work_is_kept_although_its_error_cannot_be_reported(pair, monkeypatch, name, times):
+    pretend, ohio, virginia = pair
+
+    class Odd(RuntimeError):
+        def __str__(self) -> str:
+            raise ValueError("an error that cannot be shown")
+
+    with monkeypatch.context() as patch:
+        if name == "report":
+            inject(patch, InternalErrors, "report", times)
+        patch.setattr("gtlab.localcloud.after_writes._about_delivery", fail(None, times))
+        left = [times]
+
+        def apply_delivery(self, *arguments, real=AfterWrites.apply_delivery):
+            if left[0]:
+                left[0] -= 1
+                raise Odd
+            return real(self, *arguments)
+
+        patch.setattr(AfterWrites, "apply_delivery", apply_delivery)
+        put(ohio, "one")
+        pretend.wait(5)
+        pretend.wait(100)
+    assert names(virginia) == ["one"] and shown(pretend) >= times
+    check_all_is_over(pretend)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(("owner", "name"), [
+    (Streams, "record"), (AfterWrites, "_record"), (Replication, "lost"), (Database, "apply")])
+def test_an_item_of_the_legacy_version_that_expires_has_a_record_and_a_tombstone(legacy_pair, monkeypatch, owner, name,
+                                                                                 times, after):
+    if name in ("record", "_record") and after:
+        pytest.skip("after its record, nothing is left that could fail")
+    pretend, ohio, _ = legacy_pair
+    ohio.update_time_to_live(TableName="Music", TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"})
+    put(ohio, "one", ttl={"N": str(int(pretend.now) + 10)})
+    pretend.wait(8)
+    with monkeypatch.context() as patch:
+        inject(patch, owner, name, times, after=after)
+        for _ in range(75):
+            pretend.wait(4)
+    pretend.cloud.resume(pretend.now)  # as after a restart
+    pretend.wait(5)
+    assert names(ohio) == [] and changes(pretend, "us-east-2")[-1] == ("one", "REMOVE") and shown(pretend)
+    group, = pretend.cloud.groups
+    (version, is_tombstone), = [pretend.cloud.replication.entry(group.id, "us-east-2", each)
+                                for each in pretend.cloud.replication.keys_of(group.id, "us-east-2")]
+    assert is_tombstone and version.region == "us-east-2"
