@@ -280,3 +280,113 @@ def test_an_item_of_the_legacy_version_that_expires_has_a_record_and_a_tombstone
     (version, is_tombstone), = [pretend.cloud.replication.entry(group.id, "us-east-2", each)
                                 for each in pretend.cloud.replication.keys_of(group.id, "us-east-2")]
     assert is_tombstone and version.region == "us-east-2"
+
+
+# Long work, and the steps of the control plane
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("name", ["_writes", "_version", "_is_missing", "_copies"])
+def test_a_backfill_that_fails_begins_again(monkeypatch, name, times):
+    """A generator that raised an exception goes on with nothing: the rest would be left out."""
+    pretend = Pretend("instant")
+    ohio = pretend.client("us-east-2")
+    ohio.create_table(**ON_DEMAND, **STREAM)
+    pretend.wait(60)
+    for n in range(120):
+        put(ohio, str(n))
+    with monkeypatch.context() as patch:
+        inject(patch, Backfill, name, times)
+        add(ohio, "us-east-1")
+        for _ in range(75):
+            pretend.wait(4)
+    virginia = pretend.client("us-east-1")
+    assert names(virginia) == names(ohio) and table(ohio)["Replicas"][0]["ReplicaStatus"] == "ACTIVE"
+    assert len(changes(pretend, "us-east-1")) == 120 and shown(pretend) == times
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(("owner", "name"), [
+    (Tables, "enable_stream"), (Groups, "join"), (Groups, "backfill"), (Replication, "join"), (Journal, "member"),
+    ("gtlab.localcloud.tables.replica_tables", "override")])
+def test_a_replica_is_created_although_a_step_of_it_failed(monkeypatch, owner, name, times, after):
+    pretend = Pretend("instant")
+    ohio = pretend.client("us-east-2")
+    ohio.create_table(**ON_DEMAND, **STREAM)
+    pretend.wait(60)
+    put(ohio, "one")
+    add(ohio, "us-east-1")
+    with monkeypatch.context() as patch:
+        if isinstance(owner, str):
+            patch.setattr(f"{owner}.{name}", fail(lambda *arguments: None, times, after=after))
+        else:
+            inject(patch, owner, name, times, after=after)
+        for _ in range(75):
+            pretend.wait(4)
+    virginia = pretend.client("us-east-1")
+    put(ohio, "two")
+    put(virginia, "three")
+    pretend.wait(5)
+    assert names(virginia) == names(ohio) == ["one", "three", "two"] and shown(pretend)
+    assert table(ohio)["Replicas"][0]["ReplicaStatus"] == "ACTIVE"
+    group, = pretend.cloud.groups
+    assert sorted(group.members) == ["us-east-1", "us-east-2"]
+    check_all_is_over(pretend)
+
+
+@pytest.mark.parametrize("how", [(1, False), (1, True), (2, False), (2, True)])
+@pytest.mark.parametrize(("owner", "name"), [
+    (Groups, "leave"), (Replication, "leave"), (Links, "drop"), (Journal, "member"), (Tables, "remove"),
+    (Streams, "close")])
+@pytest.mark.parametrize("kind", ["Delete", "Disassociate"])
+def test_a_replica_is_removed_although_a_step_of_it_failed(pair, monkeypatch, owner, name, how, kind):
+    pretend, ohio, virginia = pair
+    put(ohio, "one")
+    pretend.wait(5)
+    if kind == "Delete":
+        remove(ohio, "us-east-1")
+    else:
+        if owner in (Tables, Streams):
+            pytest.skip("the table stays")
+        virginia.update_table(TableName="Music", DisassociationProtectionEnabled=False)
+        virginia.update_table(TableName="Music", ReplicaUpdates=[{"Disassociate": {
+            "RegionName": "us-east-1", "DisassociationMode": "WAIT_FOR_REPLICATION"}}])
+    with monkeypatch.context() as patch:
+        inject(patch, owner, name, how[0], after=how[1])
+        for _ in range(100):
+            pretend.wait(4)
+    assert "Replicas" not in table(ohio) and not list(pretend.cloud.groups) and shown(pretend)
+    exists = kind == "Disassociate"
+    assert [each.region for each in pretend.cloud.database.tables] == ["us-east-2", *(["us-east-1"] if exists else [])]
+    put(ohio, "two")
+    pretend.wait(5)
+    assert names(ohio) == ["one", "two"] and (names(virginia) == ["one"] if exists else True)
+    check_all_is_over(pretend)
+
+
+@pytest.mark.parametrize("name", ["trim", "forget_tokens", "forget_tombstones"])
+def test_housekeeping_goes_on_behind_a_part_of_it_that_always_fails(monkeypatch, name):
+    owner = {"trim": Streams, "forget_tokens": Database, "forget_tombstones": Replication}[name]
+    pretend = Pretend("instant")
+    ohio = pretend.client("us-east-2")
+    ohio.create_table(**ON_DEMAND)
+    pretend.wait(60)
+    ohio.update_time_to_live(TableName="Music", TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"})
+    put(ohio, "one", ttl={"N": str(int(pretend.now) + 10)})
+    with monkeypatch.context() as patch:
+        inject(patch, owner, name, math.inf)
+        for _ in range(75):
+            pretend.wait(4)
+        assert names(ohio) == [] and shown(pretend)
+
+
+@pytest.mark.parametrize(("owner", "name"), [(Links, "due"), (Runner, "next_due"), (Cloud, "_next_event")])
+def test_calls_are_answered_although_what_is_due_always_fails(pair, monkeypatch, owner, name):
+    pretend, ohio, virginia = pair
+    with monkeypatch.context() as patch:
+        inject(patch, owner, name, math.inf)
+        put(ohio, "one")
+        assert names(ohio) == ["one"] and shown(pretend)
+    pretend.wait(5)
+    assert names(virginia) == ["one"]
+    check_all_is_over(pretend)

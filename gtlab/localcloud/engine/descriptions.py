@@ -30,12 +30,11 @@ def description(table: Table) -> dict[str, Any]:
 
 def delete(database: Database, table: TableId) -> Items:
     """Delete a table with everything that is kept of it. Backups stay. Returns the items, which are to be let go."""
-    items = database.tables.pop(table).items
     for kind in (TAGS, KINESIS, INSIGHTS, POLICIES):
         for record in [record for record in database.records[kind] if record[:2] == table[:2]
                        and _is_of(record.name, table)]:
             del database.records[kind][record]
-    return items
+    return database.tables.pop(table).items
 
 
 def _is_of(name: str, table: TableId) -> bool:

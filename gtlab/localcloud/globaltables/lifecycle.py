@@ -194,26 +194,35 @@ class Lifecycle:
         state, group = self._replicas.state(event.group), self._groups.by_id(event.group)
         if state is None or not self._replicas.is_leaving(event.group, event.region):
             return
-        if state.strong and group and any(self._groups.waiting(group, each) for each in group.members):
+        if group and ((state.strong and any(self._groups.waiting(group, each) for each in group.members))
+                      or self._is_to_be_deleted(group, event.region)):
             self._schedule.add(replace(event, due=now + _DRAINED_AGAIN_S))
             return
-        del state.replicas[event.region]
-        if len(state.replicas) <= 1 or group is None:
-            self._replicas.remove(event.group)
-            if group is not None:
-                for last in list(group.members):
-                    self._groups.leave(group, last, now)
+        if len(state.replicas) > 2 and group is not None:
+            del state.replicas[event.region]
+            return
+        if group is not None:
+            for last in list(group.members):
+                self._groups.leave(group, last, now)
+        self._replicas.remove(event.group)  # last, so that an attempt that failed half-way can be repeated
+
+    def _is_to_be_deleted(self, group: Group, region: str) -> bool:
+        """Whether a replica's table is still to go, because an error put that off."""
+        return self._tables.exists(group.table(region)) and self._schedule.has(DELETE_REPLICA, group.id, region)
 
     def disassociate_replica(self, event: Event, now: float) -> None:
         """A replica leaves with its table and data, as soon as nothing is on its way to or from it."""
         group, region = self._groups.by_id(event.group), event.region
-        if group is None or region not in group.members:
+        if group is None:
             return
         replicas = self._replicas.of_group(group).replicas
+        if region not in replicas or (region not in group.members and self._replicas.is_leaving(group.id, region)):
+            return
         if (self._groups.waiting(group, region)
                 or any(replica.status(now) == "CREATING" for replica in replicas.values())):
             self._schedule.add(replace(event, due=now + _DISASSOCIATE_AGAIN_S))
             return
-        self._groups.leave(group, region, now)
+        if region in group.members:  # an earlier attempt may have failed behind this
+            self._groups.leave(group, region, now)
+        self._schedule.add(Event(now, REMOVE_ENTRY, group.id, region))
         replicas[region].deleting = now
-        self.remove_entry(Event(now, REMOVE_ENTRY, group.id, region), now)

@@ -98,11 +98,13 @@ class Groups:
         return group
 
     def join(self, group: Group, region: str, now: float) -> None:
-        """Make a Region's table a member. If it has items, :meth:`adoption` is to follow."""
-        group.members.insert(0, region)
-        group.joined[region] = now
+        """Make a Region's table a member. If it has items, :meth:`adoption` is to follow. After an error, this can be
+        repeated."""
         self._replication.join(group.id, region)
-        self._journal.member(group.table(region), joined=True, at=now)
+        if region not in group.members:
+            group.joined[region] = now
+            group.members.insert(0, region)
+            self._journal.member(group.table(region), joined=True, at=now)
 
     def adoption(self, group: Group, region: str) -> Job:
         """The work of giving the items that a member had before it joined that moment as the time of their version."""
@@ -144,11 +146,11 @@ class Groups:
 
     def leave(self, group: Group, region: str, now: float) -> None:
         """Stop the replication of a Region's table; the table itself stays. The group ends when its last member
-        leaves."""
-        group.members.remove(region)
-        group.joined.pop(region, None)
-        self._journal.member(group.table(region), joined=False, at=now)
+        leaves. Until it is no longer a member, this can be repeated after an error."""
         let_go = self._replication.leave(group.id, region)
         self._slices.begin(lambda now: let_go(SLICE), now)
+        self._journal.member(group.table(region), joined=False, at=now)
+        group.joined.pop(region, None)
+        group.members.remove(region)
         if not group.members:
             del self._groups[group.account, group.name], self._by_id[group.id]

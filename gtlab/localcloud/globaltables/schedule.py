@@ -54,6 +54,10 @@ class Schedule:
         """Remove and return the first event if it is due; None if no event is due."""
         return heapq.heappop(self._queue)[2] if self._queue and self._queue[0][0] <= now else None
 
+    def has(self, name: str, group: str, region: str) -> bool:
+        """Whether an event is still to happen to a replica."""
+        return any((event.name, event.group, event.region) == (name, group, region) for _, _, event in self._queue)
+
     def saved(self) -> list[Event]:
         return [event for _, _, event in sorted(self._queue, key=lambda entry: entry[:2])]
 

@@ -72,11 +72,11 @@ class Indexes:
                      for index in self._indexes(table) if CHANGING in index}
 
     def _create(self, table: TableId, name: str, now: float) -> None:
+        index = self._database.table(table).built(name)
+        self._slices.begin(lambda now: index.build(SLICE), now)
         backfilling = now + self._world.control_plane_s("create index", table.region)
         ready = backfilling + self._world.control_plane_s("backfill index", table.region)
         self._begin(table, name, "CREATING", {"until": ready, "backfilling": backfilling})
-        index = self._database.table(table).built(name)
-        self._slices.begin(lambda now: index.build(SLICE), now)
 
     def _begin(self, table: TableId, name: str, status: str, times: dict[str, float]) -> None:
         index = next(each for each in self._indexes(table) if each["IndexName"] == name)

@@ -6,7 +6,6 @@ import copy
 
 from gtlab.localcloud import engine
 from gtlab.localcloud.model import TableId
-from gtlab.localcloud.tables.table_status import Life
 from gtlab.localcloud.tables.tables import Tables, stream_view
 
 
@@ -18,13 +17,14 @@ def need_stream(tables: Tables, table: TableId, now: float) -> None:
 
 def create(tables: Tables, source: TableId, there: TableId, *, ready: float, now: float, with_stream: bool) -> None:
     """Create a table like the source's in another Region; it is CREATING until ``ready``. Tags and deletion protection
-    are each Region's own and not copied."""
-    engine.create_table(tables.database, there, like(tables.database.schema(source)), now)
-    life = Life(created=round(now, 3), ready=ready, ttl_attribute=tables.find(source).ttl_attribute)
+    are each Region's own and not copied. An attempt that failed half-way can be repeated."""
+    if not tables.exists(there):
+        engine.create_table(tables.database, there, like(tables.database.schema(source)), now)
+    life = tables.find(there)
+    life.created, life.ready, life.ttl_attribute = round(now, 3), ready, tables.find(source).ttl_attribute
     if tables.is_on_demand(there):
         life.on_demand_since = ready
-    tables.add(there, life)
-    if with_stream:
+    if with_stream and not life.stream_view:
         tables.enable_stream(there, tables.find(source).stream_view or "NEW_AND_OLD_IMAGES", now)
 
 

@@ -50,7 +50,7 @@ class Tables:
     def find(self, table: TableId) -> Life:
         """A table's life; raises ResourceNotFoundException where there is no such table."""
         self.database.table(table)
-        if table not in self._lives:  # the engine made it by itself, in an older release: restored from a backup
+        if table not in self._lives:  # a new replica; or restored from a backup by an older release
             self._lives[table] = Life(created=0.0, ready=0.0)
         return self._lives[table]
 
@@ -198,18 +198,16 @@ class Tables:
         if self.is_on_demand(table):
             life.on_demand_since = ready
 
-    def add(self, table: TableId, life: Life) -> None:
-        """A table that the engine has created begins its life."""
-        self._lives[table] = life
-
     def remove(self, table: TableId, now: float) -> Deleted:
-        """Delete a table at once. The caller sets ``gone`` of the result, until when it is shown as DELETING."""
+        """Delete a table at once. The caller sets ``gone`` of the result, until when it is shown as DELETING. Until the
+        table is gone, this can be repeated after an error."""
         self.copies.finish(table, now)
         description = self.describe(table, now) | {"TableStatus": "DELETING"}
+        self._disable_stream(self.find(table), now)
         items = engine.delete(self.database, table)
-        self.slices.begin(lambda now: items.let_go(SLICE), now)
-        self._disable_stream(self._lives.pop(table), now)
+        del self._lives[table]
         deleted = self._ghosts[table] = Deleted(description, now)
+        self.slices.begin(lambda now: items.let_go(SLICE), now)
         return deleted
 
     def put_off(self, table: TableId, until: float) -> None:
