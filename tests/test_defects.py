@@ -390,3 +390,38 @@ def test_calls_are_answered_although_what_is_due_always_fails(pair, monkeypatch,
     pretend.wait(5)
     assert names(virginia) == ["one"]
     check_all_is_over(pretend)
+
+
+# The driver's timers
+
+@pytest.mark.parametrize(("owner", "name"), [
+    (Cloud, "tick"), (Cloud, "next_due"), (Driver, "_adapt"), (Driver, "_wake"), (Driver, "_sweep"), (Driver, "_work"),
+    (Keeper, "save"), (Garbage, "sweep")])
+def test_the_timers_go_on_after_an_error(monkeypatch, owner, name):
+    """A delivery arrives, although nobody calls again."""
+    monkeypatch.setattr(driver_module, "AGAIN_S", 0.05)
+    keeper = keep(None, "instant", 1)
+    cloud = keeper.cloud
+
+    def call(operation: str, now: float, **data) -> None:
+        cloud.call(Call("1" * 12, "us-east-2", "dynamodb", operation, data), now)
+
+    began = time.time() - 500.0
+    call("CreateTable", began, **ON_DEMAND, **STREAM)
+    call("UpdateTable", began + 60, TableName="Music", ReplicaUpdates=[{"Create": {"RegionName": "us-east-1"}}])
+    cloud.tick(began + 200)
+    cloud.turn("lag", (), 0.3, time.time())
+
+    async def run() -> None:
+        driver = Driver(keeper, None)
+        answer = driver.carry_out(Call("1" * 12, "us-east-2", "dynamodb", "PutItem",
+                                       {"TableName": "Music", "Item": key("one")}))
+        assert answer == b"{}"
+        inject(monkeypatch, owner, name, 3)
+        async with asyncio.timeout(DEADLINE_S):
+            while cloud.errors.count < 3 or not cloud.replication.links.is_idle() or cloud.changes.unsettled:
+                await asyncio.sleep(0.01)
+        driver.close()
+
+    asyncio.run(run())
+    assert [len(list(cloud.database.items(each))) for each in cloud.database.tables] == [1, 1]

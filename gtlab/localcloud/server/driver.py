@@ -31,6 +31,7 @@ MOST_AT_ONCE = 10  # deliveries per tick: less than a millisecond of work
 MOST_S, LEAST_S = 0.004, 0.001  # of long work in one turn; saving it takes about as long again
 LONG_S = 0.005     # a call that takes longer is a long one
 DISK_S = 0.02      # until the next look at a disk that cannot keep up
+AGAIN_S = 1.0      # until the next look at what is due, after an error of ours
 TIDY_S = 1.0       # delay before the log is folded into the state, so that an item that changes often is stored once
 _ENDING = Refusal("ServiceUnavailable", "gtlab's local cloud is ending. Nothing was done.", 503)
 _DYNAMODB = ("dynamodb", "dynamodbstreams")
@@ -150,14 +151,26 @@ class Driver:
 
     def turned(self) -> None:
         """Adapt the endpoints to the world's outages, and set the timer. Call this after the world may have changed."""
-        self._adapt(self._keeper.cloud.next_due())
-
-    def _adapt(self, due: float) -> None:
         if self._closed:
             return
+        try:
+            self._adapt(self._keeper.cloud.next_due())
+        except Exception as error:
+            self._look_later(error)
+
+    def _adapt(self, due: float) -> None:
         if self._endpoints:
             self._endpoints.follow(self._keeper.cloud.world)
         self._wake(due)
+
+    def _look_later(self, error: Exception) -> None:
+        """An error of ours: report it and look again after AGAIN_S, whatever else fails."""
+        if self._timer:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timer_at = loop.time() + AGAIN_S
+        self._timer = loop.call_at(self._timer_at, self._woken)
+        self.report("What is due", error)
 
     def _wake_soon(self) -> None:
         """Carry out what is due after the answer has been sent, so that the client need not wait for it."""
@@ -184,25 +197,21 @@ class Driver:
         self._turn()
 
     def _turn(self) -> None:
-        """Carry out what is due, if anything is."""
+        """Carry out what is due, if anything is. There is a timer for the next time, whatever fails."""
         if self._closed:
             return
-        cloud = self._keeper.cloud
-        if cloud.changes.unsettled or (due := cloud.next_due()) <= time.time():
-            self._tick()
-        else:
-            self._wake(due)
-            self._sweep()
-
-    def _tick(self) -> None:
         try:
-            due = self._work()
+            cloud = self._keeper.cloud
+            if cloud.changes.unsettled or (due := cloud.next_due()) <= time.time():
+                due = self._work()
+                self.save()
+                self._adapt(due)
+            else:
+                self._wake(due)
+            self._sweep()
         except Exception as error:
-            self._keeper.cloud.errors.report("What is due", error)
-            due = self._keeper.cloud.next_due()
-        self.save()
-        self._adapt(due)
-        self._sweep()
+            self._look_later(error)
+            self.save()
 
     def _work(self) -> float:
         """Carry out what is due; of long work, as much as there is time for. Returns when more is due."""
