@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import pkgutil
 import time
 
 import pytest
@@ -194,6 +195,27 @@ def test_a_write_that_could_not_be_queued_replicates(pair, monkeypatch, after):
     assert names(virginia) == names(ohio) == ["a", "b"] and shown(pretend) == 1
     assert len(changes(pretend, "us-east-2")) == 2
     check_all_is_over(pretend)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("name", ["database.Database.remember", "pages.encoded", "calls._read_again"])
+def test_a_transaction_that_fails_behind_its_work_is_undone_and_done_when_it_is_sent_again(pair, monkeypatch, name,
+                                                                                           after):
+    pretend, ohio, virginia = pair
+    put(ohio, "old")
+    pretend.wait(5)
+    asked = {"ClientRequestToken": "token", "TransactItems": [
+        {"Put": {"TableName": "Music", "Item": key("new")}}, {"Delete": {"TableName": "Music", "Key": key("old")}}]}
+    with monkeypatch.context() as patch:
+        path = f"gtlab.localcloud.engine.{name}"
+        patch.setattr(path, fail(pkgutil.resolve_name(path), after=after))
+        with pytest.raises(RuntimeError):
+            ohio.transact_write_items(**asked)
+        assert names(ohio) == ["old"]
+        ohio.transact_write_items(**asked)  # as an SDK does after a 500
+        pretend.wait(5)
+    assert names(virginia) == names(ohio) == ["new"]
+    assert changes(pretend, "us-east-2") == [("old", "INSERT"), ("new", "INSERT"), ("old", "REMOVE")]
 
 
 @pytest.mark.parametrize("name", ["commit", "_store", "_next_version"])

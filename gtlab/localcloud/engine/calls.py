@@ -84,9 +84,17 @@ def write(database: Database, call: Call, now: float) -> tuple[bytes, list[Chang
                               "request with a different payload")
             return _repeated(call, known)
     done = _WRITES[call.operation](_find(database, call), call.input)
-    if token is not None:
-        database.remember(token, Remembered(request, done.answer, now, _read_again(done.charges)))
-    return pages.encoded(done.answer, done.items), done.changes, done.charges
+    try:
+        answer = pages.encoded(done.answer, done.items)
+        if token is not None:
+            database.remember(token, Remembered(request, done.answer, now, _read_again(done.charges)))
+    except BaseException:
+        for change in done.changes:
+            database.apply(change.table, change.key, change.old)
+        if token is not None:
+            database.forget(token)
+        raise
+    return answer, done.changes, done.charges
 
 
 def _check_token(token: str) -> None:

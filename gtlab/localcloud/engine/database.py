@@ -175,9 +175,14 @@ class Database:
         return None if known is None or known.has_expired(now) else known
 
     def remember(self, token: TokenId, transaction: Remembered) -> None:
+        size = len(msgspec.json.encode((transaction.request, transaction.answer)))
         self._tokens.pop(token, None)  # so that it becomes the newest
-        self._tokens[token] = transaction
-        self._token_bytes[token] = len(msgspec.json.encode((transaction.request, transaction.answer)))
+        self._tokens[token], self._token_bytes[token] = transaction, size
+
+    def forget(self, token: TokenId) -> None:
+        """Forget a token, if it is known: its transaction was undone."""
+        self._tokens.pop(token, None)
+        self._token_bytes.pop(token, None)
 
     def remembered(self, token: TokenId) -> dict[str, Any] | None:
         """The record of a token; None where there is none."""

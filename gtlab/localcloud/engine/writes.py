@@ -178,13 +178,12 @@ def _finished(data: dict[str, Any], plan: Plan) -> Write:
         capacity = consumed(charges, data["ReturnConsumedCapacity"])
         if capacity:
             answer["ConsumedCapacity"] = capacity[0]
-    changes = carry_out((plan,))
     shown = returned(plan, data.get("ReturnValues", "NONE"))
     if shown:
         answer["Attributes"] = shown
     if data.get("ReturnItemCollectionMetrics") == "SIZE" and plan.table.described.get("LocalSecondaryIndexes"):
         answer["ItemCollectionMetrics"] = _metrics(plan)
-    return Write(answer, changes, charges)
+    return Write(answer, carry_out((plan,)), charges)
 
 
 def returned(plan: Plan, what: str) -> Item | None:
