@@ -56,12 +56,15 @@ class ControlPlane:
     def _delete_table(self, call: Call, data: dict, now: float) -> dict:
         table = _table(call, data)
         self._current.check.delete_table(table, now)
-        description = self._tables.delete(table, now)
-        group = self._groups.of(table)  # the others go on without it
-        if group and group.version == CURRENT:
-            self._current.deleted(table, group, now, self._tables.gone_at(table))
-        elif group:
-            self._groups.leave(group, table.region, now)
+
+        def leave(gone: float) -> None:
+            group = self._groups.of(table)  # the others go on without it
+            if group and group.version == CURRENT:
+                self._current.deleted(table, group, now, gone)
+            elif group:
+                self._groups.leave(group, table.region, now)
+
+        description = self._tables.delete(table, now, leave)
         self._pauses.forget_deleted(now)
         return {"TableDescription": description}
 

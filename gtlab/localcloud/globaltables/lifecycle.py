@@ -116,9 +116,9 @@ class Lifecycle:
 
     def deleted(self, table: TableId, group: Group, now: float, gone: float) -> None:
         """A member's table was deleted by DeleteTable: it leaves the group too. ``gone`` is when the table is gone."""
+        self._schedule.add(Event(gone, REMOVE_ENTRY, group.id, table.region))
         self._replicas.of_group(group).replicas[table.region].deleting = 0.0  # forever, even if the clock is set back
         self._groups.leave(group, table.region, now)
-        self._schedule.add(Event(gone, REMOVE_ENTRY, group.id, table.region))
 
     # What its events do
 

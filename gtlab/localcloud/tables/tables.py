@@ -5,6 +5,7 @@ The engine creates and drops tables at once. What a caller sees meanwhile is kep
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gtlab.localcloud import engine
@@ -153,8 +154,10 @@ class Tables:
         indexes = described.get("GlobalSecondaryIndexes", ())
         return {"": described["WarmThroughput"]} | {each["IndexName"]: each["WarmThroughput"] for each in indexes}
 
-    def delete(self, table: TableId, now: float) -> dict:
-        """Delete a table; DeleteTable's TableDescription."""
+    def delete(self, table: TableId, now: float, leave: Callable[[float], None]) -> dict:
+        """Delete a table; DeleteTable's TableDescription. When all is checked, ``leave`` is called with the time when
+        the table will be gone: it is to leave its global table first, so that nothing is sent to a table that is not
+        there, whatever fails."""
         if table in self._ghosts and now < self._ghosts[table].gone:
             raise in_use(f"Attempt to change a resource which is still in use: Table is being deleted: {table.name}")
         status = self.status(table, now)
@@ -164,13 +167,11 @@ class Tables:
             raise engine.protected()
         if self.copies.copies(table):
             raise in_use(f"Attempt to change a resource which is still in use: Table is being backed up: {table.name}")
+        gone = now + self.world.control_plane_s("delete table", table.region)
+        leave(gone)
         deleted = self.remove(table, now)
-        deleted.gone = now + self.world.control_plane_s("delete table", table.region)
+        deleted.gone = gone
         return table_status.answer_to_delete(deleted.description)
-
-    def gone_at(self, table: TableId) -> float:
-        """When a table that is being deleted is gone."""
-        return self._ghosts[table].gone
 
     def list_tables(self, account: str, region: str, data: dict, now: float) -> dict:
         """ListTables: a table that is being deleted is still listed."""
