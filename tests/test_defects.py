@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import pkgutil
 import time
@@ -17,6 +18,7 @@ from gtlab.localcloud.disk.keeper import Keeper, keep
 from gtlab.localcloud.engine import Database
 from gtlab.localcloud.faults.runner import Runner
 from gtlab.localcloud.globaltables.membership import Groups
+from gtlab.localcloud.globaltables.schedule import Schedule
 from gtlab.localcloud.model import Call
 from gtlab.localcloud.observe.internal_errors import InternalErrors
 from gtlab.localcloud.observe.journal import Journal
@@ -304,6 +306,40 @@ def test_an_item_of_the_legacy_version_that_expires_has_a_record_and_a_tombstone
     assert is_tombstone and version.region == "us-east-2"
 
 
+def test_a_kept_write_makes_no_record_of_no_change_and_ends_with_its_table(tmp_path, monkeypatch):
+    """What it wrote has been deleted since: it has nothing to say."""
+    path, now = tmp_path / "cloud.sqlite3", [1_800_000_000.0]
+
+    def call(operation: str, **data) -> None:
+        now[0] += 60.0
+        keeper.cloud.call(Call("1" * 12, "us-east-2", "dynamodb", operation, {"TableName": "Music"} | data), now[0])
+        keeper.save()
+
+    def again() -> Keeper:
+        keeper.close()
+        return keep(path, "instant", 1, clock=lambda: now[0])
+
+    keeper = keep(path, "instant", 1)
+    call("CreateTable", **ON_DEMAND, **STREAM)
+    with monkeypatch.context() as patch:
+        inject(patch, Streams, "record", 2)
+        call("PutItem", Item=key("one"))
+    call("DeleteItem", Key=key("one"))
+    assert len(keeper.cloud.changes.failed) == 1
+    keeper = again()
+    stream, = keeper.cloud.streams.saved()
+    assert not keeper.cloud.changes.failed
+    assert sum(len(shard.records) for shard in keeper.cloud.streams.find(stream.arn).shards) == 1
+    with monkeypatch.context() as patch:
+        inject(patch, Streams, "record", 2)
+        call("PutItem", Item=key("two"))
+    call("DeleteTable")
+    assert len(keeper.cloud.changes.failed) == 1
+    keeper = again()
+    assert not keeper.cloud.changes.failed and keeper.cloud.errors.count == 0
+    keeper.close()
+
+
 # Long work, and the steps of the control plane
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -383,6 +419,26 @@ def test_a_replica_is_removed_although_a_step_of_it_failed(pair, monkeypatch, ow
     put(ohio, "two")
     pretend.wait(5)
     assert names(ohio) == ["one", "two"] and (names(virginia) == ["one"] if exists else True)
+    check_all_is_over(pretend)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("owner", "name"), [
+    (Groups, "leave"), (Tables, "remove"), (Streams, "close"), (Schedule, "add"), (Journal, "member")])
+def test_a_table_that_could_not_be_deleted_is_deleted_when_it_is_asked_again(pair, monkeypatch, owner, name, after):
+    """Nothing is sent to it for ever."""
+    pretend, ohio, virginia = pair
+    with monkeypatch.context() as patch:
+        inject(patch, owner, name, after=after)
+        with pytest.raises(RuntimeError):
+            virginia.delete_table(TableName="Music")
+    with contextlib.suppress(virginia.exceptions.ResourceNotFoundException, virginia.exceptions.ResourceInUseException):
+        virginia.delete_table(TableName="Music")
+    put(ohio, "one")
+    for _ in range(75):
+        pretend.wait(4)
+    assert [each.region for each in pretend.cloud.database.tables] == ["us-east-2"]
+    assert "Replicas" not in table(ohio) and names(ohio) == ["one"]
     check_all_is_over(pretend)
 
 

@@ -112,9 +112,12 @@ class AfterWrites:
     def _settle(self, write: Unsettled) -> None:
         """Carry out the steps that an earlier attempt has not done."""
         change, now = write.change, write.at
+        if write.late and not self._rooms.database.exists(change.table):
+            return
         key = self._rooms.database.key_attributes(change.table, change.key)
         if STREAM not in write.done:
-            self._record(change, now, key, _TTL_IDENTITY if write.by_ttl else None)
+            if not write.late or change.old != change.new:  # after a restart, ``new`` is what is there now
+                self._record(change, now, key, _TTL_IDENTITY if write.by_ttl else None)
             write.done += (STREAM,)
         version = None
         group = self._rooms.groups.of(change.table)
