@@ -106,24 +106,16 @@ def in_use(message: str = "The resource which you are attempting to change is in
 
 
 class Batch(Generic[T]):
-    """What a slice of long work has taken and not finished yet. Work that failed half-way gets the same again. What is
-    lost because taking it failed cannot be taken again: then every further attempt fails, too, so that nobody thinks
-    that all is done."""
+    """What a slice of long work has taken and not finished yet. Work that failed half-way gets the same again."""
 
     def __init__(self) -> None:
         self._taken: T | None = None
-        self._error: Exception | None = None
 
     def take(self, take: Callable[[], T]) -> T:
-        """What was taken and is not done; otherwise what ``take`` returns."""
-        if self._error is not None:
-            raise self._error
+        """What was taken and is not done; otherwise what ``take`` returns. If ``take`` fails, it is called again in the
+        next attempt, so it must not lose anything then; a generator would."""
         if self._taken is None:
-            try:
-                self._taken = take()
-            except Exception as error:
-                self._error = error
-                raise
+            self._taken = take()
         return self._taken
 
     def done(self) -> None:

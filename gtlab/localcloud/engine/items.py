@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, islice
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 from gtlab.localcloud.engine.ordered import Ordered, Stretch
@@ -261,16 +261,9 @@ class Items(_InOrder):
         for snapshot in self.snapshots:
             snapshot.before(filed, old)
 
-    def present(self) -> Iterator[Key]:
-        """The keys of the items that are there now. The table may change meanwhile: an item that goes may be left out,
-        and one that comes may be among them."""
-        low = b""
-        while True:
-            found = list(self.rows.between(low, None, most=_AT_ONCE))
-            if not found:
-                return
-            low = found[-1].keys[-1] + b"\0"
-            yield from list(self.keys_of(found))  # the stretches are those of the store, which may change
+    def present(self) -> Present:
+        """The keys of the items that are there now, to be taken in slices."""
+        return Present(self)
 
     def let_go(self, most: int) -> bool:
         """Free so many parts of a table that is gone; whether there are more. To free many at once takes long."""
@@ -317,6 +310,25 @@ class Items(_InOrder):
             del self._indexes[name]
 
 
+class Present:
+    """The keys of a table's items, in slices. The table may change meanwhile: an item that goes may be left out, and
+    one that comes may be among them. If an attempt to take some fails, the next one takes the same; a generator would
+    leave the rest out."""
+
+    __slots__ = ("_items", "_low")
+
+    def __init__(self, items: Items):
+        self._items, self._low = items, b""
+
+    def take(self, most: int) -> list[Key]:
+        """The next keys, up to so many; fewer only at the end."""
+        found = list(self._items.rows.between(self._low, None, most=most))
+        keys = list(self._items.keys_of(found))
+        if found:
+            self._low = found[-1].keys[-1] + b"\0"
+        return keys
+
+
 class IndexedItems(_InOrder):
     """The items of a table that have the attributes of an index's key, in the order of the index; those with the same
     key there are in the order of their own keys. ``bytes``: the size of what the index has of them, which are the
@@ -328,7 +340,7 @@ class IndexedItems(_InOrder):
         super().__init__()
         self.schema, self._projected, self._items = schema, projected, items
         self.bytes = 0
-        self._left: Iterator[Key] | None = items.present() if items else None  # items that may lack here
+        self._left = items.present() if items else None  # items that may lack here
         self._batch = Batch[list[Key]]()  # of these
 
     # Building
@@ -341,7 +353,7 @@ class IndexedItems(_InOrder):
         if self._left is None:
             return False
         left = self._left
-        keys = self._batch.take(lambda: list(islice(left, most)))
+        keys = self._batch.take(lambda: left.take(most))
         for key in keys:
             item = self._items.item(key)
             if item is not None:

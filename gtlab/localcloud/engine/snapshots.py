@@ -6,10 +6,8 @@ the snapshot (copy on write), so a slice is the only work, and the moment itself
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from gtlab.localcloud.engine.items import Items
-from gtlab.localcloud.engine.values import Item, Packed, item_size, unpack
+from gtlab.localcloud.engine.values import Item, Packed, unpack
 
 MOST_ITEMS, MOST_BYTES = 100, 1 << 18  # of a slice: a millisecond or two of work, and of writing to disk
 
@@ -22,6 +20,7 @@ class Snapshot:
         self._next = b""                               # where the next item that is to be taken is filed, or behind it
         self._replaced: dict[bytes, Packed | None] = {}  # what was there before a change, and is not taken yet
         self._scanned = False
+        self._taken: list[Item] = []  # for the slice that is being taken: the next attempt goes on if this one fails
         items.snapshots.append(self)
 
     def before(self, filed: bytes, old: Packed | None) -> None:
@@ -30,27 +29,36 @@ class Snapshot:
             self._replaced.setdefault(filed, old)
 
     def take(self, most: int = MOST_ITEMS) -> tuple[list[Item], bool]:
-        """The next items, and whether there may be more."""
-        taken, left, looked_at = list[Item](), MOST_BYTES, 0
+        """The next items, and whether there may be more. If it fails, nothing is lost."""
+        more = self._fill(most)
+        taken, self._taken = self._taken, []
+        return taken, more
+
+    def _fill(self, most: int) -> bool:
+        """Take the next items; whether there may be more. An item is unpacked before its place is passed."""
+        taken, left, looked_at = self._taken, MOST_BYTES, 0
         for stretch in () if self._scanned else self._items.rows.between(self._next, None, most=most):
             for filed, there in zip(stretch.keys, stretch.packed(), strict=True):
                 looked_at += 1
-                self._next = filed + b"\0"
-                packed = self._replaced.pop(filed, there)
+                packed = self._replaced.get(filed, there)
                 if packed is not None:
                     taken.append(unpack(packed))
                     left -= packed[1]
+                self._next = filed + b"\0"
+                self._replaced.pop(filed, None)
                 if looked_at == most or left <= 0:
-                    return taken, True
+                    return True
         self.close()
         while self._replaced:  # what was deleted meanwhile
             if len(taken) >= most or left <= 0:
-                return taken, True
-            _, old = self._replaced.popitem()
+                return True
+            filed = next(reversed(self._replaced))
+            old = self._replaced[filed]
             if old is not None:
                 taken.append(unpack(old))
                 left -= old[1]
-        return taken, False
+            del self._replaced[filed]
+        return False
 
     def close(self) -> None:
         """Stop following the table."""
@@ -59,14 +67,18 @@ class Snapshot:
             self._items.snapshots.remove(self)
 
 
-def slices(items: list[Packed]) -> Iterator[tuple[list[Item], bool]]:
-    """A list of items in slices: the items of each, and whether there are more."""
-    taken: list[Item] = []
-    left = MOST_BYTES
-    for item in map(unpack, items):
-        if len(taken) >= MOST_ITEMS or left <= 0:
-            yield taken, True
-            taken, left = [], MOST_BYTES
-        taken.append(item)
-        left -= item_size(item)
-    yield taken, False
+class Listed:
+    """A list of items in slices."""
+
+    def __init__(self, items: list[Packed]):
+        self._items, self._next = items, 0
+
+    def take(self) -> tuple[list[Item], bool]:
+        """The next items, and whether there are more. If it fails, nothing is lost."""
+        taken, left, end = list[Item](), MOST_BYTES, self._next
+        while end < len(self._items) and len(taken) < MOST_ITEMS and left > 0:
+            taken.append(unpack(self._items[end]))
+            left -= self._items[end][1]
+            end += 1
+        self._next = end
+        return taken, end < len(self._items)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 from gtlab.localcloud.engine import Database
 from gtlab.localcloud.model import Batch, Key, TableId
@@ -115,7 +114,7 @@ class Groups:
         def adopt(now: float) -> bool:
             if self.by_id(group.id) is not group or region not in group.members:
                 return False
-            taken = batch.take(lambda: list(islice(keys, SLICE)))
+            taken = batch.take(lambda: keys.take(SLICE))
             for key in taken:
                 if table.items.item(key) is not None:
                     replication.adopt(group.id, region, key, joined)

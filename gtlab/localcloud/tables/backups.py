@@ -13,7 +13,7 @@ from gtlab.localcloud.engine import backups
 from gtlab.localcloud.engine.backups import Backup, earliest_restorable, shown_time
 from gtlab.localcloud.engine.database import BACKUPS, Database, RecordId
 from gtlab.localcloud.engine.elsewhere import not_recoverable
-from gtlab.localcloud.engine.snapshots import MOST_ITEMS, Snapshot, slices
+from gtlab.localcloud.engine.snapshots import MOST_ITEMS, Listed, Snapshot
 from gtlab.localcloud.engine.table_rules import check_restore_shapes
 from gtlab.localcloud.engine.values import Item, StoredItem, packed, unpack
 from gtlab.localcloud.model import Call, Key, Refusal, TableId, in_use, invalid, invalid_request, invalid_values
@@ -158,7 +158,7 @@ class Backups:
         table = self._made(call, data, asked, {
             "SourceBackupArn": backup.arn, "SourceTableArn": source["TableArn"],
             "RestoreDateTime": backup.details["BackupCreationDateTime"]}, now)
-        self._restore_items(table, slices(backup.items).__next__, None, now)
+        self._restore_items(table, Listed(backup.items).take, None, now)
         return {"TableDescription": self._tables.describe(table, now)}
 
     def _restore_to_point(self, call: Call, data: dict, now: float) -> dict:
@@ -274,7 +274,7 @@ class Backups:
             source = table.id._replace(name=origin)
             if arn is not None:
                 found = self._database.records[BACKUPS].get(RecordId(*table.id[:2], arn))
-                self._restore_items(table.id, slices(found.items if found else []).__next__, None, now)
+                self._restore_items(table.id, Listed(found.items if found else []).take, None, now)
             elif self._database.exists(source):
                 self._restore_items(table.id, Snapshot(self._database.table(source).items).take, source, now)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 from gtlab.localcloud.engine.constraints import check, length, structure
 from gtlab.localcloud.engine.table import Table
 from gtlab.localcloud.model import Key, invalid
@@ -51,14 +49,15 @@ class Sweep:
     def __init__(self, table: Table, attribute: str):
         self.table, self.attribute = table, attribute
         self._keys = table.items.present()
+        self._left = list[Key]()  # keys that were taken, and are not looked at yet
 
     def take(self, now: float) -> tuple[list[Key], bool]:
         """Some expired items, and whether there may be more."""
-        expired, key = list[Key](), None
-        for key in islice(self._keys, SLICE):
-            item = self.table.items.item(key)
+        keys, expired, looked_at = self._left or self._keys.take(SLICE), list[Key](), 0
+        while looked_at < len(keys) and len(expired) < _MOST_EXPIRED:
+            item = self.table.items.item(keys[looked_at])
             if item is not None and has_expired(item, self.attribute, now):
-                expired.append(key)
-                if len(expired) == _MOST_EXPIRED:
-                    break
-        return expired, key is not None
+                expired.append(keys[looked_at])
+            looked_at += 1
+        self._left = keys[looked_at:]
+        return expired, bool(keys)
