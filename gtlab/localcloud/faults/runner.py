@@ -54,11 +54,14 @@ class Runner:
         return happened
 
     def abandon(self, now: float) -> None:
-        """End the experiments whose next step is due and cannot be carried out, so that they hold nothing up."""
+        """End the experiments whose next step is due and cannot be carried out, and their pauses, so that they hold
+        nothing up."""
         for experiment in list(self._active.values()):
             due = experiment.next_due()
             if due is None or due > now:
                 continue
+            for pause in [pause for pause in self._pauses if pause.experiment == experiment.id]:
+                self._pauses.end(pause.table, pause.experiment, now)
             experiment.status, experiment.ended, experiment.due = "failed", now, None
             experiment.reason = "An internal error in gtlab's local cloud: see gtlab status."
             for action in experiment.actions.values():
