@@ -30,6 +30,7 @@ from gtlab.localcloud.replication.links import Links
 from gtlab.localcloud.server import driver as driver_module
 from gtlab.localcloud.server.driver import Driver
 from gtlab.localcloud.server.garbage import Garbage
+from gtlab.localcloud.tables.backups import Backups
 from gtlab.localcloud.tables.streams import Streams
 from gtlab.localcloud.tables.tables import Tables
 from gtlab.localcloud.unsettled import FailedWrites
@@ -509,6 +510,30 @@ def test_a_table_that_could_not_be_deleted_is_deleted_when_it_is_asked_again(pai
     check_all_is_over(pretend)
 
 
+@pytest.mark.parametrize("name", ["_step", "_end_action"])
+def test_a_pause_ends_although_its_experiment_cannot_go_on(pair, monkeypatch, name):
+    pretend, ohio, virginia = pair
+    fis = pretend.client("us-east-1", "fis")
+    made = fis.create_experiment_template(
+        clientToken="token", description="Cut Virginia off", roleArn="arn:aws:iam::111111111111:role/fis",
+        stopConditions=[{"source": "none"}],
+        targets={"All": {"resourceType": "aws:dynamodb:global-table", "selectionMode": "ALL", "resourceArns": [
+            "arn:aws:dynamodb:us-east-1:111111111111:table/Music"]}},
+        actions={"pause": {"actionId": "aws:dynamodb:global-table-pause-replication",
+                           "parameters": {"duration": "PT1M"}, "targets": {"Tables": "All"}}})
+    begun = fis.start_experiment(clientToken="again", experimentTemplateId=made["experimentTemplate"]["id"])
+    pretend.wait(10)
+    put(ohio, "one")
+    pretend.wait(10)
+    assert names(virginia) == []
+    with monkeypatch.context() as patch:
+        inject(patch, Runner, name, math.inf)
+        pretend.wait(60)
+        pretend.wait(5)
+    assert names(virginia) == ["one"] and shown(pretend) == 2
+    assert fis.get_experiment(id=begun["experiment"]["id"])["experiment"]["state"]["status"] == "failed"
+
+
 @pytest.mark.parametrize("name", ["trim", "forget_tokens", "forget_tombstones"])
 def test_housekeeping_goes_on_behind_a_part_of_it_that_always_fails(monkeypatch, name):
     owner = {"trim": Streams, "forget_tokens": Database, "forget_tombstones": Replication}[name]
@@ -535,6 +560,24 @@ def test_calls_are_answered_although_what_is_due_always_fails(pair, monkeypatch,
     pretend.wait(5)
     assert names(virginia) == ["one"]
     check_all_is_over(pretend)
+
+
+@pytest.mark.parametrize("times", [1, math.inf])
+@pytest.mark.parametrize(("owner", "name"), [(Backups, "resume"), (AfterWrites, "mark_all")])
+def test_the_state_is_taken_up_although_going_on_with_it_fails(tmp_path, monkeypatch, owner, name, times):
+    """It is not taken for damaged, and set aside."""
+    path, now = tmp_path / "cloud.sqlite3", 1_800_000_000.0
+    keeper = keep(path, "instant", 1)
+    for number, (operation, data) in enumerate([("CreateTable", ON_DEMAND), ("PutItem", {"Item": key("one")})]):
+        keeper.cloud.call(Call("1" * 12, "us-east-2", "dynamodb", operation, {"TableName": "Music"} | data),
+                          now + 60 * number)
+    keeper.close()
+    inject(monkeypatch, owner, name, times)
+    keeper = keep(path, "instant", 1, clock=lambda: now + 120)
+    found, = keeper.cloud.database.tables
+    assert keeper.note == "" and len(list(keeper.cloud.database.items(found))) == 1
+    assert keeper.cloud.errors.count == min(times, 2)
+    keeper.close()
 
 
 # The driver's timers

@@ -239,11 +239,11 @@ class Cloud:
 
     def resume(self, now: float) -> None:
         """After a restart: carry out the writes whose consequences failed or were not settled, and go on with backups
-        and restored tables."""
-        self.backups.resume(now)
+        and restored tables. An error does not stop the start: the state would be set aside as if it were damaged."""
+        self.errors.attempt(_about_resuming, self.backups.resume, now)
         self.changes.retry_failed()
         self.settle()
-        self.changes.mark_all(now)
+        self.errors.attempt(_about_resuming, self.changes.mark_all, now)
 
     def next_due(self) -> float:
         """When :meth:`tick` next has work to do, in epoch seconds."""
@@ -405,6 +405,10 @@ def _about_charge(charges: Iterable[Charge], now: float) -> str:
 
 def _about_read(call: Call, body: bytes, now: float) -> str:
     return f"What the journal says of a {call.operation} in {call.region}"
+
+
+def _about_resuming(now: float) -> str:
+    return "Going on with what the last process had begun"
 
 
 def _about_housekeeping(now: float) -> str:
