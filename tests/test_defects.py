@@ -31,6 +31,7 @@ from gtlab.localcloud.server import driver as driver_module
 from gtlab.localcloud.server.driver import Driver
 from gtlab.localcloud.server.garbage import Garbage
 from gtlab.localcloud.tables.backups import Backups
+from gtlab.localcloud.tables.slices import Slices
 from gtlab.localcloud.tables.streams import Streams
 from gtlab.localcloud.tables.tables import Tables
 from gtlab.localcloud.unsettled import FailedWrites
@@ -487,6 +488,37 @@ def test_a_replica_is_removed_although_a_step_of_it_failed(pair, monkeypatch, ow
     put(ohio, "two")
     pretend.wait(5)
     assert names(ohio) == ["one", "two"] and (names(virginia) == ["one"] if exists else True)
+    check_all_is_over(pretend)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("owner", "name"), [
+    (Schedule, "add"), (Groups, "join"), (Groups, "adoption"), (Slices, "begin"), (Tables, "busy")])
+@pytest.mark.parametrize("kind", ["Create", "Delete"])
+def test_a_replica_comes_or_goes_when_a_call_that_failed_is_sent_again(monkeypatch, owner, name, kind, after):
+    pretend = Pretend("instant")
+    ohio = pretend.client("us-east-2")
+    ohio.create_table(**ON_DEMAND, **STREAM)
+    pretend.wait(60)
+    put(ohio, "one")
+    call = add
+    if kind == "Delete":
+        add(ohio, "us-east-1")
+        pretend.wait(200)
+        call = remove
+    with monkeypatch.context() as patch:
+        inject(patch, owner, name, after=after)
+        for _ in range(2):  # the second one may be refused, because the first one has begun what was asked
+            with contextlib.suppress(RuntimeError, ohio.exceptions.ClientError):
+                call(ohio, "us-east-1")
+            pretend.wait(1)
+    for _ in range(100):
+        pretend.wait(4)
+    if kind == "Create":
+        assert table(ohio)["Replicas"][0]["ReplicaStatus"] == "ACTIVE"
+        assert names(pretend.client("us-east-1")) == ["one"]
+    else:
+        assert "Replicas" not in table(ohio) and len(pretend.cloud.database.tables) == 1
     check_all_is_over(pretend)
 
 

@@ -63,9 +63,11 @@ class Lifecycle:
         for action in update.actions:
             region = action["RegionName"]
             ready = now + self._world.control_plane_s(step, region)
-            state.replicas[region] = Replica(region, table.region, asked=now, shown=now + (ready - now) * _ENTRY_SHOWN,
-                                             ready=ready, overrides=overrides.merged({}, action))
+            replica = Replica(region, table.region, asked=now, shown=now + (ready - now) * _ENTRY_SHOWN, ready=ready,
+                              overrides=overrides.merged({}, action))
+            # The event comes first: an entry without one would be CREATING for ever.
             self._schedule.add(Event(now + (ready - now) * _TABLE_THERE, CREATE_REPLICA, group.id, region))
+            state.replicas[region] = replica
             settled = max(settled, ready)
         if update.new_witness:
             state.witness, state.witness_ready = update.new_witness, settled
@@ -104,9 +106,10 @@ class Lifecycle:
             removed = settled
             if not state.strong:
                 removed = max(settled, now + self._world.control_plane_s("replica gone", region))
-            deleting = state.replicas[region].deleting = now if state.strong else settled
+            deleting = now if state.strong else settled
             self._schedule.add(Event(deleting, DELETE_REPLICA, group.id, region, entry_removed=removed))
             self._schedule.add(Event(removed, REMOVE_ENTRY, group.id, region))
+            state.replicas[region].deleting = deleting
 
     def _begin_disassociate(self, update: ReplicaUpdate, now: float) -> None:
         table = update.table
@@ -174,8 +177,9 @@ class Lifecycle:
             more = job(now)
             done[where] = not more
             return more
-        done[where] = False
+        done.pop(where, None)
         self._tables.slices.begin(work, now)
+        done.setdefault(where, False)  # its first slice failed, or is still to come
 
     def delete_replica(self, event: Event, now: float) -> None:
         """A replica stops replicating and its table goes; its Region shows it as DELETING a while longer."""
