@@ -15,7 +15,7 @@ from engines import Database, index
 from support import seed
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.engine import conditions, pages, texts
+from gtlab.localcloud.engine import conditions, pages, reads, table_rules, terms, texts
 from gtlab.localcloud.engine.values import number, sort_bytes, sorted_as
 from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server import requests
@@ -1328,6 +1328,24 @@ def test_an_update_takes_no_longer_the_more_often_it_names_a_large_value(db, upd
         return time.process_time() - began
 
     assert any(seconds(many) < 8 * max(_LEAST_S, seconds(2)) for _ in range(2))
+
+
+def test_what_is_named_twice_is_found_without_comparing_each_with_each():
+    """In a body of a megabyte, that would be a hundred billion comparisons."""
+    compared: list[str] = []
+
+    class Name(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            compared.append(self)
+            return str.__eq__(self, other)
+
+    names = [Name(n) for n in range(1000)] + [Name("last"), Name("last")]
+    assert table_rules.first_twice(names) == "last" and table_rules.first_twice(names[:-1]) is None
+    with pytest.raises(Refusal, match="Duplicate value in attribute name: last"):
+        reads.projection({"AttributesToGet": names}, terms.NO_TERMS)
+    assert len(compared) < 3 * len(names)
 
 
 def test_of_what_is_read_of_texts_as_much_is_kept_as_of_so_many_characters(monkeypatch):

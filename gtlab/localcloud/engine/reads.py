@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -78,8 +79,9 @@ def projection(data: dict[str, Any], terms: Terms) -> Callable[[Item], Item] | N
             arguments.refuse_all([arguments.failed("[]", "attributesToGet",
                                                    "Member must have length greater than or equal to 1")])
         if len(set(names)) < len(names):
+            times = Counter(names)
             raise invalid_values("Duplicate value in attribute name: "
-                                 + next(name for name in names if names.count(name) > 1))
+                                 + next(name for name in names if times[name] > 1))
         check_names(names)
         return Projection((name,) for name in names).of
     return None

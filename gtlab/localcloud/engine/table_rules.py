@@ -109,7 +109,12 @@ def names(elements: Iterable[dict[str, Any]]) -> list[str]:
 
 def first_twice(found: list[str]) -> str | None:
     """The first name that is in a list a second time; None if there is none."""
-    return next((name for place, name in enumerate(found) if name in found[:place]), None)
+    seen = set[str]()
+    for name in found:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def check_once(definitions: list[dict[str, Any]]) -> None:
