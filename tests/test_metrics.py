@@ -14,6 +14,7 @@ import gtlab
 from gtlab import measure, stages
 from gtlab.localcloud import process
 from gtlab.localcloud.model import TableId
+from gtlab.localcloud.observe import metrics
 from gtlab.localcloud.observe.metrics import Metrics
 
 METRIC = {"Namespace": "AWS/DynamoDB", "MetricName": "ReplicationLatency"}
@@ -177,7 +178,7 @@ def query(receiving: str, stat: str = "Average", name: str = "q", **more) -> dic
                                        "Stat": stat}} | more
 
 
-def test_get_metric_data_gives_the_same_figures(pretend, member):
+def test_get_metric_data_gives_the_same_figures_also_in_pages(pretend, member, monkeypatch):
     for _ in range(3):
         member.put_item(TableName="Music", Item=item(v=str(pretend.now)))
         pretend.wait(60)
@@ -195,6 +196,11 @@ def test_get_metric_data_gives_the_same_figures(pretend, member):
     assert (average["Label"], most["Label"]) == ("ReplicationLatency", "slowest")
     # Statistic sets have no percentiles, on the service as here.
     assert percentile["Values"] == nobody["Values"] == []
+    monkeypatch.setattr(metrics, "_MOST_READ", 4)  # minutes: those of one query
+    pages = list(cloudwatch.get_paginator("get_metric_data").paginate(MetricDataQueries=queries, **span))
+    assert [result for page in pages for result in page["MetricDataResults"]] == found
+    assert [[result["Id"] for result in page["MetricDataResults"]] for page in pages] == [
+        ["q"], ["most", "percentile", "nobody"], []]
     oldest_first = cloudwatch.get_metric_data(MetricDataQueries=[query(VIRGINIA)], ScanBy="TimestampAscending", **span)
     assert oldest_first["MetricDataResults"][0]["Timestamps"] == average["Timestamps"][::-1]
 
@@ -213,6 +219,8 @@ ASKED = METRIC | HOUR | {"Period": 60, "Statistics": ["Average"]}
     ("get_metric_statistics", ASKED | {"Statistics": []}, "InvalidParameterCombination", "At least one"),
     ("get_metric_statistics", ASKED | {"ExtendedStatistics": ["pp"]}, "InvalidParameterValue", "pp"),
     ("get_metric_statistics", ASKED | {"StartTime": moment(0)}, "InvalidParameterCombination", "limit of 1,440"),
+    ("get_metric_data", HOUR | {"MetricDataQueries": [query(VIRGINIA)], "NextToken": "/"}, "InvalidNextToken",
+     "earlier"),
     ("get_metric_data", HOUR | {"MetricDataQueries": []}, "ValidationError", "1 to 500"),
     ("get_metric_data", HOUR | {"MetricDataQueries": [query(VIRGINIA)] * 2}, "ValidationError", "not unique"),
     ("get_metric_data", HOUR | {"MetricDataQueries": [query(VIRGINIA, name="Q")]}, "ValidationError", "small letter"),

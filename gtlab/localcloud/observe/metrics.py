@@ -20,6 +20,7 @@ MOST_MINUTES = 50_000      # of all tables together: six pairs of Regions for mo
 _MINUTE_S = 60
 _MOST_POINTS = 1440        # that GetMetricStatistics gives in one answer
 _MOST_QUERIES = 500        # in one GetMetricData
+_MOST_READ = 50_000        # minutes that are read for one answer of GetMetricData: some 70 ms
 _PAGE = 500                # metrics in one answer of ListMetrics
 _RECENT, _RECENT_S = "PT3H", 3 * 3600  # the only value of RecentlyActive, and its seconds
 _STATISTICS: dict[str, Callable[[_Set], float]] = {
@@ -127,15 +128,27 @@ class Metrics:
         newest_first = data.get("ScanBy", "TimestampDescending")
         if newest_first not in ("TimestampDescending", "TimestampAscending"):
             raise _refused("ValidationError", "ScanBy is TimestampDescending or TimestampAscending.")
-        results = [self._result(account, region, query, start, end) for query in queries]
+        asked = [self._asked(account, region, query) for query in queries]
+        first = _place(data, "InvalidNextToken")
+        last, read = first, 0
+        while last < len(queries) and (read == 0 or read + self._minutes(asked[last]) <= _MOST_READ):
+            read += self._minutes(asked[last])
+            last += 1
+        results = [self._result(query, series, start, end)
+                   for query, series in zip(queries[first:last], asked[first:last], strict=True)
+                   if query.get("ReturnData", True)]
         if newest_first == "TimestampDescending":
             for result in results:
                 result["Timestamps"].reverse()
                 result["Values"].reverse()
-        return {"Messages": [], "MetricDataResults": [result for query, result in zip(queries, results, strict=True)
-                                                      if query.get("ReturnData", True)]}
+        more = {"NextToken": str(last)} if last < len(queries) else {}
+        return {"Messages": [], "MetricDataResults": results} | more
 
-    def _result(self, account: str, region: str, query: dict[str, Any], start: int, end: int) -> dict[str, Any]:
+    def _minutes(self, series: _Series | None) -> int:
+        return len(self._series.get(series, ())) if series else 0
+
+    def _asked(self, account: str, region: str, query: dict[str, Any]) -> _Series | None:
+        """The metric of a query, if it has data for it. Raises Refusal for a query that is not valid."""
         if not _ID.fullmatch(query["Id"]):
             raise _refused("ValidationError", f"The value {query['Id']} for parameter Id is not one: it begins with a "
                            "small letter and has letters, digits and _.")
@@ -143,14 +156,18 @@ class Metrics:
             raise _refused("ValidationError", f"Query {query['Id']} has no MetricStat: gtlab's local cloud computes no "
                            "expressions.")
         asked = query["MetricStat"]
-        metric, name = asked["Metric"], asked["Stat"]
-        if name not in _STATISTICS:
-            _check_extended(name, "Stat")
-        period = _period(asked["Period"], "ValidationError")
-        found = (list(self._points(_asked_for(account, region, metric, asked.get("Unit")), period, start, end))
-                 if name in _STATISTICS else [])
-        return {"Id": query["Id"], "Label": query.get("Label", metric.get("MetricName", "")), "StatusCode": "Complete",
-                "Timestamps": [at for at, _ in found], "Values": [_STATISTICS[name](of) for _, of in found]}
+        if asked["Stat"] not in _STATISTICS:
+            _check_extended(asked["Stat"], "Stat")
+        _period(asked["Period"], "ValidationError")
+        series = _asked_for(account, region, asked["Metric"], asked.get("Unit"))
+        return series if asked["Stat"] in _STATISTICS else None
+
+    def _result(self, query: dict[str, Any], series: _Series | None, start: int, end: int) -> dict[str, Any]:
+        asked = query["MetricStat"]
+        found = list(self._points(series, asked["Period"], start, end))
+        return {"Id": query["Id"], "Label": query.get("Label", asked["Metric"].get("MetricName", "")),
+                "StatusCode": "Complete", "Timestamps": [at for at, _ in found],
+                "Values": [_STATISTICS[asked["Stat"]](of) for _, of in found]}
 
     def list(self, account: str, region: str, data: dict[str, Any], now: float) -> dict[str, Any]:
         recent = data.get("RecentlyActive")
@@ -164,10 +181,7 @@ class Metrics:
         found = [metric for metric in found if all(
             data.get(name, metric[name]) == metric[name] for name in ("Namespace", "MetricName")) and _has(
                 metric["Dimensions"], wanted)]
-        token = data.get("NextToken", "0")
-        if not token.isascii() or not token.isdigit() or len(token) > 9:
-            raise _refused("InvalidParameterValue", "The parameter NextToken is not one of an earlier answer.")
-        first = int(token)
+        first = _place(data, "InvalidParameterValue")
         more = {"NextToken": str(first + _PAGE)} if len(found) > first + _PAGE else {}
         return {"Metrics": found[first:first + _PAGE]} | more
 
@@ -179,6 +193,14 @@ class Metrics:
                 at = start + (minute - start) // period * period
                 periods[at] = periods[at].with_(of) if at in periods else of
         yield from sorted(periods.items())
+
+
+def _place(data: dict[str, Any], code: str) -> int:
+    """Where an answer begins: NextToken is the number of its first member."""
+    token = data.get("NextToken", "0")
+    if not token.isascii() or not token.isdigit() or len(token) > 9:
+        raise _refused(code, "The parameter NextToken is not one of an earlier answer.")
+    return int(token)
 
 
 def _asked_for(account: str, region: str, metric: dict[str, Any], unit: str | None) -> _Series | None:
