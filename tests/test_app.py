@@ -27,6 +27,7 @@ from gtlab.localcloud.engine.items import IndexedItems, Items
 from gtlab.localcloud.model import Call, Refusal
 from gtlab.localcloud.replication import Replication
 from gtlab.localcloud.replication.links import Links
+from gtlab.localcloud.server import requests
 from gtlab.localcloud.server.access import Guard
 from gtlab.localcloud.server.app import App
 from gtlab.localcloud.server.control import Process
@@ -399,6 +400,21 @@ def test_others_are_served_while_a_long_request_is_prepared(client, monkeypatch,
     asyncio.run(run())
     assert len(answered) > 10 and answered == [("GetItem", 200)] * (len(answered) - 1) + [(operation, 200)]
     assert len(client.dynamodb("GetItem", last)[1]["Item"]["a"]["L"]) > 1000
+
+
+def test_a_request_that_is_not_about_items_has_a_megabyte_at_most(client):
+    text = "x" * requests.MOST_OTHER
+    assert client.dynamodb("PutItem", {"TableName": "Music", "Item": KEY | {"text": {"S": text}}})[0] == 400
+    headers = {"authorization": SIGNED.format(region="us-east-2"), "content-type": "application/x-amz-json-1.0"}
+    for status, told in (client.dynamodb("ListTables", {"ExclusiveStartTableName": text}),
+                         client.ask("POST", "/tags/a", headers | {"authorization": headers["authorization"].replace(
+                             "dynamodb", "fis")}, json.dumps({"tags": {"a": text}}).encode()),
+                         client.control("world/lag", "PUT", {"value": text})):
+        assert status == 413 and "1048576 bytes" in told["message"]
+    query = {"authorization": headers["authorization"].replace("dynamodb", "sts"),
+             "content-type": "application/x-www-form-urlencoded"}
+    status, told = asyncio.run(asked(client.app, "POST", "/", query, b"Action=GetCallerIdentity&a=" + text.encode()))
+    assert status == 413 and b"RequestEntityTooLargeException" in told
 
 
 def test_what_was_prepared_for_a_request_is_let_go(client, monkeypatch):

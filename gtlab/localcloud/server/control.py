@@ -28,6 +28,7 @@ from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server.access import host_of
 from gtlab.localcloud.server.driver import Driver
 from gtlab.localcloud.server.exchange import raw_path
+from gtlab.localcloud.server.requests import MOST_OTHER
 from gtlab.localcloud.world import KNOBS, MOST_TIMES, checked_place
 
 MOST_AT_ONCE = 1000  # events in one answer
@@ -82,6 +83,8 @@ class ControlApi:
             if unknown:
                 allowed = f"has only {', '.join(parameters)}" if parameters else "has none"
                 return _refused(f"There is no query parameter {unknown[0]!r}: {method} {path} {allowed}.")
+            if method != "GET" and len(await request.body()) > MOST_OTHER:
+                return JSONResponse({"message": f"A request below {CONTROL_PREFIX} may have {MOST_OTHER} bytes."}, 413)
             changes = method != "GET" and path not in ("stop", "reset")  # a reset makes room on the disk
             if changes and (unwritable := self._driver.still_unwritable()):
                 return _unavailable(unwritable)

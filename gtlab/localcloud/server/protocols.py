@@ -90,6 +90,7 @@ def parse(form: Form, headers: dict[str, str], body: bytes, target: str) -> Call
     if not form.is_served:
         name = _NAMES.get(form.service, form.service)
         raise Refusal("UnknownOperationException", f"gtlab's local cloud has no {name}: {_HAS}")
+    requests.check_length(body)
     service = _SERVED[form.service]
     if form.protocol == CBOR:
         operation = target.partition("?")[0].rpartition("/")[2]

@@ -22,6 +22,7 @@ from botocore.model import ServiceModel, Shape
 
 from gtlab import regions
 from gtlab.contract import ACCOUNT, CALLER_HEADER, DEFAULT_ACCOUNT
+from gtlab.localcloud.engine import READS, WRITES
 from gtlab.localcloud.engine.values import too_deep
 from gtlab.localcloud.engine.writes import NO_REQUESTS
 from gtlab.localcloud.model import Call, Refusal, invalid
@@ -42,6 +43,7 @@ _OWN_TEXTS = dict.fromkeys(("CreateTable", "DescribeTable", "UpdateTable", "Dele
 _TYPED_DEPTH = 7  # enough for the attributes of a batch's items; what is deeper is checked value by value
 _TYPED_LEVELS = 33  # of lists and maps in an attribute's value: more than the engine takes
 LARGE = 1 << 18        # bytes of a body that is decoded in pieces; each takes up to 20 ms
+MOST_OTHER = 1 << 20   # bytes of a request that is not about items (ours): it is read and checked as a whole
 _LARGE_LEVELS = 8      # of lists and maps that are taken apart for that
 _MOST_LEVELS = 120  # nested lists and maps that are read; the engine refuses much fewer, in the service's order
 
@@ -68,7 +70,12 @@ def parse(headers: dict[str, str], body: bytes, method: str = "POST", target: st
     else:
         service, operation = _targeted(headers.get("x-amz-target", ""))
         account, region = identity(authorization)
-        decoder = _decoder(service, operation) if len(body) < LARGE else None
+        if len(body) < LARGE:
+            decoder = _decoder(service, operation)
+        else:
+            decoder = None
+            if operation not in READS and operation not in WRITES:
+                check_length(body)
         try:
             if decoder:
                 return Call(account, region, service, operation, decoder.decode(body), caller_of(headers))
@@ -77,6 +84,13 @@ def parse(headers: dict[str, str], body: bytes, method: str = "POST", target: st
         data = _json(body)
     check_input(service, operation, data)
     return Call(account, region, service, operation, data, caller_of(headers))
+
+
+def check_length(body: bytes) -> None:
+    """Refuse a body that is too large for a request that is not about items."""
+    if len(body) > MOST_OTHER:
+        raise Refusal("RequestEntityTooLargeException", "A request that does not read or write items may have "
+                      f"{MOST_OTHER} bytes in gtlab's local cloud.", 413)
 
 
 def caller_of(headers: dict[str, str]) -> str | None:
@@ -154,6 +168,7 @@ def _routes(service: str) -> tuple[_Route, ...]:
 
 def _rest(service: str, body: bytes, method: str, target: str) -> tuple[str, dict]:
     """The operation for a method and a path, and its input from the path, the query string and the body."""
+    check_length(body)
     path, _, query = target.partition("?")
     parts = tuple(path.strip("/").split("/"))
     fitting = ((route.operation, _labels(route.path, parts)) for route in _routes(service) if route.method == method)
