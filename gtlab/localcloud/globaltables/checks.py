@@ -100,7 +100,7 @@ class Checks:
         if state and state.strong:
             raise invalid("Cannot add replicas to a global table with strong MultiRegionConsistency")
         other = self._groups.find(table.account, table.name)
-        if other and state is None:
+        if other and other.members and state is None:  # one without members is what a call that failed has left
             raise invalid(f"gtlab's local cloud has one global table of a name: '{table.name}' is one already, in "
                           f"{', '.join(other.members)}, and the table in {table.region} is no part of it. Delete "
                           "this table and add the Region from one of those, or take that global table apart first.")
