@@ -18,8 +18,10 @@ from gtlab.localcloud.after_writes import AfterWrites
 from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.disk.keeper import Keeper, keep
 from gtlab.localcloud.engine import Database
+from gtlab.localcloud.engine.snapshots import Snapshot
 from gtlab.localcloud.faults.runner import Runner
 from gtlab.localcloud.globaltables.membership import Groups
+from gtlab.localcloud.globaltables.replicas import Replicas
 from gtlab.localcloud.globaltables.schedule import Schedule
 from gtlab.localcloud.model import Call
 from gtlab.localcloud.observe.internal_errors import InternalErrors
@@ -493,7 +495,8 @@ def test_a_replica_is_removed_although_a_step_of_it_failed(pair, monkeypatch, ow
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(("owner", "name"), [
-    (Schedule, "add"), (Groups, "join"), (Groups, "adoption"), (Slices, "begin"), (Tables, "busy")])
+    (Schedule, "add"), (Groups, "new"), (Replicas, "add"), (Groups, "join"),
+    (Groups, "adoption"), (Slices, "begin"), (Tables, "busy")])
 @pytest.mark.parametrize("kind", ["Create", "Delete"])
 def test_a_replica_comes_or_goes_when_a_call_that_failed_is_sent_again(monkeypatch, owner, name, kind, after):
     pretend = Pretend("instant")
@@ -540,6 +543,36 @@ def test_a_table_that_could_not_be_deleted_is_deleted_when_it_is_asked_again(pai
     assert [each.region for each in pretend.cloud.database.tables] == ["us-east-2"]
     assert "Replicas" not in table(ohio) and names(ohio) == ["one"]
     check_all_is_over(pretend)
+
+
+def test_a_table_whose_backup_always_fails_is_not_deleted_and_status_says_why(monkeypatch):
+    pretend = Pretend("instant")
+    ohio = pretend.client("us-east-2")
+    ohio.create_table(**ON_DEMAND)
+    pretend.wait(60)
+    put(ohio, "one")
+    with monkeypatch.context() as patch:
+        inject(patch, Snapshot, "_fill", math.inf)
+        ohio.create_backup(TableName="Music", BackupName="all")
+        for _ in range(10):
+            pretend.wait(30)
+            with pytest.raises(ohio.exceptions.ResourceInUseException, match="Table is being backed up"):
+                ohio.delete_table(TableName="Music")
+        assert "copying" in pretend.cloud.summary(pretend.now)["internal_errors"]["newest"][-1]["what"]
+    pretend.wait(100)
+    pretend.wait(1)
+    ohio.delete_table(TableName="Music")
+    assert not pretend.cloud.database.tables
+
+
+def test_a_knob_is_saved_although_the_journal_fails(pair, monkeypatch):
+    pretend, _, _ = pair
+    pretend.cloud.unsaved.clear()
+    with monkeypatch.context() as patch:
+        inject(patch, Journal, "world")
+        with pytest.raises(RuntimeError):
+            pretend.cloud.turn("lag", (), 5.0, pretend.now)
+    assert pretend.cloud.world.turned() and pretend.cloud.unsaved.settings
 
 
 @pytest.mark.parametrize("name", ["_step", "_end_action"])

@@ -290,8 +290,8 @@ class Cloud:
             self.turn_back(knob, place, now)
 
     def _turned(self, kind: str, knob: str, place: tuple[str, ...], value: object, now: float) -> None:
+        self.unsaved.settings = True  # first: the knob is turned, whether or not the journal can say so
         self.journal.world(kind, knob, place, value, now)
-        self.unsaved.settings = True
 
     def _passes(self, delivery: Delivery, now: float) -> bool:
         """Whether a delivery can arrive now. If it is not known because of an error, the delivery waits."""
