@@ -226,15 +226,17 @@ def test_a_transaction_that_fails_behind_its_work_is_undone_and_done_when_it_is_
     assert changes(pretend, "us-east-2") == [("old", "INSERT"), ("new", "INSERT"), ("old", "REMOVE")]
 
 
-@pytest.mark.parametrize("name", ["commit", "_store", "_next_version"])
-def test_a_write_that_replicates_in_a_second_attempt_makes_one_record(legacy_pair, monkeypatch, name):
-    """It keeps its version, so that the other Regions see one change."""
+@pytest.mark.parametrize(("owner", "name", "after"), [
+    (Replication, "commit", False), (Replication, "_store", False), (Links, "send", False), (Links, "send", True)])
+def test_a_write_that_replicates_in_a_second_attempt_makes_one_record(legacy_pair, monkeypatch, owner, name, after):
+    """It keeps its version, so that the other Regions see one change: what was sent twice is a duplicate."""
     pretend, ohio, virginia = legacy_pair
     with monkeypatch.context() as patch:
-        inject(patch, Replication, name)
+        inject(patch, owner, name, after=after)
         put(ohio, "one")
         pretend.wait(5)
     assert item(virginia, key("one")) == item(ohio, key("one"))
+    assert [event.kind for event in pretend.cloud.journal.since(0)].count("delivery") == 1
     assert changes(pretend, "us-east-1") == [("one", "INSERT")]
     assert changes(pretend, "us-east-2") == [("one", "INSERT"), ("one", "MODIFY")] and shown(pretend) == 1
 
