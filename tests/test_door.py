@@ -7,6 +7,7 @@ import asyncio
 import base64
 import contextlib
 import copy
+import gc
 import inspect
 import json
 import os
@@ -19,6 +20,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import weakref
 from pathlib import Path
 
 import boto3
@@ -995,3 +997,31 @@ def test_a_request_that_waits_goes_on_as_a_coroutine():
         return await asyncio.get_running_loop().create_task(rest)
 
     assert asyncio.run(main()) == "answered"
+
+
+def test_a_request_that_waits_again_lets_go_of_what_it_waited_for_first():
+    """A held request would keep all that was read of it."""
+    from gtlab.localcloud.server import eager
+
+    class Result:
+        pass
+
+    async def request(first: asyncio.Future, second: asyncio.Future) -> None:
+        await first
+        del first
+        await second
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        first, second, result = loop.create_future(), loop.create_future(), Result()
+        task = loop.create_task(eager.begin(request(first, second)))
+        gone = weakref.ref(result)
+        first.set_result(result)
+        del first, result
+        while gone() is not None:
+            await asyncio.sleep(0)
+            gc.collect()
+        second.set_result(None)
+        await task
+
+    asyncio.run(asyncio.wait_for(main(), 60))

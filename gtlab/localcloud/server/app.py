@@ -127,8 +127,12 @@ class App:
         body = connection.whole_body()
         if body is None:
             body = await _read(connection, receive)
-        call = (requests.parse(headers, body, method, target) if len(body) < requests.LARGE else
-                await self._beside(requests.parse, headers, body, method, target))
+        if len(body) < requests.LARGE:
+            call = requests.parse(headers, body, method, target)
+        else:  # what is read beside others takes more memory, which is not for a request that nobody answers
+            if down := self._down(requests.identity(headers.get("authorization", ""))[1]):
+                return down
+            call = await self._beside(requests.parse, headers, body, method, target)
         if connection.region not in (None, call.region):
             raise Refusal("InvalidSignatureException", f"Credential should be scoped to a valid Region, not "
                           f"'{call.region}': this is the endpoint of {connection.region}.")

@@ -13,13 +13,13 @@ def begin(coroutine: Coroutine) -> Coroutine | None:
         awaited = coroutine.send(None)
     except StopIteration:
         return None
-    return _rest_of(coroutine, awaited)
+    return _rest_of(coroutine, [awaited])
 
 
-async def _rest_of(coroutine: Coroutine, awaited: Any) -> Any:
-    """Finish a coroutine that was run until it awaited ``awaited``. (Since Python 3.12, tasks do not accept
-    generators.)"""
-    return await _resumed(coroutine, awaited)
+async def _rest_of(coroutine: Coroutine, awaited: list) -> Any:
+    """Finish a coroutine that was run until it awaited something, which is in a list, so that it can be let go: it may
+    have a large result. (Since Python 3.12, tasks do not accept generators.)"""
+    return await _resumed(coroutine, awaited.pop())
 
 
 @types.coroutine
