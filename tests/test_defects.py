@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from support import ON_DEMAND, Pretend, add, item, records, remove, table
+from support import ON_DEMAND, STRONG, Pretend, add, create, item, records, remove, replicas, table
 
 from gtlab.localcloud.after_writes import AfterWrites
 from gtlab.localcloud.cloud import Cloud
@@ -37,6 +37,7 @@ from gtlab.localcloud.tables.slices import Slices
 from gtlab.localcloud.tables.streams import Streams
 from gtlab.localcloud.tables.tables import Tables
 from gtlab.localcloud.unsettled import FailedWrites
+from gtlab.localcloud.world import World
 
 STREAM = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
 DEADLINE_S = 120.0
@@ -224,6 +225,21 @@ def test_a_transaction_that_fails_behind_its_work_is_undone_and_done_when_it_is_
         pretend.wait(5)
     assert names(virginia) == names(ohio) == ["new"]
     assert changes(pretend, "us-east-2") == [("old", "INSERT"), ("new", "INSERT"), ("old", "REMOVE")]
+
+
+def test_a_strongly_consistent_write_that_could_not_begin_locks_nothing(monkeypatch):
+    pretend = Pretend("instant")
+    ohio, virginia = pretend.client("us-east-2"), pretend.client("us-east-1")
+    ohio.create_table(**ON_DEMAND)
+    pretend.wait(60)
+    replicas(ohio, *create("us-east-1", "us-west-2"), **STRONG)
+    pretend.wait(100)
+    with monkeypatch.context() as patch:
+        inject(patch, World, "round_trip_s")
+        with pytest.raises(RuntimeError):
+            put(ohio, "one")
+    put(virginia, "one", 2)
+    assert item(ohio, key("one"), ConsistentRead=True)["n"] == {"N": "2"}
 
 
 @pytest.mark.parametrize(("owner", "name", "after"), [

@@ -66,8 +66,9 @@ class Strong:
         if any(other[:2] == mine[:2] and other[2] != call.region for mine in taken for other in self._being_written):
             raise Refusal("ReplicatedWriteConflictException",
                           "One or more items in this request are being modified in another Region")
-        self._being_written.update(taken)
-        return Hold(max(self._world.round_trip_s(call.region, member) for member in nearest), taken)
+        hold = Hold(max(self._world.round_trip_s(call.region, member) for member in nearest), taken)
+        self._being_written.update(taken)  # last: a call that does not begin releases nothing
+        return hold
 
     def _nearest(self, table: TableId) -> str:
         """The Region of the nearest other member that a table's replica can reach. Raises Refusal if there is none."""
