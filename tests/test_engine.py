@@ -15,7 +15,7 @@ from engines import Database, index
 from support import seed
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.engine import conditions, pages, reads, table_rules, terms, texts
+from gtlab.localcloud.engine import conditions, pages, reads, table_rules, terms, texts, work
 from gtlab.localcloud.engine.values import number, sort_bytes, sorted_as
 from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server import requests
@@ -1157,6 +1157,52 @@ def test_a_page_ends_when_its_filter_has_worked_for_long(db, asked, most):
         page = db("Scan", TableName="Tab", **asked, ExclusiveStartKey=page["LastEvaluatedKey"])
         scanned += page["ScannedCount"]
     assert scanned == 2500
+
+
+@pytest.mark.parametrize(("operation", "asked", "shown"), [
+    ("Scan", {"FilterExpression": "a[3] = :v", "ExpressionAttributeValues": {":v": {"S": "x"}}}, 0),
+    ("Scan", {"ProjectionExpression": "p"}, 4), ("Scan", {"AttributesToGet": ["p"]}, 4), ("Scan", {}, 30),
+    ("Scan", {"IndexName": "Loc", "ProjectionExpression": "p, a"}, 4), ("Scan", {"IndexName": "Loc"}, 30),
+    ("ExecuteStatement", {"Statement": "SELECT p FROM Tab"}, 4),
+    ("ExecuteStatement", {"Statement": "SELECT * FROM Tab"}, 30)])
+def test_a_page_ends_when_many_values_have_been_decoded(db, monkeypatch, operation, asked, shown):
+    """A megabyte may have a million of them. Pages that show whole items decode none."""
+    for module in (pages, work):
+        monkeypatch.setattr(module, "MOST_VALUES", 40)
+    db.table("Tab", "p", "s", definitions=[{"AttributeName": "h", "AttributeType": "S"}],
+             LocalSecondaryIndexes=[index("Loc", "p", "h", projection="KEYS_ONLY")])
+    for n in range(30):  # eight values each, and one with more than a page has
+        db.put("Tab", p={"S": str(n)}, s={"S": "s"}, h={"S": "h"}, a={"L": [{"S": ""}] * (100 if n == 7 else 4)})
+    asked = asked if operation == "ExecuteStatement" else asked | {"TableName": "Tab"}
+    token, begin = ("NextToken",) * 2 if operation == "ExecuteStatement" else ("LastEvaluatedKey", "ExclusiveStartKey")
+    keys, sizes, begins = list[str](), list[int](), dict[str, str | dict]()
+    while True:
+        page = db(operation, **asked, **begins)
+        keys += [item["p"]["S"] for item in page["Items"]]
+        sizes.append(page.get("ScannedCount", len(page["Items"])))
+        if token not in page:
+            break
+        begins = {begin: page[token]}
+    assert sum(sizes) == 30 and len(set(keys)) == len(keys) == (30 if shown else 0)
+    assert max(sizes) <= 5 and len(sizes) > 6 if shown != 30 else sizes == [30]
+
+
+def test_a_batch_read_ends_when_many_values_have_been_decoded(db, monkeypatch):
+    monkeypatch.setattr(work, "MOST_VALUES", 40)
+    for name in ("Tab", "Two"):
+        db.table(name, "p")
+        for n in range(4):
+            db.put(name, p={"S": str(n)}, a={"L": [{"S": ""}] * (100 if n == 2 else 10)})
+    keys = [{"p": {"S": str(n)}} for n in range(4)]
+    asked: dict = {name: {"Keys": keys, "ProjectionExpression": "p"} for name in ("Tab", "Two")}
+    left, found = asked, list[tuple[int, int]]()
+    while left:
+        answer = db("BatchGetItem", RequestItems=left)
+        left = answer["UnprocessedKeys"]
+        found.append(tuple(len(answer["Responses"].get(name, ())) for name in asked))
+    assert found == [(2, 0), (1, 0), (1, 2), (0, 1), (0, 1)]
+    whole = {name: {"Keys": keys} for name in asked}  # which is not decoded
+    assert db("BatchGetItem", RequestItems=whole)["UnprocessedKeys"] == {}
 
 
 def test_a_page_of_an_index_decodes_only_what_the_index_has(db, monkeypatch):

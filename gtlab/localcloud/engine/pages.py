@@ -15,10 +15,11 @@ from gtlab.localcloud.engine.conditions import Test
 from gtlab.localcloud.engine.ordered import Stretch
 from gtlab.localcloud.engine.table import Index, Table
 from gtlab.localcloud.engine.values import Item, item_size, unpack
-from gtlab.localcloud.engine.work import NONE, Work
+from gtlab.localcloud.engine.work import MOST_VALUES, NONE, Work
 from gtlab.localcloud.model import invalid_values
 
 _AT_ONCE = 500  # items
+_LEAST_BYTES = 8  # of the JSON of a value
 _encode = msgspec.json.encode
 _decode = msgspec.json.decode
 _decode_several = msgspec.json.Decoder(list[dict[str, Any]]).decode
@@ -87,14 +88,17 @@ def read_page(found: Iterator[Stretch], look: Look) -> Page:
     one of these limits, even if there is not: the service does not look ahead."""
     if look.view:
         return _page_in_view(found, look, look.view)
-    taken, size, more = _taken(found, look.most, look.work.most_bytes)
+    sizes: list[int] | None = None if look.test is None and look.show is None else []
+    taken, size, more = _taken(found, look.most, look.work.most_bytes, sizes)
+    if sizes is not None and (fit := _decodable(taken)) < len(taken):
+        taken, size, more = taken[:fit], sum(sizes[:fit]), True
     end = _decode(taken[-1]) if more and taken else None
     return Page(_shown(taken, look.test, look.show), len(taken), size, end, [])
 
 
 def _page_in_view(found: Iterator[Stretch], look: Look, view: View) -> Page:
     """A page of an index that does not have all attributes. What it has of an item must be cut out to be counted."""
-    items, fetched, scanned, size = list[bytes](), list[int](), 0, 0
+    items, fetched, scanned, size, values = list[bytes](), list[int](), 0, 0, 0
     last: Item | None = None
     most = look.most
     read = None if view.fetches else _entry_decoder(view.projected)
@@ -102,7 +106,8 @@ def _page_in_view(found: Iterator[Stretch], look: Look, view: View) -> Page:
         whole = unpack(packed) if read is None else read(packed[0])
         entry = view.entry(whole) if read is None else whole
         bytes_ = item_size(entry)
-        if size + bytes_ > look.work.most_bytes and last is not None:
+        values += values_in(packed[0]) if view.fetches else 0
+        if (size + bytes_ > look.work.most_bytes or values > MOST_VALUES) and last is not None:
             return Page(items, scanned, size, last, fetched)
         scanned, size, last = scanned + 1, size + bytes_, whole
         seen = entry
@@ -122,15 +127,32 @@ def _entry_decoder(projected: frozenset[str]) -> Callable[[bytes], Item]:
     return msgspec.json.Decoder(make("Entry", dict.fromkeys(projected, NotRequired[dict[str, Any]]))).decode
 
 
-def _taken(found: Iterator[Stretch], limit: int | None, most_bytes: int) -> tuple[list[bytes], int, bool]:
+def values_in(json: bytes) -> int:
+    """How many values an item has, with those inside documents; braces in strings count, too."""
+    return json.count(b"{")
+
+
+def _decodable(taken: list[bytes]) -> int:
+    """How many of these items a page may have because they are decoded. It has the first one in any case."""
+    if sum(map(len, taken)) < MOST_VALUES * _LEAST_BYTES:
+        return len(taken)
+    values = accumulate(map(values_in, taken))
+    return max(1, next((place for place, count in enumerate(values) if count > MOST_VALUES), len(taken)))
+
+
+def _taken(found: Iterator[Stretch], limit: int | None, most_bytes: int, all_sizes: list[int] | None
+           ) -> tuple[list[bytes], int, bool]:
     """The JSON of a page's items, their size, and whether there may be more. Nothing is looked at one by one but the
-    end of the page, which would take most of the time of a Scan."""
+    end of the page, which would take most of the time of a Scan. The size of each item is added to ``all_sizes``, if
+    somebody wants them."""
     taken, size = list[bytes](), 0
     for stretch in found:
         room = len(stretch.jsons) if limit is None else limit - len(taken)
         if size + stretch.bytes <= most_bytes and len(stretch.jsons) <= room:
             taken += stretch.jsons
             size += stretch.bytes
+            if all_sizes is not None:
+                all_sizes += stretch.sizes
             if len(taken) == limit:
                 return taken, size, True
             continue
@@ -138,6 +160,8 @@ def _taken(found: Iterator[Stretch], limit: int | None, most_bytes: int) -> tupl
         fit = bisect_right(sizes, most_bytes) - 1
         if not taken:
             fit = max(fit, 1)  # the first item always fits
+        if all_sizes is not None:
+            all_sizes += stretch.sizes[:fit]
         return taken + stretch.jsons[:fit], sizes[fit], True
     return taken, size, False
 

@@ -16,7 +16,7 @@ from gtlab.localcloud.engine.expressions import FILTER, KEY_CONDITION, PROJECTIO
 from gtlab.localcloud.engine.items import SEGMENTS, Place, Range
 from gtlab.localcloud.engine.key_conditions import KeyTests, range_of
 from gtlab.localcloud.engine.ordered import Stretch
-from gtlab.localcloud.engine.pages import Look, page_charges, read_page, view_of
+from gtlab.localcloud.engine.pages import Look, page_charges, read_page, values_in, view_of
 from gtlab.localcloud.engine.projections import Projection
 from gtlab.localcloud.engine.table import Index, Table, check_names
 from gtlab.localcloud.engine.terms import Terms, check_apart
@@ -146,18 +146,19 @@ def _batch_part(find: Find, name: str, part: dict[str, Any],
 def _batch_read(plans: list[_BatchPart], asked: dict[str, Any], data: dict[str, Any]) -> Read:
     responses: dict[str, list[Any]] = {}
     unprocessed: dict[str, Any] = {}
-    charges, left, is_full = list[Charge](), BATCH_BYTES, False
+    charges, left, is_full, values = list[Charge](), BATCH_BYTES, False, 0
     for plan in plans:
         told = responses.setdefault(plan.name, [])
         units = 0.0
         for place, key in enumerate(plan.keys):
             found = plan.table.items.packed(key)
             size = found[1] if found else 0
-            is_full = is_full or size > left
+            more = values_in(found[0]) if found and plan.project else 0
+            is_full = is_full or size > left or (values > 0 and values + more > work.MOST_VALUES)
             if is_full:
                 unprocessed[plan.name] = asked[plan.name] | {"Keys": asked[plan.name]["Keys"][place:]}
                 break
-            left -= size
+            left, values = left - size, values + more
             units += read_units(size, consistent=plan.consistent)
             if found is not None:
                 told.append(plan.project(unpack(found)) if plan.project else shown(found))

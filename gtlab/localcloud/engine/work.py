@@ -26,6 +26,7 @@ from gtlab.localcloud.engine.tree import (
 from gtlab.localcloud.engine.values import Value, kind, size
 
 PAGE_BYTES = 1 << 20
+MOST_VALUES = 250_000       # of a page's items that are decoded, with those inside documents: some 80 ms
 _MOST_OPERATIONS = 150_000  # of a page: each takes about a microsecond at most
 _MOST_WALKS = 20            # through all values of a page, where each takes some 15 ms
 # Bytes of a constant that take as long as an operation: documents are compared member by member.
