@@ -18,6 +18,7 @@ from gtlab.localcloud.after_writes import AfterWrites
 from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.disk.keeper import Keeper, keep
 from gtlab.localcloud.engine import Database
+from gtlab.localcloud.engine.items import Items
 from gtlab.localcloud.engine.snapshots import Snapshot
 from gtlab.localcloud.faults.runner import Runner
 from gtlab.localcloud.globaltables.membership import Groups
@@ -225,6 +226,24 @@ def test_a_transaction_that_fails_behind_its_work_is_undone_and_done_when_it_is_
         pretend.wait(5)
     assert names(virginia) == names(ohio) == ["new"]
     assert changes(pretend, "us-east-2") == [("old", "INSERT"), ("new", "INSERT"), ("old", "REMOVE")]
+
+
+@pytest.mark.parametrize("name", ["put", "delete"])
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_a_transaction_is_undone_although_a_part_of_that_fails(pair, monkeypatch, name, first):
+    pretend, ohio, virginia = pair
+    for old in ("old 1", "old 2"):
+        put(ohio, old)
+    pretend.wait(5)
+    asked = [{"Put": {"TableName": "Music", "Item": key(new)}} for new in ("new 1", "new 2")] + [
+        {"Delete": {"TableName": "Music", "Key": key(old)}} for old in ("old 1", "old 2")]
+    with monkeypatch.context() as patch:
+        patch.setattr(Items, name, fail(getattr(Items, name), 2, after=True, first=first))
+        with contextlib.suppress(RuntimeError):  # after the last one, there is no error
+            ohio.transact_write_items(TransactItems=asked)
+    assert names(ohio) in (["new 1", "new 2"], ["old 1", "old 2"])
+    pretend.wait(5)
+    assert names(virginia) == names(ohio)
 
 
 def test_a_strongly_consistent_write_that_could_not_begin_locks_nothing(monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any
 
 import msgspec
@@ -89,10 +90,11 @@ def write(database: Database, call: Call, now: float) -> tuple[bytes, list[Chang
         if token is not None:
             database.remember(token, Remembered(request, done.answer, now, _read_again(done.charges)))
     except BaseException:
-        for change in done.changes:
-            database.apply(change.table, change.key, change.old)
-        if token is not None:
-            database.forget(token)
+        with ExitStack() as undo:  # it calls each, although one fails
+            for change in done.changes:
+                undo.callback(database.apply, change.table, change.key, change.old)
+            if token is not None:
+                undo.callback(database.forget, token)
         raise
     return answer, done.changes, done.charges
 

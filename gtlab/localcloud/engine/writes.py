@@ -7,6 +7,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import msgspec
@@ -59,8 +60,9 @@ def carry_out(plans: Sequence[Plan]) -> list[Change]:
             _store(plan, plan.new, plan.old)
         return [Change(plan.table.id, plan.key, plan.old, plan.new) for plan in changing]
     except BaseException:
-        for plan in changing:
-            _store(plan, plan.old)
+        with ExitStack() as undo:  # it calls each, although one fails
+            for plan in changing:
+                undo.callback(_store, plan, plan.old)
         raise
 
 
