@@ -1205,6 +1205,19 @@ def test_a_batch_read_ends_when_many_values_have_been_decoded(db, monkeypatch):
     assert db("BatchGetItem", RequestItems=whole)["UnprocessedKeys"] == {}
 
 
+@pytest.mark.parametrize(("operation", "asked", "most"), [
+    ("Scan", {"ProjectionExpression": "n"}, 100), ("Scan", {"AttributesToGet": ["n"]}, 100), ("Scan", {}, 120),
+    ("Scan", {"Select": "COUNT"}, 120), ("ExecuteStatement", {"Statement": "SELECT n FROM Tab"}, 100)])
+def test_a_page_has_fewer_of_many_small_items_where_each_is_cut(db, monkeypatch, operation, asked, most):
+    """A megabyte has a hundred thousand of the smallest items."""
+    monkeypatch.setattr(work, "_MOST_OPERATIONS", 300)
+    db.table("Tab", "p")
+    for n in range(120):
+        db.put("Tab", p={"S": str(n)})
+    page = db(operation, **asked, **({"TableName": "Tab"} if operation == "Scan" else {}))
+    assert page.get("Count", len(page.get("Items", ()))) == most
+
+
 def test_a_page_of_an_index_decodes_only_what_the_index_has(db, monkeypatch):
     db.table("Tab", "p", definitions=[{"AttributeName": "g", "AttributeType": "S"}],
              GlobalSecondaryIndexes=[index("some", "g", projection="INCLUDE", include=("n",))])

@@ -389,7 +389,7 @@ def _paged(walk: _Walk, data: dict[str, Any]) -> Read:
     view = view_of(index, asked, filter_.names if filter_ else set())
     shown = data.get(PROJECTION, "")
     shows = (filter_.work if filter_ else work.NONE).showing(
-        shown.count(",") + len(data.get("AttributesToGet", ())), is_nested="." in shown or "[" in shown,
+        shown.count(",") + bool(shown) + len(data.get("AttributesToGet", ())), is_nested="." in shown or "[" in shown,
         is_cut=view is not None)
     look = Look(data.get("Limit"), view, filter_.test if filter_ else None, project, shows)
     page = read_page(walk.found(look.most), look)

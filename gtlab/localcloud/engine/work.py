@@ -32,6 +32,7 @@ _MOST_WALKS = 20            # through all values of a page, where each takes som
 # Bytes of a constant that take as long as an operation: documents are compared member by member.
 _DOCUMENT, _OTHER = 8, 512
 _PATHS, _SELECTED = 16, 4  # paths that are shown of an item in the time of an operation: of a projection, of a SELECT
+_SHOWN = 3                  # operations in whose time a small item is cut to what is shown of it
 _VIEW, _NESTED = 3, 10  # operations in whose time a small item is cut to an index, or to paths inside documents
 
 
@@ -45,8 +46,8 @@ class Work(NamedTuple):
     def showing(self, paths: int = 0, selected: int = 0, *, is_nested: bool = False, is_cut: bool = False) -> Work:
         """With so many paths of a projection or of a SELECT that are shown of each item. ``is_nested``: some of a
         projection lead into documents; ``is_cut``: what an index lacks is cut off."""
-        return self._replace(operations=self.operations + paths // _PATHS + selected // _SELECTED + (
-            _NESTED * is_nested + _VIEW * is_cut))
+        operations = self.operations + paths // _PATHS + selected // _SELECTED + _NESTED * is_nested + _VIEW * is_cut
+        return self._replace(operations=max(operations, _SHOWN) if paths or selected else operations)
 
     @property
     def most_items(self) -> int:
