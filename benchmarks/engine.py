@@ -25,8 +25,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gtlab.localcloud.process import MALLOC
-
 ACCOUNT, REGION, NOW = "111111111111", "us-east-1", 1_700_000_000.0
 ITEMS = 10_000  # in 100 partitions
 TABLES = {
@@ -186,6 +184,8 @@ class Engine:
     """The process of one engine, as its parent sees it."""
 
     def __init__(self, name: str, python: str):
+        from gtlab.localcloud.process import MALLOC  # here: moto's Python, which runs this file too, has no gtlab
+
         self.name = name
         self._process = subprocess.Popen([python, __file__, "--serve", name], stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, text=True, env=MALLOC | os.environ)
