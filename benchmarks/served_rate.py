@@ -9,11 +9,14 @@ cores, each process sleeps while the other works. How long a core takes to wake 
 machine above all) and on how long it has slept, so a small difference between servers becomes larger. On one core
 neither process sleeps, and work that a server does after its answer counts as much as work before it.
 
-Usage: python benchmarks/served_rate.py [--calls N] [--rounds N] [--moto PYTHON] [--against FOLDER]
+Usage: python benchmarks/served_rate.py [--calls N] [--rounds N] [--moto PYTHON] [--against FOLDER …]
 (`make bench` passes a Python with moto.)
 
-`--against` compares only with the gtlab of another checkout, for instance of an earlier commit, in which `make setup`
-was run: the two are asked in turns, and the column "of first" has the median of the rounds' ratios.
+The servers are asked in turns. The column "of first" has the median of the rounds' ratios to the first server, and the
+interval that contains it with a confidence of 95 %.
+
+`--against` compares only with the gtlab of other checkouts, for instance of an earlier commit, in each of which
+`make setup` was run. With a copy of the first one among them, the figures show how far the machine can be trusted.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import contextlib
 import json
 import os
 import platform
+import random
 import socket
 import statistics
 import subprocess
@@ -34,6 +38,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import boto3
+import scipy.stats
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError
 from crashes import REGIONS, TABLE, make_table
@@ -206,12 +211,13 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=320, help="for each round")
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--moto", type=Path, help="a Python in which moto's server is installed")
-    parser.add_argument("--against", type=Path, help="another checkout of gtlab, to compare with it only")
+    parser.add_argument("--against", type=Path, nargs="+", help="other checkouts of gtlab, to compare with them only")
     options = parser.parse_args()
-    servers = compared_servers(options.moto)
     if options.against:
-        servers = {"gtlab of the other checkout": gtlab_cloud_of(options.against),
-                   "gtlab of this checkout": gtlab_cloud()}
+        servers = {f"gtlab in {folder.name}": gtlab_cloud_of(folder) for folder in options.against}
+        servers["gtlab of this checkout"] = gtlab_cloud()
+    else:
+        servers = compared_servers(options.moto)
     rates: dict[tuple[str, str, str], list[tuple[float, list[float]]]] = {}
     with contextlib.ExitStack() as stack:
         started = {name: stack.enter_context(server) for name, server in servers.items()}
@@ -223,21 +229,24 @@ def main() -> None:
             for call in (put, get):
                 for count, place in ways:
                     with placed(pids, place):
-                        for name, of_server in list(clients.items())[::-1 if number % 2 else 1]:
+                        for name, of_server in random.sample(list(clients.items()), len(clients)):
                             found = measured(of_server[:count], call, options.calls, (number + 1) * options.calls)
                             if number >= 0:  # the first round is for warming up
                                 rates.setdefault((name, call.__name__, f"{count}{place}"), []).append(found)
     print(f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}, served_rate.py, "
           f"boto3 {boto3.__version__}, medians of {options.rounds} rounds of {options.calls} calls")
-    print(f"{'':<34}{'call':>5}{'clients':>13}{'per second':>12}{'of first':>10}{'p50 ms':>8}{'p99 ms':>8}")
-    first = next(iter(servers))
-    for (name, call, clients), rounds in sorted(rates.items(), key=lambda each: (int(each[0][2].split(",")[0]),
-                                                                                 each[0][2], each[0][1])):
+    print(f"{'':<34}{'call':>5}{'clients':>13}{'per second':>12}{'of first':>10}{'p50 ms':>23}{'p99 ms':>8}")
+    first, order = next(iter(servers)), list(servers)
+    for (name, call, clients), rounds in sorted(rates.items(), key=lambda each: (
+            int(each[0][2].split(",")[0]), each[0][2], each[0][1], order.index(each[0][0]))):
         rate = statistics.median(rate for rate, _ in rounds)
         firsts = rates[first, call, clients]
-        ratio = statistics.median(mine[0] / its[0] for mine, its in zip(rounds, firsts, strict=True))
+        ratios = [mine[0] / its[0] for mine, its in zip(rounds, firsts, strict=True)]
+        interval = scipy.stats.quantile_test(ratios).confidence_interval(0.95)
+        shown = "" if name == first else f"[{interval.low:.3f}, {interval.high:.3f}]"
         p50, p99 = (statistics.median(took[int(len(took) * part)] for _, took in rounds) for part in (0.5, 0.99))
-        print(f"{name:<34}{call:>5}{clients:>13}{rate:>12.0f}{ratio:>10.3f}{p50:>8.2f}{p99:>8.2f}")
+        print(f"{name:<34}{call:>5}{clients:>13}{rate:>12.0f}{statistics.median(ratios):>10.3f} {shown:<14}"
+              f"{p50:>8.2f}{p99:>8.2f}")
 
 
 if __name__ == "__main__":
