@@ -9,6 +9,7 @@ from itertools import count
 import pytest
 
 from gtlab.localcloud import engine
+from gtlab.localcloud.engine import ahead
 from gtlab.localcloud.model import Call, Refusal
 
 REGION = "us-east-1"
@@ -16,14 +17,16 @@ _accounts = count(10**11)
 
 
 class Database:
-    """One account in a database of its own. ``now``: what operations take for the time, epoch seconds."""
+    """One account in a database of its own. ``now``: what operations take for the time, epoch seconds. ``ahead``: each
+    call is prepared, as the server does with large ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, ahead: bool = False) -> None:
+        self.ahead = ahead
         self.account, self.kept, self.now = str(next(_accounts)), engine.Database(), 1_800_000_000.0
 
     def __call__(self, operation: str, **data) -> dict:
         call = Call(self.account, REGION, "dynamodb", operation, copy.deepcopy(data))
-        return json.loads(engine.call(self.kept, call, self.now))
+        return json.loads(engine.call(self.kept, ahead.prepared(call) if self.ahead else call, self.now))
 
     def refusal(self, operation: str, **data) -> Refusal:
         with pytest.raises(Refusal) as refused:

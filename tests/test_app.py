@@ -431,6 +431,9 @@ def test_what_was_prepared_for_a_request_is_let_go(client, monkeypatch):
     assert over.wait(60)
     kept, = client.keeper.cloud.database._tokens.values()
     assert [part.outcome for part in kept.request["TransactStatements"]] == [None] * 10
+    one = ahead.prepared(Call("1", "us-east-2", "dynamodb", "Scan", {"ExpressionAttributeValues": {":v": {"S": "a"}}}))
+    forget(one)
+    assert one.input["ExpressionAttributeValues"].outcome is None
     assert client.dynamodb(operation, data | {"ClientRequestToken": "token"})[0] == 200
 
 

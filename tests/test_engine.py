@@ -22,8 +22,9 @@ from gtlab.localcloud.server import requests
 
 
 @pytest.fixture
-def db() -> Database:
-    return Database()
+def db(request) -> Database:
+    """With the parameter True, each call is prepared as the server does with large ones."""
+    return Database(ahead=getattr(request, "param", False))
 
 
 # Numbers
@@ -1228,6 +1229,7 @@ def test_a_page_of_an_index_decodes_only_what_the_index_has(db, monkeypatch):
     assert found["LastEvaluatedKey"] == {"p": {"S": "a"}, "g": {"S": "g"}}
 
 
+@pytest.mark.parametrize("db", [False, True], indirect=True, ids=["", "ahead"])
 @pytest.mark.parametrize(("names", "values", "what"), [
     (0, 6, "ExpressionAttributeValues"), (33, 0, "ExpressionAttributeNames"),
     (17, 3, "Combined size of ExpressionAttributeNames and ExpressionAttributeValues"), (16, 2, None)])
@@ -1244,6 +1246,7 @@ def test_names_and_values_have_two_megabytes_together(db, names, values, what):
         assert db.refusal("Scan", **ask).message == f"{what} exceeds max size"
 
 
+@pytest.mark.parametrize("db", [False, True], indirect=True, ids=["", "ahead"])
 def test_a_value_of_an_expression_is_no_larger_than_an_item(db):
     db.table("Tab", "p")
     ask = {"TableName": "Tab", "Key": {"p": {"S": "a"}}, "UpdateExpression": "SET n = :n",

@@ -15,6 +15,7 @@ from gtlab.localcloud.engine import partiql, partiql_calls, reads, writes
 from gtlab.localcloud.engine.expressions import CONDITION, PROJECTION, UPDATE
 from gtlab.localcloud.engine.table import check_attributes
 from gtlab.localcloud.engine.targets import PARTIQL
+from gtlab.localcloud.engine.terms import Values
 from gtlab.localcloud.engine.texts import Prepared
 from gtlab.localcloud.model import Call, Refusal
 
@@ -53,6 +54,7 @@ def _parts(data: dict[str, Any]) -> Iterator[Any]:
                 yield part
                 yield from part.values() if isinstance(part, dict) else ()
         elif isinstance(several, dict):
+            yield several
             yield from several.values()
 
 
@@ -131,6 +133,15 @@ def _put(data: dict[str, Any]) -> dict[str, Any]:
     return data | {"Item": item}
 
 
+def _values(data: dict[str, Any]) -> dict[str, Any]:
+    """A request whose expressions' values are checked."""
+    values = data.get("ExpressionAttributeValues")
+    if values is None:
+        return data
+    return data | {"ExpressionAttributeValues": _with_outcome(values, Values)}
+
+
 _PREPARE: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     **dict.fromkeys(PARTIQL, _statements), "TransactWriteItems": _transaction, "TransactGetItems": _transact_reads,
-    "BatchGetItem": _batch_reads, "BatchWriteItem": _batch, "PutItem": _put}
+    "BatchGetItem": _batch_reads, "BatchWriteItem": _batch, "PutItem": lambda data: _values(_put(data)),
+    **dict.fromkeys(("UpdateItem", "DeleteItem", "Query", "Scan"), _values)}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from gtlab.localcloud.engine.texts import Prepared
 from gtlab.localcloud.engine.tree import Path, Placeholder
 from gtlab.localcloud.engine.values import ITEM_BYTES, TOO_LARGE, Item, Value, check, item_size, size
 from gtlab.localcloud.model import Refusal, invalid
@@ -88,10 +89,9 @@ def _check_sizes(names: dict[str, str], values: dict[str, Value]) -> None:
     """A value is no larger than an item (as others met it on the service). AWS documents the bound of all together; its
     texts are those of Amazon's client for DAX, which checks what the service does."""
     of_names = sum(len(alias) + len(name.encode()) for alias, name in names.items())
-    of_values = item_size(values)
-    for alias in values if of_values > ITEM_BYTES else ():
-        if size(values[alias]) > ITEM_BYTES:
-            raise invalid(f"ExpressionAttributeValues contains invalid value: {TOO_LARGE} for key {alias}")
+    of_values, too_large = (values.size, values.too_large) if type(values) is Values else _sizes(values)
+    if too_large is not None:
+        raise invalid(f"ExpressionAttributeValues contains invalid value: {TOO_LARGE} for key {too_large}")
     if of_names + of_values > _MOST_BYTES:
         what = ("ExpressionAttributeNames" if of_names > _MOST_BYTES else
                 "ExpressionAttributeValues" if of_values > _MOST_BYTES else
@@ -99,7 +99,27 @@ def _check_sizes(names: dict[str, str], values: dict[str, Value]) -> None:
         raise invalid(f"{what} exceeds max size")
 
 
+def _sizes(values: dict[str, Value]) -> tuple[int, str | None]:
+    """The bytes of all values, and the first of them that is larger than an item."""
+    of_all = item_size(values)
+    if of_all <= ITEM_BYTES:
+        return of_all, None
+    return of_all, next((alias for alias in values if size(values[alias]) > ITEM_BYTES), None)
+
+
+class Values(dict[str, Value]):
+    """The values of a long request, checked and with their sizes, before it is carried out. Raises Refusal."""
+
+    __slots__ = ("size", "too_large")
+
+    def __init__(self, given: dict[str, Any]):
+        super().__init__(_checked_values(given))
+        self.size, self.too_large = _sizes(self)
+
+
 def _checked_values(values: dict[str, Any]) -> dict[str, Value]:
+    if type(values) is Prepared:
+        return values.result()
     if not values:
         raise invalid("ExpressionAttributeValues must not be empty")
     checked = {}
