@@ -474,6 +474,7 @@ def restore(pretend, ohio) -> Callable[[], object]:
                     and ohio.scan(TableName="Again", Select="COUNT")["Count"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("first", [1, 250])
 @pytest.mark.parametrize(("work", "owner", "name"), [

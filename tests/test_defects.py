@@ -684,6 +684,7 @@ def test_the_state_is_taken_up_although_going_on_with_it_fails(tmp_path, monkeyp
 
 # The driver's timers
 
+@pytest.mark.slow  # they wait for the computer's clock
 @pytest.mark.parametrize(("owner", "name"), [
     (Cloud, "tick"), (Cloud, "next_due"), (Driver, "_adapt"), (Driver, "_wake"), (Driver, "_sweep"), (Driver, "_work"),
     (Keeper, "save"), (Garbage, "sweep")])
