@@ -109,7 +109,7 @@ class App:
         if form is not None:
             if scope["query_string"]:
                 target += "?" + scope["query_string"].decode("ascii")
-            return await self._in_another_form(form, headers, target, connection, await _read(connection, receive))
+            return await self._in_another_form(form, headers, target, connection, await _read(receive))
         if target == "/" and method in ("GET", "HEAD") and "authorization" not in headers:
             return self._down(connection.region) or _health(connection.region)
         targeted = "x-amz-target" in headers
@@ -126,7 +126,7 @@ class App:
             target += "?" + scope["query_string"].decode("ascii")
         body = connection.whole_body()
         if body is None:
-            body = await _read(connection, receive)
+            body = await _read(receive)
         if len(body) < requests.LARGE:
             call = requests.parse(headers, body, method, target)
         else:  # what is read beside others takes more memory, which is not for a request that nobody answers
@@ -249,10 +249,7 @@ async def _fail(down: _Down, connection: Client, receive: Receive) -> Answer:
     raise _Gone
 
 
-async def _read(connection: Client, receive: Receive) -> bytes:
-    body = connection.whole_body()
-    if body is not None:
-        return body
+async def _read(receive: Receive) -> bytes:
     parts, more = [], True
     while more:
         message = await receive()
