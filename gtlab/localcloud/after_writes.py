@@ -89,10 +89,7 @@ class AfterWrites:
     def add_missing(self, changes: Iterable[Change], now: float) -> None:
         """After an error in :meth:`add`: queue the changes that it has not queued."""
         queued = {id(write.change) for write in self.unsettled}
-        for change in changes:
-            if id(change) not in queued:
-                self.unsaved.items.add((change.table, change.key))
-                self.unsettled.append(Unsettled(change, now))
+        self.add((change for change in changes if id(change) not in queued), now)
 
     def settle(self) -> None:
         """Carry out the consequences of the queued writes. A write leaves the queue when its steps are done, or when a
