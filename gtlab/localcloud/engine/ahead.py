@@ -78,7 +78,7 @@ def _statements(data: dict[str, Any]) -> dict[str, Any]:
 def _statement(part: dict[str, Any]) -> partiql.Known:
     known = partiql.read(part)
     partiql_calls.prepare(known)
-    if isinstance(known.prepared, partiql_calls.Prepared) and known.prepared.item is not None:
+    if isinstance(known.prepared, partiql_calls.Checked) and known.prepared.item is not None:
         known.prepared.item.pack()
     return known
 

@@ -51,7 +51,7 @@ _BATCH_CODES = {"ConditionalCheckFailedException": "ConditionalCheckFailed", "Du
                 "ResourceNotFoundException": "ResourceNotFound", "ValidationException": "ValidationError"}
 
 
-class Prepared(NamedTuple):
+class Checked(NamedTuple):
     """A statement, with what can be checked of it without a table. ``item``: what an INSERT inserts."""
 
     statement: partiql.Statement
@@ -61,7 +61,7 @@ class Prepared(NamedTuple):
     bytes: int = 0  # what it counts in a transaction
 
 
-def _prepared(part: dict[str, Any]) -> Prepared:
+def _prepared(part: dict[str, Any]) -> Checked:
     """The statement of a request, or of a part of it. Raises Refusal."""
     known = partiql.known(part)
     if known.prepared is None:
@@ -79,15 +79,15 @@ def prepare(known: partiql.Known) -> None:
         known.prepared = refusal
 
 
-def _made_of(statement: partiql.Statement) -> Prepared:
+def _made_of(statement: partiql.Statement) -> Checked:
     if isinstance(statement, partiql.Insert):
         item = check_attributes(statement.item)
         check_size(item, TOO_LARGE)
-        return Prepared(statement, item=item, bytes=item.size)
+        return Checked(statement, item=item, bytes=item.size)
     select = statement.select if isinstance(statement, partiql.Exists) else statement
     test = None if select.where is None else compile_condition(_WHERE, select.where, select.terms)
     update = Update(statement.actions, statement.terms, name="") if isinstance(statement, partiql.Update) else None
-    return Prepared(statement, test, update, bytes=item_size(select.terms.constants))
+    return Checked(statement, test, update, bytes=item_size(select.terms.constants))
 
 
 def execute(find: Find, data: dict[str, Any]) -> Write:
@@ -131,7 +131,7 @@ def batch(find: Find, data: dict[str, Any]) -> Write:
     parts = data["Statements"]
     _check_parts(parts, "statements", MOST_BATCH)
     prepared = [_prepared_or_refused(part) for part in parts]
-    if len({isinstance(each.statement, partiql.Select) for each in prepared if isinstance(each, Prepared)}) > 1:
+    if len({isinstance(each.statement, partiql.Select) for each in prepared if isinstance(each, Checked)}) > 1:
         raise invalid("All the statements in a batch must be either reads or writes: a batch cannot have both")
     responses, plans, charges = list[dict](), list[Plan](), list[Charge]()
     for part, each in zip(parts, prepared, strict=True):
@@ -162,7 +162,7 @@ def batch(find: Find, data: dict[str, Any]) -> Write:
     return Write(answer | ({"ConsumedCapacity": capacity} if capacity else {}), carry_out(plans), charges)
 
 
-def _prepared_or_refused(part: dict[str, Any]) -> Prepared | Refusal:
+def _prepared_or_refused(part: dict[str, Any]) -> Checked | Refusal:
     try:
         return _prepared(part)
     except Refusal as refusal:
@@ -201,7 +201,7 @@ def transaction(find: Find, data: dict[str, Any]) -> Write:
     return Write({"Responses": []} | ({"ConsumedCapacity": capacity} if capacity else {}), carry_out(plans), charges)
 
 
-def _prepared_part(part: dict[str, Any], place: int) -> Prepared:
+def _prepared_part(part: dict[str, Any], place: int) -> Checked:
     try:
         return _prepared(part)
     except Refusal as refusal:
@@ -220,7 +220,7 @@ def _reason(refusal: Refusal) -> dict[str, Any]:
     return {"Code": code, "Message": refusal.message} | refusal.details
 
 
-def _named(find: Find, prepared: list[Prepared]) -> list[tuple[Table, Key]]:
+def _named(find: Find, prepared: list[Checked]) -> list[tuple[Table, Key]]:
     """The items that the statements of a transaction name. A table that is not there and a key that does not fit cancel
     it, but a statement that none could take comes first. Raises Refusal."""
     named, reasons = list[tuple[Table, Key]](), list[dict[str, Any]]()
@@ -265,7 +265,7 @@ def _given(table: Table, statement: partiql.Statement) -> Item:
     return {name: each[0] for name, each in values.items()}
 
 
-def _read_transaction(named: list[tuple[Table, Key]], prepared: list[Prepared], how: str) -> Write:
+def _read_transaction(named: list[tuple[Table, Key]], prepared: list[Checked], how: str) -> Write:
     responses, charges = list[dict](), list[Charge]()
     for (table, key), each in zip(named, prepared, strict=True):
         assert isinstance(each.statement, partiql.Select)
@@ -336,7 +336,7 @@ def _inserted_key(table: Table, item: Item) -> Key:
 
 # Writes
 
-def _plan(table: Table, key: Key, prepared: Prepared, part: dict[str, Any]) -> Plan:
+def _plan(table: Table, key: Key, prepared: Checked, part: dict[str, Any]) -> Plan:
     """The plan of a write or of an EXISTS. Raises Refusal."""
     old, statement, update = table.items.item(key), prepared.statement, prepared.update
     if prepared.item is not None:
