@@ -670,6 +670,16 @@ def test_exists_reads_one_item_by_its_first_key(ranges):
         "EXISTS(SELECT * FROM Two WHERE (p = 'r' AND s = '1') AND nope IS MISSING)", update)])
 
 
+def test_a_failed_condition_of_a_transaction_shows_its_item_when_asked_to(ranges):
+    """Also that of EXISTS, which does the same as a ConditionCheck."""
+    statements = ("EXISTS(SELECT * FROM Two WHERE p = 'r' AND s = '1' AND flag = 'no')",
+                  "DELETE FROM Two WHERE p = 'other' AND s = '1' AND flag = 'no'")
+    asked = [{"Statement": each, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"} for each in statements]
+    refusal = ranges.refusal("ExecuteTransaction", TransactStatements=asked)
+    assert [(reason["Code"], reason["Item"]["p"]) for reason in refusal.details["CancellationReasons"]] == [
+        ("ConditionalCheckFailed", {"S": "r"}), ("ConditionalCheckFailed", {"S": "other"})]
+
+
 def test_a_batchs_answer_names_the_table_whose_item_was_reached(ranges):
     deep = {"S": "x"}
     for _ in range(31):

@@ -347,7 +347,7 @@ def _plan(table: Table, key: Key, prepared: Checked, part: dict[str, Any]) -> Pl
     assert test is not None  # without a WHERE, there is no key
     if isinstance(statement, partiql.Exists):
         if not test(old or {}):
-            raise Refusal("ConditionalCheckFailedException", "The conditional request failed")
+            raise _unmet(old, part)
         return Plan(table, key, old, old)
     if update is not None:
         update.check_key(table)
@@ -355,14 +355,18 @@ def _plan(table: Table, key: Key, prepared: Checked, part: dict[str, Any]) -> Pl
     elif old is None:
         return Plan(table, key, None, None)
     if old is None or not test(old):
-        shown = {"Item": old} if old and part.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else {}
-        raise Refusal("ConditionalCheckFailedException", "The conditional request failed", details=shown)
+        raise _unmet(old, part)
     if update is None:
         return Plan(table, key, old, None)
     try:
         return checked_update(Plan(table, key, old, update.of(old), update.paths), update)
     except Refusal as refusal:
         raise invalid(_TOO_DEEP) if refusal.message.startswith(_TOO_DEEP) else refusal from None
+
+
+def _unmet(old: Item | None, part: dict[str, Any]) -> Refusal:
+    shown = {"Item": old} if old and part.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" else {}
+    return Refusal("ConditionalCheckFailedException", "The conditional request failed", details=shown)
 
 
 # Reads
