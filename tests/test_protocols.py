@@ -60,6 +60,17 @@ def test_a_service_that_is_not_there_says_so_in_its_own_protocol(other, service,
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
 
 
+def test_javas_clients_of_kinesis_can_read_that_it_is_not_there(cloud):
+    """They write the JSON protocol in CBOR."""
+    content = "application/x-amz-cbor-1.1"
+    answer = urllib3.request("POST", cloud.url, body=cbor.encode({}), headers={
+        "Content-Type": content, "X-Amz-Target": "Kinesis_20131202.ListStreams",
+        "Authorization": "AWS4-HMAC-SHA256 Credential=1/20270101/us-east-1/kinesis/aws4_request"})
+    assert (answer.status, answer.headers["Content-Type"]) == (400, content)
+    assert answer.headers["x-amzn-errortype"] == "UnknownOperationException"
+    assert "gtlab's local cloud has no Kinesis: it has DynamoDB" in cbor.decode(answer.data)["message"]
+
+
 @pytest.mark.parametrize(("service", "ask", "text"), [
     ("sts", lambda there: there.assume_role_with_web_identity(RoleArn="arn:aws:iam::111111111111:role/x",
                                                               RoleSessionName="me", WebIdentityToken="token"),

@@ -21,13 +21,15 @@ from gtlab.localcloud.model import Call, Refusal
 from gtlab.localcloud.server import cbor, requests
 
 QUERY, EC2, XML, S3, JSON, CBOR = "query", "ec2", "rest-xml", "s3", "json", "cbor"
+TARGET_CBOR = "cbor with a target"  # the JSON protocol, written in CBOR: that of Java's clients of Kinesis
 # Services whose calls are read in these protocols: their names in a credential scope, and botocore's.
 _SERVED = {"sts": "sts", "monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
 _SPOKEN = {"sts": (QUERY, CBOR), "monitoring": (QUERY, CBOR), "tagging": (CBOR,)}
 _JSON_SERVED = ("dynamodb", "fis", "application-autoscaling")
 _REST_XML = ("s3-control", "cloudfront", "route53")
 _CONTENT = {QUERY: b"text/xml", EC2: b"text/xml", XML: b"text/xml", S3: b"application/xml",
-            JSON: b"application/x-amz-json-1.0", CBOR: b"application/cbor"}
+            JSON: b"application/x-amz-json-1.0", CBOR: b"application/cbor",
+            TARGET_CBOR: b"application/x-amz-cbor-1.1"}
 _NAMES = {"iam": "IAM", "ec2": "EC2", "s3": "S3", "lambda": "Lambda", "kms": "KMS", "sqs": "SQS", "sns": "SNS",
           "logs": "CloudWatch Logs", "cloudformation": "CloudFormation", "kinesis": "Kinesis", "ssm": "Systems Manager",
           "secretsmanager": "Secrets Manager", "route53": "Route 53", "cloudfront": "CloudFront",
@@ -57,11 +59,13 @@ def form_of(headers: dict[str, str]) -> Form | None:
         return _unsigned(headers)
     if service is None or service in _JSON_SERVED:
         return None
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if "x-amz-target" in headers:
-        return None if requests.is_known(headers["x-amz-target"]) else Form(JSON, service)
+        if requests.is_known(headers["x-amz-target"]):
+            return None
+        return Form(TARGET_CBOR if kind == "application/x-amz-cbor-1.1" else JSON, service)
     if headers.get("smithy-protocol") == "rpc-v2-cbor":
         return Form(CBOR, service)
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded" or QUERY in _SPOKEN.get(service, ()) or service == "ec2":
         return Form(EC2 if service == "ec2" else QUERY, service)
     return Form(S3 if service == "s3" else XML if service in _REST_XML else JSON, service)
@@ -113,7 +117,7 @@ def answer(form: Form, call: Call | None, status: int, body: bytes) -> tuple[byt
     extra: tuple = ((b"smithy-protocol", b"rpc-v2-cbor"),) if form.protocol == CBOR else ()
     if status != 200 or call is None:
         code = data["__type"].rpartition("#")[2]
-        if form.protocol == JSON:
+        if form.protocol in (JSON, TARGET_CBOR):
             extra = ((b"x-amzn-errortype", code.encode()),)
         return _error(form.protocol, data["__type"], code, data.get("message", ""), status), _CONTENT[
             form.protocol], extra
@@ -126,7 +130,7 @@ def answer(form: Form, call: Call | None, status: int, body: bytes) -> tuple[byt
 # Errors
 
 def _error(protocol: str, kind: str, code: str, message: str, status: int) -> bytes:
-    if protocol == CBOR:
+    if protocol in (CBOR, TARGET_CBOR):
         return cbor.encode({"__type": kind, "message": message})
     if protocol == JSON:
         return json.dumps({"__type": kind, "message": message}).encode()
