@@ -700,6 +700,34 @@ def test_a_batchs_answer_names_the_table_whose_item_was_reached(ranges):
     assert "Item" not in answers[0] and answers[6]["Item"]["flag"] == {"S": "one"}
 
 
+def test_a_batch_names_no_item_twice_and_does_not_mix_reads_and_writes(ranges):
+    read, write = ("SELECT * FROM Two WHERE p = 'r' AND s = '1'", "UPDATE Two SET n = 5 WHERE p = 'r' AND s = '1'")
+    for second, text in ((read, "Provided list of item keys contains duplicates"),
+                         (write, "Read and write requests together in the same batch is not supported.")):
+        assert ranges.refusal("BatchExecuteStatement", Statements=[
+            {"Statement": read}, {"Statement": second}]).message == text
+    arn = f"arn:aws:dynamodb:us-east-1:{ranges.account}:table/Two"
+    assert ranges.refusal("BatchExecuteStatement", Statements=[
+        {"Statement": write}, {"Statement": f"DELETE FROM \"{arn}\" WHERE s = '1' AND p = 'r'"}]).message == (
+            "Provided list of item keys contains duplicates")
+    assert ranges("ExecuteStatement", Statement=read)["Items"][0].get("n") != {"N": "5"}
+
+
+def test_what_failed_of_a_batch_counts_in_the_total_of_its_table(ranges):
+    """And nowhere else, as captured; by the larger of the item that is there and the one of the statement."""
+    large = {"S": "x" * 2500}
+    ranges("PutItem", TableName="Two", Item={"p": {"S": "big"}, "s": {"S": "1"}, "x": large})
+    failing = [{"Statement": "INSERT INTO Two VALUE {'p': 'big', 's': '1'}"},
+               {"Statement": "INSERT INTO Two VALUE {'p': 'r', 's': '1', 'x': ?}", "Parameters": [large]},
+               {"Statement": "UPDATE Two SET x = 1 WHERE p = 'nowhere' AND s = '1'"},
+               {"Statement": "DELETE FROM Two WHERE p = 'r'"}]
+    good = {"Statement": "INSERT INTO Two VALUE {'p': 'new', 's': '1'}"}
+    capacity, = ranges("BatchExecuteStatement", Statements=[*failing, good], ReturnConsumedCapacity="INDEXES")[
+        "ConsumedCapacity"]
+    assert (capacity["CapacityUnits"], capacity["Table"]["CapacityUnits"]) == (1 + 3 + 3 + 1, 1)
+    assert "ConsumedCapacity" not in ranges("BatchExecuteStatement", Statements=failing, ReturnConsumedCapacity="TOTAL")
+
+
 def test_a_select_of_several_names_its_key_and_nothing_else(tab):
     for condition in ("p = 'a' AND attribute_exists(ss)", "p = 'a' AND n = 1", "n = 1", "p > 'a'"):
         statement = {"Statement": f"SELECT * FROM Tab WHERE {condition}"}

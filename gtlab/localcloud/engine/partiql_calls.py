@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gtlab.localcloud.engine import arguments, partiql, partiql_keys, work
-from gtlab.localcloud.engine.charges import READ, Charge, consumed, read_units
+from gtlab.localcloud.engine.charges import READ, WRITE, Charge, consumed, read_units, write_units
 from gtlab.localcloud.engine.conditions import Test, compile_condition
 from gtlab.localcloud.engine.items import SEGMENTS, KeySchema, Place, Range
 from gtlab.localcloud.engine.ordered import Stretch
@@ -132,34 +132,55 @@ def batch(find: Find, data: dict[str, Any]) -> Write:
     _check_parts(parts, "statements", MOST_BATCH)
     prepared = [_prepared_or_refused(part) for part in parts]
     if len({isinstance(each.statement, partiql.Select) for each in prepared if isinstance(each, Checked)}) > 1:
-        raise invalid("All the statements in a batch must be either reads or writes: a batch cannot have both")
-    responses, plans, charges = list[dict](), list[Plan](), list[Charge]()
-    for part, each in zip(parts, prepared, strict=True):
-        ran: str | None = None  # the table whose item the statement has reached: an answer names it
-        try:
-            if isinstance(each, Refusal):
-                raise each
-            if isinstance(each.statement, partiql.Select):
-                item, charge = _batch_select(find, each.statement, consistent=bool(part.get("ConsistentRead")))
-                charges.append(charge)
-                responses.append({"TableName": charge.table.name} | ({"Item": item} if item else {}))
+        raise invalid("Read and write requests together in the same batch is not supported.")
+    aims = [_aim(find, each) for each in prepared]
+    items = [(aim[0].id, aim[1]) for aim in aims if not isinstance(aim, Refusal)]
+    if len(set(items)) < len(items):
+        raise invalid("Provided list of item keys contains duplicates")
+    responses, plans, charges, failed = list[dict](), list[Plan](), list[Charge](), list[Charge]()
+    for part, each, aim in zip(parts, prepared, aims, strict=True):
+        if isinstance(aim, Refusal):
+            responses.append({"Error": _error(aim)})
+            continue
+        assert isinstance(each, Checked)  # only such a statement has an aim
+        table, key = aim
+        if isinstance(each.statement, partiql.Select):
+            shown, charge = _read_item(table, key, each.statement, consistent=bool(part.get("ConsistentRead")))
+            charges.append(charge)
+        else:
+            try:
+                plan = _plan(table, key, each, part)
+            except Refusal as refusal:
+                responses.append({"Error": _error(refusal), "TableName": table.id.name})
+                failed.append(Charge(table.id, None, False, WRITE, write_units(table.items.item(key), each.item)))
                 continue
-            table = find(partiql.table_of(each.statement))
-            key = _key(table, each.statement)
-            if any((table.id, key) == (plan.table.id, plan.key) for plan in plans):
-                raise invalid("BatchExecuteStatement cannot include multiple operations on one item")
-            ran = table.id.name
-            plan = _plan(table, key, each, part)
             plans.append(plan)
             shown = returned(plan, _returns(each.statement))
-            responses.append({"TableName": ran} | ({"Item": shown} if shown else {}))
-        except Refusal as refusal:
-            error = {"Code": _BATCH_CODES.get(refusal.code, refusal.code), "Message": refusal.message}
-            responses.append({"Error": error | refusal.details} | ({"TableName": ran} if ran else {}))
+        responses.append({"TableName": table.id.name} | ({"Item": shown} if shown else {}))
     charges += [charge for plan in plans for charge in charges_of(plan)]
     answer: dict[str, Any] = {"Responses": responses}
-    capacity = consumed(charges, data.get("ReturnConsumedCapacity", "NONE"))
-    return Write(answer | ({"ConsumedCapacity": capacity} if capacity else {}), carry_out(plans), charges)
+    capacity = consumed(charges, data.get("ReturnConsumedCapacity", "NONE"), failed=failed)
+    return Write(answer | ({"ConsumedCapacity": capacity} if capacity else {}), carry_out(plans), charges + failed)
+
+
+def _aim(find: Find, prepared: Checked | Refusal) -> tuple[Table, Key] | Refusal:
+    """The item that a statement of a batch names, or why it names none."""
+    if isinstance(prepared, Refusal):
+        return prepared
+    statement = prepared.statement
+    try:
+        table = find(partiql.table_of(statement))
+        if not isinstance(statement, partiql.Select):
+            return table, _key(table, statement)
+        if statement.index_name is not None:
+            _index(table, statement.index_name)
+        return table, table.checked_key(_read_key(table, statement, "BatchExecuteStatement"))
+    except Refusal as refusal:
+        return refusal
+
+
+def _error(refusal: Refusal) -> dict[str, Any]:
+    return {"Code": _BATCH_CODES.get(refusal.code, refusal.code), "Message": refusal.message} | refusal.details
 
 
 def _prepared_or_refused(part: dict[str, Any]) -> Checked | Refusal:
@@ -193,7 +214,7 @@ def transaction(find: Find, data: dict[str, Any]) -> Write:
             plans.append(_plan(table, key, each, part))
             reasons.append({"Code": "None"})
         except Refusal as refusal:
-            reasons.append(_reason(refusal))
+            reasons.append(_error(refusal))
     if len(plans) < len(parts):
         raise cancelled(reasons)
     charges = [charge for plan in plans for charge in charges_of(plan, 2)]
@@ -215,11 +236,6 @@ def _failed(refusal: Refusal, place: int) -> Refusal:
     return invalid(f"Validation failed in TransactStatements[{place}]: {refusal.message}")
 
 
-def _reason(refusal: Refusal) -> dict[str, Any]:
-    code = _BATCH_CODES.get(refusal.code, refusal.code)
-    return {"Code": code, "Message": refusal.message} | refusal.details
-
-
 def _named(find: Find, prepared: list[Checked]) -> list[tuple[Table, Key]]:
     """The items that the statements of a transaction name. A table that is not there and a key that does not fit cancel
     it, but a statement that none could take comes first. Raises Refusal."""
@@ -229,7 +245,7 @@ def _named(find: Find, prepared: list[Checked]) -> list[tuple[Table, Key]]:
         try:
             table = find(partiql.table_of(statement))
         except Refusal as refusal:
-            reasons.append(_reason(refusal))
+            reasons.append(_error(refusal))
             continue
         try:
             given = _given(table, statement)
@@ -239,7 +255,7 @@ def _named(find: Find, prepared: list[Checked]) -> list[tuple[Table, Key]]:
             named.append((table, table.checked_key(given) if each.item is None else _inserted_key(table, each.item)))
             reasons.append({"Code": "None"})
         except Refusal as refusal:
-            reasons.append(_reason(refusal))
+            reasons.append(_error(refusal))
     if len(named) < len(prepared):
         raise cancelled(reasons)
     return named
@@ -379,14 +395,6 @@ def _read_key(table: Table, select: partiql.Select, operation: str) -> Item:
     if select.fault is not None:
         raise select.fault
     return key
-
-
-def _batch_select(find: Find, select: partiql.Select, *, consistent: bool) -> tuple[Item | None, Charge]:
-    table = find(select.table)
-    if select.index_name is not None:
-        _index(table, select.index_name)
-    key = table.checked_key(_read_key(table, select, "BatchExecuteStatement"))
-    return _read_item(table, key, select, consistent=consistent)
 
 
 def _read_item(table: Table, key: Key, select: partiql.Select, *, consistent: bool) -> tuple[Item | None, Charge]:
