@@ -364,12 +364,22 @@ def batch(count: int) -> tuple[str, dict]:
         {"PutRequest": {"Item": {"Artist": {"S": str(n)}, "a": {"L": [{"N": "1"}] * 3000}}}} for n in range(count)]}}
 
 
+def updates(count: int) -> tuple[str, dict]:
+    """A short request, which changes such items."""
+    return "TransactWriteItems", {"TransactItems": [
+        {"Update": {"TableName": "Music", "Key": {"Artist": {"S": str(n)}}, "UpdateExpression": "REMOVE b"}}
+        for n in range(count)]}
+
+
 @pytest.mark.parametrize(("make", "steps"), [
+    (updates, ["gtlab.localcloud.engine.items.unpack"]),
     (transaction, ["gtlab.localcloud.engine.partiql_calls.prepare"]),
     (batch, ["gtlab.localcloud.server.requests.check_input", "gtlab.localcloud.engine.ahead.check_attributes"])])
 def test_others_are_served_while_a_long_request_is_prepared(client, monkeypatch, make, steps):
     """Each step of the preparation ends when somebody else has an answer."""
     answered, begun, served = list[tuple[str, int]](), threading.Semaphore(0), threading.Semaphore(0)
+    if make is updates:
+        client.dynamodb(*batch(10))
 
     def after_an_answer(step: Callable) -> Callable:
         def function(*arguments):

@@ -19,7 +19,7 @@ from engines import REGION, Database
 from support import SOAK, Progress, seed
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.engine import ahead
+from gtlab.localcloud.engine import ahead, trials
 from gtlab.localcloud.engine.values import number
 from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server import requests
@@ -74,12 +74,16 @@ class Ours(Database):
 
 
 class InPieces(Ours):
-    """As the server calls the engine with a large body: decoded in pieces, and prepared ahead."""
+    """As the server calls the engine with a large body and large items: decoded in pieces, prepared ahead, and tried
+    on copies."""
 
     def answer(self, operation: str, body: bytes) -> dict:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(requests, "LARGE", 20)
+            patch.setattr(trials, "_LARGE", 0)
             call = ahead.prepared(requests.parse(self._headers(operation), body))
+            if call.operation in ahead.TRIED and (trial := ahead.trial(self.kept, call)):
+                call = ahead.tried(trial, call)
         try:
             engine.named(self.kept, call)
             return json.loads(engine.call(self.kept, call, self.now))

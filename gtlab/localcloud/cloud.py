@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from gtlab.contract import HISTORIC
@@ -108,7 +108,7 @@ class Cloud:
             return NO_HOLD
         self.settle()
         call = _by_name(call)
-        return self.strong.begin(call, _tables(call))
+        return self.strong.begin(call, engine.named_tables(call))
 
     def end(self, hold: Hold) -> None:
         self.strong.end(hold)
@@ -143,7 +143,7 @@ class Cloud:
         return _json(engine.control(self.database, call, now))
 
     def _data_plane(self, call: Call, now: float) -> bytes:
-        tables, unprocessed = _tables(call), dict[str, Any]()
+        tables, unprocessed = engine.named_tables(call), dict[str, Any]()
         self._check_ready(tables, now)
         strong = self.current.replicas.any_strong()
         if strong:
@@ -370,23 +370,6 @@ def _known(database: engine.Database, groups: Groups, fis: Fis) -> Known:
         return any(group.account == account for group in groups)
 
     return Known(regions_of, has_role, lambda table: engine.tags(database, table))
-
-
-def _tables(call: Call) -> list[TableId]:
-    """The tables that a request of the data plane names."""
-    if call.operation in engine.PARTIQL:
-        return engine.partiql_tables(call)
-    if "TableName" in call.input:
-        return [TableId(call.account, call.region, call.input["TableName"])]
-    found = (engine.table_id(call.account, call.region, name) for name in _names(call.operation, call.input))
-    return list(dict.fromkeys(found))
-
-
-def _names(operation: str, data: dict) -> Iterator[str]:
-    if operation.startswith("Batch"):
-        yield from data.get("RequestItems", ())
-    for action in data.get("TransactItems", ()):
-        yield from (part["TableName"] for part in action.values() if "TableName" in part)
 
 
 def _by_name(call: Call) -> Call:

@@ -53,7 +53,8 @@ class Change(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One API call. ``caller`` is the Region the caller says it is in, or None for nowhere."""
+    """One API call. ``caller`` is the Region the caller says it is in, or None for nowhere. ``trial``: what came out
+    when a write was tried on copies of its items (an :class:`engine.trials.Trial`), if that was done."""
 
     account: str
     region: str
@@ -61,6 +62,7 @@ class Call(NamedTuple):
     operation: str
     input: dict[str, Any]
     caller: str | None = None
+    trial: Any = None
 
 
 def wire_type(code: str) -> str:

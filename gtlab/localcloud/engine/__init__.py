@@ -17,7 +17,15 @@ from gtlab.localcloud.engine.items import key_string
 from gtlab.localcloud.engine.table import CHANGING
 from gtlab.localcloud.engine.tags import of as tags
 from gtlab.localcloud.engine.tags import resources as tagged_resources
-from gtlab.localcloud.engine.targets import PARTIQL, named, partiql_kinds, partiql_tables, partiql_writes, touched
+from gtlab.localcloud.engine.targets import (
+    PARTIQL,
+    named,
+    named_tables,
+    partiql_kinds,
+    partiql_tables,
+    partiql_writes,
+    touched,
+)
 from gtlab.localcloud.engine.update_table import change as change_table
 from gtlab.localcloud.engine.update_table import check as check_update_table
 from gtlab.localcloud.engine.update_table import check_changes
@@ -45,6 +53,7 @@ __all__ = [
     "key_string",
     "keys_read",
     "named",
+    "named_tables",
     "partiql_kinds",
     "partiql_tables",
     "partiql_writes",

@@ -3,7 +3,8 @@
 To carry a request out is one step, during which nobody else is served. What takes most of the time of a long one does
 not depend on any table: reading its expressions and statements, checking its items and putting them into the form in
 which they are stored. :func:`prepared` does that, and may run in another thread: it changes nothing. Each outcome stays
-with its part of the request. What is refused is refused later, by the call, in the service's order.
+with its part of the request. What is refused is refused later, by the call, in the service's order. A write of large
+items is tried on copies of them, too: see :mod:`trials`.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gtlab.localcloud.engine import partiql, partiql_calls, reads, writes
+from gtlab.localcloud.engine import calls, partiql, partiql_calls, reads, trials, writes
+from gtlab.localcloud.engine.database import Database
 from gtlab.localcloud.engine.expressions import CONDITION, PROJECTION, UPDATE
 from gtlab.localcloud.engine.table import check_attributes
 from gtlab.localcloud.engine.targets import PARTIQL
 from gtlab.localcloud.engine.terms import Values
 from gtlab.localcloud.engine.texts import Prepared
 from gtlab.localcloud.model import Call, Refusal
+
+TRIED = trials.OPERATIONS  # those that :func:`trial` is called for
 
 
 def length(call: Call) -> int:
@@ -39,8 +43,21 @@ def prepared(call: Call) -> Call:
     return call if prepare is None else call._replace(input=prepare(call.input))
 
 
+def trial(database: Database, call: Call) -> trials.Trial | None:
+    """What :func:`tried` takes, of a write that looks at large items; None for other calls. (Not in another thread.)"""
+    return trials.of(database, call)
+
+
+def tried(trial: trials.Trial, call: Call) -> Call:
+    """The call with its trial."""
+    trial.run(call, calls.carry_out)
+    return call._replace(trial=trial)
+
+
 def forget(call: Call) -> None:
     """Let go of what was prepared for a call, which is over. Its input may stay, as that of a transaction does."""
+    if call.trial is not None:
+        call.trial.forget()
     for part in _parts(call.input):
         if type(part) is Prepared:
             part.outcome = None

@@ -84,9 +84,10 @@ def write(database: Database, call: Call, now: float) -> tuple[bytes, list[Chang
                 raise Refusal("IdempotentParameterMismatchException", "Request token already in use for another "
                               "request with a different payload")
             return _repeated(call, known)
-    done = _WRITES[call.operation](_find(database, call), call.input)
+    trial = call.trial if call.trial is not None and call.trial.holds(database, call) else None
+    done = trial.carry_out(database) if trial else _WRITES[call.operation](_find(database, call), call.input)
     try:
-        answer = pages.encoded(done.answer, done.items)
+        answer = trial.answer if trial else pages.encoded(done.answer, done.items)
         if token is not None:
             database.remember(token, Remembered(request, done.answer, now, _read_again(done.charges)))
     except BaseException:
@@ -97,6 +98,12 @@ def write(database: Database, call: Call, now: float) -> tuple[bytes, list[Chang
                 undo.callback(database.forget, token)
         raise
     return answer, done.changes, done.charges
+
+
+def carry_out(database: Database, call: Call) -> tuple[Write, bytes]:
+    """Carry out a write without a token; the outcome, and its answer as JSON. Raises Refusal."""
+    done = _WRITES[call.operation](_find(database, call), call.input)
+    return done, pages.encoded(done.answer, done.items)
 
 
 def _check_token(token: str) -> None:

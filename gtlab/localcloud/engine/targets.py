@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from gtlab.localcloud.engine import partiql, partiql_calls
 from gtlab.localcloud.engine.database import Database, table_id
+from gtlab.localcloud.engine.writes import MOST_BATCH_ITEMS, MOST_TRANSACT_ITEMS
 from gtlab.localcloud.model import Call, Key, Refusal, TableId
 
 PARTIQL = ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction")
@@ -45,6 +46,25 @@ def touched(database: Database, call: Call) -> list[tuple[TableId, Key]]:
     return list(dict.fromkeys(_known(database, call, written)))
 
 
+def looked_at(database: Database, call: Call) -> list[tuple[TableId, Key]]:
+    """The items that a write looks at: those that it may change, and those whose conditions it checks. None where there
+    is a SELECT, and of a request that is refused because it names too many."""
+    operation, data = call.operation, call.input
+    if operation in PARTIQL:
+        statements = _parsed(data)
+        if any(isinstance(statement, partiql.Select) for statement in statements):
+            return []
+        return [named for statement in statements for named in _named_by(database, call, statement)]
+    if operation == "BatchWriteItem" and sum(map(len, data["RequestItems"].values())) > MOST_BATCH_ITEMS:
+        return []
+    if operation == "TransactWriteItems":
+        actions = data["TransactItems"]
+        parts = [part for action in actions for part in action.values()] if len(actions) <= MOST_TRANSACT_ITEMS else []
+        return _known(database, call, [(part["TableName"], part["Item"] if "Item" in part else part["Key"])
+                                       for part in parts])
+    return touched(database, call)
+
+
 def _batch(data: dict) -> Iterator[tuple[str, dict]]:
     """Table names and the attributes that hold the keys."""
     for name, requests in data["RequestItems"].items():
@@ -68,6 +88,23 @@ def _known(database: Database, call: Call, found: Iterable[tuple[str, dict]]) ->
     tables = ((table_id(call.account, call.region, name), attributes) for name, attributes in found)
     keys = ((table, database.key_of(table, attributes)) for table, attributes in tables)
     return [(table, key) for table, key in keys if key is not None]
+
+
+def named_tables(call: Call) -> list[TableId]:
+    """The tables that a request of the data plane names. Its TableName must not be an ARN."""
+    if call.operation in PARTIQL:
+        return partiql_tables(call)
+    if "TableName" in call.input:
+        return [TableId(call.account, call.region, call.input["TableName"])]
+    found = (table_id(call.account, call.region, name) for name in _table_names(call.operation, call.input))
+    return list(dict.fromkeys(found))
+
+
+def _table_names(operation: str, data: dict) -> Iterator[str]:
+    if operation.startswith("Batch"):
+        yield from data.get("RequestItems", ())
+    for action in data.get("TransactItems", ()):
+        yield from (part["TableName"] for part in action.values() if "TableName" in part)
 
 
 def partiql_tables(call: Call) -> list[TableId]:

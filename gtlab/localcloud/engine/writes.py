@@ -54,14 +54,18 @@ class Plan(msgspec.Struct, frozen=True):
 def carry_out(plans: Sequence[Plan]) -> list[Change]:
     """Apply plans, all of them or (if there is an exception, which is a defect) none, and return the changes: plans
     that leave an item as it is are none."""
-    changing = [plan for plan in plans if plan.old != plan.new]
+    return carry_out_changes([plan for plan in plans if plan.old != plan.new])
+
+
+def carry_out_changes(plans: Sequence[Plan]) -> list[Change]:
+    """The same, where each plan changes its item."""
     try:
-        for plan in changing:
+        for plan in plans:
             _store(plan, plan.new, plan.old)
-        return [Change(plan.table.id, plan.key, plan.old, plan.new) for plan in changing]
+        return [Change(plan.table.id, plan.key, plan.old, plan.new) for plan in plans]
     except BaseException:
         with ExitStack() as undo:  # it calls each, although one fails
-            for plan in changing:
+            for plan in plans:
                 undo.callback(_store, plan, plan.old)
         raise
 
