@@ -533,7 +533,7 @@ def test_what_a_select_has_not(ranges, statement, text):
 def test_a_select_goes_on_with_a_token_of_its_own(ranges):
     token = ranges("ExecuteStatement", Statement="SELECT s FROM Two WHERE p = 'r'", Limit=1)["NextToken"]
     for statement, given, text in (("SELECT s FROM Two WHERE p = 'r'", "garbage", "Invalid NextToken"),
-                                   ("SELECT s FROM Two", token, "The provided starting key is invalid")):
+                                   ("SELECT s FROM Two", token, "NextToken does not match request")):
         assert ranges.refusal("ExecuteStatement", Statement=statement, NextToken=given).message == text
 
 
@@ -698,6 +698,17 @@ def test_a_batchs_answer_names_the_table_whose_item_was_reached(ranges):
         ("ValidationError", None), ("ResourceNotFound", None), ("ValidationError", None), (None, "Two")]
     assert answers[2]["Error"]["Message"] == "Nesting Levels have exceeded supported limits"
     assert "Item" not in answers[0] and answers[6]["Item"]["flag"] == {"S": "one"}
+
+
+def test_a_transaction_reads_four_megabytes_at_most(ranges):
+    for number in range(11):
+        ranges("PutItem", TableName="Two", Item={"p": {"S": "big"}, "s": {"S": str(number)}, "x": {"S": "x" * 399_000}})
+    reads = [{"Statement": f"SELECT s FROM Two WHERE p = 'big' AND s = '{number}'"} for number in range(11)]
+    gets = [{"Get": {"TableName": "Two", "Key": {"p": {"S": "big"}, "s": {"S": str(number)}}}} for number in range(11)]
+    assert (ranges.refusal("ExecuteTransaction", TransactStatements=reads).message
+            == ranges.refusal("TransactGetItems", TransactItems=gets).message
+            == "Collection size of items in the transaction exceeds the 4 MB limit")
+    assert len(ranges("ExecuteTransaction", TransactStatements=reads[:10])["Responses"]) == 10
 
 
 def test_a_batch_names_no_item_twice_and_does_not_mix_reads_and_writes(ranges):

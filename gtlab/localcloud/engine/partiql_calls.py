@@ -21,7 +21,7 @@ from gtlab.localcloud.engine.conditions import Test, compile_condition
 from gtlab.localcloud.engine.items import SEGMENTS, KeySchema, Place, Range
 from gtlab.localcloud.engine.ordered import Stretch
 from gtlab.localcloud.engine.pages import Look, page_charges, read_page, view_of
-from gtlab.localcloud.engine.reads import Find, Read, cancelled
+from gtlab.localcloud.engine.reads import TOO_MUCH_READ, Find, Read, cancelled
 from gtlab.localcloud.engine.table import Index, Table, check_attributes
 from gtlab.localcloud.engine.terms import find as find_value
 from gtlab.localcloud.engine.updates import Update
@@ -282,6 +282,8 @@ def _given(table: Table, statement: partiql.Statement) -> Item:
 
 
 def _read_transaction(named: list[tuple[Table, Key]], prepared: list[Checked], how: str) -> Write:
+    if sum(found[1] for table, key in named if (found := table.items.packed(key))) > TRANSACTION_BYTES:
+        raise invalid(TOO_MUCH_READ)
     responses, charges = list[dict](), list[Charge]()
     for (table, key), each in zip(named, prepared, strict=True):
         assert isinstance(each.statement, partiql.Select)
@@ -525,6 +527,8 @@ def _after(source: _Source, token: str | None, signature: str) -> Place | None:
         signed, last = msgspec.json.decode(base64.b64decode(token, validate=True))
     except (ValueError, TypeError, binascii.Error):
         raise invalid("Invalid NextToken") from None
-    if signed != signature or not isinstance(last, dict):
-        raise invalid(_NO_START)
+    if signed != signature:
+        raise invalid("NextToken does not match request")
+    if not isinstance(last, dict):
+        raise invalid("Invalid NextToken")
     return source.table.start_key(last, source.of_index, _NO_START)

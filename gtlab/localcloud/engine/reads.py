@@ -28,6 +28,7 @@ from gtlab.localcloud.model import Key, Refusal, invalid, invalid_values
 MOST_BATCH_KEYS, MOST_TRANSACT_ITEMS = 100, 100
 BATCH_BYTES = 16 << 20
 TRANSACTION_BYTES = 4 << 20
+TOO_MUCH_READ = "Collection size of items in the transaction exceeds the 4 MB limit"
 Find = Callable[[str], Table]  # the table with a name or an ARN; raises Refusal
 
 
@@ -197,7 +198,7 @@ def transact_get(find: Find, data: dict[str, Any]) -> Read:
         size = found[1] if found else 0
         total += size
         if total > TRANSACTION_BYTES:
-            raise invalid("Collection size of items in the transaction exceeds the 4 MB limit")
+            raise invalid(TOO_MUCH_READ)
         charges.append(Charge(table.id, None, False, READ, 2 * read_units(size, consistent=True)))
         responses.append({} if found is None else {"Item": project(unpack(found)) if project else shown(found)})
     capacity = consumed(charges, data.get("ReturnConsumedCapacity", "NONE"), by_kind=True)
