@@ -912,7 +912,7 @@ def test_pages_of_a_select(music):
         token = {"NextToken": page["NextToken"]}
     assert seen == list("135024")
     wrong = music.refusal("ExecuteStatement", Statement="SELECT * FROM Music", **token)
-    assert wrong.message == "The provided starting key is invalid"
+    assert wrong.message == "NextToken does not match request"
 
 
 def test_batches_and_transactions_of_statements(music):
