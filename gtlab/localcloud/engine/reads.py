@@ -19,7 +19,7 @@ from gtlab.localcloud.engine.ordered import Stretch
 from gtlab.localcloud.engine.pages import Look, page_charges, read_page, values_in, view_of
 from gtlab.localcloud.engine.projections import Projection
 from gtlab.localcloud.engine.table import Index, Table, check_names
-from gtlab.localcloud.engine.terms import Terms, check_apart
+from gtlab.localcloud.engine.terms import NO_TERMS, Terms, check_apart
 from gtlab.localcloud.engine.texts import Prepared
 from gtlab.localcloud.engine.values import Item, shown, unpack
 from gtlab.localcloud.engine.work import Work
@@ -42,19 +42,28 @@ class Read(msgspec.Struct, frozen=True):
 
 # One item
 
+_KEY_ONLY = frozenset(("TableName", "Key", "ConsistentRead"))  # the members of a request that asks for the whole item
+
+
 def get_item(find: Find, data: dict[str, Any]) -> Read:
-    arguments.check_choices(data)
-    arguments.check_not_mixed(data)
-    terms = arguments.terms(data, (PROJECTION,))
-    project = projection(data, terms)
-    terms.check_all_used()
+    if _KEY_ONLY.issuperset(data):  # most requests
+        terms, project = NO_TERMS, None
+    else:
+        arguments.check_choices(data)
+        arguments.check_not_mixed(data)
+        terms = arguments.terms(data, (PROJECTION,))
+        project = projection(data, terms)
+        terms.check_all_used()
     table = find(data["TableName"])
-    _check_scalars(table, terms)
+    if terms.nested:
+        _check_scalars(table, terms)
     found = table.items.packed(table.checked_key(data["Key"]))
     units = read_units(found[1] if found else 0, consistent=bool(data.get("ConsistentRead")))
     charges = [Charge(table.id, None, False, READ, units)]
     answer: dict[str, Any] = {} if found is None else {"Item": project(unpack(found)) if project else shown(found)}
-    return Read(answer | _single(charges, data), charges)
+    if "ReturnConsumedCapacity" in data:
+        answer |= _single(charges, data)
+    return Read(answer, charges)
 
 
 def _check_scalars(table: Table, terms: Terms) -> None:

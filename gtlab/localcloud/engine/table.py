@@ -12,6 +12,7 @@ from gtlab.localcloud.engine.values import Item, StoredItem, Value, check, kind,
 from gtlab.localcloud.model import Key, Refusal, TableId, invalid, invalid_values
 
 LONGEST_PARTITION_KEY, LONGEST_SORT_KEY = 2048, 1024  # bytes
+_SHORT_KEY = LONGEST_SORT_KEY // 4  # characters, which are never too many bytes for a key
 _SHORT_NAME = 16_383  # characters, which are never too many bytes for an attribute's name
 NO_SUCH_TABLE = "Requested resource not found"
 CHANGING = "Changing"  # in an index's description: times of a change of its status, which others keep there
@@ -100,11 +101,14 @@ class Table:
                 check(value)
             raise invalid(SCHEMA_MISMATCH)
         for name in schema.names:
-            value = check(given[name])
+            value = given[name]
+            if schema.types[name] == "S" and len(value) == 1 and 0 < len(value.get("S", "")) <= _SHORT_KEY:
+                continue  # most keys
+            value = check(value)
             if kind(value) != schema.types[name]:
                 raise invalid(SCHEMA_MISMATCH)
             self._check_key_value(name, value)
-        return self.key_of(given)
+        return self.items.key_of(given)
 
     def check_item(self, item: Item) -> None:
         """Refuse an item, whose attributes have been checked, that cannot be stored in this table."""
@@ -113,6 +117,8 @@ class Table:
             value = item.get(name)
             if value is None:
                 raise invalid_values(f"Missing the key {name} in the item")
+            if schema.types[name] == "S" and 0 < len(value.get("S", "")) <= _SHORT_KEY:
+                continue  # most keys
             if kind(value) != schema.types[name]:
                 raise invalid_values(f"Type mismatch for key {name} expected: {schema.types[name]} actual: "
                                      f"{kind(value)}")
@@ -121,7 +127,7 @@ class Table:
 
     def _check_key_value(self, name: str, value: Value) -> None:
         content = next(iter(value.values()))
-        if content and len(content) <= LONGEST_SORT_KEY // 4:  # most keys
+        if content and len(content) <= _SHORT_KEY:  # most keys
             return
         if not content:
             what = "string" if "S" in value else "binary"
