@@ -48,6 +48,7 @@ from gtlab.localcloud.world import World
 
 HOUSEKEEPING_S = 1.0
 _SET_ASIDE_IN_THE_TIME = 50  # deliveries that are set aside in the time of one that is carried out
+_ON_ITEMS = engine.READS | engine.WRITES
 _LOOKS = ("Describe", "List", "Get", "Query", "Scan", "BatchGet", "TransactGet")  # operations that change no setting
 _JUDGED = ("ConditionalCheckFailedException", "TransactionCanceledException")  # refusals that consume capacity
 
@@ -91,6 +92,8 @@ class Cloud:
         self.access = Access(_known(self.database, self.groups, self.fis))
         shared_scaling = SharedScaling(self.tables, self.current.replicas, self.scaling).operations
         self._others = OtherServices(self.database, self.streams, shared_scaling, self.fis, self.metrics)
+        self._events = (self.replication.links.next_due, self.current.schedule.next_due, self.changes.marks.next_due,
+                        self.fis.runner.next_due, self.tables.indexes.next_due)
         self._next_housekeeping = 0.0
         # Each is tried by itself, so that one that always fails does not end the others.
         self._housekeeping = (self._forget_tables, self._trim_streams, self._forget_tokens, self._forget_tombstones,
@@ -103,8 +106,7 @@ class Cloud:
 
         Raises Refusal if the call cannot begin. Otherwise the caller must release the result with :meth:`end`.
         """
-        if not self.current.replicas.any_strong() or not (
-                call.operation in engine.WRITES or call.operation in engine.READS):
+        if call.operation not in _ON_ITEMS or not self.current.replicas.any_strong():
             return NO_HOLD
         self.settle()
         call = _by_name(call)
@@ -134,12 +136,12 @@ class Cloud:
                 self._may_change_settings(call)
             return _json(self._others.answer(call, now))
         call = _by_name(call)
+        if call.operation in _ON_ITEMS:
+            return self._data_plane(call, now)
         self._may_change_settings(call)
         self.backups.check_found(call, now)
         if call.operation in self._control_plane:
             return _json(self._control_plane[call.operation](call, call.input, now))
-        if call.operation in engine.WRITES or call.operation in engine.READS:
-            return self._data_plane(call, now)
         return _json(engine.control(self.database, call, now))
 
     def _data_plane(self, call: Call, now: float) -> bytes:
@@ -194,7 +196,8 @@ class Cloud:
         work. Returns :meth:`next_due`, which is in the past if there is more to do. ``briefly``, because somebody
         waits: leave long work, and a backlog of deliveries that there was before, to later ticks."""
         try:
-            self.changes.settle()
+            if self.changes.unsettled:
+                self.changes.settle()
             left = 0 if briefly and self._has_backlog else self._most_at_once
             while (due := self._next_event()) <= now:  # in the order of the due times, even if this call comes late
                 if self.current.tick(due):
@@ -217,9 +220,9 @@ class Cloud:
                     break
             self._has_backlog = left <= 0
             slices, keeps_house = self.tables.slices, now >= self._next_housekeeping
-            if slices and not briefly:
+            if not briefly and slices:
                 slices.work(now)
-            elif not (slices or keeps_house):  # as after most calls: nothing new can have become due
+            elif not (keeps_house or slices):  # as after most calls: nothing new can have become due
                 return due if due < self._next_housekeeping else self._next_housekeeping
             if keeps_house:
                 self._next_housekeeping = now + HOUSEKEEPING_S
@@ -251,8 +254,8 @@ class Cloud:
 
     def _next_event(self) -> float:
         first = math.inf
-        for due in (self.replication.links.next_due(), self.current.schedule.next_due(), self.changes.marks.next_due(),
-                    self.fis.runner.next_due(), self.tables.indexes.next_due()):
+        for next_due in self._events:
+            due = next_due()
             if due is not None and due < first:  # runs for every call: min() of a generator takes three times as long
                 first = due
         return first
@@ -316,7 +319,7 @@ class Cloud:
         return group is None or self.capacity.takes_writes(group.table(delivery.target), now)
 
     def _may_change_settings(self, call: Call) -> None:
-        if call.operation not in engine.WRITES and not call.operation.startswith(_LOOKS):
+        if not call.operation.startswith(_LOOKS):
             self.unsaved.settings = True
 
     def _forget_tables(self, now: float) -> None:
@@ -377,7 +380,7 @@ def _by_name(call: Call) -> Call:
     name = call.input.get("TableName", "")
     if not name.startswith("arn:"):
         return call
-    place = "tableName" if call.operation in engine.WRITES or call.operation in engine.READS else None
+    place = "tableName" if call.operation in _ON_ITEMS else None
     table = engine.table_id(call.account, call.region, name, place)
     return call._replace(input=call.input | {"TableName": table.name})
 
