@@ -25,6 +25,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import socket
 from typing import Any
 
@@ -46,6 +47,7 @@ from gtlab.localcloud.server.limits import (
 from gtlab.localcloud.server.stopwatch import Stopwatch
 
 _SHORT_BYTES = 16 * 1024  # a short body; far below the size at which uvicorn stops reading
+_CHUNKED = re.compile(rb"(?i)\ntransfer-")  # a request's body may come in chunks
 _IDLE, _HEAD, _BODY = "idle", "head", "body"  # waiting for: a request, the end of its headers, the end of its body
 
 
@@ -116,9 +118,9 @@ class Connection(HttpToolsProtocol):
         if not cycle.keep_alive:
             headers += b"connection: close\r\n"
         cycle.response_started = cycle.response_complete = True
-        cycle.message_event.set()
         self.transport.write(b"".join((STATUS_LINE[status], self._default_lines, headers, b"\r\n",
                                        b"" if cycle.scope["method"] == "HEAD" else body)))
+        cycle.message_event.set()
         if not cycle.keep_alive:
             self.transport.close()
         cycle.on_response()
@@ -158,7 +160,8 @@ class Connection(HttpToolsProtocol):
             self._fed += len(data)
         try:
             self._feed(data)
-            self._check_fed()
+            if self._fed > self._limits.head_bytes:
+                self._check_fed()
         except (httptools.HttpParserError, _Fault):
             self._refuse(self._refusal or malformed("The request is not valid HTTP/1.1 (RFC 9112)."))
             return
@@ -166,7 +169,7 @@ class Connection(HttpToolsProtocol):
         self._stopwatch.start(None if answers and self._stage is _IDLE else self._stage)
 
     def _feed(self, data: bytes) -> None:
-        if self._chunks is None and not (b"ransfer-" in data or b"RANSFER-" in data):  # most requests
+        if self._stage is _IDLE and not _CHUNKED.search(data):  # most requests
             self._feed_part(data)
             return
         at = 0
@@ -226,24 +229,26 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self.parser.get_http_version() not in ("1.1", "1.0"):
             self._fault(malformed("The local cloud supports HTTP/1.1 and HTTP/1.0 only."))
-        self._check_head()
+        if self._fed > self._limits.head_bytes or len(self.headers) > self._limits.headers:
+            self._check_head()
         if self.url != b"/" and (wrong := check_target(self.url)):
             self._fault(wrong)
         fields = dict(self.headers)
-        self.expect_100_continue = fields.get(b"expect", b"").lower() == b"100-continue"
+        self.expect_100_continue = b"expect" in fields and fields[b"expect"].lower() == b"100-continue"
         length = int(fields.get(b"content-length", 0))  # the parser refuses a repeated Content-Length
         if length > self._limits.body_bytes:
             self._fault(too_large(self._limits))
         if b"upgrade" in fields and b"websocket" in fields[b"upgrade"].lower():
             self._fault(malformed("The local cloud does not support WebSockets. It sends events as server-sent "
                                   "events: GET /_gtlab/v1/events with Accept: text/event-stream."))
-        if self.parser.get_method() == b"CONNECT":  # an offer by itself: declined, it would come again
-            self._fault(malformed("The local cloud is not a proxy: CONNECT is not supported."))
         self._offers = self.parser.should_upgrade()
+        if self._offers and self.parser.get_method() == b"CONNECT":  # an offer by itself: declined, it would come again
+            self._fault(malformed("The local cloud is not a proxy: CONNECT is not supported."))
         if not self._offers:
             self._stage = _BODY
             self._chunks = Chunks() if b"transfer-encoding" in fields else None
-            self._short = 0 < length < _SHORT_BYTES and not self.expect_100_continue and not _is_own_api(self.url)
+            self._short = (0 < length < _SHORT_BYTES and not self.expect_100_continue
+                           and not self.url.startswith(b"/_gtlab"))
             super().on_headers_complete()
 
     def on_chunk_header(self) -> None:
@@ -279,7 +284,6 @@ class Connection(HttpToolsProtocol):
 
     def _check_head(self) -> None:
         limits, headers = self._limits, self.headers
-        # Check the received bytes first: usually they are below the limit, and the sum need not be computed.
         if (self._fed > limits.head_bytes
                 and len(self.url) + sum([len(name) + len(value) + 4 for name, value in headers]) > limits.head_bytes):
             self._fault(too_long_a_head(limits))
@@ -343,6 +347,3 @@ class Connection(HttpToolsProtocol):
             self._running.message_event.set()
         self.pipeline.clear()
 
-
-def _is_own_api(target: bytes) -> bool:
-    return target.startswith(b"/_gtlab")

@@ -70,10 +70,10 @@ class Driver:
         except Exception as error:
             answer = self.report(call.operation, error)
         finally:
-            self.garbage.carried()
+            sweeps = self.garbage.carried()
             if call.service not in _DYNAMODB:
                 self.turned()
-            elif call.operation not in READS or self.garbage.is_due():
+            elif sweeps or call.operation not in READS:
                 self._wake_soon()  # nothing follows from a read, and there is a timer for what was due before
         unsaved = self.save()
         self._took(began, time.perf_counter())

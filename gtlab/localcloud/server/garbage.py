@@ -28,16 +28,17 @@ class Garbage:
         self._freezes: bool | None = None
         self._waiting: asyncio.TimerHandle | None = None
 
-    def carried(self) -> None:
-        """Note that a call has been carried out."""
+    def carried(self) -> bool:
+        """Note that a call has been carried out. Returns whether it is time to call :meth:`sweep`."""
         self._calls += 1
+        return self._is_due()
 
-    def is_due(self) -> bool:
+    def _is_due(self) -> bool:
         return self._calls >= self._seen + CALLS or gc.get_count()[0] >= NEW
 
     def sweep(self) -> None:
         """Collect the youngest objects if it is time."""
-        if not self.is_due():
+        if not self._is_due():
             return
         self._seen = self._calls
         self._sweeps += 1
