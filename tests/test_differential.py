@@ -301,7 +301,7 @@ def test_the_library_answers_the_same_or_there_is_a_reason(request):
 
 def test_a_large_request_is_answered_like_any_other(request):
     """However its body is decoded, and whatever is done before it is carried out."""
-    operations = ("PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchWriteItem", "BatchGetItem",
+    operations = ("PutItem", "UpdateItem", "DeleteItem", "GetItem", "Query", "Scan", "BatchWriteItem", "BatchGetItem",
                   "TransactWriteItems", "TransactGetItems", "ExecuteStatement")
     calls = Calls(Random(seed(23)), operations)
     compared(InPieces(), {}, calls, Progress(request, "calls in pieces", CALLS), texts=True)

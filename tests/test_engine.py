@@ -27,6 +27,9 @@ def db(request) -> Database:
     return Database(ahead=getattr(request, "param", False))
 
 
+AHEAD = pytest.mark.parametrize("db", [False, True], indirect=True, ids=["", "ahead"])
+
+
 # Numbers
 
 @pytest.mark.parametrize(("written", "plain"), [
@@ -793,6 +796,7 @@ OPERATORS = (" failed to satisfy constraint: Member must satisfy enum value set:
              "EQ, GT, NOT_NULL, NE, LE, BEGINS_WITH, GE, CONTAINS]")
 
 
+@AHEAD
 @pytest.mark.parametrize(("operation", "more", "told"), [
     ("Scan", {"ConditionalOperator": "AND"}, "ConditionalOperator cannot be used without Filter or Expected"),
     ("Scan", {"ScanFilter": {"a": {"ComparisonOperator": "IN", "AttributeValueList": [{"N": "1"}, {"S": "1"}]}}},
@@ -821,6 +825,47 @@ def test_older_arguments_that_are_refused(db, operation, more, told):
     assert told in db.refusal(operation, TableName="Tab", **more).message
 
 
+@AHEAD
+@pytest.mark.parametrize(("joined_by", "holds"), [({}, False), ({"ConditionalOperator": "AND"}, False),
+                                                  ({"ConditionalOperator": "OR"}, True)])
+def test_older_conditions_are_joined(db, joined_by, holds):
+    db.table("Tab", "p")
+    db.put("Tab", p={"S": "a"}, n={"N": "1"})
+    conditions = {name: {"ComparisonOperator": "EQ", "AttributeValueList": [{"N": "1"}]} for name in "nm"}
+    key = {"TableName": "Tab", "Key": {"p": {"S": "a"}}}
+    tests = {"p": {"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "a"}]}}
+    for operation, asked in (("Scan", {"TableName": "Tab", "ScanFilter": conditions}), ("Query", {
+            "TableName": "Tab", "KeyConditions": tests, "QueryFilter": conditions})):
+        assert db(operation, **asked, **joined_by)["Count"] == holds
+    asked = key | {"Expected": conditions, "AttributeUpdates": {"x": {"Value": {"S": "y"}}}} | joined_by
+    if holds:
+        db("UpdateItem", **asked)
+    else:
+        assert db.refusal("UpdateItem", **asked).code == "ConditionalCheckFailedException"
+    assert ("x" in db("GetItem", **key)["Item"]) is holds
+
+
+@AHEAD
+@pytest.mark.parametrize("others", [0, 2000])
+def test_attributes_to_get_are_shown_in_their_order(db, others):
+    """Also where they are far more than an item has."""
+    db.table("Tab", "p")
+    db.put("Tab", p={"S": "a"}, n={"N": "1"}, m={"N": "2"})
+    names = ["m", *(f"a{n}" for n in range(others)), "n"]
+    found = [db("Scan", TableName="Tab", AttributesToGet=names)["Items"][0],
+             db("GetItem", TableName="Tab", Key={"p": {"S": "a"}}, AttributesToGet=names)["Item"]]
+    assert [list(each.items()) for each in found] == [[("m", {"N": "2"}), ("n", {"N": "1"})]] * 2
+
+
+@AHEAD
+def test_a_refusal_shows_a_thousand_wrong_operators_at_most(db):
+    conditions = {f"a{n}": {"ComparisonOperator": "IS", "AttributeValueList": []} for n in range(3000)}
+    told = db.refusal("Scan", TableName="Tab", ScanFilter=conditions).message
+    assert told.startswith("3000 validation errors detected: Value 'IS' at 'scanFilter.a0.member.comparisonOperator'")
+    assert told.count("failed to satisfy constraint") == 1000
+
+
+@AHEAD
 def test_key_conditions_may_stand_beside_other_expressions(db):
     db.table("Tab", "p")
     db.put("Tab", p={"S": "a"}, a={"N": "1"}, b={"N": "2"})
@@ -1229,7 +1274,7 @@ def test_a_page_of_an_index_decodes_only_what_the_index_has(db, monkeypatch):
     assert found["LastEvaluatedKey"] == {"p": {"S": "a"}, "g": {"S": "g"}}
 
 
-@pytest.mark.parametrize("db", [False, True], indirect=True, ids=["", "ahead"])
+@AHEAD
 @pytest.mark.parametrize(("names", "values", "what"), [
     (0, 6, "ExpressionAttributeValues"), (33, 0, "ExpressionAttributeNames"),
     (17, 3, "Combined size of ExpressionAttributeNames and ExpressionAttributeValues"), (16, 2, None)])
@@ -1246,7 +1291,7 @@ def test_names_and_values_have_two_megabytes_together(db, names, values, what):
         assert db.refusal("Scan", **ask).message == f"{what} exceeds max size"
 
 
-@pytest.mark.parametrize("db", [False, True], indirect=True, ids=["", "ahead"])
+@AHEAD
 def test_a_value_of_an_expression_is_no_larger_than_an_item(db):
     db.table("Tab", "p")
     ask = {"TableName": "Tab", "Key": {"p": {"S": "a"}}, "UpdateExpression": "SET n = :n",

@@ -164,3 +164,10 @@ def test_what_was_tried_is_let_go(db):
     call = update(db)
     ahead.forget(call)
     assert carried_out(db, call) == {"Attributes": {"n": {"N": "7"}}}  # it is done now
+
+
+def test_a_transaction_that_puts_an_item_without_a_key_is_refused(db):
+    call = tried(db, "TransactWriteItems", TransactItems=[
+        {"Delete": {"TableName": "Tab", "Key": {"p": {"S": "a"}}}}, {"Put": {"TableName": "Tab", "Item": {}}}])
+    assert carried_out(db, call) == "TransactionCanceledException"
+    assert [key.partition for _, key in engine.named(db.kept, call)] == ["a"]

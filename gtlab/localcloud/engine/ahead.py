@@ -9,16 +9,27 @@ items is tried on copies of them, too: see :mod:`trials`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gtlab.localcloud.engine import calls, partiql, partiql_calls, reads, trials, writes
+from gtlab.localcloud.engine import (
+    arguments,
+    calls,
+    key_conditions,
+    legacy,
+    partiql,
+    partiql_calls,
+    reads,
+    trials,
+    writes,
+)
 from gtlab.localcloud.engine.database import Database
 from gtlab.localcloud.engine.expressions import CONDITION, PROJECTION, UPDATE
 from gtlab.localcloud.engine.table import check_attributes
 from gtlab.localcloud.engine.targets import PARTIQL
 from gtlab.localcloud.engine.terms import Values
-from gtlab.localcloud.engine.texts import Prepared
+from gtlab.localcloud.engine.texts import Prepared, PreparedList
 from gtlab.localcloud.model import Call, Refusal
 
 TRIED = trials.OPERATIONS  # those that :func:`trial` is called for
@@ -59,7 +70,7 @@ def forget(call: Call) -> None:
     if call.trial is not None:
         call.trial.forget()
     for part in _parts(call.input):
-        if type(part) is Prepared:
+        if type(part) is Prepared or type(part) is PreparedList:
             part.outcome = None
 
 
@@ -67,6 +78,7 @@ def _parts(data: dict[str, Any]) -> Iterator[Any]:
     yield data
     for several in data.values():
         if isinstance(several, list):
+            yield several
             for part in several:
                 yield part
                 yield from part.values() if isinstance(part, dict) else ()
@@ -75,8 +87,8 @@ def _parts(data: dict[str, Any]) -> Iterator[Any]:
             yield from several.values()
 
 
-def _with_outcome(part: dict[str, Any], make: Callable[[dict[str, Any]], Any]) -> Prepared:
-    found = Prepared(part)
+def _with_outcome(part: Any, make: Callable[[Any], Any]) -> Any:
+    found: Prepared | PreparedList = PreparedList(part) if isinstance(part, list) else Prepared(part)
     try:
         found.outcome = make(part)
     except Refusal as refusal:
@@ -150,15 +162,32 @@ def _put(data: dict[str, Any]) -> dict[str, Any]:
     return data | {"Item": item}
 
 
-def _values(data: dict[str, Any]) -> dict[str, Any]:
-    """A request whose expressions' values are checked."""
-    values = data.get("ExpressionAttributeValues")
-    if values is None:
+def _single(data: dict[str, Any]) -> dict[str, Any]:
+    """A request whose expressions' values are checked, and what there was before expressions is read."""
+    given, joined_by = data, data.get("ConditionalOperator")
+    if "ExpressionAttributeValues" in data:
+        data = data | {"ExpressionAttributeValues": _with_outcome(given["ExpressionAttributeValues"], Values)}
+    try:
+        arguments.check_choices(given)
+    except Refusal:
         return data
-    return data | {"ExpressionAttributeValues": _with_outcome(values, Values)}
+    if "AttributesToGet" in data:
+        data = data | {"AttributesToGet": _with_outcome(given["AttributesToGet"], reads.to_get)}
+    for name, make in _OLDER.items():
+        if name in data:
+            data = data | {name: _with_outcome(given[name], functools.partial(make, joined_by))}
+    return data
+
+
+_OLDER: dict[str, Callable[[str | None, dict[str, Any]], Any]] = {
+    "Expected": lambda joined_by, given: legacy.expected(given, joined_by),
+    "QueryFilter": lambda joined_by, given: reads.older_filter(given, joined_by),
+    "ScanFilter": lambda joined_by, given: reads.older_filter(given, joined_by),
+    "KeyConditions": lambda _, given: key_conditions.older_tests(given),
+    "AttributeUpdates": lambda _, given: legacy.updates(given)}
 
 
 _PREPARE: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     **dict.fromkeys(PARTIQL, _statements), "TransactWriteItems": _transaction, "TransactGetItems": _transact_reads,
-    "BatchGetItem": _batch_reads, "BatchWriteItem": _batch, "PutItem": lambda data: _values(_put(data)),
-    **dict.fromkeys(("UpdateItem", "DeleteItem", "Query", "Scan"), _values)}
+    "BatchGetItem": _batch_reads, "BatchWriteItem": _batch, "PutItem": lambda data: _single(_put(data)),
+    **dict.fromkeys(("GetItem", "UpdateItem", "DeleteItem", "Query", "Scan"), _single)}

@@ -14,6 +14,7 @@ from gtlab.localcloud.engine.values import check
 from gtlab.localcloud.model import Refusal, invalid
 
 _MOST_SHOWN = 64_000  # characters of a request's own values in a refusal
+_MOST_FAILURES = 1000  # constraints whose failure a refusal shows
 _INDEX_NAME = re.compile(r"[a-zA-Z0-9_.-]+")
 _TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,255}")
 _MAP_KEY = re.compile(r"[a-zA-Z0-9_.-]{3,255}|arn:.*", re.DOTALL)
@@ -45,11 +46,12 @@ def failed(value: object, place: str, constraint: str) -> str:
     return f"Value '{value}' at '{place}' failed to satisfy constraint: {constraint}"
 
 
-def refuse_all(failures: list[str]) -> None:
-    """Raise Refusal if there are failed constraints."""
+def refuse_all(failures: list[str], count: int | None = None) -> None:
+    """Raise Refusal if there are failed constraints. ``count``: how many, if only the first ones are given."""
     if failures:
-        errors = "error" if len(failures) == 1 else "errors"
-        raise invalid(f"{len(failures)} validation {errors} detected: " + "; ".join(failures))
+        count = len(failures) if count is None else count
+        errors = "error" if count == 1 else "errors"
+        raise invalid(f"{count} validation {errors} detected: " + "; ".join(failures))
 
 
 def check_table_name(name: str, place: str = "tableName") -> None:
@@ -76,13 +78,14 @@ def check_choices(data: dict[str, Any], *others: str) -> None:
     """Refuse arguments with a value that is none of their choices, all of them together, and behind ``others``."""
     if not others and _WITH_CHOICES.isdisjoint(data):  # most requests
         return
-    given = [(name, data[name], choices) for name, choices in _CHOICES.items() if name in data]
+    wrong = [(name, data[name], choices) for name, choices in _CHOICES.items()
+             if name in data and data[name] not in choices]
     for name, (member, choices) in _OF_EACH.items():
-        given += [(f"{name}.{attribute}.member.{member[0].lower()}{member[1:]}", each[member], choices)
-                  for attribute, each in data.get(name, {}).items() if member in each]
+        wrong += [(f"{name}.{attribute}.member.{member[0].lower()}{member[1:]}", each[member], choices)
+                  for attribute, each in data.get(name, {}).items() if member in each and each[member] not in choices]
     refuse_all([*others, *(failed(value, place[0].lower() + place[1:], f"Member must satisfy enum value set: "
                                                                        f"[{', '.join(choices)}]")
-                           for place, value, choices in given if value not in choices)])
+                           for place, value, choices in wrong[:_MOST_FAILURES])], len(others) + len(wrong))
 
 
 def wrong_names(asked: dict[str, Any], show: Callable[[dict[str, Any]], str]) -> list[str]:

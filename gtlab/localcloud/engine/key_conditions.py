@@ -10,6 +10,7 @@ from gtlab.localcloud.engine.expressions import KEY_CONDITION, parse_condition
 from gtlab.localcloud.engine.items import KeySchema, Range, joined_sort_bytes, partition_bytes
 from gtlab.localcloud.engine.legacy import checked_values
 from gtlab.localcloud.engine.terms import Terms
+from gtlab.localcloud.engine.texts import Prepared
 from gtlab.localcloud.engine.tree import Between, Both, Compare, Condition, Function, In, Operand, Path, Placeholder
 from gtlab.localcloud.engine.values import Value, kind, sort_bytes
 from gtlab.localcloud.model import Refusal, invalid, invalid_values
@@ -48,7 +49,7 @@ class KeyTests:
         """The tests by the attributes' names. Raises Refusal."""
         if self._refusal is not None:
             raise self._refusal
-        return self._found if self._legacy is None else dict(_from_legacy(self._legacy))
+        return self._found if self._legacy is None else older_tests(self._legacy)
 
 
 def range_of(tests: dict[str, KeyTest], schema: KeySchema) -> Range:
@@ -225,6 +226,11 @@ def _wrong_condition(why: str) -> Refusal:
 
 
 # KeyConditions
+
+def older_tests(conditions: dict[str, dict]) -> dict[str, KeyTest]:
+    """The tests that a KeyConditions asks for. Raises Refusal."""
+    return conditions.result() if type(conditions) is Prepared else dict(_from_legacy(conditions))
+
 
 def _from_legacy(conditions: dict[str, dict]) -> Iterator[tuple[str, KeyTest]]:
     if not conditions:

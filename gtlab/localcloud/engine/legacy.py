@@ -9,6 +9,7 @@ from typing import Any
 from gtlab.localcloud.engine.conditions import Test
 from gtlab.localcloud.engine.table import Table
 from gtlab.localcloud.engine.terms import Parts
+from gtlab.localcloud.engine.texts import Prepared
 from gtlab.localcloud.engine.updates import sum_of, without
 from gtlab.localcloud.engine.values import SETS, TYPES, Item, Value, check, equal, kind, ordered
 from gtlab.localcloud.model import invalid, invalid_values
@@ -24,6 +25,8 @@ _TYPES = dict.fromkeys(("LE", "LT", "GE", "GT", "BETWEEN", "CONTAINS", "NOT_CONT
 
 def expected(given: dict[str, dict], joined_by: str | None) -> Test:
     """The condition that an Expected means. Raises Refusal."""
+    if type(given) is Prepared:
+        return given.result()
     return _joined([_expected(name, condition) for name, condition in given.items()], joined_by)
 
 
@@ -124,7 +127,7 @@ _OPERATORS: dict[str, Callable[[Value | None, list[Value]], bool]] = {
 
 
 class Update:
-    """The update that an AttributeUpdates means. Raises Refusal if it is not valid."""
+    """Raises Refusal if it is not valid."""
 
     computed = ()  # the attributes whose new values are no constants of the request: none
 
@@ -170,6 +173,11 @@ class Update:
             else:
                 _delete(after, name, value)
         return after
+
+
+def updates(given: dict[str, dict]) -> Update:
+    """The update that an AttributeUpdates means. Raises Refusal."""
+    return given.result() if type(given) is Prepared else Update(given)
 
 
 def _add(after: Item, name: str, value: Value) -> None:

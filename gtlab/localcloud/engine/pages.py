@@ -79,7 +79,7 @@ def view_of(index: Index | None, asked: Collection[str] | None, filtered: set[st
         if lacking:
             raise invalid_values(f"Global secondary index {index.name} does not project [{', '.join(lacking)}]")
         return View(index.projected, fetches=False, cut=False)
-    fetches = asked is None or not {*asked, *filtered} <= index.projected
+    fetches = asked is None or not all(name in index.projected for name in chain(asked, filtered))
     return View(index.projected, fetches, cut=fetches and asked is not None and not asked)
 
 

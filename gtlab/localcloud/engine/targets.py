@@ -22,7 +22,7 @@ def named(database: Database, call: Call) -> list[tuple[TableId, Key]]:
                                        for key in asked["Keys"]])
     if call.operation in ("TransactGetItems", "TransactWriteItems"):
         parts = [part for action in data["TransactItems"] for part in action.values()]
-        return _known(database, call, [(part["TableName"], part.get("Item") or part["Key"]) for part in parts])
+        return _known(database, call, [(part["TableName"], _with_key(part)) for part in parts])
     if call.operation in PARTIQL:
         found = [_named_by(database, call, statement) for statement in _parsed(data)]
         return [named for each in found for named in each] if all(found) else []
@@ -60,9 +60,13 @@ def looked_at(database: Database, call: Call) -> list[tuple[TableId, Key]]:
     if operation == "TransactWriteItems":
         actions = data["TransactItems"]
         parts = [part for action in actions for part in action.values()] if len(actions) <= MOST_TRANSACT_ITEMS else []
-        return _known(database, call, [(part["TableName"], part["Item"] if "Item" in part else part["Key"])
-                                       for part in parts])
+        return _known(database, call, [(part["TableName"], _with_key(part)) for part in parts])
     return touched(database, call)
+
+
+def _with_key(part: dict) -> dict:
+    """The attributes that hold the key, in an action of a transaction."""
+    return part["Item"] if "Item" in part else part["Key"]
 
 
 def _batch(data: dict) -> Iterator[tuple[str, dict]]:

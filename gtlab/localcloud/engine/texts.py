@@ -16,17 +16,27 @@ MOST_KEPT = 1 << 18  # characters (or bytes) of the texts of which one function 
 Made = TypeVar("Made", bound=Callable)
 
 
-class Prepared(dict[str, Any]):
-    """A part of a long request, with the outcome of what is done for it before the request is carried out: a result,
-    or the refusal that the call raises when it gets there."""
-
-    __slots__ = ("outcome",)
+class _WithOutcome:
+    __slots__ = ()
     outcome: Any
 
     def result(self) -> Any:
         if isinstance(self.outcome, Refusal):
             raise self.outcome.with_traceback(None)
         return self.outcome
+
+
+class Prepared(_WithOutcome, dict[str, Any]):
+    """A part of a long request, with the outcome of what is done for it before the request is carried out: a result,
+    or the refusal that the call raises when it gets there."""
+
+    __slots__ = ("outcome",)
+
+
+class PreparedList(_WithOutcome, list[Any]):
+    """The same, of a part that is a list."""
+
+    __slots__ = ("outcome",)
 
 
 def kept(most: int) -> Callable[[Made], Made]:

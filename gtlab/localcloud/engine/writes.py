@@ -99,7 +99,7 @@ def update_item(find: Find, data: dict[str, Any]) -> Write:
     _check(data, None)
     terms = arguments.terms(data, (UPDATE, CONDITION))
     tree = parse_update(UPDATE, data[UPDATE]) if UPDATE in data else ()
-    update = legacy.Update(data["AttributeUpdates"]) if data.get("AttributeUpdates") else Update(tree, terms)
+    update = legacy.updates(data["AttributeUpdates"]) if data.get("AttributeUpdates") else Update(tree, terms)
     test = condition(data, terms)
     terms.check_all_used()
     table = find(data["TableName"])
