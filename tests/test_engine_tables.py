@@ -347,7 +347,7 @@ def test_changes_of_throughput_have_their_times(table):
     table("UpdateTable", TableName="Tab", ProvisionedThroughput={"ReadCapacityUnits": 7, "WriteCapacityUnits": 5})
     assert described(table)["ProvisionedThroughput"] == {
         "ReadCapacityUnits": 7, "WriteCapacityUnits": 5, "LastIncreaseDateTime": table.now,
-        "LastDecreaseDateTime": table.now - 10}
+        "LastDecreaseDateTime": table.now - 10, "NumberOfDecreasesToday": 1}
 
 
 def test_an_index_comes_and_goes_with_its_definitions(table):
@@ -862,7 +862,7 @@ OURS_REFUSES = {
 # Members of descriptions that differ. The API reference: NonKeyAttributes and throughput are shown as they were asked
 # for; a table has the warm throughput that its mode brings; a change of throughput has its time; TableId is random.
 DIFFER = ("TableId", "CreationDateTime", "WarmThroughput", "LastUpdateDateTime", "LastUpdateToPayPerRequestDateTime",
-          "LastIncreaseDateTime", "LastDecreaseDateTime", "KMSMasterKeyArn")
+          "LastIncreaseDateTime", "LastDecreaseDateTime", "NumberOfDecreasesToday", "KMSMasterKeyArn")
 
 
 def plain(value: object) -> object:

@@ -215,6 +215,31 @@ def test_a_deleted_tables_answer_has_no_schema(pretend, ohio):
     assert not {"AttributeDefinitions", "KeySchema", "CreationDateTime"} & set(deleted)
 
 
+def test_decreases_of_throughput_are_counted_by_the_day(pretend, ohio):
+    """A day begins at midnight UTC (API reference)."""
+    def decrease(units):
+        lower = {"ReadCapacityUnits": units, "WriteCapacityUnits": units}
+        pretend.wait(60)
+        ohio.update_table(TableName="Music", ProvisionedThroughput=lower, GlobalSecondaryIndexUpdates=[{"Update": {
+            "IndexName": PROVISIONED["GlobalSecondaryIndexes"][0]["IndexName"], "ProvisionedThroughput": lower}}])
+        pretend.wait(60)
+
+    def counted():
+        described = table(ohio)
+        return [each["ProvisionedThroughput"]["NumberOfDecreasesToday"]
+                for each in (described, *described["GlobalSecondaryIndexes"])]
+
+    ohio.create_table(**PROVISIONED)
+    pretend.wait(86_400 - pretend.now % 86_400 + 60)  # the next day has just begun
+    decrease(4)
+    decrease(3)
+    assert counted() == [2, 2]
+    pretend.wait(86_400)
+    assert counted() == [0, 0]
+    decrease(2)
+    assert counted() == [1, 1]
+
+
 def test_a_provisioned_table_and_its_index_have_their_warm_throughput(pretend, ohio):
     ohio.create_table(**PROVISIONED)
     pretend.wait(60)

@@ -28,7 +28,7 @@ from gtlab.localcloud.engine.targets import (
 )
 from gtlab.localcloud.engine.update_table import change as change_table
 from gtlab.localcloud.engine.update_table import check as check_update_table
-from gtlab.localcloud.engine.update_table import check_changes
+from gtlab.localcloud.engine.update_table import check_changes, decreases_today
 from gtlab.localcloud.engine.update_table import check_table as check_update_of
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "check_update_table",
     "control",
     "create_table",
+    "decreases_today",
     "delete",
     "description",
     "key_string",

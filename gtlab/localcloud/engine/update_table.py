@@ -20,6 +20,7 @@ _ALONE = {"SSESpecification": "Server-Side Encryption modification", "TableClass
           "DeletionProtectionEnabled": "DeletionProtection modification", "WarmThroughput": "WarmThroughput",
           "DisassociationProtectionEnabled": "DisassociationProtection modification"}
 _ACTIONS = ("Update", "Create", "Delete")
+_DAY_S = 86_400
 _SILENT = ("TableName", "AttributeDefinitions")  # they are no changes by themselves
 _ONE_AT_A_TIME = ("Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table")
 
@@ -311,8 +312,15 @@ def _changed_units(has: dict[str, Any], asked: dict[str, Any], now: float) -> di
     if any(asked[name] > has[name] for name in BOTH_UNITS):
         found["LastIncreaseDateTime"] = round(now, 3)
     if any(asked[name] < has[name] for name in BOTH_UNITS):
-        found["LastDecreaseDateTime"] = round(now, 3)
+        found |= {"NumberOfDecreasesToday": decreases_today(has, now) + 1, "LastDecreaseDateTime": round(now, 3)}
     return found
+
+
+def decreases_today(units: dict[str, Any], now: float) -> int:
+    """How often a provisioned throughput has been decreased on this day, which begins at midnight UTC."""
+    if units.get("LastDecreaseDateTime", 0) // _DAY_S < now // _DAY_S:
+        return 0
+    return units.get("NumberOfDecreasesToday", 0)
 
 
 def _change_encryption(table: Table, asked: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gtlab.localcloud.engine import CHANGING
+from gtlab.localcloud.engine import CHANGING, decreases_today
 
 # The warm throughput of a new on-demand table or index (units per second), as observed.
 _WARM_ON_DEMAND = {"ReadUnitsPerSecond": 12000, "WriteUnitsPerSecond": 4000}
@@ -74,7 +74,8 @@ def _describe_indexes(description: dict, *, new: bool, now: float) -> None:
 
 def _describe_capacity(description: dict, life: Life, now: float) -> None:
     for each in (description, *description.get("GlobalSecondaryIndexes", ())):
-        each["ProvisionedThroughput"].setdefault("NumberOfDecreasesToday", 0)
+        units = each["ProvisionedThroughput"]
+        units["NumberOfDecreasesToday"] = decreases_today(units, now)
     if description["BillingModeSummary"]["BillingMode"] != "PAY_PER_REQUEST" and not life.on_demand_since:
         del description["BillingModeSummary"]  # it is shown from the table's first time on demand, as in AWS's examples
     elif now < life.ready:  # it appears only with ACTIVE
