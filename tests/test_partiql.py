@@ -700,6 +700,21 @@ def test_a_batchs_answer_names_the_table_whose_item_was_reached(ranges):
     assert "Item" not in answers[0] and answers[6]["Item"]["flag"] == {"S": "one"}
 
 
+@pytest.mark.parametrize(("operation", "member"), [
+    ("BatchExecuteStatement", "Statements"), ("ExecuteTransaction", "TransactStatements")])
+def test_what_is_no_choice_refuses_the_whole_request(ranges, operation, member):
+    write = {"Statement": "INSERT INTO Two VALUE {'p': 'new', 's': '1'}"}
+    wrong = write | {"ReturnValuesOnConditionCheckFailure": "ALL_NEW"}
+    place = member[0].lower() + member[1:]
+    for asked, text in (
+            ({member: [write], "ReturnConsumedCapacity": "LOTS"}, "Value 'LOTS' at 'returnConsumedCapacity' failed to "
+             "satisfy constraint: Member must satisfy enum value set: [INDEXES, TOTAL, NONE]"),
+            ({member: [wrong]}, f"Value 'ALL_NEW' at '{place}.1.member.returnValuesOnConditionCheckFailure' failed to "
+             "satisfy constraint: Member must satisfy enum value set: [ALL_OLD, NONE]")):
+        assert ranges.refusal(operation, **asked).message == "1 validation error detected: " + text
+    assert ranges("GetItem", TableName="Two", Key={"p": {"S": "new"}, "s": {"S": "1"}}) == {}
+
+
 def test_a_transaction_reads_four_megabytes_at_most(ranges):
     for number in range(11):
         ranges("PutItem", TableName="Two", Item={"p": {"S": "big"}, "s": {"S": str(number)}, "x": {"S": "x" * 399_000}})

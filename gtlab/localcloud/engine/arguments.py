@@ -74,8 +74,9 @@ def check_index_name(name: str) -> None:
     refuse_all(failures)
 
 
-def check_choices(data: dict[str, Any], *others: str) -> None:
-    """Refuse arguments with a value that is none of their choices, all of them together, and behind ``others``."""
+def check_choices(data: dict[str, Any], *others: str, within: str = "") -> None:
+    """Refuse arguments with a value that is none of their choices, all of them together, and behind ``others``.
+    ``within``: the place of ``data`` in the request, as the service shows it."""
     if not others and _WITH_CHOICES.isdisjoint(data):  # most requests
         return
     wrong = [(name, data[name], choices) for name, choices in _CHOICES.items()
@@ -83,8 +84,8 @@ def check_choices(data: dict[str, Any], *others: str) -> None:
     for name, (member, choices) in _OF_EACH.items():
         wrong += [(f"{name}.{attribute}.member.{member[0].lower()}{member[1:]}", each[member], choices)
                   for attribute, each in data.get(name, {}).items() if member in each and each[member] not in choices]
-    refuse_all([*others, *(failed(value, place[0].lower() + place[1:], f"Member must satisfy enum value set: "
-                                                                       f"[{', '.join(choices)}]")
+    refuse_all([*others, *(failed(value, within + place[0].lower() + place[1:],
+                                     f"Member must satisfy enum value set: [{', '.join(choices)}]")
                            for place, value, choices in wrong[:_MOST_FAILURES])], len(others) + len(wrong))
 
 

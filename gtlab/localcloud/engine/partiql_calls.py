@@ -130,6 +130,7 @@ def statements(data: dict[str, Any]) -> list[dict[str, Any]]:
 def batch(find: Find, data: dict[str, Any]) -> Write:
     parts = data["Statements"]
     _check_parts(parts, "statements", MOST_BATCH)
+    arguments.check_choices(data)
     prepared = [_prepared_or_refused(part) for part in parts]
     if len({isinstance(each.statement, partiql.Select) for each in prepared if isinstance(each, Checked)}) > 1:
         raise invalid("Read and write requests together in the same batch is not supported.")
@@ -195,6 +196,7 @@ def _prepared_or_refused(part: dict[str, Any]) -> Checked | Refusal:
 def transaction(find: Find, data: dict[str, Any]) -> Write:
     parts = data["TransactStatements"]
     _check_parts(parts, "transactStatements", MOST_TRANSACTION)
+    arguments.check_choices(data)
     for part in parts:
         partiql.known(part).check_parameters()
     prepared = [_prepared_part(part, place) for place, part in enumerate(parts)]
@@ -304,6 +306,7 @@ def _check_parts(parts: list[dict[str, Any]], place: str, most: int) -> None:
         raise arguments.too_long(arguments.objects(kind, parts), place, most)
     for number, part in enumerate(parts, start=1):
         _check_lengths(part, f"{place}.{number}.member.")
+        arguments.check_choices(part, within=f"{place}.{number}.member.")
 
 
 def _check_lengths(part: dict[str, Any], place: str) -> None:
