@@ -431,8 +431,8 @@ def test_what_was_prepared_for_a_request_is_let_go(client, monkeypatch):
     """A transaction's token keeps its request for ten minutes."""
     over, forget = threading.Event(), ahead.forget
 
-    def forgotten(call: Call) -> None:
-        forget(call)
+    def forgotten(*calls: Call) -> None:
+        forget(*calls)
         over.set()
 
     monkeypatch.setattr(ahead, "forget", forgotten)
@@ -441,9 +441,11 @@ def test_what_was_prepared_for_a_request_is_let_go(client, monkeypatch):
     assert over.wait(60)
     kept, = client.keeper.cloud.database._tokens.values()
     assert [part.outcome for part in kept.request["TransactStatements"]] == [None] * 10
-    one = ahead.prepared(Call("1", "us-east-2", "dynamodb", "Scan", {"ExpressionAttributeValues": {":v": {"S": "a"}}}))
-    forget(one)
-    assert one.input["ExpressionAttributeValues"].outcome is None
+    one = Call("1", "us-east-2", "dynamodb", "Scan", {"ExpressionAttributeValues": {":v": {"S": "a"}}})
+    made = ahead.prepared(one)
+    values = made.input["ExpressionAttributeValues"]
+    forget(one, made)
+    assert values.outcome is None and one.input == made.input == {}
     assert client.dynamodb(operation, data | {"ClientRequestToken": "token"})[0] == 200
 
 

@@ -81,14 +81,15 @@ class InPieces(Ours):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(requests, "LARGE", 20)
             patch.setattr(trials, "_LARGE", 0)
-            call = ahead.prepared(requests.parse(self._headers(operation), body))
+            asked = requests.parse(self._headers(operation), body)
+            call = ahead.prepared(asked)
             if call.operation in ahead.TRIED and (trial := ahead.trial(self.kept, call)):
                 call = ahead.tried(trial, call)
         try:
             engine.named(self.kept, call)
             return json.loads(engine.call(self.kept, call, self.now))
         finally:
-            ahead.forget(call)
+            ahead.forget(asked, call)
 
 
 class Library(Database):

@@ -15,6 +15,7 @@ from gtlab.localcloud import engine
 from gtlab.localcloud.cloud import Cloud
 from gtlab.localcloud.disk import format
 from gtlab.localcloud.engine import Database, backups
+from gtlab.localcloud.engine.values import StoredItem
 from gtlab.localcloud.faults import experiments, fis
 from gtlab.localcloud.globaltables import membership, pauses, schedule, v2019
 from gtlab.localcloud.model import Change, Key, TableId
@@ -110,10 +111,19 @@ def _event(kept: format.Event) -> schedule.Event:
                           entry_removed=getattr(kept, "entry_removed", None), settings=getattr(kept, "settings", None))
 
 
+def item_json(item: dict | None) -> bytes | None:
+    """An item as JSON; one that is stored has been encoded already."""
+    if item is None:
+        return None
+    return item.packed[0] if isinstance(item, StoredItem) else format.encode(item)
+
+
 def unsettled(write: Unsettled) -> format.Unsettled:
     """A write that was answered, and of which only the item is kept yet."""
     table, key, old, _ = write.change
-    return format.Unsettled(table, key, old, write.at, write.by_ttl, list(write.done))
+    json = item_json(old)
+    written: Any = None if json is None else msgspec.Raw(json)
+    return format.Unsettled(table, key, written, write.at, write.by_ttl, list(write.done))
 
 
 def restored_unsettled(database: Database, kept: format.Unsettled) -> Unsettled:

@@ -308,7 +308,7 @@ class Unsettled(_Part):
 
     table: Table
     key: tuple[str, str]
-    old: dict | None             # the item before the write
+    old: dict | None             # the item before the write; its JSON where it is written
     at: float
     by_ttl: bool = False         # whether TTL deleted the item
     done: list[str] = []         # what has been done of it, if a step failed: "stream", "replication"
@@ -414,9 +414,10 @@ def versions(rows: Iterable[tuple]) -> Iterator[Version]:
             for group, region, pk, sk, time_us, written, deleted in rows)
 
 
-def delivery_row(delivery: Delivery) -> tuple:
-    n, group, source, target, key, item, *rest = delivery
-    return (n, group, source, target, *key, None if item is None else encode(item), *rest)
+def delivery_row(delivery: Delivery, item: bytes | None) -> tuple:
+    """``item``: the delivery's, as JSON."""
+    n, group, source, target, key, _, *rest = delivery
+    return (n, group, source, target, *key, item, *rest)
 
 
 def deliveries(rows: Iterable[tuple]) -> Iterator[Delivery]:

@@ -170,7 +170,8 @@ class Keeper:
             (DELETE_ALL, "versions", list(unsaved.copies)),
             (PUT, "versions", known),
             (DELETE, "versions", forgotten),
-            (PUT, "deliveries", [format.delivery_row(convert.delivery(each)) for each in unsaved.sent.values()]),
+            (PUT, "deliveries", [format.delivery_row(convert.delivery(each), convert.item_json(each.item))
+                                 for each in unsaved.sent.values()]),
             (DELETE, "deliveries", [(n,) for n in unsaved.done])]
 
     def _streams(self) -> list[Change]:

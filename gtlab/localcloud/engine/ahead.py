@@ -65,13 +65,19 @@ def tried(trial: trials.Trial, call: Call) -> Call:
     return call._replace(trial=trial)
 
 
-def forget(call: Call) -> None:
-    """Let go of what was prepared for a call, which is over. Its input may stay, as that of a transaction does."""
+def forget(asked: Call, call: Call) -> None:
+    """Let go of a call that is over, as it was asked and as it was prepared. Parts of the input may stay, as those of a
+    transaction with a token do."""
     if call.trial is not None:
         call.trial.forget()
     for part in _parts(call.input):
         if type(part) is Prepared or type(part) is PreparedList:
             part.outcome = None
+    for each in (asked, call) if call.operation in calls.READS or call.operation in calls.WRITES else ():
+        for requests in each.input.get("RequestItems", {}).values():
+            while isinstance(requests, list) and requests:  # one by one: no other thread runs while one is freed
+                requests.pop()
+        each.input.clear()
 
 
 def _parts(data: dict[str, Any]) -> Iterator[Any]:

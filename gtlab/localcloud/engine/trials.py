@@ -64,8 +64,10 @@ class Trial:
         return self._outcome
 
     def forget(self) -> None:
-        """Let go of the outcome, when the call is over: to free large items takes long."""
-        self._outcome = None
+        """Let go of the outcome, when the call is over: to free large items takes long, so they go one by one."""
+        outcome, self._outcome = self._outcome, None
+        while isinstance(outcome, Write) and outcome.changes:
+            outcome.changes.pop()
 
 
 class _NotCopied(Exception):

@@ -169,6 +169,7 @@ class App:
             await asyncio.sleep(away / 2)
         if down := self._down(call.region):
             return down
+        asked = call
         is_long = length >= _LONG and (length >= requests.LARGE or ahead.length(call) >= _LONG)
         if is_long:
             call = await self._beside(ahead.prepared, call)
@@ -184,8 +185,9 @@ class App:
             rest = max(away / 2, self._driver.rest_s)
         finally:
             cloud.end(hold)
-            if is_long:
-                asyncio.get_running_loop().run_in_executor(None, ahead.forget, call)  # to free much takes long, too
+            if is_long:  # to free much takes long, too; what follows from the call is done first, and needs the rest
+                loop = asyncio.get_running_loop()
+                loop.call_soon(loop.run_in_executor, None, ahead.forget, asked, call)
         if rest:
             await asyncio.sleep(rest)
         return refused(done) if isinstance(done, Refusal) else Answer(200, done)

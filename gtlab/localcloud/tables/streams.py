@@ -173,11 +173,9 @@ class Streams:
         if identity:
             record["userIdentity"] = identity
         shard = stream.shards[_spread(keys[stream.key_schema[0]["AttributeName"]], len(stream.shards))]
+        large = _large(change) or None
         body = msgspec.json.encode(record)
-        size, large = len(body), None
-        if size >= _SHARED_FROM and (large := _large(change) or None):  # in a shorter one, no image is that large
-            body = msgspec.json.encode(record)
-            size = len(body) + sum(image[1] for image in large.values())
+        size = len(body) + (sum(image[1] for image in large.values()) if large else 0)
         entry = (sequence, now, body, size, large)
         if len(shard.records) == MOST_RECORDS:
             self._drop_oldest(arn, shard)
