@@ -179,6 +179,24 @@ def test_a_local_index_fetches_what_a_filter_names_and_before_it_filters(indexed
         "ExecuteStatement", Statement='SELECT b FROM "Tab"."Glob" WHERE g = \'g\'').message
 
 
+def test_what_a_local_index_fetches_counts_towards_the_megabyte_of_a_page(indexed):
+    for place in range(30):
+        indexed.put("Tab", p={"S": "large"}, s={"N": str(place)}, l={"S": str(place % 7)}, b={"S": "x" * 100_000})
+    asked = {"KeyConditionExpression": "p = :p", "ExpressionAttributeValues": {":p": {"S": "large"}}}
+    for shown in ({"Select": "ALL_ATTRIBUTES"}, {"ProjectionExpression": "s, b"},
+                  {"FilterExpression": "attribute_exists(b)"}):
+        found, counts, begin = [], [], {}
+        while begin is not None:
+            page = indexed("Query", TableName="Tab", IndexName="Local", **asked, **shown, **begin)
+            found += [item["s"]["N"] for item in page["Items"]]
+            counts.append(page["ScannedCount"])
+            begin = {"ExclusiveStartKey": page["LastEvaluatedKey"]} if "LastEvaluatedKey" in page else None
+        assert counts == [10, 10, 10] and len(set(found)) == 30
+    page = indexed("ExecuteStatement", Statement='SELECT s, b FROM "Tab"."Local" WHERE p = \'large\'')
+    assert len(page["Items"]) == 10 and page["NextToken"]
+    assert indexed("Query", TableName="Tab", IndexName="Local", **asked)["Count"] == 30  # the index has these itself
+
+
 @pytest.mark.parametrize(("update", "told"), [
     ("SET g = :v", "Type mismatch for Index Key g Expected: S Actual: N IndexName: Glob"),
     ("SET g = s, a = :v", "attempted to update the secondary index key to unsupported type"),

@@ -97,8 +97,9 @@ def read_page(found: Iterator[Stretch], look: Look) -> Page:
 
 
 def _page_in_view(found: Iterator[Stretch], look: Look, view: View) -> Page:
-    """A page of an index that does not have all attributes. What it has of an item must be cut out to be counted."""
-    items, fetched, scanned, size, values = list[bytes](), list[int](), 0, 0, 0
+    """A page of an index that does not have all attributes. What it has of an item must be cut out to be counted. What
+    it fetches from the table is read, too, so it counts towards the megabyte."""
+    items, fetched, scanned, size, total, values = list[bytes](), list[int](), 0, 0, 0, 0
     last: Item | None = None
     most = look.most
     read = None if view.fetches else _entry_decoder(view.projected)
@@ -106,8 +107,9 @@ def _page_in_view(found: Iterator[Stretch], look: Look, view: View) -> Page:
         whole = unpack(packed) if read is None else read(packed[0])
         entry = view.entry(whole) if read is None else whole
         bytes_ = item_size(entry)
+        total += bytes_ + (packed[1] if view.fetches else 0)
         values += values_in(packed[0]) if view.fetches else 0
-        if (size + bytes_ > look.work.most_bytes or values > MOST_VALUES) and last is not None:
+        if (total > look.work.most_bytes or values > MOST_VALUES) and last is not None:
             return Page(items, scanned, size, last, fetched)
         scanned, size, last = scanned + 1, size + bytes_, whole
         seen = entry
