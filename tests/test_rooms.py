@@ -27,7 +27,8 @@ ABOVE = [("contract", "regions", "intervals", "judging", "failover", "permission
          ("lab",), ("measure", "charts"), ("widgets",), ("course",), ("classroom",), ("cli",)]
 BELOW = [("model", "liveness", "lag_model"), ("world", "engine"), ("replication", "unsettled", "accounts"),
          ("observe",), ("tables",), ("globaltables",), ("faults",),
-         ("after_writes", "reads", "control_plane", "other_services"), ("cloud",), ("disk",), ("server", "proof")]
+         ("after_writes", "reads", "control_plane", "other_services", "undo"), ("cloud",), ("disk",),
+         ("server", "proof")]
 # Modules that are no room: they say how to start a room's program, or give names for notebooks (only when asked). They
 # may import any room on their side of the wall.
 DOORS = ("gtlab", "gtlab.__main__", "gtlab.localcloud", "gtlab.localcloud.__main__")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from gtlab.contract import HISTORIC
@@ -44,6 +44,7 @@ from gtlab.localcloud.tables.capacity import (
 from gtlab.localcloud.tables.streams import RETENTION_S, Streams
 from gtlab.localcloud.tables.tables import Tables
 from gtlab.localcloud.tables.time_to_live import Sweep
+from gtlab.localcloud.undo import Undo
 from gtlab.localcloud.world import World
 
 HOUSEKEEPING_S = 1.0
@@ -134,6 +135,7 @@ class Cloud:
         if call.service in self._others:
             if call.service in CHANGE_SETTINGS:
                 self._may_change_settings(call)
+                return self._all_or_nothing(self._others.answer, call, now)
             return _json(self._others.answer(call, now))
         call = _by_name(call)
         if call.operation in _ON_ITEMS:
@@ -141,8 +143,26 @@ class Cloud:
         self._may_change_settings(call)
         self.backups.check_found(call, now)
         if call.operation in self._control_plane:
-            return _json(self._control_plane[call.operation](call, call.input, now))
-        return _json(engine.control(self.database, call, now))
+            return self._all_or_nothing(self._control, call, now)
+        return self._all_or_nothing(functools.partial(engine.control, self.database), call, now)
+
+    def _control(self, call: Call, now: float) -> dict[str, Any]:
+        return self._control_plane[call.operation](call, call.input, now)
+
+    def _all_or_nothing(self, operation: Callable[[Call, float], dict[str, Any]], call: Call, now: float) -> bytes:
+        """Carry out an operation of the control plane. If an error of ours interrupts it, it is undone, so that the
+        client can send it again, as SDKs do."""
+        if call.operation.startswith(_LOOKS):
+            return _json(operation(call, now))
+        undo = Undo(call.account, self.journal, self.current, self.backups,
+                    self.fis if call.service == "fis" else self.fis.pauses)
+        try:
+            return _json(operation(call, now))
+        except Refusal:
+            raise
+        except BaseException:
+            undo.undo()
+            raise
 
     def _data_plane(self, call: Call, now: float) -> bytes:
         tables, unprocessed = engine.named_tables(call), dict[str, Any]()

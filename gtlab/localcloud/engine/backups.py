@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from gtlab.localcloud.engine.constraints import at_least, at_most, check, choice, every, length, pattern, structure
 from gtlab.localcloud.engine.database import BACKUPS, Database, RecordId, table_id
@@ -37,6 +37,7 @@ class Backup:
     """``described``: BackupDescription. ``asked``: CreateTable's input for a table like the one that was backed up;
     None if an older release made the backup. The items are complete when its status is AVAILABLE."""
 
+    BULK: ClassVar = ("items",)  # see gtlab.localcloud.undo
     described: dict[str, Any]
     asked: dict[str, Any] | None
     items: list[Packed] = field(default_factory=list)

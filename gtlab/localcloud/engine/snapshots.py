@@ -62,9 +62,9 @@ class Snapshot:
 
     def close(self) -> None:
         """Stop following the table."""
-        if not self._scanned:
-            self._scanned = True
+        if self in self._items.snapshots:
             self._items.snapshots.remove(self)
+        self._scanned = True
 
 
 class Listed:

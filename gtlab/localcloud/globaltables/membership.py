@@ -147,7 +147,7 @@ class Groups:
         """Stop the replication of a Region's table; the table itself stays. The group ends when its last member
         leaves. Until it is no longer a member, this can be repeated after an error."""
         let_go = self._replication.leave(group.id, region)
-        self._slices.begin(lambda now: let_go(SLICE), now)
+        self._slices.later(lambda now: let_go(SLICE))
         self._journal.member(group.table(region), joined=False, at=now)
         group.joined.pop(region, None)
         group.members.remove(region)

@@ -133,6 +133,11 @@ class Journal:
         self._add(Event(self._last + 1, at, kind, region, account, table, None,
                         {"knob": knob, "place": list(place), "value": value}))
 
+    def take_back(self, last: int) -> None:
+        """Remove the events after number ``last``: what they say was undone before anybody could see them."""
+        self._events.take_back(last)
+        self._last = last
+
     def reset(self, at: float) -> None:
         """``reset``: the cloud started over, empty and with nothing broken."""
         self._add(Event(self._last + 1, at, "reset", None, None, None, None, {}))
@@ -165,6 +170,11 @@ class _Kept:
         while len(self._events) > self._most or self._bytes > MOST_KEY_BYTES:
             self._events.popleft()
             self._bytes -= self._sizes.popleft()
+
+    def take_back(self, last: int) -> None:
+        while self._events and self._events[-1].n > last:
+            self._events.pop()
+            self._bytes -= self._sizes.pop()
 
     def after(self, n: int) -> list[Event]:
         """The events with numbers above ``n``, oldest first."""

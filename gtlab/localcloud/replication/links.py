@@ -33,6 +33,8 @@ class Links:
     wait on closed links so far.
     """
 
+    BULK = ("_queue", "_last_due", "_held", "_coming")  # see gtlab.localcloud.undo
+
     def __init__(self, lag: Lag, passes: Passes, size: Size, unsaved: Unsaved, failed: Failed):
         self._lag, self._passes, self._size, self._unsaved, self._failed = lag, passes, size, unsaved, failed
         self._queue: list[tuple[float, int, Delivery]] = []
@@ -90,8 +92,10 @@ class Links:
                 kept.append(entry)
         heapq.heapify(kept)
         self._queue = kept
+        self._held = self._held.copy()  # not changed in place: the call may be undone
         for link in [link for link in self._held if link[0] == group and (everything or link[2] == region)]:
             self._dropped += self._held.pop(link)
+        self._coming = self._coming.copy()
         for copy in [copy for copy in self._coming if copy[0] == group and (everything or copy[1] == region)]:
             self._bytes -= sum(self._coming.pop(copy).values())
 

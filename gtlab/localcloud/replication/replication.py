@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar
 
 from gtlab.localcloud.model import Key
 from gtlab.localcloud.replication.backfill import Backfill, ItemOf
@@ -23,6 +23,7 @@ from gtlab.localcloud.replication.links import Failed, Lag, Links, Passes, Size
 
 @dataclass
 class _Copy:
+    BULK: ClassVar = ("versions", "tombstones")  # see gtlab.localcloud.undo
     versions: dict[Key, Version] = field(default_factory=dict)
     tombstones: dict[Key, None] = field(default_factory=dict)  # about in the order of their times
     floor: int = -1  # the time of the version, microseconds, of items that are not adopted yet; -1 if there are none

@@ -110,8 +110,9 @@ class Backups:
         where = RecordId(table.account, table.region, backup.arn)
 
         def put(taken: list[Item]) -> None:
-            rows = [Row(where, items.key_of(item), item) for item in taken]
-            backup.items += [packed(item) for item in taken]
+            rows, new = [Row(where, items.key_of(item), item) for item in taken], [packed(item) for item in taken]
+            if backup.items[-len(new):] != new:  # an attempt that failed behind this gets the same items again
+                backup.items += new
             self.unsaved.rows += rows
 
         def end(now: float) -> None:
@@ -128,7 +129,7 @@ class Backups:
         gone = RecordId(call.account, call.region, backup.arn)
         self.unsaved.rows = [row for row in self.unsaved.rows if row.backup != gone]
         self.unsaved.dropped.add(gone)
-        self._tables.slices.begin(lambda now: _let_go(backup.items), now)
+        self._tables.slices.later(lambda now: _let_go(backup.items))
         return answer
 
     def _restored_from(self, backup: Backup, now: float) -> bool:

@@ -33,6 +33,12 @@ class Slices:
         self.begun += 1
         self._slice(job, now)
 
+    def later(self, job: Job) -> None:
+        """Do the first slice of a job in :meth:`work`. For what frees something: until the call is over that begins it,
+        an error may undo the call (:mod:`gtlab.localcloud.undo`)."""
+        self.begun += 1
+        self._jobs.append(job)
+
     def work(self, now: float) -> None:
         """Do one slice of the job whose turn it is."""
         self._slice(self._jobs.popleft(), now)

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -79,6 +79,7 @@ def _json(record: Record) -> bytes:
 
 @dataclass
 class Shard:
+    BULK: ClassVar = ("records",)                    # see gtlab.localcloud.undo
     id: str
     start: str                                       # first sequence number
     records: deque[Record] = field(default_factory=deque)

@@ -208,7 +208,7 @@ class Tables:
         items = engine.delete(self.database, table)
         del self._lives[table]
         deleted = self._ghosts[table] = Deleted(description, now)
-        self.slices.begin(lambda now: items.let_go(SLICE), now)
+        self.slices.later(lambda now: items.let_go(SLICE))
         return deleted
 
     def put_off(self, table: TableId, until: float) -> None:
