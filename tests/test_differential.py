@@ -19,7 +19,7 @@ from engines import REGION, Database
 from support import SOAK, Progress, seed
 
 from gtlab.localcloud import engine
-from gtlab.localcloud.engine import ahead, trials
+from gtlab.localcloud.engine import ahead
 from gtlab.localcloud.engine.values import number
 from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.server import requests
@@ -80,10 +80,9 @@ class InPieces(Ours):
     def answer(self, operation: str, body: bytes) -> dict:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(requests, "LARGE", 20)
-            patch.setattr(trials, "_LARGE", 0)
             asked = requests.parse(self._headers(operation), body)
             call = ahead.prepared(asked)
-            if call.operation in ahead.TRIED and (trial := ahead.trial(self.kept, call)):
+            if trial := ahead.trial(self.kept, call, is_long=True):
                 call = ahead.tried(trial, call)
         try:
             engine.named(self.kept, call)

@@ -1,4 +1,4 @@
-"""Writes of large items are tried on copies, and what comes out is used only where nothing has changed since."""
+"""Long calls are tried on copies, and what comes out is used only where nothing has changed since."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_an_error_undoes_what_was_tried(db, monkeypatch):
     assert item(db) == before
 
 
-def test_small_items_and_reads_are_not_tried(db):
+def test_small_items_and_pages_are_not_tried(db):
     db.put("Tab", p={"S": "b"})
     for operation, data in (
             ("UpdateItem", {"TableName": "Tab", "Key": {"p": {"S": "b"}}}),
@@ -158,6 +158,54 @@ def test_a_write_that_looks_at_more_than_it_names_is_carried_out_as_any_other(db
         "ExpressionAttributeValues": VALUE}} for key in "ab"])
     assert carried_out(db, call) == {}
     assert (item(db)["n"], item(db, "b")["n"]) == ({"N": "7"}, {"N": "8"})
+
+
+@pytest.mark.parametrize(("operation", "data", "found"), [
+    ("TransactGetItems", {"TransactItems": [{"Get": {"TableName": "Tab", "Key": {"p": {"S": "a"}},
+                                                     "ProjectionExpression": "g"}}]}, [{"Item": {"g": {"S": "x"}}}]),
+    ("BatchExecuteStatement", {"Statements": [{"Statement": "SELECT g FROM Tab WHERE p = 'a'"}]},
+     [{"TableName": "Tab", "Item": {"g": {"S": "x"}}}]),
+    ("ExecuteTransaction", {"TransactStatements": [{"Statement": "SELECT g FROM Tab WHERE p = 'a'"}]},
+     [{"Item": {"g": {"S": "x"}}}])])
+def test_reads_of_several_items_by_their_keys_are_tried(db, monkeypatch, operation, data, found):
+    call, again = tried(db, operation, **data), tried(db, operation, **data)
+    with monkeypatch.context() as patch:
+        patch.setattr("gtlab.localcloud.engine.items.unpack", None)
+        assert carried_out(db, call) == {"Responses": found}
+    db("DeleteItem", TableName="Tab", Key={"p": {"S": "a"}})
+    assert carried_out(db, again) == {"Responses": [{name: told for name, told in found[0].items() if name != "Item"}]}
+
+
+LONG = [
+    ("Scan", {"TableName": "Tab", "FilterExpression": "a ="}, None),
+    ("Query", {"TableName": "Tab", "KeyConditions": {}}, None),
+    ("GetItem", {"TableName": "Tab", "Key": {"p": {"L": []}}}, None),
+    ("BatchGetItem", {"RequestItems": {f"Tab{n}": {"Keys": [{"p": {"S": "a"}}]} for n in range(101)}}, None),
+    ("BatchWriteItem", {"RequestItems": {f"Tab{n}": [{"DeleteRequest": {"Key": {}}}] for n in range(101)}}, None),
+    ("TransactGetItems", {"TransactItems": [{"Get": {"TableName": "Tab", "Key": {"p": {"S": "a"}}}}] * 101}, None),
+    ("DeleteItem", {"TableName": "Tab", "Key": {"p": {"M": {}}}}, None),
+    ("Scan", {"TableName": "Tab"}, 1), ("Scan", {"TableName": "Tab", "IndexName": "byG"}, 1),
+    ("Query", {"TableName": "Tab", "KeyConditionExpression": "p = :p",
+               "ExpressionAttributeValues": {":p": {"S": "a"}}}, 1)]
+
+
+@pytest.mark.parametrize(("operation", "data", "count"), LONG)
+def test_a_long_request_that_is_refused_is_refused_as_it_was_tried(db, operation, data, count):
+    """Whatever reads pages is carried out as any other."""
+    asked = Call(db.account, REGION, "dynamodb", operation, data)
+    trial = ahead.trial(db.kept, asked, is_long=True)
+    assert trial is not None
+    call = ahead.tried(trial, asked)
+    assert trial.holds(db.kept, call) is (count is None)
+    if count is None:
+        refusals = []
+        for each in (call, asked):
+            with pytest.raises(Refusal) as refused:
+                engine.call(db.kept, each, db.now)
+            refusals.append((refused.value.code, refused.value.message))
+        assert refusals[0] == refusals[1]
+    else:
+        assert carried_out(db, call)["Count"] == count
 
 
 def test_what_was_tried_is_let_go(db):

@@ -4,7 +4,7 @@ To carry a request out is one step, during which nobody else is served. What tak
 not depend on any table: reading its expressions and statements, checking its items and putting them into the form in
 which they are stored. :func:`prepared` does that, and may run in another thread: it changes nothing. Each outcome stays
 with its part of the request. What is refused is refused later, by the call, in the service's order. A write of large
-items is tried on copies of them, too: see :mod:`trials`.
+items, and any long request, is tried on copies of them, too: see :mod:`trials`.
 """
 
 from __future__ import annotations
@@ -54,9 +54,12 @@ def prepared(call: Call) -> Call:
     return call if prepare is None else call._replace(input=prepare(call.input))
 
 
-def trial(database: Database, call: Call) -> trials.Trial | None:
-    """What :func:`tried` takes, of a write that looks at large items; None for other calls. (Not in another thread.)"""
-    return trials.of(database, call)
+def trial(database: Database, call: Call, *, is_long: bool = False) -> trials.Trial | None:
+    """What :func:`tried` takes, of a call that looks at large items, or whose request is long (``is_long``); None for
+    other calls. (Not in another thread.)"""
+    if call.operation not in calls.READS and call.operation not in calls.WRITES:
+        return None
+    return trials.of(database, call, is_long=is_long)
 
 
 def tried(trial: trials.Trial, call: Call) -> Call:

@@ -150,10 +150,10 @@ class Database:
         """The key of an item with these attributes; None where there is no such table, or where the key is not
         valid."""
         found = self.tables.get(table)
-        if found is None:
+        if found is None or not all(kind in attributes.get(name, ()) for name, kind in found.key.types.items()):
             return None
         try:
-            return found.checked_key({name: attributes[name] for name in found.key_names if name in attributes})
+            return found.checked_key({name: attributes[name] for name in found.key_names})
         except Refusal:
             return None
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from gtlab.localcloud.engine import partiql, partiql_calls
 from gtlab.localcloud.engine.database import Database, table_id
+from gtlab.localcloud.engine.reads import MOST_BATCH_KEYS
 from gtlab.localcloud.engine.writes import MOST_BATCH_ITEMS, MOST_TRANSACT_ITEMS
 from gtlab.localcloud.model import Call, Key, Refusal, TableId
 
@@ -47,17 +48,16 @@ def touched(database: Database, call: Call) -> list[tuple[TableId, Key]]:
 
 
 def looked_at(database: Database, call: Call) -> list[tuple[TableId, Key]]:
-    """The items that a write looks at: those that it may change, and those whose conditions it checks. None where there
-    is a SELECT, and of a request that is refused because it names too many."""
+    """The items that a call looks at by their keys: those that it may change, whose conditions it checks, or that it
+    reads in a transaction or with PartiQL. None of a request that is refused because it names too many."""
     operation, data = call.operation, call.input
     if operation in PARTIQL:
-        statements = _parsed(data)
-        if any(isinstance(statement, partiql.Select) for statement in statements):
-            return []
-        return [named for statement in statements for named in _named_by(database, call, statement)]
+        return [named for statement in _parsed(data)
+                if operation != "ExecuteStatement" or not isinstance(statement, partiql.Select)  # which reads a page
+                for named in _named_by(database, call, statement)]
     if operation == "BatchWriteItem" and sum(map(len, data["RequestItems"].values())) > MOST_BATCH_ITEMS:
         return []
-    if operation == "TransactWriteItems":
+    if operation in ("TransactWriteItems", "TransactGetItems"):
         actions = data["TransactItems"]
         parts = [part for action in actions for part in action.values()] if len(actions) <= MOST_TRANSACT_ITEMS else []
         return _known(database, call, [(part["TableName"], _with_key(part)) for part in parts])
@@ -95,7 +95,8 @@ def _known(database: Database, call: Call, found: Iterable[tuple[str, dict]]) ->
 
 
 def named_tables(call: Call) -> list[TableId]:
-    """The tables that a request of the data plane names. Its TableName must not be an ARN."""
+    """The tables that a request of the data plane names; none of a request that is refused because it names too many.
+    Its TableName must not be an ARN."""
     if call.operation in PARTIQL:
         return partiql_tables(call)
     if "TableName" in call.input:
@@ -105,9 +106,10 @@ def named_tables(call: Call) -> list[TableId]:
 
 
 def _table_names(operation: str, data: dict) -> Iterator[str]:
-    if operation.startswith("Batch"):
+    if operation.startswith("Batch") and len(data.get("RequestItems", ())) <= MOST_BATCH_KEYS:
         yield from data.get("RequestItems", ())
-    for action in data.get("TransactItems", ()):
+    actions = data.get("TransactItems", ())
+    for action in actions if len(actions) <= MOST_TRANSACT_ITEMS else ():
         yield from (part["TableName"] for part in action.values() if "TableName" in part)
 
 

@@ -1,29 +1,34 @@
-"""A write of large items, carried out on copies in another thread while others are served.
+"""A call that takes long, carried out on copies in another thread while others are served.
 
 To decode large items, to change them, to count their bytes and to encode them again takes up to a tenth of a second for
-each, and a transaction may name a hundred. So such a write is tried before it is carried out. What comes out is used
-only if the items that it looked at are then still the same; otherwise the write is carried out as any other.
+each, and a transaction may name a hundred. To find out what is wrong with a request of megabytes takes as long. So such
+a call is tried before it is carried out. What comes out is used only if the tables and items that it looked at are then
+still the same; otherwise the call is carried out as any other. A Query or a Scan, whose pages are bounded by the work
+that they are, and a read of an item without PartiQL or a transaction can only be refused in this way.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from gtlab.localcloud.engine import targets
 from gtlab.localcloud.engine.database import Database
-from gtlab.localcloud.engine.items import Items, KeySchema
+from gtlab.localcloud.engine.items import IndexedItems, Items, KeySchema
+from gtlab.localcloud.engine.ordered import Stretch
 from gtlab.localcloud.engine.table import Table, key_schema
 from gtlab.localcloud.engine.values import Packed
 from gtlab.localcloud.engine.writes import Plan, Write, carry_out_changes
 from gtlab.localcloud.model import Call, Key, Refusal, TableId
 
-OPERATIONS = frozenset(("UpdateItem", "BatchWriteItem", "TransactWriteItems", *targets.PARTIQL))
-_LARGE = 1 << 18  # bytes of the items that a write looks at, as they are stored: decoding them takes up to 10 ms
+# What may look at large items for long; of other calls, only long requests are tried.
+OPERATIONS = frozenset(("UpdateItem", "BatchWriteItem", "TransactWriteItems", "TransactGetItems", *targets.PARTIQL))
+_LARGE = 1 << 18  # bytes of the items that a call looks at, as they are stored: decoding them takes up to 10 ms
 
 
 class Trial:
-    """A write on copies of its tables, which have only the items that it looks at. ``answer``: as JSON, of a write that
+    """A call on copies of its tables, which have only the items that it looks at. ``answer``: as JSON, of a call that
     was not refused."""
 
     def __init__(self, call: Call, database: Database, looked_at: dict[tuple[TableId, Key], Packed | None]):
@@ -71,12 +76,11 @@ class Trial:
 
 
 class _NotCopied(Exception):
-    """The write looks at an item that was not copied."""
+    """The call looks at an item that was not copied."""
 
 
 class _Copies(Items):
-    """Items that were copied from a table. They stay as they are: a write looks at all of them before it changes
-    one."""
+    """Items that were copied from a table. They stay as they are: a call looks at all of them before it changes one."""
 
     __slots__ = ("_copied",)
 
@@ -89,15 +93,24 @@ class _Copies(Items):
             raise _NotCopied
         return self._copied[key]
 
+    def query(self, *args: Any, **named: Any) -> Iterator[Stretch]:
+        raise _NotCopied
 
-def of(database: Database, call: Call) -> Trial | None:
-    """The trial of a write that looks at large items; None for other calls."""
+    def scan(self, *args: Any, **named: Any) -> Iterator[Stretch]:
+        raise _NotCopied
+
+    def index(self, *args: Any) -> IndexedItems:
+        raise _NotCopied
+
+
+def of(database: Database, call: Call, *, is_long: bool) -> Trial | None:
+    """The trial of a call that looks at large items, or (``is_long``) whose request is long; None for other calls."""
     if call.input.get("TableName", "").startswith("arn:"):
         return None
     try:
         looked_at = {(table, key): database.tables[table].items.packed(key)
                      for table, key in targets.looked_at(database, call)}
-        if not looked_at or sum(len(item[0]) for item in looked_at.values() if item) < _LARGE:
+        if not is_long and sum(len(item[0]) for item in looked_at.values() if item) < _LARGE:
             return None
         return Trial(call, database, looked_at)
     except Refusal:  # the call will be refused, too

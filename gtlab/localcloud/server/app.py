@@ -173,7 +173,8 @@ class App:
         is_long = length >= _LONG and (length >= requests.LARGE or ahead.length(call) >= _LONG)
         if is_long:
             call = await self._beside(ahead.prepared, call)
-        if call.operation in ahead.TRIED and (trial := ahead.trial(cloud.database, call)):
+        if (is_long or call.operation in ahead.TRIED) and (
+                trial := ahead.trial(cloud.database, call, is_long=is_long)):
             is_long, call = True, await self._beside(ahead.tried, trial, call)
         hold = cloud.begin(call)
         try:
