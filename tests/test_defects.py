@@ -146,6 +146,20 @@ def test_a_delivery_that_cannot_be_handed_out_comes_again(pair, monkeypatch, nam
     check_all_is_over(pretend)
 
 
+@pytest.mark.parametrize("after", [False, True])
+def test_a_delivery_that_was_handed_out_is_not_lost(pair, monkeypatch, after):
+    pretend, ohio, virginia = pair
+    with monkeypatch.context() as patch:
+        inject(patch, AfterWrites, "deliver", after=after)
+        put(ohio, "one")
+        put(ohio, "two")
+        pretend.wait(5)
+        pretend.wait(100)
+    assert names(virginia) == ["one", "two"] and shown(pretend) == 1
+    assert len(changes(pretend, "us-east-1")) == 2
+    check_all_is_over(pretend)
+
+
 def test_a_delivery_that_can_never_be_handed_out_holds_no_call_up(pair, monkeypatch):
     pretend, ohio, virginia = pair
     with monkeypatch.context() as patch:

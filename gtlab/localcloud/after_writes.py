@@ -240,11 +240,14 @@ class AfterWrites:
         is skipped. The stream record is written first: if the item were stored first, a second attempt would find no
         change and skip the record. If the item cannot be stored, the record is taken back."""
         if change.old != change.new:
-            stream = self._record(change, now, key)
+            stream, before = self._rooms.tables.stream(change.table), self._rooms.streams.sequence
             try:
+                if stream:
+                    self._rooms.streams.record(stream, key, change.old, change.new, now)
                 self._store(change)
             except Exception:
-                if stream and self._rooms.database.item(change.table, change.key) == change.old:
+                if (stream and self._rooms.streams.sequence > before
+                        and self._rooms.database.item(change.table, change.key) == change.old):
                     self._rooms.streams.take_back(stream)
                 raise
 
@@ -252,12 +255,11 @@ class AfterWrites:
         self.unsaved.items.add((change.table, change.key))
         self._rooms.database.apply(change.table, change.key, change.new)
 
-    def _record(self, change: Change, now: float, key: dict, identity: dict | None = None) -> str | None:
-        """Add a record to the table's stream, if it has one; returns the stream's ARN."""
+    def _record(self, change: Change, now: float, key: dict, identity: dict | None = None) -> None:
+        """Add a record to the table's stream, if it has one."""
         stream = self._rooms.tables.stream(change.table)
         if stream:
             self._rooms.streams.record(stream, key, change.old, change.new, now, identity)
-        return stream
 
 
 def _about_write(write: Unsettled) -> str:

@@ -28,7 +28,7 @@ from gtlab.localcloud.globaltables.v2017 import Legacy
 from gtlab.localcloud.globaltables.v2017_settings import LegacySettings
 from gtlab.localcloud.globaltables.v2019 import Current
 from gtlab.localcloud.model import Call, Refusal, TableId
-from gtlab.localcloud.observe.internal_errors import InternalErrors
+from gtlab.localcloud.observe.internal_errors import RETRY_S, InternalErrors
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.observe.metrics import Metrics
 from gtlab.localcloud.other_services import CHANGE_SETTINGS, OtherServices
@@ -154,15 +154,9 @@ class Cloud:
         client can send it again, as SDKs do."""
         if call.operation.startswith(_LOOKS):
             return _json(operation(call, now))
-        undo = Undo(call.account, self.journal, self.current, self.backups,
-                    self.fis if call.service == "fis" else self.fis.pauses)
-        try:
+        with Undo(call.account, self.journal, self.current, self.backups,
+                  self.fis if call.service == "fis" else self.fis.pauses):
             return _json(operation(call, now))
-        except Refusal:
-            raise
-        except BaseException:
-            undo.undo()
-            raise
 
     def _data_plane(self, call: Call, now: float) -> bytes:
         tables, unprocessed = engine.named_tables(call), dict[str, Any]()
@@ -230,7 +224,11 @@ class Cloud:
                 self.changes.mark_due(due)
                 set_aside = self.replication.links.set_aside
                 for delivery in self.replication.links.due(due) if left > 0 else ():
-                    self.changes.deliver(delivery, max(due, self._behind), now)
+                    try:
+                        self.changes.deliver(delivery, max(due, self._behind), now)
+                    except Exception:  # it was handed out, and must not be lost
+                        self.replication.links.put_back(delivery, now + RETRY_S)
+                        raise
                     left -= 1
                     if left <= 0:
                         break
@@ -255,7 +253,8 @@ class Cloud:
 
     def _tick_experiments(self, now: float) -> None:
         def step(now: float) -> None:
-            self.unsaved.settings |= self.fis.tick(now)
+            with Undo(None, self.journal, self.fis):  # so that the second attempt finds what the first one found
+                self.unsaved.settings |= self.fis.tick(now)
 
         if not self.errors.attempt(_about_experiments, step, now):
             self.fis.abandon(now)

@@ -17,6 +17,7 @@ from gtlab.localcloud.engine.items import IndexedItems
 from gtlab.localcloud.engine.ordered import Ordered
 from gtlab.localcloud.engine.snapshots import Snapshot
 from gtlab.localcloud.engine.table import Table
+from gtlab.localcloud.model import Refusal
 from gtlab.localcloud.observe.internal_errors import InternalErrors
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.replication.backfill import Backfill
@@ -28,10 +29,11 @@ _LEFT_OUT = (World, Journal, InternalErrors, IndexedItems, Ordered, Snapshot, Ba
 
 
 class Undo:
-    """What ``parts`` of the cloud, and all that they consist of, have at this moment. What belongs to other
-    accounts is left out: an operation changes only its own account's."""
+    """What ``parts`` of the cloud, and all that they consist of, have at this moment; as a context manager, undoes the
+    block if it raises another exception than Refusal. What belongs to other accounts than ``account`` is left out: an
+    operation changes only its own account's. None: all accounts."""
 
-    def __init__(self, account: str, journal: Journal, *parts: object):
+    def __init__(self, account: str | None, journal: Journal, *parts: object):
         self._journal, self._last = journal, journal.last
         self._kept: dict[int, tuple[Any, Any]] = {}  # by identity: what it is, and what it has
         left: list[Any] = list(parts)
@@ -53,7 +55,7 @@ class Undo:
                 left += part
                 continue
             elif _can_change(kind):
-                if getattr(part.id if kind is Table else part, "account", account) != account:
+                if account and getattr(part.id if kind is Table else part, "account", account) != account:
                     continue
                 has = _attributes(part, kind)
                 bulk = getattr(kind, "BULK", ())
@@ -63,8 +65,14 @@ class Undo:
             self._kept[id(part)] = part, has
             left += [each for each in found if type(each) not in _ATOMS]
 
-    def undo(self) -> None:
-        """Put everything back."""
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: object) -> None:
+        if error is not None and not isinstance(error, Refusal):  # what is refused has changed nothing
+            self._undo()
+
+    def _undo(self) -> None:
         for part, has in self._kept.values():
             if isinstance(part, list):
                 part[:] = has

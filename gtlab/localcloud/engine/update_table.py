@@ -353,8 +353,8 @@ def _change_index(table: Table, action: str, asked: dict[str, Any], definitions:
         described["AttributeDefinitions"] += [dict(each) for each in definitions if each["AttributeName"] not in known]
         indexes.append(global_index(table.id, asked, on_demand=_is_on_demand(table)))
     elif action == "Delete" and has is not None:
-        indexes.remove(has)
-        table.items.keep_indexes({index.name for index in table.indexes()})
+        table.items.keep_indexes({index.name for index in table.indexes()} - {name})
+        indexes.remove(has)  # last, so that an attempt that failed half-way can be repeated
     elif action == "Update" and has is not None:
         if "ProvisionedThroughput" in asked and not _is_on_demand(table):
             has["ProvisionedThroughput"] = _changed_units(has["ProvisionedThroughput"], asked["ProvisionedThroughput"],

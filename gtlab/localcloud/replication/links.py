@@ -63,8 +63,8 @@ class Links:
             self._merge()
 
     def _put(self, delivery: Delivery) -> None:
-        heapq.heappush(self._queue, (delivery.due, delivery.n, delivery))
         size = 0 if delivery.item is None else self._size(delivery.item)
+        heapq.heappush(self._queue, (delivery.due, delivery.n, delivery))
         self._coming[delivery.group, delivery.target][delivery.n] = size
         self._bytes += size
 

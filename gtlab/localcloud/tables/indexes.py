@@ -61,9 +61,10 @@ class Indexes:
         """
         due = [where for where, at in self._due.items() if at <= now]
         for where in due:
-            del self._due[where]
             if not self._errors.attempt(_about, self._end, *where, now):
                 self._due[where] = now + RETRY_S
+            elif self._due[where] <= now:  # otherwise it is being built still
+                del self._due[where]
         return bool(due)
 
     def restore(self) -> None:
