@@ -154,7 +154,7 @@ class Cloud:
         client can send it again, as SDKs do."""
         if call.operation.startswith(_LOOKS):
             return _json(operation(call, now))
-        with Undo(call.account, self.journal, self.current, self.backups,
+        with Undo(call, self.journal, self.current, self.backups,
                   self.fis if call.service == "fis" else self.fis.pauses):
             return _json(operation(call, now))
 

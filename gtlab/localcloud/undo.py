@@ -8,7 +8,10 @@ noted before it, and put back in place; none of the rooms has to know. What grow
 
 from __future__ import annotations
 
+import dis
 import functools
+import inspect
+import types
 from collections import defaultdict, deque
 from collections.abc import Collection
 from typing import Any
@@ -17,10 +20,12 @@ from gtlab.localcloud.engine.items import IndexedItems
 from gtlab.localcloud.engine.ordered import Ordered
 from gtlab.localcloud.engine.snapshots import Snapshot
 from gtlab.localcloud.engine.table import Table
-from gtlab.localcloud.model import Refusal
+from gtlab.localcloud.globaltables.membership import Group
+from gtlab.localcloud.model import Call, Refusal
 from gtlab.localcloud.observe.internal_errors import InternalErrors
 from gtlab.localcloud.observe.journal import Journal
 from gtlab.localcloud.replication.backfill import Backfill
+from gtlab.localcloud.tables.streams import Stream
 from gtlab.localcloud.world import World
 
 _ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
@@ -30,10 +35,11 @@ _LEFT_OUT = (World, Journal, InternalErrors, IndexedItems, Ordered, Snapshot, Ba
 
 class Undo:
     """What ``parts`` of the cloud, and all that they consist of, have at this moment; as a context manager, undoes the
-    block if it raises another exception than Refusal. What belongs to other accounts than ``account`` is left out: an
-    operation changes only its own account's. None: all accounts."""
+    block if it raises another exception than Refusal. What belongs to tables that a call does not name is left out, so
+    that it makes no difference how many there are. ``call`` is None for what changes no tables."""
 
-    def __init__(self, account: str | None, journal: Journal, *parts: object):
+    def __init__(self, call: Call | None, journal: Journal, *parts: object):
+        named = _tables(call) if call else ()
         self._journal, self._last = journal, journal.last
         self._kept: dict[int, tuple[Any, Any]] = {}  # by identity: what it is, and what it has
         left: list[Any] = list(parts)
@@ -55,7 +61,8 @@ class Undo:
                 left += part
                 continue
             elif _can_change(kind):
-                if account and getattr(part.id if kind is Table else part, "account", account) != account:
+                table = _table_of(part)
+                if table and table not in named:
                     continue
                 has = _attributes(part, kind)
                 bulk = getattr(kind, "BULK", ())
@@ -64,6 +71,10 @@ class Undo:
                 continue
             self._kept[id(part)] = part, has
             left += [each for each in found if type(each) not in _ATOMS]
+
+    def kept(self) -> list[Any]:
+        """The parts that would be put back."""
+        return [part for part, _ in self._kept.values()]
 
     def __enter__(self) -> None:
         pass
@@ -88,6 +99,21 @@ class Undo:
         self._journal.take_back(self._last)
 
 
+def _tables(call: Call) -> set[tuple[str, str]]:
+    """The accounts and names of the tables that an operation may change: those that its input names."""
+    return {(call.account, value.partition("table/")[2].partition("/")[0] or value)  # by an ARN, or by the name
+            for value in call.input.values() if isinstance(value, str)}
+
+
+def _table_of(part: object) -> tuple[str, str] | None:
+    """The account and the name of the tables that a part belongs to; None for a part of none."""
+    if isinstance(part, Table):
+        return part.id.account, part.id.name
+    if isinstance(part, Stream):
+        return part.account, part.table
+    return (part.account, part.name) if isinstance(part, Group) else None
+
+
 @functools.cache
 def _can_change(kind: type) -> bool:
     """Whether it is a class of ours whose objects change."""
@@ -96,10 +122,17 @@ def _can_change(kind: type) -> bool:
             and not (parameters and parameters.frozen))
 
 
-@functools.cache
-def _slots(kind: type) -> list[str]:
-    return [name for each in kind.__mro__ for name in getattr(each, "__slots__", ())]
-
-
 def _attributes(part: Any, kind: type) -> dict[str, Any]:
-    return {**getattr(part, "__dict__", {}), **{name: getattr(part, name) for name in _slots(kind)}}
+    return {name: getattr(part, name) for name in attribute_names(kind) if hasattr(part, name)}
+
+
+@functools.cache
+def attribute_names(kind: type) -> tuple[str, ...]:
+    """The attributes that a class and its methods set in objects. (They are not read from an object's ``__dict__``:
+    once it has been asked for, Python 3.11 and 3.12 take longer for each access to the object's attributes, which every
+    later request would feel.)"""
+    methods = [method for each in kind.__mro__ for method in vars(each).values() if inspect.isfunction(method)]
+    found = [step.argval for method in methods for step in dis.get_instructions(method) if step.opname == "STORE_ATTR"]
+    slots = [name for each in kind.__mro__ for name in getattr(each, "__slots__", ())]
+    return tuple(name for name in dict.fromkeys((*slots, *found))
+                 if not isinstance(vars(kind).get(name), (types.FunctionType, property)))
