@@ -295,7 +295,8 @@ def test_copies_converge_whatever_the_order_of_arrival():
         assert copies[HERE] == copies[THERE] == copies[BEYOND] == {key: item for key, (_, item) in newest.items()}
 
 
-def test_a_backlog_is_carried_out_a_part_at_a_time_and_tells_when(pretend):
+@pytest.mark.parametrize(("bytes_", "at_once"), [(10, 10), (39_000, 10), (41_000, 5), (399_000, 1)])
+def test_a_backlog_is_carried_out_a_part_at_a_time_and_tells_when(pretend, bytes_, at_once):
     from gtlab.localcloud.cloud import Cloud
     from gtlab.localcloud.world import World
 
@@ -307,12 +308,13 @@ def test_a_backlog_is_carried_out_a_part_at_a_time_and_tells_when(pretend):
     pretend.wait(1)
     pretend.cloud.turn("partition", (HERE, THERE), None, pretend.now)
     for number in range(25):
-        home.put_item(TableName="Music", Item={"k": {"N": str(number)}})
+        home.put_item(TableName="Music", Item={"k": {"N": str(number)}, "v": {"S": "x" * bytes_}})
     pretend.cloud.turn_back("partition", (HERE, THERE), pretend.now)
     counts = []
-    for _ in range(4):
+    for _ in range(30):
         pretend.wait(1)
-        counts.append(pretend.client(THERE).scan(TableName="Music", Select="COUNT")["Count"])
-    assert counts[0] == 10 and counts[-1] == 25  # ten at a look; a read, whose caller waits, leaves the rest
+        pages = pretend.client(THERE).get_paginator("scan").paginate(TableName="Music", Select="COUNT")
+        counts.append(sum(page["Count"] for page in pages))
+    assert counts[0] == at_once and counts[-1] == 25  # ten at a look; a read, whose caller waits, leaves the rest
     arrived = [event.at for event in pretend.cloud.journal.since(0) if event.kind == "delivery"]
     assert arrived == sorted(arrived) and len(arrived) == 25 and len(set(arrived)) > 1

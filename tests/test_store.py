@@ -235,13 +235,15 @@ def test_an_entry_that_was_cut_off_is_left_out_and_a_changed_one_is_damage(tmp_p
     again.close()
 
 
-def test_a_disk_that_is_full_leaves_the_log_as_it_was(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("room", "bytes_"), [(7, 0), (7, 2 << 20), (1 << 20, 2 << 20)])
+def test_a_disk_that_is_full_leaves_the_log_as_it_was(tmp_path, monkeypatch, room, bytes_):
+    """A large entry is written in two parts."""
     store = Store(tmp_path / "cloud.sqlite3")
     store.write(CHANGES[0])
     write = os.write
-    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:7]))
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:room]))
     with pytest.raises(sqlite3.OperationalError, match="space"):
-        store.write(CHANGES[1])
+        store.write([*CHANGES[1], (PUT, "items", [("a", "r", "t", "large", "s", b"x" * bytes_)])])
     monkeypatch.undo()
     store.write([(PUT, "items", [("a", "r", "t", "k", "s", b"{}")])])
     crashed = left_by_a_crash(tmp_path / "cloud.sqlite3", tmp_path / "crashed")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from gtlab.localcloud.engine import Database, TokenId
 from gtlab.localcloud.engine.charges import write_units
+from gtlab.localcloud.engine.values import item_size
 from gtlab.localcloud.globaltables.membership import LEGACY, Group, Groups
 from gtlab.localcloud.globaltables.replicas import Replicas
 from gtlab.localcloud.globaltables.v2017_items import Mark, Marks, marked, replicated
@@ -62,7 +63,8 @@ class Rooms:
 
 class AfterWrites:
     """``unsettled``: writes whose consequences are still to be carried out; ``failed``: those of which a step failed
-    twice. Both are kept on disk. ``failed`` is tried again when the cloud starts; while it is full, no write begins."""
+    twice. Both are kept on disk. ``failed`` is tried again when the cloud starts; while it is full, no write begins.
+    ``delivered_bytes``: of the items that deliveries have replaced so far, and of those that they brought."""
 
     def __init__(self, rooms: Rooms):
         self._rooms = rooms
@@ -70,6 +72,7 @@ class AfterWrites:
         self.unsettled: deque[Unsettled] = deque()
         self.failed = FailedWrites()
         self.marks = Marks()
+        self.delivered_bytes = 0
 
     # Writes
 
@@ -164,6 +167,7 @@ class AfterWrites:
             rooms.journal.discarded(table, key, delivery, winner, now)
             return
         old = self._rooms.database.item(table, delivery.key)
+        self.delivered_bytes += sum(item_size(item) for item in (old, delivery.item) if item is not None)
         for new in replicated(old, delivery) if group.version == LEGACY else [delivery.item]:
             self._apply(Change(table, delivery.key, old, new), now, key)
             old = new

@@ -50,6 +50,7 @@ from gtlab.localcloud.world import World
 HOUSEKEEPING_S = 1.0
 _SET_ASIDE_IN_THE_TIME = 50  # deliveries that are set aside in the time of one that is carried out
 _ON_ITEMS = engine.READS | engine.WRITES
+_BYTES_IN_THE_TIME = 40_000  # of large items that are delivered in the time of a small one
 _LOOKS = ("Describe", "List", "Get", "Query", "Scan", "BatchGet", "TransactGet")  # operations that change no setting
 _JUDGED = ("ConditionalCheckFailedException", "TransactionCanceledException")  # refusals that consume capacity
 
@@ -224,12 +225,13 @@ class Cloud:
                 self.changes.mark_due(due)
                 set_aside = self.replication.links.set_aside
                 for delivery in self.replication.links.due(due) if left > 0 else ():
+                    bytes_before = self.changes.delivered_bytes
                     try:
                         self.changes.deliver(delivery, max(due, self._behind), now)
                     except Exception:  # it was handed out, and must not be lost
                         self.replication.links.put_back(delivery, now + RETRY_S)
                         raise
-                    left -= 1
+                    left -= 1 + (self.changes.delivered_bytes - bytes_before) // _BYTES_IN_THE_TIME
                     if left <= 0:
                         break
                 left -= (self.replication.links.set_aside - set_aside) / _SET_ASIDE_IN_THE_TIME

@@ -1,7 +1,8 @@
 """A file to which entries are appended. Each entry is there completely, or not at all.
 
 An appended entry survives the end of the process at any moment, because the operating system has it. Appending is one
-write to the end of a file, which takes some microseconds; a commit of the same size takes SQLite twenty times as long.
+write to the end of a file (two for a large entry), which takes some microseconds; a commit of the same size takes
+SQLite twenty times as long.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 _HEAD = struct.Struct("<QII")  # an entry's number, the length of its body, the body's checksum
 _SEAL = struct.Struct("<I")    # the checksum of that
 _BEFORE = _HEAD.size + _SEAL.size
+_LARGE = 1 << 20  # bytes of a body that is written by itself: to put it behind its head would copy it
 
 
 class Broken(Exception):
@@ -33,15 +35,16 @@ class Log:
     def append(self, number: int, body: bytes) -> None:
         """Append an entry. If that fails, the file is as it was before."""
         head = _HEAD.pack(number, len(body), zlib.crc32(body))
-        entry = head + _SEAL.pack(zlib.crc32(head)) + body
+        before = head + _SEAL.pack(zlib.crc32(head))
         try:
-            if os.write(self._file, entry) < len(entry):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            for part in (before + body,) if len(body) < _LARGE else (before, body):
+                if os.write(self._file, part) < len(part):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
             os.ftruncate(self._file, self._end)
             os.lseek(self._file, self._end, os.SEEK_SET)
             raise
-        self._end += len(entry)
+        self._end += len(before) + len(body)
 
     def entries(self) -> Iterator[tuple[int, bytes]]:
         """Number and body of each entry, in the order in which they were appended. An incomplete last entry is left
