@@ -56,15 +56,21 @@ def _label_at(now: float) -> str:
 Record = tuple[str, float, bytes, int, dict[str, Packed] | None]
 
 
-def _whole(record: Record) -> dict[str, Any]:
-    """A record as GetRecords has it, with its SizeBytes: far more records are written than read, so it is worked out
-    here."""
+def _sized(record: Record) -> dict[str, Any]:
+    """A record as GetRecords has it, but for its large images, with its SizeBytes: far more records are written than
+    read, so it is worked out here."""
     _, _, body, _, images = record
     found = msgspec.json.decode(body)
     change = found["dynamodb"]
-    change |= {name: unpack(image) for name, image in (images or {}).items()}
-    change["SizeBytes"] = sum(item_size(change[part]) for part in ("Keys", *_IMAGES) if part in change)
+    change["SizeBytes"] = sum(item_size(change[part]) for part in ("Keys", *_IMAGES) if part in change) + sum(
+        image[1] for image in (images or {}).values())
     return found
+
+
+def _whole(sized: dict[str, Any], record: Record) -> dict[str, Any]:
+    """The same record with its large images, whose decoding takes long."""
+    sized["dynamodb"] |= {name: unpack(image) for name, image in (record[4] or {}).items()}
+    return sized
 
 
 def _json(record: Record) -> bytes:
@@ -325,11 +331,11 @@ class Streams:
         for entry in shard.records:
             if entry[0] <= after or entry[1] < now - RETENTION_S:
                 continue
-            record = _whole(entry)
+            record = _sized(entry)
             left -= record["dynamodb"]["SizeBytes"]
             if len(fresh) == limit or (fresh and left < 0):
                 break
-            fresh.append(record)
+            fresh.append(_whole(record, entry))
             last = entry[0]
         answer: dict = {"Records": fresh}
         drained = not shard.records or last >= shard.records[-1][0]
