@@ -33,7 +33,7 @@ class Links:
     wait on closed links so far.
     """
 
-    BULK = ("_queue", "_last_due", "_held", "_coming")  # see gtlab.localcloud.undo
+    BULK = ("_queue", "_last_due", "_held", "_coming", "_dropped")  # see gtlab.localcloud.undo
 
     def __init__(self, lag: Lag, passes: Passes, size: Size, unsaved: Unsaved, failed: Failed):
         self._lag, self._passes, self._size, self._unsaved, self._failed = lag, passes, size, unsaved, failed
@@ -83,7 +83,8 @@ class Links:
     def drop(self, group: str, region: str, *, everything: bool) -> None:
         """Drop the deliveries to a Region's copy; with ``everything``, all deliveries of the group. They are no longer
         on their way; :meth:`forget` does the rest of the work, which takes long if they are many."""
-        kept = []
+        self._dropped, self._held, self._coming = self._dropped.copy(), self._held.copy(), self._coming.copy()
+        kept = []  # nothing is changed in place: the call may be undone
         for entry in self._queue:
             delivery = entry[2]
             if delivery.group == group and (everything or delivery.target == region):
@@ -92,10 +93,8 @@ class Links:
                 kept.append(entry)
         heapq.heapify(kept)
         self._queue = kept
-        self._held = self._held.copy()  # not changed in place: the call may be undone
         for link in [link for link in self._held if link[0] == group and (everything or link[2] == region)]:
             self._dropped += self._held.pop(link)
-        self._coming = self._coming.copy()
         for copy in [copy for copy in self._coming if copy[0] == group and (everything or copy[1] == region)]:
             self._bytes -= sum(self._coming.pop(copy).values())
 
