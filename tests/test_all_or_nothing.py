@@ -29,8 +29,8 @@ from gtlab.localcloud.world import World
 ROOT = str(Path(gtlab.localcloud.__file__).parent)
 # Statements on lists and numbers, none of which can fail; and what is noted before an operation begins.
 UNFAILING = ("engine/ordered.py", "engine/items.py", "localcloud/undo.py")
-# The line of a ``with`` has an event behind its block, too. The others hand over items and then note that they did.
-UNFAILING_IN_CALLS = ("Cloud._all_or_nothing", "Snapshot.take", "Snapshot._fill", "Listed.take")
+# They hand over items, and then note that they did.
+UNFAILING_IN_CALLS = ("Snapshot.take", "Snapshot._fill", "Listed.take")
 # Of what is due: what hands work to others, and catches their errors; and the statements behind a change of a queue.
 UNFAILING_WHEN_DUE = ("Cloud.tick", "InternalErrors.attempt", "Links.due", "Links._put", "Streams.record",
                       "Schedule.take", "Current.tick", "Indexes.tick", "Marks.take")
