@@ -12,7 +12,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from support import IRELAND, KEY, OHIO, ON_DEMAND, VIRGINIA, add, item, refused, table, wait_active, wait_until
 
-from gtlab.localcloud.model import TableId
+from gtlab.localcloud import engine
+from gtlab.localcloud.model import Call, TableId
 
 ACCOUNT = "1" * 12
 _numbers = itertools.count()
@@ -199,6 +200,18 @@ def test_a_batch_gives_back_what_could_not_be_done(pretend, ohio):
     assert answer["UnprocessedKeys"] == {"Music": {"Keys": keys[4:], "ConsistentRead": True}}
     with throttled():
         ohio.batch_get_item(RequestItems={"Music": {"Keys": keys}})
+
+
+def test_a_batch_that_fits_is_carried_out_as_it_is(pretend, ohio, monkeypatch):
+    """What was tried with a long request is used only for the same input."""
+    throttle(pretend, write_units=40, burst_s=1)
+    inputs, write = [], engine.write
+    monkeypatch.setattr(engine, "write", lambda database, call, now: inputs.append(call.input) or write(
+        database, call, now))
+    for count, fits in ((5, True), (25, True), (25, False)):
+        asked = {"RequestItems": {"Music": [{"PutRequest": {"Item": thing()}} for _ in range(count)]}}
+        pretend.cloud.answer(Call(ACCOUNT, OHIO, "dynamodb", "BatchWriteItem", asked), pretend.now)
+        assert (inputs[-1] is asked) is fits
 
 
 def test_a_table_is_throttled_by_its_arn_too(pretend, ohio):

@@ -137,6 +137,12 @@ class Database:
         packed = None if found is None else found.items.packed(key)
         return None if packed is None else packed[0]
 
+    def size(self, table: TableId, key: Key) -> int:
+        """The bytes of an item as the service counts them; 0 where there is none."""
+        found = self.tables.get(table)
+        packed = None if found is None else found.items.packed(key)
+        return 0 if packed is None else packed[1]
+
     def items(self, table: TableId) -> Iterator[tuple[Key, StoredItem]]:
         """Every item with its key; none where there is no such table."""
         found = self.tables.get(table)

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from gtlab.localcloud import engine
 from gtlab.localcloud.engine import Database
 from gtlab.localcloud.engine.charges import Charge, read_units, write_units
-from gtlab.localcloud.engine.values import item_size
 from gtlab.localcloud.model import Call, Refusal, TableId
 from gtlab.localcloud.world import BURST_S, World
 
@@ -136,7 +135,7 @@ def _admitted(database: Database, call: Call, left: dict[str, float]) -> tuple[d
                 into[name] = data["RequestItems"][name] | {"Keys": some} if reads else some
     if unprocessed and not served:
         raise _exceeded()
-    return data | {"RequestItems": served or data["RequestItems"]}, unprocessed
+    return (data | {"RequestItems": served or data["RequestItems"]} if unprocessed else data), unprocessed
 
 
 def _fitting(database: Database, call: Call, name: str, left: float) -> int:
@@ -149,8 +148,7 @@ def _fitting(database: Database, call: Call, name: str, left: float) -> int:
             return number
         if reads:
             get = call._replace(operation="GetItem", input={"TableName": name, "Key": request})
-            left -= sum(read_units(item_size(database.item(table, key) or {}),
-                                   consistent=bool(asked.get("ConsistentRead")))
+            left -= sum(read_units(database.size(table, key), consistent=bool(asked.get("ConsistentRead")))
                         for table, key in engine.named(database, get))
             continue
         alone = call._replace(input={"RequestItems": {name: [request]}})
