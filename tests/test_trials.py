@@ -219,3 +219,12 @@ def test_a_transaction_that_puts_an_item_without_a_key_is_refused(db):
         {"Delete": {"TableName": "Tab", "Key": {"p": {"S": "a"}}}}, {"Put": {"TableName": "Tab", "Item": {}}}])
     assert carried_out(db, call) == "TransactionCanceledException"
     assert [key.partition for _, key in engine.named(db.kept, call)] == ["a"]
+
+
+def test_the_items_of_a_table_that_has_only_small_ones_are_not_looked_at(db, monkeypatch):
+    db.table("Small", "p")
+    db.put("Small", p={"S": "a"}, n={"S": "x" * 900})
+    monkeypatch.setattr(engine.trials.targets, "looked_at", None)
+    for operation, data in (("UpdateItem", {"TableName": "Small", "Key": {"p": {"S": "a"}}}), ("BatchWriteItem", {
+            "RequestItems": {"Small": [{"DeleteRequest": {"Key": {"p": {"S": "a"}}}}]}})):
+        assert ahead.trial(db.kept, Call(db.account, REGION, "dynamodb", operation, data)) is None

@@ -60,12 +60,13 @@ class _Run:
 
 
 class Ordered:
-    """Items by key. ``count`` and ``bytes``: of all of them."""
+    """Items by key. ``count`` and ``bytes``: of all of them; ``largest``: the bytes of the largest one that was ever
+    put."""
 
-    __slots__ = ("_found", "_place", "_runs", "_sought", "_starts", "bytes", "count")
+    __slots__ = ("_found", "_place", "_runs", "_sought", "_starts", "bytes", "count", "largest")
 
     def __init__(self) -> None:
-        self.count = self.bytes = 0
+        self.count = self.bytes = self.largest = 0
         self._runs = [_Run([], [], array("I"))]
         self._starts: list[bytes] = []  # the least key that the second run may have, the third, and so on
         # The key that was sought last, the place of its run, and what was found: an item is looked up, written and
@@ -92,6 +93,8 @@ class Ordered:
         run, at, is_there = self._found if key is self._sought else self._seek(key)
         old, (json, size) = None, new
         more = size
+        if size > self.largest:
+            self.largest = size
         if is_there:
             old = run.jsons[at], run.sizes[at]
             run.jsons[at], run.sizes[at] = new

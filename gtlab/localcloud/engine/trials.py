@@ -25,6 +25,8 @@ from gtlab.localcloud.model import Call, Key, Refusal, TableId
 # What may look at large items for long; of other calls, only long requests are tried.
 OPERATIONS = frozenset(("UpdateItem", "BatchWriteItem", "TransactWriteItems", "TransactGetItems", *targets.PARTIQL))
 _LARGE = 1 << 18  # bytes of the items that a call looks at, as they are stored: decoding them takes up to 10 ms
+_OF_ONE_ITEM = ("UpdateItem", "ExecuteStatement")
+_SMALL = 25_000  # bytes of an item that is never looked at for long, and of 25 such items
 
 
 class Trial:
@@ -108,6 +110,11 @@ def of(database: Database, call: Call, *, is_long: bool) -> Trial | None:
     if call.input.get("TableName", "").startswith("arn:"):
         return None
     try:
+        if not is_long:
+            small = _SMALL if call.operation in _OF_ONE_ITEM else _SMALL // 25
+            tables = map(database.tables.get, targets.named_tables(call))
+            if all(table.items.rows.largest <= small for table in tables if table is not None):
+                return None  # most calls
         looked_at = {(table, key): database.tables[table].items.packed(key)
                      for table, key in targets.looked_at(database, call)}
         if not is_long and sum(len(item[0]) for item in looked_at.values() if item) < _LARGE:
