@@ -124,17 +124,22 @@ class Cloud:
 
     def __init__(self, port: int, items: int):
         self.port, self.items = port, items
-        self.home = Client(port, REGIONS[0])
+
+    @property
+    def home(self) -> Client:
+        """A new connection: the server closes one that is idle for long."""
+        return Client(self.port, REGIONS[0])
 
     def fill(self) -> None:
+        home = self.home
         for name in (TABLE, MINE):
-            self.home("CreateTable", TableName=name, BillingMode="PAY_PER_REQUEST",
-                      KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
-                      AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}])
+            home("CreateTable", TableName=name, BillingMode="PAY_PER_REQUEST",
+                 KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+                 AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}])
             until(lambda name=name: self._status(REGIONS[0], name) == "ACTIVE")
         for name, count in ((MINE, 1000), (TABLE, self.items)):
             for first in range(0, count, 25):
-                self.home("BatchWriteItem", RequestItems={name: [
+                home("BatchWriteItem", RequestItems={name: [
                     {"PutRequest": {"Item": item(number)}} for number in range(first, min(count, first + 25))]})
 
     def _status(self, region: str, name: str = TABLE) -> str:
