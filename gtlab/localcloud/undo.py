@@ -1,9 +1,10 @@
 """Undo an operation of the control plane that an error of gtlab's interrupted: whoever sends it again finds everything
 as it was before.
 
-Such an operation changes descriptions, statuses and memberships, which are few beside the items. So all of them are
-noted before it, and put back in place; none of the rooms has to know. What grows with the number of items is left out
-(``BULK``): an operation replaces such an attribute, or frees what is in it after the call (:meth:`Slices.later`).
+Such an operation changes descriptions, statuses and memberships, which are few beside the items. So those of the
+tables that it names are noted before it, and put back in place; none of the rooms has to know. What grows with the
+number of items is left out (``BULK``): an operation replaces such an attribute, or frees what is in it after the call
+(:meth:`Slices.later`).
 """
 
 from __future__ import annotations
