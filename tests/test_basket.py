@@ -209,6 +209,8 @@ def test_the_live_view_shows_the_failover_and_the_basket_that_lost(lab, shop, an
         there = router.send("add", ann, product="tea", request="r1").region
         router.fail_back(SINGAPORE, early=True)
         router.send("add", ann, product="milk", request="r2")
+        third = next(region for region in TRIO if region not in (SINGAPORE, there))
+        wait_until(lambda: shop[third].basket(ann).products, "the tea to arrive there, before it can lose there, too")
 
     def lost() -> dict[tuple[str, str], int]:
         links = drawn(lab, before).state()["links"]
