@@ -357,8 +357,8 @@ def test_the_same_of_every_operation_at_more_statements(name):
 
 def test_all_attributes_of_what_is_noted_are_known():
     cloud, call = Prepared().prepare().cloud, Call(ACCOUNT, OHIO, "dynamodb", "DeleteTable", {"TableName": "Music"})
-    noted = Undo(call, cloud.journal, cloud.current, cloud.backups, cloud.fis).kept()
-    missing = {type(part).__name__: vars(part).keys() - attribute_names(type(part)) for part in noted
+    noted = Undo(call, cloud.journal, cloud.current, cloud.backups, cloud.fis)._kept.values()
+    missing = {type(part).__name__: vars(part).keys() - attribute_names(type(part)) for part, _ in noted
                if hasattr(part, "__dict__")}
     assert {"Tables", "Stream", "Group", "State", "Fis"} <= missing.keys()
     assert [name for name, names in missing.items() if names] == []

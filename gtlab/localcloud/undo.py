@@ -73,10 +73,6 @@ class Undo:
             self._kept[id(part)] = part, has
             left += [each for each in found if type(each) not in _ATOMS]
 
-    def kept(self) -> list[Any]:
-        """The parts that would be put back."""
-        return [part for part, _ in self._kept.values()]
-
     def __enter__(self) -> None:
         pass
 
